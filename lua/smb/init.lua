@@ -1,0 +1,100 @@
+--- An SMB/CIFS share as a place to put backups.
+--
+--     local smb = require "smb"
+--     local dest <close> = assert(smb.open("smb://nas/backup/host1?auth-username=bob&auth-password=s3cret"))
+--     assert(dest:put("etc.tar.zst"))
+--
+-- All that can fail at run time returns `nil, message, code`; a wrong argument raises.
+-- @module smb
+
+local call = require "smb.call"
+local destination = require "smb.destination"
+local options = require "smb.options"
+local url = require "smb.url"
+
+local smb = { _VERSION = "lua-smb scm-1" }
+
+smb.parse = url.parse
+
+--- A destination's URL, without its password.
+-- @tparam table fields as `smb.open` takes them
+-- @treturn string the URL; fields that are not right raise
+function smb.format(fields)
+  local text, reason = url.format(fields)
+  if not text then error("smb.format: " .. reason, 2) end
+  return text
+end
+
+--- What a value is to this module.
+-- @param value anything
+-- @treturn[1] string "destination", "closed destination"
+-- @treturn[2] nil for all else
+function smb.type(value)
+  return destination.type(value)
+end
+
+local function merge(fields, more)
+  local merged = {}
+  for key, value in pairs(fields) do merged[key] = value end
+  for key, value in pairs(more or {}) do merged[key] = value end
+  return merged
+end
+
+local function where_from(where, more)
+  if type(where) == "string" then
+    local fields, reason, code = url.read(where)
+    if not fields then return nil, "open: " .. reason, code end
+    return merge(fields, more)
+  end
+  return merge(where, more)
+end
+
+-- The values of a URL are run time's; those of a table are the program's own.
+local function check(where, fields, level)
+  local checked, warnings = options.check(fields)
+  if checked then return checked, warnings end
+  if type(where) == "string" then
+    local from_url = url.read(where)
+    if from_url and not options.check(from_url) then return nil, "open: invalid URL: " .. warnings, "invalid_url" end
+  end
+  error("smb.open: " .. warnings, level + 1)
+end
+
+-- What the file says counts where nothing else was said.
+local function add_credentials(fields)
+  if not fields.credentials_file then return true end
+  local found, reason = options.read_credentials(fields.credentials_file)
+  if not found then return nil, reason end
+  for key, value in pairs(found) do
+    if fields[key] == nil then fields[key] = value end
+  end
+  return true
+end
+
+--- Connects, logs on and opens the share. A path below the share that does not exist is no failure.
+-- @tparam string|table where a URL, or a table of the options of `smb.options`
+-- @tparam[opt] table more options, stronger than those of `where`
+-- @treturn[1] destination
+-- @treturn[2] nil
+-- @treturn[2] string what happened
+-- @treturn[2] string the error word
+function smb.open(where, more)
+  if type(where) ~= "string" and type(where) ~= "table" then
+    error("smb.open: a URL or a table of fields expected, got " .. type(where), 2)
+  end
+  if more ~= nil and type(more) ~= "table" then error("smb.open: options must be a table, not a " .. type(more), 2) end
+  local fields, reason, code = where_from(where, more)
+  if not fields then return nil, reason, code end
+  local checked, warnings = check(where, fields, 2)
+  if not checked then return nil, warnings, "invalid_url" end
+  local place = url.place(checked)
+  local ok, problem = add_credentials(checked)
+  if not ok then return nil, call.message("open", nil, place, problem), "local_io" end
+  if not checked.username and not checked.anonymous and checked.kerberos == "off" then
+    local why = "no user name is given (a logon without one needs anonymous = true)"
+    return nil, call.message("open", nil, place, why), "auth_failed"
+  end
+  return destination.open(checked, warnings)
+end
+
+return smb

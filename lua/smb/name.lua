@@ -1,0 +1,175 @@
+--- Names on a share: what SMB can hold, and how a name is taken apart and put together.
+-- A name is relative to the destination's path, its parts separated by `/`; `""` is that path itself. Nothing here
+-- touches the network.
+--
+-- The rules are those of MS-FSCC 2.1.5 (path names, components, file names) and of Microsoft's "Naming Files, Paths,
+-- and Namespaces" (a trailing dot or space, the device names). A server on another system may allow more; a backup has
+-- to be readable from everywhere.
+-- @module smb.name
+
+local byte, find, gmatch, gsub, match = string.byte, string.find, string.gmatch, string.gsub, string.match
+
+local name = {}
+
+local PART_UNITS = 255      -- UTF-16 units a part may have (MS-FSCC 2.1.5.2)
+local NAME_UNITS = 32760    -- UTF-16 units a whole name may have (MS-FSCC 2.1.5)
+local PART_BYTES = 255      -- what file systems on Linux servers allow (NAME_MAX)
+
+local CONTROL = "[\0-\31\127]"
+local SPECIAL = '[\\:*?"<>|]'
+local UNUSUAL = '[\0-\31\\:*?"<>|\127-\255]'
+local BAD_BORDER = "[/. ]/"
+local DEVICE_BEGINNING = "%f[^/\0][CcPpAaNnLl][OoRrUuPp][NnXxLlMmTt]"
+
+local SLASH, DOT, SPACE = byte("/"), byte("."), byte(" ")
+
+local function device_names()
+  local devices = {}
+  for word in gmatch("con prn aux nul conin$ conout$", "%S+") do devices[word] = true end
+  for _, port in ipairs { "com", "lpt" } do
+    for digit in gmatch("0 1 2 3 4 5 6 7 8 9 \u{B9} \u{B2} \u{B3}", "%S+") do devices[port .. digit] = true end
+  end
+  return devices
+end
+
+local DEVICES = device_names()
+
+-- Most names are short, plain ASCII and right: tell them with three passes in C and no garbage.
+local function is_plain(text)
+  local last = byte(text, -1)
+  return #text <= PART_UNITS and not find(text, UNUSUAL) and not find(text, BAD_BORDER)
+    and byte(text) ~= SLASH and last ~= SLASH and last ~= DOT and last ~= SPACE
+    and not find(text, DEVICE_BEGINNING)
+end
+
+-- UTF-16 units of valid UTF-8: one a character, two where UTF-8 needs four bytes.
+local function units(text)
+  local _, pairs_needed = gsub(text, "[\xF0-\xF4]", "")
+  return utf8.len(text) + pairs_needed
+end
+
+local function is_device(part)
+  local stem = gsub(match(part, "^[^.]*"), " +$", "")
+  return DEVICES[gsub(stem, "[A-Z]", string.lower)] ~= nil
+end
+
+local function fault_in_part(part)
+  if part == "." or part == ".." then return ("'%s' is not allowed as a part of a name"):format(part) end
+  if find(part, "%.$") then return "a part of a name cannot end in a dot" end
+  if find(part, " $") then return "a part of a name cannot end in a space" end
+  if #part > PART_UNITS and units(part) > PART_UNITS then
+    return ("a part of a name cannot be longer than %d UTF-16 units"):format(PART_UNITS)
+  end
+  if is_device(part) then return ("'%s' is the name of a device on Windows"):format(part) end
+end
+
+local function fault_in_text(text)
+  if find(text, "\0", 1, true) then return "a name cannot hold a NUL" end
+  if find(text, CONTROL) then return "a name cannot hold a control character" end
+  local special = match(text, SPECIAL)
+  if special then return ("a name cannot hold the character %s"):format(special) end
+  if not utf8.len(text) then return "a name must be valid UTF-8" end
+  if #text > NAME_UNITS and units(text) > NAME_UNITS then
+    return ("a name cannot be longer than %d UTF-16 units"):format(NAME_UNITS)
+  end
+end
+
+local function fault_in_slashes(text)
+  if byte(text) == SLASH then return "a name is relative: it cannot begin with a slash" end
+  if byte(text, -1) == SLASH then return "a name cannot end in a slash" end
+  if find(text, "//", 1, true) then return "a name cannot hold an empty part ('//')" end
+end
+
+local function fault_in_parts(text)
+  for part in gmatch(text, "[^/]+") do
+    local fault = fault_in_part(part)
+    if fault then return fault end
+  end
+end
+
+--- Whether SMB can hold a name.
+-- Refused are control characters, NUL, `\ : * ? " < > |`, invalid UTF-8 (surrogates included), empty parts, `.` and
+-- `..`, a leading or trailing slash, a part that ends in a dot or space, parts over 255 UTF-16 units, names over 32760
+-- UTF-16 units, and Windows' device names (`NUL`, `com1`, `LPT³`, ...), with or without an extension.
+-- @tparam string text the name; `""` is right
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong with it
+function name.check(text)
+  if type(text) ~= "string" then return nil, "a name must be a string, not a " .. type(text) end
+  if text == "" or is_plain(text) then return true end
+  local fault = fault_in_text(text) or fault_in_slashes(text) or fault_in_parts(text)
+  if fault then return nil, fault end
+  return true
+end
+
+--- A name below a path.
+-- @tparam string path where; `""` adds nothing
+-- @tparam string below what; `""` is the path itself
+-- @treturn string `path/below`
+function name.join(path, below)
+  if path == "" then return below end
+  if below == "" then return path end
+  return path .. "/" .. below
+end
+
+--- The folder that holds a name.
+-- @tparam string text a name
+-- @treturn[1] string its folder, `""` for a name of one part
+-- @treturn[2] nil for `""`, which nothing above holds
+function name.parent(text)
+  if text == "" then return nil end
+  return match(text, "^(.*)/[^/]*$") or ""
+end
+
+--- The last part of a name.
+-- @tparam string text a name
+-- @treturn string its last part; `""` for `""`
+function name.base(text)
+  return match(text, "[^/]*$")
+end
+
+-- The longest beginning of a part, of whole characters, that leaves room for `spare` more bytes of ASCII.
+local function shortened(part, spare)
+  local most_units = PART_UNITS - spare
+  local most_bytes = #part <= PART_BYTES and PART_BYTES - spare or math.huge
+  local used, length = 0, 0
+  for character in gmatch(part, utf8.charpattern) do
+    used = used + (#character == 4 and 2 or 1)
+    if used > most_units or length + #character > most_bytes then break end
+    length = length + #character
+  end
+  return part:sub(1, length)
+end
+
+local function beside(text, suffix)
+  return name.join(name.parent(text) or "", shortened(name.base(text), #suffix) .. suffix)
+end
+
+--- The temporary name that a file has while it is written, in the same folder as its target.
+-- A long last part is shortened between two characters: the result has at most 255 UTF-16 units, and at most 255 bytes
+-- if the original had (the limit of Linux servers), so it can be held wherever its target can.
+-- @tparam string text the target, a name that `check` found right, not `""`
+-- @tparam string random eight hexadecimal digits
+-- @treturn string `text.random.part`
+function name.temporary(text, random)
+  return beside(text, "." .. random .. ".part")
+end
+
+--- The name under which an old file waits while a new one takes its place. Shortened as `temporary` does.
+-- @tparam string text the file, a name that `check` found right, not `""`
+-- @tparam string random eight hexadecimal digits
+-- @treturn string `text.random.aside`
+function name.aside(text, random)
+  return beside(text, "." .. random .. ".aside")
+end
+
+--- Whether a name has the shape that `temporary` or `aside` gives.
+-- @tparam string text a name, or its last part
+-- @treturn boolean
+function name.is_temporary(text)
+  local ending = match(text, "[^/]%.%x%x%x%x%x%x%x%x%.(%l+)$")
+  return ending == "part" or ending == "aside"
+end
+
+return name

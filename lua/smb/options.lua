@@ -1,0 +1,581 @@
+--- Every option, once: its name as a field and in a URL, its type, range, default and help.
+-- URLs, command line, documentation and checks all read this table; a new option is a new row.
+--
+-- A row has
+--
+-- - `name`: the field (`read_buffer_size`); `url`: how URL query and command line spell it (`read-buffer-size`), nil
+--   for what stands in the URL's front (server, port, share, path)
+-- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"choice"`, `"integer"` or `"boolean"`
+-- - `default`: nil where there is none; `choices`: an array, weakest or oldest first where that means something
+-- - `min`, `max`: of numbers; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a text
+-- - `live`: may be assigned through `dest.options`; `secret`: never shown; `required`: must be given
+-- - `utf8`: a text that must be valid UTF-8; `refine`: a text's own rules; `help`: one line
+-- @module smb.options
+
+local lfs = require "lfs"
+local name = require "smb.name"
+
+local options = {}
+
+local CREDENTIAL_LIMIT = 255            -- bytes
+local CREDENTIALS_FILE_LIMIT = 65536    -- bytes
+local PROTOCOLS = { "NT1", "SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11" }
+
+-- The rules of single texts: each takes a string that is free of NULs and within its limit, and returns it as it is
+-- kept, or nil and a predicate ("is ..."). None shows the value: a URL taken apart wrongly could put a password there.
+
+local CONTROL = "[\1-\31\127]"
+
+local function lower_ascii(text)
+  return (text:gsub("[A-Z]", string.lower))
+end
+
+local function is_ipv4(text)
+  local parts = { text:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$") }
+  for _, part in ipairs(parts) do
+    if #part > 3 or tonumber(part) > 255 then return false end
+  end
+  return #parts == 4
+end
+
+-- How many of an IPv6 address's eight groups a run of them takes ("2001:db8", "ffff:192.0.2.1"); nil if it is none.
+local function count_groups(run, may_end_in_ipv4)
+  if run == "" then return 0 end
+  local count, rest = 0, run
+  while rest do
+    local group, after = rest:match("^([^:]*):(.*)$")
+    local last = group == nil
+    group = group or rest
+    if last and may_end_in_ipv4 and is_ipv4(group) then return count + 2 end
+    if not group:find("^%x%x?%x?%x?$") then return nil end
+    count, rest = count + 1, after
+  end
+  return count
+end
+
+local function is_ipv6(text)
+  local address, zone = text:match("^([^%%]*)%%(.*)$")
+  if zone and not zone:find("^[A-Za-z0-9._~-]+$") then return false end
+  address = address or text
+  local before, after = address:match("^(.-)::(.*)$")
+  if not before then return count_groups(address, true) == 8 end
+  local left, right = count_groups(before, false), count_groups(after, true)
+  return left ~= nil and right ~= nil and left + right <= 7
+end
+
+local function refine_server(text)
+  text = text:match("^%[(.*:.*)%]$") or text
+  if text == "" then return nil, "is empty" end
+  if text:find(CONTROL) then return nil, "holds a control character" end
+  if text:find(":", 1, true) and not is_ipv6(text) then return nil, "is no IPv6 address, and no name holds a ':'" end
+  if not text:find(":", 1, true) and text:find('[ /\\@?#%[%]%%"<>|*;&=,]') then
+    return nil, "holds a character that no server name has"
+  end
+  if text:find("^%.+$") or text:find("..", 1, true) then return nil, "is no server name" end
+  return (text:gsub("^[^%%]+", lower_ascii))    -- an IPv6 zone ("%Eth0") keeps its case
+end
+
+local function refine_share(text)
+  if text == "" then return nil, "is empty" end
+  if text:find("/", 1, true) then return nil, "holds a slash" end
+  if text == "." or text == ".." then return nil, "cannot be '.' or '..'" end
+  if text:find(CONTROL) then return nil, "holds a control character" end
+  if text:find('[\\:*?"<>|]') then return nil, 'holds one of \\ : * ? " < > |, which no share name has' end
+  return text
+end
+
+local function refine_path(text)
+  local path = text:gsub("/+", "/"):gsub("^/", ""):gsub("/$", "")
+  local ok, reason = name.check(path)
+  if not ok then return nil, "is not usable: " .. reason end
+  return path
+end
+
+local function refuse_empty(text)
+  if text == "" then return nil, "is empty" end
+  return text
+end
+
+local function refuse_control(text)
+  if text:find(CONTROL) then return nil, "holds a control character" end
+  return text
+end
+
+local function refine_username(text)
+  if text == "" then return nil, "is empty (for a logon without a name set anonymous = true)" end
+  return refuse_control(text)
+end
+
+--- All rows, in the order of the documentation.
+options.list = {
+  { name = "server", type = "text", required = true, limit = 255, utf8 = true, refine = refine_server,
+    help = "name or address of the server" },
+  { name = "share", type = "text", required = true, limit = 255, utf8 = true, refine = refine_share,
+    help = "name of the share" },
+  { name = "path", type = "text", default = "", refine = refine_path,
+    help = "folder on the share that names are relative to" },
+  { name = "port", type = "integer", min = 1, max = 65535,
+    help = "TCP port; 445 by default, 139 with netbios" },
+  { name = "username", url = "auth-username", type = "text", limit = CREDENTIAL_LIMIT, utf8 = true,
+    refine = refine_username, help = "user to log on as" },
+  { name = "password", url = "auth-password", type = "text", limit = CREDENTIAL_LIMIT, utf8 = true, secret = true,
+    help = "the user's password" },
+  { name = "domain", url = "auth-domain", type = "text", limit = CREDENTIAL_LIMIT, utf8 = true,
+    refine = refuse_control, help = "the user's domain or workgroup" },
+  { name = "credentials_file", url = "credentials-file", type = "text", refine = refuse_empty,
+    help = "file with username=, password= and domain= lines, readable by its owner only" },
+  { name = "anonymous", url = "anonymous", type = "boolean", default = false,
+    help = "log on without a name" },
+  { name = "kerberos", url = "kerberos", type = "choice", choices = { "off", "desired", "required" }, default = "off",
+    help = "log on with a Kerberos ticket" },
+  { name = "ccache", url = "ccache", type = "text", refine = refuse_empty,
+    help = "Kerberos credential cache; the environment's by default" },
+  { name = "transport", url = "transport", type = "choice", choices = { "directtcp", "netbios" },
+    default = "directtcp", help = "direct TCP (port 445) or NetBIOS over TCP (port 139)" },
+  { name = "min_protocol", url = "min-protocol", type = "choice", choices = PROTOCOLS, default = "SMB2_02",
+    help = "oldest dialect to accept" },
+  { name = "max_protocol", url = "max-protocol", type = "choice", choices = PROTOCOLS, default = "SMB3_11",
+    help = "newest dialect to offer" },
+  { name = "signing", url = "signing", type = "choice", choices = { "default", "desired", "required", "off" },
+    default = "default", help = "sign messages" },
+  { name = "encryption", url = "encryption", type = "choice", choices = { "default", "off", "desired", "required" },
+    default = "default", help = "encrypt messages (SMB 3)" },
+  { name = "read_buffer_size", url = "read-buffer-size", type = "size", floor = 10000, live = true,
+    help = "bytes per SMB read; the negotiated maximum by default" },
+  { name = "write_buffer_size", url = "write-buffer-size", type = "size", floor = 10000, live = true,
+    help = "bytes per SMB write; the negotiated maximum by default" },
+  { name = "short_timeout", url = "short-timeout", type = "seconds", default = 30, live = true,
+    help = "seconds for connect, log on, open, delete, mkdir and rename" },
+  { name = "list_timeout", url = "list-timeout", type = "seconds", default = 600, live = true,
+    help = "seconds for a listing" },
+  { name = "read_write_timeout", url = "read-write-timeout", type = "seconds", default = 30, live = true,
+    help = "seconds without a byte moved in a read or write" },
+  { name = "verify", url = "verify", type = "choice", choices = { "size", "none" }, default = "size", live = true,
+    help = "what is compared after a transfer" },
+}
+
+--- The rows by field name.
+options.by_name = {}
+--- The rows by URL spelling.
+options.by_url = {}
+--- The fields' names, in the order of the list.
+options.names = {}
+
+for _, row in ipairs(options.list) do
+  options.by_name[row.name] = row
+  options.names[#options.names + 1] = row.name
+  if row.url then options.by_url[row.url] = row end
+end
+
+-- Words for messages. -----------------------------------------------------------------------------------------------
+
+local function list_in_words(choices)
+  local quoted = {}
+  for i, choice in ipairs(choices) do quoted[i] = ("'%s'"):format(choice) end
+  if #quoted < 2 then return quoted[1] or "nothing" end
+  return table.concat(quoted, ", ", 1, #quoted - 1) .. " or " .. quoted[#quoted]
+end
+
+-- ", not VALUE", and nothing for a text that is no single short word: it may hold more than it should.
+local function but_not(value)
+  if value ~= value then return ", not NaN" end
+  local kind = math.type(value) or type(value)
+  if kind == "integer" or kind == "float" or kind == "boolean" then return ", not " .. tostring(value) end
+  if kind ~= "string" then return kind == "nil" and ", not nil" or ", not a " .. kind end
+  return #value <= 24 and value:find("^[A-Za-z0-9._+-]+$") and (", not '%s'"):format(value) or ""
+end
+
+-- A word that was taken for a name, up to the first character that no option's name has.
+local function shown_name(word)
+  local beginning = word:sub(1, 40):match("^[A-Za-z0-9_.-]*")
+  return ("'%s%s'"):format(beginning, beginning == word and "" or "...")
+end
+
+local function unlike(word)
+  return (lower_ascii(word:sub(1, 64)):gsub("-", "_"))
+end
+
+-- Levenshtein's distance, one row at a time.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal
+    diagonal, row[0] = row[0], i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+    end
+  end
+  return row[#b]
+end
+
+--- The candidate that a misspelt word most likely means. Case, `-` and `_` make no difference.
+-- @tparam string word what was written
+-- @tparam {string,...} candidates what is known; the first of equally near ones wins
+-- @treturn[1] string the nearest
+-- @treturn[2] nil if none is near: more than a third of the word's characters (and one) would have to change
+function options.nearest(word, candidates)
+  local meant = unlike(word)
+  local nearest, least = nil, 2 + #meant // 3
+  for _, candidate in ipairs(candidates) do
+    local steps = distance(meant, unlike(candidate))
+    if steps < least then nearest, least = candidate, steps end
+  end
+  return nearest
+end
+
+local function unknown_option(word, candidates, better)
+  if type(word) ~= "string" then return ("options have names, but one is a %s"):format(type(word)) end
+  local nearest = better or options.nearest(word, candidates)
+  local message = "unknown option " .. shown_name(word)
+  return nearest and ("%s (did you mean '%s'?)"):format(message, nearest) or message
+end
+
+local function column(key)
+  local values = {}
+  for _, row in ipairs(options.list) do values[#values + 1] = row[key] end
+  return values
+end
+
+-- Values: one function a type, value and row -> the value as it is kept, or nil and a predicate. ---------------------
+
+local SIZE_UNITS = { [""] = 1, k = 1024, kib = 1024, m = 1048576, mib = 1048576 }
+local SECONDS_UNITS = { [""] = 1, s = 1, m = 60, h = 3600 }
+
+local function size_from_text(text)
+  local digits, unit = text:match("^(%d+)(%a*)$")
+  local factor = unit and SIZE_UNITS[unit:lower()]
+  local count = factor and math.tointeger(tonumber(digits))
+  if count and count <= math.maxinteger // factor then return count * factor end
+end
+
+local function seconds_from_text(text)
+  local digits, unit = text:match("^(%d+%.?%d*)(%a*)$")
+  if unit == "ms" then return tonumber(digits) / 1000 end
+  return unit and SECONDS_UNITS[unit] and tonumber(digits) * SECONDS_UNITS[unit]
+end
+
+local kinds = {}
+
+function kinds.text(value, row)
+  if type(value) ~= "string" then return nil, "must be a string, not a " .. type(value) end
+  if row.limit and #value > row.limit then return nil, ("is longer than %d bytes"):format(row.limit) end
+  if value:find("\0", 1, true) then return nil, "holds a NUL" end
+  if row.utf8 and not utf8.len(value) then return nil, "is not valid UTF-8" end
+  if row.refine then return row.refine(value) end
+  return value
+end
+
+function kinds.size(value)
+  local size
+  if type(value) == "string" then size = size_from_text(value)
+  elseif type(value) == "number" then size = math.tointeger(value) end
+  if size and size >= 0 then return size end
+  return nil, "must be a size in bytes, a whole number below 2^63 or a text like '64k' or '8M'" .. but_not(value)
+end
+
+function kinds.seconds(value)
+  local seconds = value
+  if type(value) == "string" then seconds = seconds_from_text(value) end
+  if type(seconds) == "number" and seconds >= 0.001 and seconds <= 1e9 then
+    return math.tointeger(seconds) or seconds
+  end
+  return nil, "must be a time in seconds, a number from 0.001 to 1e9 or a text like '30s', '500ms' or '10m'"
+    .. but_not(value)
+end
+
+function kinds.choice(value, row)
+  for _, choice in ipairs(row.choices) do
+    if value == choice then return value end
+  end
+  return nil, "must be " .. list_in_words(row.choices) .. but_not(value)
+end
+
+function kinds.integer(value, row)
+  local number = type(value) == "number" and math.tointeger(value)
+  if number and number >= row.min and number <= row.max then return number end
+  return nil, ("must be a whole number from %d to %d"):format(row.min, row.max) .. but_not(value)
+end
+
+function kinds.boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil, "must be true or false" .. but_not(value)
+end
+
+-- What a URL or command line cannot say but as text.
+local TRUTHS = { ["true"] = true, yes = true, ["1"] = true, ["false"] = false, no = false, ["0"] = false }
+
+local function from_text(row, text)
+  if row.type == "boolean" and TRUTHS[text] ~= nil then return TRUTHS[text] end
+  if row.type == "integer" and text:find("^%d+$") then return tonumber(text) end
+  return text
+end
+
+local function checked(row, value, spelling)
+  local normalized, fault = kinds[row.type](value, row)
+  if normalized == nil then return nil, ("option '%s' %s"):format(spelling, fault) end
+  return normalized
+end
+
+--- Checks one value alone.
+-- @tparam string option a field's name
+-- @param value what was given for it
+-- @treturn[1] string|integer|number|boolean the value as it is kept: sizes in bytes, times in seconds
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong; never holds a secret
+function options.check_value(option, value)
+  local row = options.by_name[option]
+  if not row then return nil, unknown_option(option, column "name") end
+  return checked(row, value, row.name)
+end
+
+--- Checks one value that came as text, from a URL or command line.
+-- Booleans are `true`, `false`, `yes`, `no`, `1` or `0` there.
+-- @tparam string option a field's name
+-- @tparam string text what was given for it
+-- @tparam[opt] string spelling how messages call the option; by default as the URL does
+-- @treturn[1] string|integer|number|boolean the value as it is kept: sizes in bytes, times in seconds
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong; never holds a secret
+function options.check_text(option, text, spelling)
+  local row = options.by_name[option]
+  if not row then return nil, unknown_option(option, column "name") end
+  return checked(row, from_text(row, text), spelling or row.url or row.name)
+end
+
+--- The row of an option spelt as in a URL's query.
+-- @tparam string word the spelling
+-- @treturn[1] table the row
+-- @treturn[2] nil
+-- @treturn[2] string "unknown option ...", with the nearest known one
+function options.find_url(word)
+  local row = options.by_url[word]
+  if row then return row end
+  local field = options.by_name[unlike(word)]
+  if field and not field.url then
+    return nil, ("unknown option %s: the %s stands before the '?'"):format(shown_name(word), field.name)
+  end
+  return nil, unknown_option(word, column "url", field and field.url)
+end
+
+--- Says that a value is legal but will be ignored: a buffer size below 10000 bytes.
+-- @tparam string option a field's name
+-- @param value its value as `check_value` returns it
+-- @treturn[1] string a warning for `dest.warnings`
+-- @treturn[2] nil if the value counts
+function options.ignored(option, value)
+  local row = options.by_name[option]
+  if not row or not row.floor or value == nil or value >= row.floor then return nil end
+  return ("%s = %d is ignored: it is below %d bytes"):format(option, value, row.floor)
+end
+
+-- Rules between fields: each returns a message, or nil. --------------------------------------------------------------
+
+local function rank(protocol)
+  for i, known in ipairs(PROTOCOLS) do
+    if known == protocol then return i end
+  end
+end
+
+local rules = {}
+
+function rules.required(fields)
+  for _, row in ipairs(options.list) do
+    if row.required and fields[row.name] == nil then return ("no %s is given"):format(row.name) end
+  end
+end
+
+function rules.port(fields)
+  if fields.transport == "netbios" and fields.port and fields.port ~= 139 then
+    return ("transport 'netbios' works on port 139 only, not %d: libsmbclient before 4.23 speaks NetBIOS over TCP on "
+      .. "no other port"):format(fields.port)
+  end
+  if fields.transport == "directtcp" and fields.port == 139 then
+    return "transport 'directtcp' cannot use port 139: libsmbclient speaks NetBIOS there (transport 'netbios')"
+  end
+end
+
+function rules.protocols(fields)
+  if rank(fields.min_protocol) > rank(fields.max_protocol) then
+    return ("min_protocol '%s' is above max_protocol '%s'"):format(fields.min_protocol, fields.max_protocol)
+  end
+end
+
+function rules.anonymous(fields)
+  if not fields.anonymous then return nil end
+  for _, other in ipairs { "username", "password", "credentials_file" } do
+    if fields[other] ~= nil then return ("anonymous and %s exclude each other"):format(other) end
+  end
+end
+
+local function first_broken_rule(fields)
+  return rules.required(fields) or rules.port(fields) or rules.protocols(fields) or rules.anonymous(fields)
+end
+
+local function unknown_field(fields)
+  local unknown
+  for key in pairs(fields) do
+    if not options.by_name[key] and (unknown == nil or tostring(key) < tostring(unknown)) then unknown = key end
+  end
+  if unknown == nil then return nil end
+  local row = options.by_url[unknown]
+  return unknown_option(unknown, column "name", row and row.name)
+end
+
+-- Each field alone.
+local function check_each(fields)
+  local normalized = {}
+  for _, row in ipairs(options.list) do
+    if fields[row.name] ~= nil then
+      local value, fault = checked(row, fields[row.name], row.name)
+      if value == nil then return nil, fault end
+      normalized[row.name] = value
+    end
+  end
+  return normalized
+end
+
+-- Takes out what does not count, and returns the warnings. An empty domain is none.
+local function drop_ignored(fields)
+  local warnings = {}
+  for _, row in ipairs(options.list) do
+    local warning = options.ignored(row.name, fields[row.name])
+    if warning then fields[row.name], warnings[#warnings + 1] = nil, warning end
+  end
+  if fields.domain == "" then fields.domain = nil end
+  return warnings
+end
+
+local function add_defaults(fields)
+  for _, row in ipairs(options.list) do
+    if fields[row.name] == nil then fields[row.name] = row.default end
+  end
+end
+
+--- Checks all fields of a destination, alone and against each other, and fills in the defaults.
+-- `port` has no default here, since it goes with the transport: see `port`. The table given is left as it is.
+-- @tparam table fields values by field name
+-- @treturn[1] table a new table: the values as they are kept, sizes in bytes, times in seconds
+-- @treturn[1] {string,...} warnings: what was ignored, and why
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong; never holds a secret
+function options.check(fields)
+  if type(fields) ~= "table" then return nil, "fields must be a table, not a " .. type(fields) end
+  local unknown = unknown_field(fields)
+  if unknown then return nil, unknown end
+  local normalized, fault = check_each(fields)
+  if not normalized then return nil, fault end
+  local warnings = drop_ignored(normalized)
+  add_defaults(normalized)
+  fault = first_broken_rule(normalized)
+  if fault then return nil, fault end
+  return normalized, warnings
+end
+
+--- The TCP port that checked fields mean.
+-- @tparam table fields as `check` returns them
+-- @treturn integer the given port, or the transport's own: 445 for directtcp, 139 for netbios
+function options.port(fields)
+  return fields.port or fields.transport == "netbios" and 139 or 445
+end
+
+-- Options of a single call. -----------------------------------------------------------------------------------------
+
+local function sorted_keys(set)
+  local keys = {}
+  for key in pairs(set) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+local function opt_fault(value, expected)
+  if type(expected) == "table" then
+    local _, fault = kinds.choice(value, { choices = expected })
+    return fault
+  end
+  if type(value) ~= expected and math.type(value) ~= expected then
+    local article = expected == "integer" and "an" or "a"
+    return ("must be %s %s, not a %s"):format(article, expected, type(value))
+  end
+end
+
+--- Checks the options table of one call.
+-- @tparam ?table opts what the caller gave; nil is right
+-- @tparam table allowed by name: a type as `type` or `math.type` says it, or an array of choices
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong; an unknown name with the nearest known one
+function options.check_opts(opts, allowed)
+  if opts == nil then return true end
+  if type(opts) ~= "table" then return nil, "options must be a table, not a " .. type(opts) end
+  for key, value in pairs(opts) do
+    if allowed[key] == nil then return nil, unknown_option(key, sorted_keys(allowed)) end
+    local fault = opt_fault(value, allowed[key])
+    if fault then return nil, ("option '%s' %s"):format(key, fault) end
+  end
+  return true
+end
+
+-- Credentials files. ------------------------------------------------------------------------------------------------
+
+local CREDENTIAL_KEYS = {
+  username = "username", user = "username", password = "password", pass = "password", domain = "domain", dom = "domain",
+}
+
+local function read_private(path)
+  local mode = lfs.attributes(path, "mode")
+  if not mode then return nil, "it is not there or cannot be looked at" end
+  if mode ~= "file" then return nil, "it is no regular file" end
+  if lfs.attributes(path, "permissions"):sub(4):find("r", 1, true) then
+    return nil, "it can be read by others than its owner (chmod 600 helps)"
+  end
+  local file = io.open(path, "rb")
+  if not file then return nil, "it cannot be read" end
+  local text = file:read(CREDENTIALS_FILE_LIMIT + 1)
+  file:close()
+  if text and #text > CREDENTIALS_FILE_LIMIT then return nil, ("it is longer than %d bytes"):format(#text - 1) end
+  return text or ""
+end
+
+local function credential_line(line)
+  local key, value = line:match("^[ \t]*([A-Za-z]+)=(.*)$")
+  local field = key and CREDENTIAL_KEYS[key:lower()]
+  if not field then return nil, "begins with none of username=, password= and domain=" end
+  local normalized, fault = kinds.text(value, options.by_name[field])
+  if normalized == nil then return nil, ("%s %s"):format(field, fault) end
+  return field, normalized
+end
+
+local function parse_credentials(text)
+  local credentials, number = {}, 0
+  text = text:gsub("^\u{FEFF}", "")    -- some editors begin a file so
+  for line in text:gmatch("([^\n]*)\n?") do
+    number, line = number + 1, line:gsub("\r$", "")
+    if not line:find("^[ \t]*$") and not line:find("^[ \t]*#") then
+      local field, value = credential_line(line)
+      if not field then return nil, ("line %d: %s"):format(number, value) end
+      if credentials[field] then return nil, ("line %d: %s is given twice"):format(number, field) end
+      credentials[field] = value
+    end
+  end
+  if credentials.domain == "" then credentials.domain = nil end
+  return credentials
+end
+
+--- Reads a credentials file: `username=`, `password=` and `domain=` lines as mount.cifs reads them.
+-- A value runs to the end of its line, spaces included. Empty lines and lines that begin with `#` are skipped; the
+-- short keys `user`, `pass` and `dom` are known too.
+-- @tparam string path a regular file of at most 64 KiB that neither group nor others may read
+-- @treturn[1] table `username`, `password` and `domain`, each as far as given
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong, without any of the contents
+function options.read_credentials(path)
+  local text, fault = read_private(path)
+  local credentials
+  if text then credentials, fault = parse_credentials(text) end
+  if not credentials then return nil, ("credentials file '%s': %s"):format(path, fault) end
+  return credentials
+end
+
+return options

@@ -1,0 +1,80 @@
+/* luaopen_smb_core: registers the types. The public face is made of them in lua/smb. */
+#include "core.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CODE_WORD(name, word) word,
+static const char *const code_words[SMB_CODE_COUNT] = {SMB_CODES(CODE_WORD)};
+
+void core_new_type(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+	luaL_newmetatable(L, name);
+	luaL_setfuncs(L, methods, 0);
+}
+
+int core_push_fault(lua_State *L, const struct smb_fault *fault)
+{
+	lua_pushnil(L);
+	lua_pushstring(L, code_words[fault->code < SMB_CODE_COUNT ? fault->code : (uint32_t)SMB_FAILED]);
+	lua_pushstring(L, fault->text);
+	return 3;
+}
+
+/* Eight hexadecimal digits that no other host or run comes upon. */
+static int core_random(lua_State *L)
+{
+	unsigned char bytes[4];
+	char text[9];
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		return luaL_error(L, "no random numbers are to be had");
+	snprintf(text, sizeof text, "%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3]);
+	lua_pushstring(L, text);
+	return 1;
+}
+
+/* Seconds of a clock that nobody sets. */
+static int core_clock(lua_State *L)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+	return 1;
+}
+
+/* smb-worker lies beside this module; its path is absolute, so that a later chdir does no harm. */
+static void push_program(lua_State *L)
+{
+	static const char anchor = 0;
+	char path[PATH_MAX];
+	Dl_info info;
+	char *slash;
+
+	if (dladdr(&anchor, &info) == 0 || info.dli_fname == NULL || realpath(info.dli_fname, path) == NULL)
+		luaL_error(L, "the module smb.core cannot find its own file");
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	lua_pushfstring(L, "%s/smb-worker", path);
+}
+
+static const luaL_Reg functions[] = {{"random", core_random}, {"clock", core_clock}, {NULL, NULL}};
+
+__attribute__((visibility("default"))) int luaopen_smb_core(lua_State *L);
+
+int luaopen_smb_core(lua_State *L)
+{
+	luaL_checkversion(L);
+	luaL_newlib(L, functions);
+	push_program(L);
+	lua_setfield(L, -2, "program");
+	destination_register(L);
+	request_register(L);
+	local_register(L);
+	return 1;
+}

@@ -1,0 +1,40 @@
+/* What the userdata types know of each other. */
+#ifndef LUA_SMB_CORE_H
+#define LUA_SMB_CORE_H
+
+#include "pool.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define DESTINATION_TYPE "smb.destination"
+#define REQUEST_TYPE "smb.request"
+#define LOCAL_TYPE "smb.local"
+
+struct destination {
+	struct pool *pool; /* NULL: closed */
+	pid_t host;        /* the process that opened it; a forked child must leave the connections alone */
+	struct smb_connect *target;
+	char *program;
+};
+
+/* Registers a metatable with `methods` (metamethods) and leaves it on the stack. */
+void core_new_type(lua_State *L, const char *name, const luaL_Reg *methods);
+
+/* Pushes nil, the code's word and the text; gives 3. */
+int core_push_fault(lua_State *L, const struct smb_fault *fault);
+
+/* The destination at `index`; raises when it is closed or belongs to another process. */
+struct destination *destination_check(lua_State *L, int index);
+
+/* The local file at `index`, its descriptor. */
+int local_check_fd(lua_State *L, int index);
+
+/* Each adds its functions to the table on the top of the stack. */
+void destination_register(lua_State *L);
+void request_register(lua_State *L);
+void local_register(lua_State *L);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * userdata "smb.destination": a share, where it is and as whom, and the connections to it. Methods and fields are Lua's
+ * (lua/smb/destination.lua), which puts them into the metatable.
+ */
+#include "core.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { END_WAIT = 200 /* ms: see link_end */ };
+
+/* ---- fields ---- */
+
+static void copy_text(lua_State *L, const char *field, char *to, size_t size)
+{
+	size_t length;
+	const char *text;
+
+	lua_getfield(L, 1, field);
+	text = luaL_optlstring(L, -1, "", &length);
+	if (length >= size || strlen(text) != length)
+		luaL_error(L, "%s is too long or holds a NUL", field);
+	memcpy(to, text, length + 1);
+	lua_pop(L, 1);
+}
+
+static uint32_t get_integer(lua_State *L, const char *field, lua_Integer least, lua_Integer most)
+{
+	lua_Integer value;
+	lua_getfield(L, 1, field);
+	value = luaL_checkinteger(L, -1);
+	if (value < least || value > most)
+		luaL_error(L, "%s is out of range", field);
+	lua_pop(L, 1);
+	return (uint32_t)value;
+}
+
+static uint32_t get_choice(lua_State *L, const char *field, const char *const words[])
+{
+	int choice;
+	lua_getfield(L, 1, field);
+	choice = luaL_checkoption(L, -1, words[0], words);
+	lua_pop(L, 1);
+	return (uint32_t)choice;
+}
+
+static void read_target(lua_State *L, struct smb_connect *t)
+{
+	static const char *const transports[] = {"directtcp", "netbios", NULL};
+	static const char *const demands[] = {"default", "off", "desired", "required", NULL};
+
+	t->transport = get_choice(L, "transport", transports);
+	t->port = get_integer(L, "port", 1, 65535);
+	t->signing = get_choice(L, "signing", demands);
+	t->encryption = get_choice(L, "encryption", demands);
+	t->kerberos = get_choice(L, "kerberos", demands);
+	lua_getfield(L, 1, "anonymous");
+	t->anonymous = (uint32_t)lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	copy_text(L, "min_protocol", t->min_protocol, sizeof t->min_protocol);
+	copy_text(L, "max_protocol", t->max_protocol, sizeof t->max_protocol);
+	copy_text(L, "server", t->server, sizeof t->server);
+	copy_text(L, "share", t->share, sizeof t->share);
+	copy_text(L, "path", t->folder, sizeof t->folder);
+	copy_text(L, "username", t->username, sizeof t->username);
+	copy_text(L, "password", t->password, sizeof t->password);
+	copy_text(L, "domain", t->domain, sizeof t->domain);
+	copy_text(L, "ccache", t->ccache, sizeof t->ccache);
+}
+
+/* ---- life ---- */
+
+static void release(struct destination *d, int wait_ms)
+{
+	struct pool *pool = d->pool;
+
+	d->pool = NULL;
+	if (pool != NULL)
+		pool_close(pool, wait_ms);
+	free(pool);
+	if (d->target != NULL)
+		explicit_bzero(d->target, sizeof *d->target);
+	free(d->target);
+	d->target = NULL;
+	free(d->program);
+	d->program = NULL;
+}
+
+/* destination{fields of options.lua, program=} -> destination; nothing is connected yet. */
+static int new_destination(lua_State *L)
+{
+	struct destination *d;
+	const char *program;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	d = lua_newuserdatauv(L, sizeof *d, 1);
+	memset(d, 0, sizeof *d);
+	luaL_setmetatable(L, DESTINATION_TYPE);
+	d->host = getpid();
+	lua_getfield(L, 1, "program");
+	program = luaL_checkstring(L, -1);
+	d->program = strdup(program);
+	d->target = calloc(1, sizeof *d->target);
+	if (d->program == NULL || d->target == NULL)
+		return luaL_error(L, "not enough memory");
+	read_target(L, d->target);
+	d->pool = calloc(1, sizeof *d->pool);
+	if (d->pool == NULL)
+		return luaL_error(L, "not enough memory");
+	d->pool->program = d->program;
+	d->pool->target = d->target;
+	lua_pop(L, 1);
+	return 1;
+}
+
+struct destination *destination_check(lua_State *L, int index)
+{
+	struct destination *d = luaL_checkudata(L, index, DESTINATION_TYPE);
+	if (d->pool == NULL)
+		luaL_error(L, "attempt to use a closed destination");
+	if (d->host != getpid())
+		luaL_error(L, "attempt to use a destination that was opened before a fork; open one of this process's own");
+	return d;
+}
+
+static int close_destination(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE), END_WAIT);
+	return 0;
+}
+
+/* Finalizers wait for nobody. */
+static int collect_destination(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
+	return 0;
+}
+
+static int is_open(lua_State *L)
+{
+	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
+	lua_pushboolean(L, d->pool != NULL);
+	return 1;
+}
+
+/* state(destination) -> what Lua keeps with it; state(destination, x) sets it. */
+static int state(lua_State *L)
+{
+	luaL_checkudata(L, 1, DESTINATION_TYPE);
+	if (lua_gettop(L) > 1) {
+		lua_settop(L, 2);
+		lua_setiuservalue(L, 1, 1);
+		return 0;
+	}
+	lua_getiuservalue(L, 1, 1);
+	return 1;
+}
+
+static uint32_t milliseconds(lua_State *L, int index)
+{
+	const lua_Number most = 30 * 86400; /* seconds */
+	lua_Number seconds = luaL_checknumber(L, index);
+	if (!(seconds > 0))
+		luaL_argerror(L, index, "a time must be above 0");
+	return (uint32_t)(ceil((seconds < most ? seconds : most) * 1000));
+}
+
+/* limits(destination, short, list, data): seconds, from now on. */
+static int limits(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	uint32_t allowed[SMB_PATIENCE_COUNT];
+	for (int i = 0; i < SMB_PATIENCE_COUNT; i++)
+		allowed[i] = milliseconds(L, i + 2);
+	memcpy(d->pool->limits.allowed, allowed, sizeof allowed);
+	d->target->short_timeout = allowed[SMB_PATIENCE_SHORT];
+	return 0;
+}
+
+/* ---- what was negotiated ---- */
+
+static const char *dialect_name(uint32_t dialect)
+{
+	switch (dialect) {
+	case 0x0001: return "NT1";
+	case 0x0202: return "SMB2_02";
+	case 0x0210: return "SMB2_10";
+	case 0x0300: return "SMB3_00";
+	case 0x0302: return "SMB3_02";
+	case 0x0311: return "SMB3_11";
+	default: return NULL;
+	}
+}
+
+static const char *cipher_name(uint32_t cipher)
+{
+	static const char *const names[] = {NULL, "AES-128-CCM", "AES-128-GCM", "AES-256-CCM", "AES-256-GCM"};
+	return cipher < sizeof names / sizeof names[0] ? names[cipher] : NULL;
+}
+
+static void set_text(lua_State *L, const char *field, const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		return;
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, field);
+}
+
+static void set_size(lua_State *L, const char *field, uint32_t size)
+{
+	if (size == 0)
+		return;
+	lua_pushinteger(L, size);
+	lua_setfield(L, -2, field);
+}
+
+static void set_boolean(lua_State *L, const char *field, bool value)
+{
+	lua_pushboolean(L, value);
+	lua_setfield(L, -2, field);
+}
+
+/* info(destination) -> table; what is unknown is absent. */
+static int info(lua_State *L)
+{
+	struct smb_info i = destination_check(L, 1)->pool->info;
+
+	lua_newtable(L);
+	set_text(L, "dialect", dialect_name(i.dialect));
+	set_size(L, "max_read_size", i.max_read_size);
+	set_size(L, "max_write_size", i.max_write_size);
+	set_boolean(L, "signing", i.signing);
+	set_boolean(L, "encryption", i.encryption);
+	set_text(L, "cipher", cipher_name(i.cipher));
+	set_boolean(L, "guest", i.guest);
+	set_text(L, "server_address", i.address);
+	set_text(L, "library", i.library);
+	lua_pushinteger(L, i.round_trips);
+	lua_setfield(L, -2, "round_trips");
+	if (i.round_trip != 0) {
+		lua_pushnumber(L, i.round_trip / 1e6);
+		lua_setfield(L, -2, "round_trip");
+	}
+	return 1;
+}
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", collect_destination},
+    {"__close", close_destination},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"state", state},
+    {"limits", limits},               {"info", info},               {NULL, NULL},
+};
+
+void destination_register(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, DESTINATION_TYPE, metamethods);
+	lua_setfield(L, -2, "destination_metatable");
+}

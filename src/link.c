@@ -1,0 +1,527 @@
+#include "link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum state {
+	GREETING,   /* started, has not said hello */
+	CONNECTING, /* was told whom to connect to */
+	READY,
+	DEAD
+};
+
+struct link {
+	enum state state;
+	int socket, worker;  /* worker: its pidfd, -1 when unknown */
+	pid_t starter;       /* the process that was spawned and only forks; 0 once it was reaped */
+	pid_t host;          /* whose link this is: not that of a forked child */
+	struct smb_shared *shared;
+	int shared_fd;
+	const struct smb_connect *target;
+	const struct link_limits *limits;
+
+	bool under_way, ended, abandoned;
+	struct smb_fault fault; /* why there is no reply */
+	bool refused;
+	struct smb_info info;
+
+	struct smb_request *waiting; /* a request for which the connection is not ready yet */
+	size_t waiting_size;
+	int waiting_fd;
+
+	uint32_t seen_steps; /* what the worker's counters said when they last changed */
+	uint64_t seen_moved;
+	int64_t quiet_since; /* milliseconds */
+
+	size_t size; /* bytes in message */
+	_Alignas(8) char message[SMB_MESSAGE_MAX];
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool set_fault(struct smb_fault *fault, enum smb_code code, const char *text, int error)
+{
+	memset(fault, 0, sizeof *fault);
+	fault->code = (uint32_t)code;
+	fault->error = error;
+	if (error != 0)
+		snprintf(fault->text, sizeof fault->text, "%s (%s)", text, strerror(error));
+	else
+		snprintf(fault->text, sizeof fault->text, "%s", text);
+	return false;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* ---- starting ---- */
+
+/* The worker gets its socket, /dev/null for the rest, default signals and a session of its own. */
+static int spawn(const char *program, int socket, pid_t *pid)
+{
+	char *argv[] = {(char *)(uintptr_t) "smb-worker", NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t signals;
+	int error;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	/* dup2 onto itself clears close-on-exec too, as POSIX wants it for these actions. */
+	posix_spawn_file_actions_adddup2(&actions, socket, SMB_WORKER_SOCKET);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addclosefrom_np(&actions, SMB_WORKER_SOCKET + 1);
+	sigfillset(&signals);
+	posix_spawnattr_setsigdefault(&attributes, &signals);
+	sigemptyset(&signals);
+	posix_spawnattr_setsigmask(&attributes, &signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	error = posix_spawn(pid, program, &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+static bool share_page(struct link *l)
+{
+	void *page;
+	l->shared_fd = memfd_create("smb-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (l->shared_fd < 0 || ftruncate(l->shared_fd, sizeof *l->shared) < 0 ||
+	    fcntl(l->shared_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return false;
+	page = mmap(NULL, sizeof *l->shared, PROT_READ | PROT_WRITE, MAP_SHARED, l->shared_fd, 0);
+	if (page == MAP_FAILED)
+		return false;
+	l->shared = page;
+	return true;
+}
+
+static void discard(struct link *l)
+{
+	close_fd(&l->socket);
+	close_fd(&l->worker);
+	close_fd(&l->shared_fd);
+	close_fd(&l->waiting_fd);
+	if (l->shared != NULL)
+		munmap(l->shared, sizeof *l->shared);
+	free(l->waiting);
+	free(l);
+}
+
+struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits,
+			struct smb_fault *fault)
+{
+	struct link *l = calloc(1, sizeof *l);
+	int pair[2], error;
+
+	if (l == NULL) {
+		set_fault(fault, SMB_FAILED, "out of memory", 0);
+		return NULL;
+	}
+	l->socket = l->worker = l->shared_fd = l->waiting_fd = -1;
+	l->host = getpid();
+	l->target = target;
+	l->limits = limits;
+	l->quiet_since = now_ms();
+	if (!share_page(l) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		set_fault(fault, SMB_FAILED, "no worker process can be started", errno);
+		discard(l);
+		return NULL;
+	}
+	l->socket = pair[0];
+	error = spawn(program, pair[1], &l->starter);
+	close(pair[1]);
+	if (error != 0) {
+		char text[sizeof fault->text];
+		snprintf(text, sizeof text, "the worker program %.120s cannot be started", program);
+		set_fault(fault, SMB_FAILED, text, error);
+		discard(l);
+		return NULL;
+	}
+	return l;
+}
+
+/* ---- ending ---- */
+
+/* The starter exits before the worker greets, so that this waits for next to nothing. */
+static void reap_starter(struct link *l)
+{
+	if (l->starter > 0)
+		while (waitpid(l->starter, NULL, 0) < 0 && errno == EINTR)
+			;
+	l->starter = 0;
+}
+
+static void kill_worker(struct link *l)
+{
+	if (l->worker >= 0)
+		syscall(SYS_pidfd_send_signal, l->worker, SIGKILL, NULL, 0);
+	else if (l->starter > 0)
+		kill(l->starter, SIGKILL);
+}
+
+/* Orphans come to a process that is PID 1 or a subreaper: it has to wait for them. To others this does nothing. */
+static void reap_worker(struct link *l, int wait_ms)
+{
+	struct pollfd ended = {.fd = l->worker, .events = POLLIN};
+	siginfo_t info;
+	if (l->worker < 0)
+		return;
+	if (wait_ms > 0)
+		poll(&ended, 1, wait_ms);
+	waitid((idtype_t)P_PIDFD, (id_t)l->worker, &info, WEXITED | WNOHANG);
+}
+
+static bool is_mine(const struct link *l)
+{
+	return l->host == getpid();
+}
+
+void link_end(struct link *l, int wait_ms)
+{
+	if (is_mine(l)) {
+		if (l->state == GREETING)
+			kill_worker(l);
+		if (l->shared != NULL)
+			atomic_store(&l->shared->cancel, 1);
+		close_fd(&l->socket);
+		reap_starter(l);
+		reap_worker(l, wait_ms);
+	}
+	discard(l);
+}
+
+/* The link is of no more use; the request under way, if any, has ended with `code`. */
+static void die(struct link *l, enum smb_code code, const char *text)
+{
+	kill_worker(l);
+	close_fd(&l->socket);
+	reap_starter(l);
+	reap_worker(l, 0);
+	set_fault(&l->fault, code, text, 0);
+	l->state = DEAD;
+	l->ended = l->under_way;
+	l->size = 0;
+}
+
+/* ---- messages ---- */
+
+static bool send_message(struct link *l, const void *message, size_t size, const int *fds, size_t count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * 2)];
+	} control;
+	struct iovec part = {(void *)(uintptr_t)message, size};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	ssize_t n;
+
+	memset(&control, 0, sizeof control);
+	if (count > 0) {
+		struct cmsghdr *c = &control.align;
+		header.msg_control = control.bytes;
+		header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
+	}
+	do
+		n = sendmsg(l->socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)size;
+}
+
+/* Bytes of a message, 0 when the worker is gone, -1 when there is none yet. A descriptor is taken only from the greeting. */
+static ssize_t receive(struct link *l)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {l->message, sizeof l->message};
+	struct msghdr header = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+	struct cmsghdr *c;
+	int fd = -1;
+	ssize_t n = recvmsg(l->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -1 : 0;
+	c = CMSG_FIRSTHDR(&header);
+	if (n > 0 && c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
+		memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	if (l->state == GREETING && l->worker < 0)
+		l->worker = fd;
+	else
+		close_fd(&fd);
+	return header.msg_flags & MSG_TRUNC ? 0 : n;
+}
+
+static void send_waiting(struct link *l)
+{
+	int fd = l->waiting_fd;
+	bool sent = send_message(l, l->waiting, l->waiting_size, &fd, fd >= 0);
+	free(l->waiting);
+	l->waiting = NULL;
+	close_fd(&l->waiting_fd);
+	if (!sent)
+		die(l, SMB_FAILED, "the worker process cannot be reached");
+}
+
+static void greeted(struct link *l, ssize_t n)
+{
+	struct smb_hello hello;
+	int fds[2] = {l->shared_fd, -1};
+	bool sent;
+
+	reap_starter(l);
+	if (n != sizeof hello)
+		return die(l, SMB_FAILED, "the program smb-worker does not answer as expected");
+	memcpy(&hello, l->message, sizeof hello);
+	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
+		return die(l, SMB_FAILED, "the module and its program smb-worker are of different versions: restart this program");
+	fds[1] = (int)syscall(SYS_pidfd_open, l->host, 0);
+	sent = send_message(l, l->target, sizeof *l->target, fds, fds[1] >= 0 ? 2 : 1);
+	close_fd(&fds[1]);
+	if (!sent)
+		return die(l, SMB_FAILED, "the worker process cannot be reached");
+	close_fd(&l->shared_fd);
+	l->state = CONNECTING;
+}
+
+/* A reply's text is the worker's: it ends where the struct does. */
+static bool take_reply(struct link *l, ssize_t n)
+{
+	struct smb_reply *reply = (struct smb_reply *)(void *)l->message;
+	if (n < (ssize_t)sizeof *reply)
+		return false;
+	reply->fault.text[sizeof reply->fault.text - 1] = '\0';
+	reply->info.address[sizeof reply->info.address - 1] = '\0';
+	reply->info.library[sizeof reply->info.library - 1] = '\0';
+	if (reply->fault.code >= SMB_CODE_COUNT)
+		reply->fault.code = SMB_FAILED;
+	l->info = reply->info;
+	l->size = (size_t)n;
+	return true;
+}
+
+static void connected(struct link *l)
+{
+	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
+	if (reply->fault.code != SMB_OK) {
+		struct smb_fault fault = reply->fault;
+		l->refused = fault.code == SMB_AUTH_FAILED;
+		die(l, SMB_FAILED, "");
+		l->fault = fault;
+		return;
+	}
+	l->state = READY;
+	if (l->waiting != NULL)
+		send_waiting(l);
+	else if (l->under_way)
+		l->ended = true;
+}
+
+static void ended(struct link *l)
+{
+	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
+	if (!l->under_way)
+		return die(l, SMB_FAILED, "the worker process spoke out of turn");
+	if (reply->fault.code == SMB_AUTH_FAILED)
+		l->refused = true;
+	l->ended = true;
+}
+
+static void arrived(struct link *l, ssize_t n)
+{
+	if (n == 0)
+		return die(l, SMB_FAILED, "the worker process ended unexpectedly");
+	if (l->state == GREETING)
+		return greeted(l, n);
+	if (!take_reply(l, n))
+		return die(l, SMB_FAILED, "the worker process sent a message that cannot be read");
+	if (l->state == CONNECTING)
+		connected(l);
+	else
+		ended(l);
+}
+
+/* ---- deadlines ---- */
+
+static const char *what_stalled(const struct link *l)
+{
+	switch (atomic_load(&l->shared->step)) {
+	case SMB_STEP_START:
+	case SMB_STEP_RESOLVE: return "no answer while looking up the server's name";
+	case SMB_STEP_CONNECT: return "no answer to the connection";
+	case SMB_STEP_NEGOTIATE:
+	case SMB_STEP_LOGON:
+	case SMB_STEP_SHARE: return "no answer to the logon";
+	default: return "the server does not answer";
+	}
+}
+
+/* How long the step under way may still last, in milliseconds. */
+static int64_t time_left(struct link *l)
+{
+	uint32_t patience = atomic_load(&l->shared->patience);
+	uint32_t steps = atomic_load(&l->shared->steps);
+	uint64_t moved = atomic_load(&l->shared->moved);
+	int64_t now = now_ms();
+
+	if (l->abandoned || patience >= SMB_PATIENCE_COUNT)
+		patience = SMB_PATIENCE_SHORT;
+	else if (steps != l->seen_steps || (patience == SMB_PATIENCE_DATA && moved != l->seen_moved))
+		l->quiet_since = now;
+	l->seen_steps = steps;
+	l->seen_moved = moved;
+	return l->quiet_since + l->limits->allowed[patience] - now;
+}
+
+static void check_deadline(struct link *l)
+{
+	if ((l->under_way || l->state != READY) && time_left(l) <= 0)
+		die(l, SMB_TIMEOUT, what_stalled(l));
+}
+
+/* ---- what others ask ---- */
+
+bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd)
+{
+	l->under_way = true;
+	l->ended = l->abandoned = false;
+	l->quiet_since = now_ms();
+	atomic_store(&l->shared->cancel, 0);
+	atomic_store(&l->shared->done, 0);
+	if (request == NULL) { /* only that the connection stands */
+		l->ended = l->state == READY;
+		return true;
+	}
+	l->waiting = malloc(size);
+	l->waiting_fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (l->waiting == NULL || (fd >= 0 && l->waiting_fd < 0)) {
+		free(l->waiting);
+		l->waiting = NULL;
+		close_fd(&l->waiting_fd);
+		l->under_way = false;
+		return false;
+	}
+	memcpy(l->waiting, request, size);
+	l->waiting_size = size;
+	if (l->state == READY)
+		send_waiting(l);
+	return true;
+}
+
+static bool idle(const struct link *l)
+{
+	return l->state == DEAD || l->ended || (!l->under_way && l->state == READY);
+}
+
+bool link_wait(struct link *l, int wait_ms)
+{
+	struct pollfd p = {.fd = l->socket, .events = POLLIN};
+
+	if (!idle(l)) {
+		int64_t left = time_left(l);
+		int n = poll(&p, 1, left < wait_ms ? (left > 0 ? (int)left : 0) : wait_ms);
+		ssize_t size = -1;
+		while (n > 0 && !idle(l) && (size = receive(l)) >= 0)
+			arrived(l, size);
+		if (!idle(l))
+			check_deadline(l);
+	}
+	if (l->abandoned && l->ended)
+		link_done(l);
+	return l->ended || l->state == DEAD;
+}
+
+const struct smb_reply *link_reply(const struct link *l, size_t *size)
+{
+	if (!l->ended || l->state == DEAD || l->size == 0)
+		return NULL;
+	*size = l->size;
+	return (const struct smb_reply *)(const void *)l->message;
+}
+
+const struct smb_fault *link_fault(const struct link *l)
+{
+	return &l->fault;
+}
+
+void link_done(struct link *l)
+{
+	l->under_way = l->ended = l->abandoned = false;
+	l->size = 0;
+	if (l->shared != NULL)
+		atomic_store(&l->shared->cancel, 0);
+}
+
+void link_abandon(struct link *l)
+{
+	if (!l->under_way || !is_mine(l))
+		return;
+	if (l->ended || l->waiting != NULL) { /* nothing was sent, or all is over */
+		free(l->waiting);
+		l->waiting = NULL;
+		close_fd(&l->waiting_fd);
+		link_done(l);
+		return;
+	}
+	atomic_store(&l->shared->cancel, 1);
+	l->abandoned = true;
+	l->quiet_since = now_ms();
+}
+
+bool link_free(struct link *l)
+{
+	if (l->abandoned || l->state == CONNECTING || l->state == GREETING)
+		link_wait(l, 0);
+	return l->state != DEAD && !l->under_way;
+}
+
+bool link_dead(const struct link *l)
+{
+	return l->state == DEAD;
+}
+
+bool link_refused(const struct link *l)
+{
+	return l->refused;
+}
+
+uint64_t link_moved(const struct link *l)
+{
+	return atomic_load(&l->shared->done);
+}
+
+const struct smb_info *link_info(const struct link *l)
+{
+	return &l->info;
+}

@@ -1,0 +1,52 @@
+/*
+ * One worker process: started, given requests one at a time, waited for with deadlines, ended. Nothing here waits longer
+ * than it is told to, nothing knows Lua.
+ */
+#ifndef LUA_SMB_LINK_H
+#define LUA_SMB_LINK_H
+
+#include "protocol.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct link;
+
+/* Milliseconds, one for each enum smb_patience. The link reads them anew with each wait. */
+struct link_limits {
+	uint32_t allowed[SMB_PATIENCE_COUNT];
+};
+
+/* `program` is smb-worker's absolute path. `target` and `limits` have to outlive the link. NULL fills `fault`. */
+struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits,
+			struct smb_fault *fault);
+
+/*
+ * Hangs up and frees the link. A worker that owes nothing is gone at once; `wait_ms` is how long to see to that (which matters to
+ * processes that inherit orphans).
+ */
+void link_end(struct link *l, int wait_ms);
+
+/* Hands over a request (struct smb_request and its text); `fd` is duplicated, -1 for none. One at a time. */
+bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd);
+
+/* Waits until the request has ended, `wait_ms` at most (a signal ends the wait too). True when it has. */
+bool link_wait(struct link *l, int wait_ms);
+
+/* Of the request that ended: the reply, or NULL where `link_fault` says why there is none. */
+const struct smb_reply *link_reply(const struct link *l, size_t *size);
+const struct smb_fault *link_fault(const struct link *l);
+
+/* The caller has taken the reply: the link is free for the next request. */
+void link_done(struct link *l);
+
+/* Nobody waits for the request any longer: the worker is asked to stop and tidy up; the link is free when it has. */
+void link_abandon(struct link *l);
+
+bool link_free(struct link *l);       /* may be given a request (perhaps while it is still connecting) */
+bool link_dead(const struct link *l); /* of no more use */
+bool link_refused(const struct link *l); /* it died of a refused logon */
+uint64_t link_moved(const struct link *l); /* bytes of the transfer under way */
+const struct smb_info *link_info(const struct link *l);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * userdata "smb.local": the local side of a transfer, a descriptor that is handed to a worker. Either a file to read, or a
+ * new file under a temporary name that takes its own when it is complete, or memory for strings.
+ */
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct local {
+	int fd;         /* -1: closed */
+	char *path;     /* of a new file: its own name, */
+	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
+};
+
+/* ---- life ---- */
+
+static struct local *new_local(lua_State *L)
+{
+	struct local *f = lua_newuserdatauv(L, sizeof *f, 0);
+	memset(f, 0, sizeof *f);
+	f->fd = -1;
+	luaL_setmetatable(L, LOCAL_TYPE);
+	return f;
+}
+
+/* What was not completed goes away. */
+static void release(struct local *f)
+{
+	int fd = f->fd;
+	char *temp = f->temp;
+
+	f->fd = -1;
+	f->temp = NULL;
+	if (fd >= 0)
+		close(fd);
+	if (temp != NULL)
+		unlink(temp);
+	free(temp);
+	free(f->path);
+	f->path = NULL;
+}
+
+static int release_local(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, LOCAL_TYPE));
+	return 0;
+}
+
+static struct local *check(lua_State *L, int index)
+{
+	struct local *f = luaL_checkudata(L, index, LOCAL_TYPE);
+	luaL_argcheck(L, f->fd >= 0, index, "closed");
+	return f;
+}
+
+int local_check_fd(lua_State *L, int index)
+{
+	return check(L, index)->fd;
+}
+
+static int push_failure(lua_State *L, const char *what, int error)
+{
+	lua_pushnil(L);
+	lua_pushliteral(L, "local_io");
+	lua_pushfstring(L, "%s (%s)", what, strerror(error));
+	return 3;
+}
+
+static lua_Number seconds(struct timespec t)
+{
+	return (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9;
+}
+
+/* ---- a file to read ---- */
+
+/* open(path) -> local, size, mtime | nil, code, text */
+static int open_local(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct local *f = new_local(L);
+	struct stat st;
+
+	/* Without waiting: a named pipe with no writer is refused, not waited for. */
+	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return push_failure(L, "the local file cannot be opened", errno);
+	if (!S_ISREG(st.st_mode))
+		return push_failure(L, "the local file is no regular file", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+	lua_pushinteger(L, (lua_Integer)st.st_size);
+	lua_pushnumber(L, seconds(st.st_mtim));
+	return 3;
+}
+
+/* ---- a new file ---- */
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A link is followed: what it names is replaced, not the link. */
+static char *final_path(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && stat(path, &st) == 0)
+		return realpath(path, NULL);
+	return strdup(path);
+}
+
+/* "FOLDER/NAME.xxxxxxxx.part", the name cut where it would become too long for a file system. */
+static char *temporary_path(const char *path, const char *random)
+{
+	const size_t longest = 255 - strlen(".xxxxxxxx.part");
+	const char *slash = strrchr(path, '/');
+	size_t folder = slash != NULL ? (size_t)(slash + 1 - path) : 0;
+	size_t name = strlen(path + folder);
+	char *temp;
+
+	if (asprintf(&temp, "%.*s.%s.part", (int)(folder + (name < longest ? name : longest)), path, random) < 0)
+		return NULL;
+	return temp;
+}
+
+/* create(path, random, overwrite) -> local | nil, code, text; the file has its own name only after complete. */
+static int create_local(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1), *random = luaL_checkstring(L, 2);
+	bool overwrite = lua_toboolean(L, 3);
+	struct local *f = new_local(L);
+	struct stat st;
+
+	if (is_folder(path))
+		return push_failure(L, "the local file cannot be made", EISDIR);
+	f->path = final_path(path);
+	if (f->path == NULL)
+		return push_failure(L, "the local file cannot be made", errno);
+	if (stat(f->path, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			return push_failure(L, "the local file is no regular file", EINVAL);
+		if (!overwrite) {
+			lua_pushnil(L);
+			lua_pushliteral(L, "exists");
+			lua_pushliteral(L, "the local file exists already");
+			return 3;
+		}
+	} else {
+		st.st_mode = 0;
+	}
+	f->temp = temporary_path(f->path, random);
+	if (f->temp == NULL)
+		return luaL_error(L, "not enough memory");
+	f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (f->fd < 0) {
+		int error = errno;
+		free(f->temp);
+		f->temp = NULL;
+		return push_failure(L, "the local file cannot be made", error);
+	}
+	if (st.st_mode != 0)
+		(void)!fchmod(f->fd, st.st_mode & 0777);
+	return 1;
+}
+
+static bool set_mtime(int fd, lua_Number mtime)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
+	times[1].tv_sec = (time_t)floor(mtime);
+	times[1].tv_nsec = (long)((mtime - floor(mtime)) * 1e9);
+	return futimens(fd, times) == 0;
+}
+
+/* A rename lasts once its folder is on disk. File systems that cannot do that have their reasons. */
+static void sync_folder(const char *path)
+{
+	char *folder = strdup(path), *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+	int fd;
+
+	if (slash != NULL)
+		slash[slash == folder] = '\0';
+	fd = folder == NULL ? -1 : open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!fsync(fd);
+		close(fd);
+	}
+	free(folder);
+}
+
+/* Without `overwrite` a file that has come meanwhile stays. */
+static bool rename_into_place(const char *from, const char *to, bool overwrite)
+{
+	if (overwrite)
+		return rename(from, to) == 0;
+	return link(from, to) == 0 && unlink(from) == 0;
+}
+
+/* complete(local, mtime | nil, overwrite) -> true | nil, code, text */
+static int complete(lua_State *L)
+{
+	struct local *f = check(L, 1);
+	bool overwrite = lua_toboolean(L, 3);
+
+	luaL_argcheck(L, f->temp != NULL, 1, "not a new file");
+	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checknumber(L, 2)))
+		return push_failure(L, "the local file's time cannot be set", errno);
+	if (!rename_into_place(f->temp, f->path, overwrite)) {
+		if (errno == EEXIST) {
+			lua_pushnil(L);
+			lua_pushliteral(L, "exists");
+			lua_pushliteral(L, "the local file exists already");
+			return 3;
+		}
+		return push_failure(L, "the local file cannot be renamed", errno);
+	}
+	free(f->temp);
+	f->temp = NULL;
+	sync_folder(f->path);
+	release(f);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* ---- memory ---- */
+
+/* memory() -> local that holds bytes in memory */
+static int memory(lua_State *L)
+{
+	struct local *f = new_local(L);
+	f->fd = memfd_create("smb-data", MFD_CLOEXEC);
+	if (f->fd < 0)
+		return push_failure(L, "no memory for the data", errno);
+	return 1;
+}
+
+/* fill(local, string, offset): writes a string at the offset; true | nil, code, text */
+static int fill(lua_State *L)
+{
+	struct local *f = check(L, 1);
+	size_t size;
+	const char *data = luaL_checklstring(L, 2, &size);
+	off_t offset = (off_t)luaL_checkinteger(L, 3);
+
+	while (size > 0) {
+		ssize_t n = pwrite(f->fd, data, size, offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return push_failure(L, "no memory for the data", errno);
+		data += n;
+		offset += n;
+		size -= (size_t)n;
+	}
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* take(local, size) -> the first bytes as a string | nil, code, text */
+static int take(lua_State *L)
+{
+	struct local *f = check(L, 1);
+	lua_Integer size = luaL_checkinteger(L, 2);
+	lua_Integer have = 0;
+	luaL_Buffer b;
+	char *to;
+
+	luaL_argcheck(L, size >= 0, 2, "negative");
+	to = luaL_buffinitsize(L, &b, (size_t)size);
+	while (have < size) {
+		ssize_t n = pread(f->fd, to + have, (size_t)(size - have), (off_t)have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		have += n;
+	}
+	luaL_pushresultsize(&b, (size_t)have);
+	return 1;
+}
+
+static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", release_local}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
+    {"memory", memory},         {"fill", fill},                 {"take", take},         {NULL, NULL},
+};
+
+void local_register(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, LOCAL_TYPE, metamethods);
+	lua_pop(L, 1);
+}

@@ -1,0 +1,235 @@
+/*
+ * What the module and its worker process say to each other.
+ *
+ * Over a SOCK_SEQPACKET socketpair: the worker greets (hello), the module answers with whom to connect to (connect, with
+ * the descriptors of the shared page and of its own process), the worker replies; from then on one request at a time is
+ * under way and each ends in one reply. A request may bring a local descriptor: bulk data crosses no socket.
+ *
+ * Both sides come from one build, so structs travel as they lie in memory; the greeting's version tells when they do not.
+ * Neither trusts the other: lengths are checked after they were copied, text is checked for its end.
+ */
+#ifndef LUA_SMB_PROTOCOL_H
+#define LUA_SMB_PROTOCOL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
+#define SMB_PROTOCOL_VERSION 1u
+#define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
+#define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
+#define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
+#define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
+
+/* The error words of the public contract, in one list for both sides. */
+#define SMB_CODES(X)                                                                                                   \
+	X(OK, "ok")                                                                                                    \
+	X(NOT_FOUND, "not_found")                                                                                      \
+	X(FOLDER_MISSING, "folder_missing")                                                                            \
+	X(SHARE_MISSING, "share_missing")                                                                              \
+	X(EXISTS, "exists")                                                                                            \
+	X(IS_DIRECTORY, "is_directory")                                                                                \
+	X(NOT_DIRECTORY, "not_directory")                                                                              \
+	X(NOT_EMPTY, "not_empty")                                                                                      \
+	X(INVALID_NAME, "invalid_name")                                                                                \
+	X(ACCESS_DENIED, "access_denied")                                                                              \
+	X(AUTH_FAILED, "auth_failed")                                                                                  \
+	X(BUSY, "busy")                                                                                                \
+	X(NO_SPACE, "no_space")                                                                                        \
+	X(HOST_NOT_FOUND, "host_not_found")                                                                            \
+	X(UNREACHABLE, "unreachable")                                                                                  \
+	X(TIMEOUT, "timeout")                                                                                          \
+	X(DISCONNECTED, "disconnected")                                                                                \
+	X(CANCELLED, "cancelled")                                                                                      \
+	X(MISMATCH, "mismatch")                                                                                        \
+	X(LOCAL_IO, "local_io")                                                                                        \
+	X(UNSUPPORTED, "unsupported")                                                                                  \
+	X(PROTOCOL, "protocol")                                                                                        \
+	X(SOURCE_CHANGED, "source_changed")                                                                            \
+	X(INVALID_URL, "invalid_url")                                                                                  \
+	X(FAILED, "failed")
+
+#define SMB_CODE_ENUM(name, word) SMB_##name,
+enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
+
+/* The verbs, each with its name in Lua. What their fields mean stands beside the request. */
+#define SMB_VERBS(X)                                                                                                   \
+	X(CONNECT, "connect")                                                                                          \
+	X(STAT, "stat")                                                                                                \
+	X(LIST_OPEN, "list_open")                                                                                      \
+	X(LIST_NEXT, "list_next")                                                                                      \
+	X(LIST_CLOSE, "list_close")                                                                                    \
+	X(MKDIR, "mkdir")                                                                                              \
+	X(DELETE, "delete")                                                                                            \
+	X(RMDIR, "rmdir")                                                                                              \
+	X(RENAME, "rename")                                                                                            \
+	X(COPY, "copy")                                                                                                \
+	X(UTIME, "utime")                                                                                              \
+	X(QUOTA, "quota")                                                                                              \
+	X(PUT, "put")                                                                                                  \
+	X(GET, "get")                                                                                                  \
+	X(UPLOAD, "upload")                                                                                            \
+	X(WRITE, "write")                                                                                              \
+	X(COMMIT, "commit")                                                                                            \
+	X(CLOSE, "close")
+
+#define SMB_VERB_ENUM(name, word) SMB_VERB_##name,
+enum smb_verb { SMB_VERBS(SMB_VERB_ENUM) SMB_VERB_COUNT };
+
+/* How far a call had come; what a bare errno means depends on it. */
+enum smb_step {
+	SMB_STEP_START,     /* nothing was sent: the worker itself */
+	SMB_STEP_RESOLVE,   /* looking up the server's name */
+	SMB_STEP_CONNECT,   /* opening the TCP connection, NetBIOS session included */
+	SMB_STEP_NEGOTIATE, /* agreeing on a dialect */
+	SMB_STEP_LOGON,     /* session setup */
+	SMB_STEP_SHARE,     /* tree connect */
+	SMB_STEP_FILE,      /* a request on the share */
+	SMB_STEP_LOCAL,     /* the local file */
+	SMB_STEP_COUNT
+};
+
+/* Which of the destination's limits bounds the step under way. */
+enum smb_patience {
+	SMB_PATIENCE_SHORT, /* short_timeout for the step */
+	SMB_PATIENCE_LIST,  /* list_timeout for the step */
+	SMB_PATIENCE_DATA,  /* read_write_timeout without a byte moved */
+	SMB_PATIENCE_COUNT
+};
+
+enum smb_transport { SMB_TRANSPORT_DIRECTTCP, SMB_TRANSPORT_NETBIOS };
+enum smb_demand { SMB_DEMAND_DEFAULT, SMB_DEMAND_OFF, SMB_DEMAND_DESIRED, SMB_DEMAND_REQUIRED };
+
+/* A failure. Words for it are made once, by the module. */
+struct smb_fault {
+	uint32_t code;   /* enum smb_code; SMB_OK when nothing failed */
+	uint32_t step;   /* enum smb_step */
+	uint32_t status; /* the NT status that the server sent, 0 when none was seen */
+	int32_t error;   /* errno, 0 when there is none */
+	char text[192];  /* what happened, for people; no secret, no path */
+};
+
+/* What was agreed with the server, as seen on the wire. */
+struct smb_info {
+	uint32_t dialect;        /* DialectRevision of SMB2's NEGOTIATE, 1 for NT1, 0 when unknown */
+	uint32_t max_read_size;  /* bytes */
+	uint32_t max_write_size; /* bytes */
+	uint32_t cipher;         /* MS-SMB2 2.2.3.1.2: 1 AES-128-CCM ... 4 AES-256-GCM; 0 when not encrypted */
+	uint32_t round_trip;     /* microseconds, the shortest seen */
+	uint32_t round_trips;    /* requests sent since the worker started, modulo 2^32 */
+	uint8_t signing;         /* frames are signed, or encrypted */
+	uint8_t encryption;      /* frames are encrypted */
+	uint8_t guest;           /* the server made the user a guest */
+	uint8_t anonymous;       /* a logon without a name */
+	char address[64];        /* the server's, numeric */
+	char library[32];        /* libsmbclient's version */
+};
+
+enum smb_entry_type { SMB_ENTRY_FILE, SMB_ENTRY_DIRECTORY, SMB_ENTRY_LINK };
+
+/* A file or folder. In a batch its name follows, then padding up to eight bytes. */
+struct smb_entry {
+	uint64_t size;        /* bytes */
+	int64_t mtime;        /* last write, nanoseconds since 1970 */
+	int64_t atime;        /* last access, likewise */
+	int64_t btime;        /* creation, likewise */
+	uint32_t attributes;  /* MS-FSCC 2.6 file attributes */
+	uint16_t type;        /* enum smb_entry_type */
+	uint16_t name_length; /* bytes of the name that follows; 0 from stat */
+};
+
+/* First message, from the worker, with its own pidfd. */
+struct smb_hello {
+	uint32_t magic;   /* SMB_PROTOCOL_MAGIC */
+	uint32_t version; /* SMB_PROTOCOL_VERSION */
+	uint32_t check;   /* smb_layout(), catches two builds of one version */
+};
+
+/* Second message, from the module, with two descriptors: the shared page and the module's process. */
+struct smb_connect {
+	uint32_t transport;       /* enum smb_transport */
+	uint32_t port;            /* 1 to 65535 */
+	uint32_t signing;         /* enum smb_demand */
+	uint32_t encryption;      /* enum smb_demand */
+	uint32_t kerberos;        /* enum smb_demand; DEFAULT is off */
+	uint32_t anonymous;       /* log on without a name */
+	uint32_t short_timeout;   /* milliseconds for cleaning up when the module has gone */
+	char min_protocol[16];    /* as smb.conf spells it */
+	char max_protocol[16];    /* likewise */
+	char server[SMB_TEXT_SIZE];
+	char share[SMB_TEXT_SIZE];
+	char username[SMB_TEXT_SIZE];
+	char password[SMB_TEXT_SIZE];
+	char domain[SMB_TEXT_SIZE];
+	char ccache[1024];        /* KRB5CCNAME, empty for the default */
+	char folder[SMB_PATH_LIMIT]; /* the destination's path, for a first look that opens the share */
+};
+
+enum smb_flags {
+	SMB_FLAG_OVERWRITE = 1,  /* an existing target may be replaced */
+	SMB_FLAG_PARENTS = 2,    /* make missing folders */
+	SMB_FLAG_RECURSIVE = 4,  /* rmdir: with all that is in it */
+	SMB_FLAG_MISSING_OK = 8, /* delete: a missing file is no failure */
+	SMB_FLAG_MTIME = 16,     /* set `mtime` on what was written */
+	SMB_FLAG_NEW = 32,       /* the caller knows that the target does not exist: do not look */
+};
+
+enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
+
+/*
+ * A request. Up to four paths below the share follow, each with its NUL:
+ *
+ *   STAT, MKDIR, UTIME, QUOTA   name
+ *   LIST_OPEN                   name -> handle, first batch
+ *   LIST_NEXT, LIST_CLOSE       handle -> next batch
+ *   DELETE, RMDIR               name
+ *   RENAME                      name, to, aside
+ *   COPY                        name, to, temp, aside -> bytes
+ *   PUT, with a descriptor      to, temp, aside; size, mtime -> bytes
+ *   GET, with a descriptor      name -> entry, bytes
+ *   UPLOAD                      to, temp, aside -> handle
+ *   WRITE, with a descriptor    handle, offset (in the remote file), size; data from the descriptor's offset `from`
+ *   COMMIT                      handle, size, mtime
+ *   CLOSE                       handle: given up, what was written is removed
+ */
+struct smb_request {
+	uint32_t verb;   /* enum smb_verb */
+	uint32_t flags;  /* enum smb_flags */
+	uint32_t handle; /* a listing or a file of this worker */
+	uint32_t io_size; /* bytes per SMB read or write, 0: what was negotiated */
+	uint64_t offset; /* bytes */
+	uint64_t from;   /* bytes */
+	uint64_t size;   /* bytes */
+	int64_t mtime;   /* nanoseconds since 1970 */
+	uint32_t lengths[SMB_NAME_COUNT]; /* bytes of each path, its NUL included; 0 when absent */
+};
+
+/* A reply. A batch's entries follow. */
+struct smb_reply {
+	struct smb_fault fault;
+	struct smb_info info;
+	struct smb_entry entry;  /* STAT, GET */
+	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; UPLOAD */
+	uint32_t count;          /* entries that follow */
+	uint64_t bytes;          /* moved by PUT, GET, COPY */
+	uint64_t total;          /* QUOTA, bytes */
+	uint64_t available;      /* QUOTA, bytes */
+};
+
+/* One page that both sides map. The worker writes all but `cancel`; what it says is a hint and no more. */
+struct smb_shared {
+	_Atomic uint64_t moved;    /* bytes that crossed the SMB connection */
+	_Atomic uint64_t done;     /* bytes of the transfer under way */
+	_Atomic uint32_t steps;    /* library calls begun */
+	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */
+	_Atomic uint32_t patience; /* enum smb_patience */
+	_Atomic uint32_t cancel;   /* set by the module: end the request under way, clean up */
+};
+
+static inline uint32_t smb_layout(void)
+{
+	return (uint32_t)(sizeof(struct smb_connect) * 31 + sizeof(struct smb_request) * 17 +
+			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared));
+}
+
+#endif

@@ -1,0 +1,368 @@
+/*
+ * userdata "smb.request": one request under way on one of a destination's links. Lua begins it, waits for it in slices and
+ * takes its result; closing or collecting it before its end abandons it. C never waits longer than a slice, so that the
+ * host's Ctrl-C and its coroutines have their turn.
+ */
+#include "core.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct request {
+	struct destination *destination; /* kept alive by the first user value */
+	int slot;                        /* in the pool; -1: no request is under way */
+	uint32_t number;                 /* of the link */
+	enum smb_verb verb;
+};
+
+#define VERB_WORD(name, word) word,
+static const char *const verb_words[] = {SMB_VERBS(VERB_WORD) NULL};
+
+/* ---- arguments ---- */
+
+static lua_Integer get_integer(lua_State *L, const char *field, lua_Integer most)
+{
+	lua_Integer value;
+	lua_getfield(L, 3, field);
+	value = luaL_optinteger(L, -1, 0);
+	if (value < 0 || value > most)
+		luaL_error(L, "%s is out of range", field);
+	lua_pop(L, 1);
+	return value;
+}
+
+static uint32_t get_flag(lua_State *L, const char *field, enum smb_flags flag)
+{
+	bool set;
+	lua_getfield(L, 3, field);
+	set = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return set ? (uint32_t)flag : 0;
+}
+
+/* Seconds since 1970 to nanoseconds; times that do not fit, NaN among them, are refused. */
+static int64_t get_mtime(lua_State *L, uint32_t *flags)
+{
+	const lua_Number most = 9.2e9;
+	lua_Number seconds;
+
+	lua_getfield(L, 3, "mtime");
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return 0;
+	}
+	seconds = luaL_checknumber(L, -1);
+	if (!(seconds > -most && seconds < most))
+		luaL_error(L, "the time is out of range");
+	*flags |= SMB_FLAG_MTIME;
+	lua_pop(L, 1);
+	return (int64_t)floor(seconds) * 1000000000 + (int64_t)((seconds - floor(seconds)) * 1e9);
+}
+
+/* The strings stay on the stack (through their table) while they are copied. */
+static size_t add_path(lua_State *L, char *message, size_t at, struct smb_request *head, int which, const char *field)
+{
+	size_t length;
+	const char *text;
+
+	lua_getfield(L, 3, field);
+	if (lua_isnil(L, -1)) {
+		lua_pop(L, 1);
+		return at;
+	}
+	text = luaL_checklstring(L, -1, &length);
+	if (length + 1 > SMB_PATH_LIMIT || strlen(text) != length)
+		luaL_error(L, "a path is too long or holds a NUL");
+	memcpy(message + at, text, length + 1);
+	head->lengths[which] = (uint32_t)length + 1;
+	lua_pop(L, 1);
+	return at + length + 1;
+}
+
+/* Writes the request into `message`; gives its size. */
+static size_t pack(lua_State *L, enum smb_verb verb, char *message)
+{
+	static const char *const names[SMB_NAME_COUNT] = {"name", "to", "temp", "aside"};
+	struct smb_request head;
+	size_t at = sizeof head;
+
+	memset(&head, 0, sizeof head);
+	head.verb = (uint32_t)verb;
+	head.flags = get_flag(L, "overwrite", SMB_FLAG_OVERWRITE) | get_flag(L, "parents", SMB_FLAG_PARENTS) |
+		     get_flag(L, "recursive", SMB_FLAG_RECURSIVE) | get_flag(L, "missing_ok", SMB_FLAG_MISSING_OK) |
+		     get_flag(L, "new", SMB_FLAG_NEW);
+	head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
+	head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
+	head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
+	head.from = (uint64_t)get_integer(L, "from", LUA_MAXINTEGER);
+	head.size = (uint64_t)get_integer(L, "size", LUA_MAXINTEGER);
+	head.mtime = get_mtime(L, &head.flags);
+	for (int i = 0; i < SMB_NAME_COUNT; i++)
+		at = add_path(L, message, at, &head, i, names[i]);
+	memcpy(message, &head, sizeof head);
+	return at;
+}
+
+static int get_fd(lua_State *L)
+{
+	int fd = -1;
+	lua_getfield(L, 3, "file");
+	if (!lua_isnil(L, -1))
+		fd = local_check_fd(L, -1);
+	lua_pop(L, 1);
+	return fd;
+}
+
+/* ---- life ---- */
+
+static struct pool *pool_of(const struct request *r)
+{
+	struct pool *pool = r->slot >= 0 ? r->destination->pool : NULL;
+	return pool != NULL && pool->slots[r->slot].number == r->number ? pool : NULL;
+}
+
+/* Takes a link for the request: any one, or the one that holds the handle. */
+static bool take_link(lua_State *L, struct request *r, struct smb_fault *fault)
+{
+	struct pool *pool = r->destination->pool;
+	uint32_t number = (uint32_t)get_integer(L, "link", UINT32_MAX);
+
+	r->slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, fault);
+	if (r->slot < 0)
+		return false;
+	r->number = pool->slots[r->slot].number;
+	return true;
+}
+
+/* start(destination, verb, arguments) -> request | nil, code, text */
+static int start(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	enum smb_verb verb = (enum smb_verb)luaL_checkoption(L, 2, NULL, verb_words);
+	struct smb_fault fault;
+	struct request *r;
+	char *message;
+	size_t size;
+	int fd;
+
+	luaL_checktype(L, 3, LUA_TTABLE);
+	lua_settop(L, 3);
+	r = lua_newuserdatauv(L, sizeof *r, 1);
+	r->destination = d;
+	r->slot = -1;
+	r->verb = verb;
+	luaL_setmetatable(L, REQUEST_TYPE);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, 4, 1);
+	message = lua_newuserdatauv(L, sizeof(struct smb_request) + SMB_NAME_COUNT * SMB_PATH_LIMIT, 0);
+	size = pack(L, verb, message);
+	fd = get_fd(L);
+	if (!take_link(L, r, &fault))
+		return core_push_fault(L, &fault);
+	if (!link_begin(d->pool->slots[r->slot].link, verb == SMB_VERB_CONNECT ? NULL : (void *)message, size, fd))
+		return luaL_error(L, "not enough memory");
+	lua_settop(L, 4);
+	return 1;
+}
+
+static int release(lua_State *L)
+{
+	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
+	struct pool *pool = pool_of(r);
+	int slot = r->slot;
+
+	r->slot = -1;
+	if (pool != NULL) {
+		link_abandon(pool->slots[slot].link);
+		pool_give_back(pool, slot);
+	}
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+/*
+ * lua.c answers Ctrl-C with a hook in the main thread; a coroutine would not notice before it ends. When such a hook stands
+ * there, it moves to the thread that waits, where it raises at the next instruction.
+ */
+static void move_interrupt_here(lua_State *L)
+{
+	const int any = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+	lua_State *main;
+	lua_Hook hook;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+	main = lua_tothread(L, -1);
+	lua_pop(L, 1);
+	hook = lua_gethook(main);
+	if (main == L || hook == NULL || hook == lua_gethook(L) || lua_gethookmask(main) != any || lua_gethookcount(main) != 1)
+		return;
+	lua_sethook(L, hook, any, 1);
+	lua_sethook(main, NULL, 0, 0);
+}
+
+static struct request *check(lua_State *L)
+{
+	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
+	if (pool_of(r) == NULL)
+		luaL_error(L, "the destination was closed while the call was under way");
+	destination_check(L, (lua_getiuservalue(L, 1, 1), -1));
+	lua_pop(L, 1);
+	return r;
+}
+
+/* wait(request, seconds) -> true when it has ended */
+static int wait(lua_State *L)
+{
+	struct request *r = check(L);
+	lua_Number seconds = luaL_checknumber(L, 2);
+	int ms = seconds > 0 ? (seconds < 0.1 ? (int)ceil(seconds * 1000) : 100) : 0;
+	bool ended = link_wait(r->destination->pool->slots[r->slot].link, ms);
+
+	move_interrupt_here(L);
+	lua_pushboolean(L, ended);
+	return 1;
+}
+
+/* done(request) -> bytes of the transfer under way */
+static int done(lua_State *L)
+{
+	struct request *r = check(L);
+	lua_pushinteger(L, (lua_Integer)link_moved(r->destination->pool->slots[r->slot].link));
+	return 1;
+}
+
+/* ---- results ---- */
+
+static void set_time(lua_State *L, const char *field, int64_t nanoseconds)
+{
+	lua_pushnumber(L, (lua_Number)(nanoseconds / 1000000000) + (lua_Number)(nanoseconds % 1000000000) / 1e9);
+	lua_setfield(L, -2, field);
+}
+
+static void set_flag(lua_State *L, const char *field, bool value)
+{
+	lua_pushboolean(L, value);
+	lua_setfield(L, -2, field);
+}
+
+static void set_integer(lua_State *L, const char *field, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, field);
+}
+
+static void push_entry(lua_State *L, const struct smb_entry *e)
+{
+	static const char *const types[] = {"file", "directory", "link"};
+
+	lua_createtable(L, 0, 10);
+	lua_pushstring(L, types[e->type <= SMB_ENTRY_LINK ? e->type : SMB_ENTRY_FILE]);
+	lua_setfield(L, -2, "type");
+	set_integer(L, "size", e->size);
+	set_time(L, "mtime", e->mtime);
+	set_time(L, "atime", e->atime);
+	set_time(L, "btime", e->btime);
+	/* MS-FSCC 2.6 */
+	set_flag(L, "readonly", e->attributes & 0x01);
+	set_flag(L, "hidden", e->attributes & 0x02);
+	set_flag(L, "system", e->attributes & 0x04);
+	set_flag(L, "archive", e->attributes & 0x20);
+}
+
+/* Adds the entries of a batch to the table on the top, as an array. What does not fit its message is not looked at. */
+static void push_batch(lua_State *L, const char *message, size_t size, uint32_t count)
+{
+	size_t at = sizeof(struct smb_reply);
+	struct smb_entry entry;
+
+	for (uint32_t i = 1; i <= count && size - at >= sizeof entry; i++) {
+		memcpy(&entry, message + at, sizeof entry);
+		at += sizeof entry;
+		if (entry.name_length >= size - at)
+			return;
+		push_entry(L, &entry);
+		lua_pushlstring(L, message + at, entry.name_length);
+		lua_setfield(L, -2, "name");
+		lua_rawseti(L, -2, i);
+		at += ((size_t)entry.name_length + 1 + 7) & ~(size_t)7;
+		if (at > size)
+			return;
+	}
+}
+
+static int push_reply(lua_State *L, const struct request *r, const char *message, size_t size)
+{
+	struct smb_reply reply;
+
+	memcpy(&reply, message, sizeof reply);
+	if (reply.fault.code != SMB_OK)
+		return core_push_fault(L, &reply.fault);
+	switch (r->verb) {
+	case SMB_VERB_STAT: push_entry(L, &reply.entry); return 1;
+	case SMB_VERB_LIST_OPEN:
+	case SMB_VERB_LIST_NEXT:
+		lua_createtable(L, (int)(reply.count < 4096 ? reply.count : 4096), 2);
+		push_batch(L, message, size, reply.count);
+		break;
+	default:
+		lua_newtable(L);
+		set_integer(L, "bytes", reply.bytes);
+		set_integer(L, "total", reply.total);
+		set_integer(L, "available", reply.available);
+		set_time(L, "mtime", reply.entry.mtime);
+		break;
+	}
+	set_integer(L, "handle", reply.handle);
+	set_integer(L, "link", r->number);
+	return 1;
+}
+
+/* result(request) -> table | nil, code, text; when wait has given true, and once */
+static int result(lua_State *L)
+{
+	struct request *r = check(L);
+	struct pool *pool = r->destination->pool;
+	struct link *l = pool->slots[r->slot].link;
+	const struct smb_reply *reply;
+	struct smb_fault fault;
+	bool dead;
+	char *copy;
+	size_t size = 0;
+
+	luaL_argcheck(L, link_wait(l, 0), 1, "the request has not ended");
+	reply = link_reply(l, &size);
+	fault = *link_fault(l);
+	/* A copy of Lua's own: what is made of it may run collectors, and those may close the destination. */
+	copy = lua_newuserdatauv(L, size > 0 ? size : 1, 0);
+	if (reply != NULL)
+		memcpy(copy, reply, size);
+	dead = link_dead(l);
+	pool->info = *link_info(l);
+	if (reply != NULL && reply->fault.code == SMB_AUTH_FAILED && pool->refusal.code == SMB_OK)
+		pool->refusal = reply->fault;
+	link_done(l);
+	pool_give_back(pool, r->slot);
+	r->slot = -1;
+	if (dead)
+		return core_push_fault(L, &fault);
+	if (size == 0) { /* the connection stood already */
+		lua_newtable(L);
+		return 1;
+	}
+	return push_reply(L, r, copy, size);
+}
+
+static const luaL_Reg metamethods[] = {{"__gc", release}, {"__close", release}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"start", start}, {"wait", wait}, {"done", done}, {"result", result}, {"abandon", release}, {NULL, NULL},
+};
+
+void request_register(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, REQUEST_TYPE, metamethods);
+	lua_pop(L, 1);
+}

@@ -1,0 +1,18 @@
+/* Turns what is known of a failure (the NT status, else the step that failed and errno) into one of the error codes. */
+#ifndef LUA_SMB_FAULT_H
+#define LUA_SMB_FAULT_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+
+/* Fills `fault` from a failed library call; gives false, so that callers can return it. */
+bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, int error, bool broken);
+
+/* The local file failed: `what` says which part. Gives false. */
+bool fault_local(struct smb_fault *fault, const char *what, int error);
+
+/* A failure that the worker itself found. Gives false. */
+bool fault_set(struct smb_fault *fault, enum smb_code code, const char *text);
+
+#endif

@@ -1,0 +1,470 @@
+/*
+ * smb-worker: the program in which libsmbclient lives, one connection each. Started by the module, never by hand.
+ * It greets, is told whom to connect to, and answers one request after another until the module hangs up.
+ */
+#include "../protocol.h"
+#include "fault.h"
+#include "session.h"
+#include "transfer.h"
+#include "watch.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { HANDLES = 1024 }; /* listings and uploads open at a time: a walk has one for each level */
+
+enum handle_kind { HANDLE_FREE, HANDLE_LIST, HANDLE_UPLOAD };
+
+struct handle {
+	enum handle_kind kind;
+	struct session_list *list;
+	struct smb_entry ahead; /* an entry that did not fit into the last batch */
+	char *ahead_name;
+	struct upload upload;
+	char *paths[3]; /* of the upload */
+};
+
+static struct handle handles[HANDLES];
+
+/* A request as it came, with its text checked. */
+struct request {
+	struct smb_request head;
+	const char *names[SMB_NAME_COUNT];
+	int fd;
+};
+
+static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
+static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
+
+/* ---- messages ---- */
+
+enum { DESCRIPTORS = 2 };
+
+/* Bytes of the next message, 0 when the module has hung up, -1 on failure; descriptors that came with it in `fds`. */
+static ssize_t receive(void *message, size_t size, int fds[DESCRIPTORS])
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int) * DESCRIPTORS)];
+	} control;
+	struct iovec part = {message, size};
+	struct msghdr header = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	for (size_t i = 0; i < DESCRIPTORS; i++)
+		fds[i] = -1;
+	do
+		n = recvmsg(SMB_WORKER_SOCKET, &header, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n;
+	for (c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	return header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -1 : n;
+}
+
+static bool send_message(const void *message, size_t size, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec part = {(void *)(uintptr_t)message, size};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (fd >= 0) {
+		struct cmsghdr *c = &control.align;
+		header.msg_control = control.bytes;
+		header.msg_controllen = sizeof control.bytes;
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	}
+	do
+		n = sendmsg(SMB_WORKER_SOCKET, &header, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)size;
+}
+
+static struct smb_reply *new_reply(void)
+{
+	struct smb_reply *reply = (struct smb_reply *)(void *)outbox;
+	memset(reply, 0, sizeof *reply);
+	return reply;
+}
+
+/* ---- listings and uploads that stay open between requests ---- */
+
+static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct smb_fault *fault)
+{
+	for (uint32_t i = 0; i < HANDLES; i++) {
+		if (handles[i].kind == HANDLE_FREE) {
+			memset(&handles[i], 0, sizeof handles[i]);
+			handles[i].kind = kind;
+			*number = i + 1;
+			return &handles[i];
+		}
+	}
+	fault_set(fault, SMB_FAILED, "too many listings and files are open at once");
+	return NULL;
+}
+
+static struct handle *handle_of(const struct request *r, enum handle_kind kind, struct smb_fault *fault)
+{
+	uint32_t number = r->head.handle;
+	if (number >= 1 && number <= HANDLES && handles[number - 1].kind == kind)
+		return &handles[number - 1];
+	fault_set(fault, SMB_FAILED, "the worker does not know this handle");
+	return NULL;
+}
+
+static void free_handle(struct handle *h)
+{
+	if (h->list != NULL)
+		session_list_close(h->list);
+	if (h->upload.file != NULL)
+		upload_abandon(&h->upload);
+	free(h->ahead_name);
+	for (size_t i = 0; i < sizeof h->paths / sizeof h->paths[0]; i++)
+		free(h->paths[i]);
+	memset(h, 0, sizeof *h);
+}
+
+/* ---- listings ---- */
+
+static size_t padded(size_t n)
+{
+	return (n + 7) & ~(size_t)7;
+}
+
+/* Appends an entry; false when the message is full. */
+static bool add_entry(size_t *used, struct smb_entry *entry, const char *name)
+{
+	size_t length = strlen(name);
+	size_t size = sizeof *entry + padded(length + 1);
+	if (length > UINT16_MAX || size > SMB_MESSAGE_MAX - *used)
+		return false;
+	entry->name_length = (uint16_t)length;
+	memset(outbox + *used, 0, size);
+	memcpy(outbox + *used, entry, sizeof *entry);
+	memcpy(outbox + *used + sizeof *entry, name, length);
+	*used += size;
+	return true;
+}
+
+/* Fills the message; true when the listing has ended. */
+static bool fill_batch(struct handle *h, struct smb_reply *reply, size_t *used)
+{
+	struct smb_entry entry;
+	const char *name;
+
+	if (h->ahead_name != NULL && add_entry(used, &h->ahead, h->ahead_name))
+		reply->count++;
+	free(h->ahead_name);
+	h->ahead_name = NULL;
+	while (session_list_next(h->list, &entry, &name)) {
+		if (!add_entry(used, &entry, name)) {
+			h->ahead = entry;
+			h->ahead_name = strdup(name);
+			return false;
+		}
+		reply->count++;
+	}
+	return true;
+}
+
+static void next_batch(struct handle *h, struct smb_reply *reply, size_t *used)
+{
+	if (fill_batch(h, reply, used)) {
+		reply->handle = 0;
+		free_handle(h);
+	}
+}
+
+static bool do_list_open(const struct request *r, struct smb_reply *reply, size_t *used)
+{
+	struct handle *h = new_handle(HANDLE_LIST, &reply->handle, &reply->fault);
+	if (h == NULL)
+		return false;
+	h->list = session_list(r->names[SMB_NAME], &reply->fault);
+	if (h->list == NULL) {
+		if (reply->fault.code == SMB_NOT_FOUND)
+			fault_set(&reply->fault, SMB_FOLDER_MISSING, "the folder does not exist");
+		free_handle(h);
+		return false;
+	}
+	next_batch(h, reply, used);
+	return true;
+}
+
+static bool do_list_next(const struct request *r, struct smb_reply *reply, size_t *used)
+{
+	struct handle *h = handle_of(r, HANDLE_LIST, &reply->fault);
+	if (h == NULL)
+		return false;
+	reply->handle = r->head.handle;
+	next_batch(h, reply, used);
+	return true;
+}
+
+static bool do_close(const struct request *r, enum handle_kind kind, struct smb_reply *reply)
+{
+	struct handle *h = handle_of(r, kind, &reply->fault);
+	if (h == NULL)
+		return false;
+	free_handle(h);
+	return true;
+}
+
+/* ---- files ---- */
+
+static struct transfer_target target_of(const struct request *r)
+{
+	return (struct transfer_target){
+	    .path = r->names[SMB_TO],
+	    .temporary = r->names[SMB_TEMP],
+	    .aside = r->names[SMB_ASIDE],
+	    .flags = r->head.flags,
+	    .mtime = r->head.mtime,
+	    .io_size = r->head.io_size,
+	};
+}
+
+static bool do_delete(const struct request *r, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+	if (!session_stat(r->names[SMB_NAME], &entry, fault)) {
+		bool missing = fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
+		return missing && (r->head.flags & SMB_FLAG_MISSING_OK);
+	}
+	if (entry.type == SMB_ENTRY_DIRECTORY)
+		return fault_set(fault, SMB_IS_DIRECTORY, "it is a folder");
+	return session_unlink(r->names[SMB_NAME], fault);
+}
+
+static bool do_upload(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = new_handle(HANDLE_UPLOAD, &reply->handle, &reply->fault);
+	if (h == NULL)
+		return false;
+	h->upload.target = target_of(r);
+	h->upload.target.path = h->paths[0] = strdup(r->names[SMB_TO]);
+	h->upload.target.temporary = h->paths[1] = strdup(r->names[SMB_TEMP]);
+	h->upload.target.aside = h->paths[2] = strdup(r->names[SMB_ASIDE]);
+	if (h->paths[0] == NULL || h->paths[1] == NULL || h->paths[2] == NULL)
+		fault_set(&reply->fault, SMB_FAILED, "the worker is out of memory");
+	else if (upload_begin(&h->upload, &reply->fault))
+		return true;
+	free_handle(h);
+	return false;
+}
+
+static bool do_write(const struct request *r, struct smb_fault *fault)
+{
+	struct handle *h = handle_of(r, HANDLE_UPLOAD, fault);
+	if (h == NULL)
+		return false;
+	if (upload_write(&h->upload, r->fd, r->head.from, r->head.offset, r->head.size, fault))
+		return true;
+	free_handle(h);
+	return false;
+}
+
+static bool do_commit(const struct request *r, struct smb_fault *fault)
+{
+	struct handle *h = handle_of(r, HANDLE_UPLOAD, fault);
+	bool ok;
+	if (h == NULL)
+		return false;
+	h->upload.target.mtime = r->head.mtime;
+	ok = upload_commit(&h->upload, r->head.size, fault);
+	free_handle(h);
+	return ok;
+}
+
+/* ---- requests ---- */
+
+static bool answer(const struct request *r, struct smb_reply *reply, size_t *used)
+{
+	struct smb_fault *fault = &reply->fault;
+	const char *name = r->names[SMB_NAME];
+	struct transfer_target target = target_of(r);
+
+	switch ((enum smb_verb)r->head.verb) {
+	case SMB_VERB_STAT: return session_stat(name, &reply->entry, fault);
+	case SMB_VERB_LIST_OPEN: return do_list_open(r, reply, used);
+	case SMB_VERB_LIST_NEXT: return do_list_next(r, reply, used);
+	case SMB_VERB_LIST_CLOSE: return do_close(r, HANDLE_LIST, reply);
+	case SMB_VERB_MKDIR: return transfer_mkdir(name, fault);
+	case SMB_VERB_DELETE: return do_delete(r, fault);
+	case SMB_VERB_RMDIR:
+		return r->head.flags & SMB_FLAG_RECURSIVE ? transfer_rmdir(name, fault) : session_rmdir(name, fault);
+	case SMB_VERB_RENAME: return transfer_rename(name, &target, fault);
+	case SMB_VERB_COPY: return transfer_copy(name, &target, &reply->bytes, fault);
+	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, r->head.mtime, fault);
+	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
+	case SMB_VERB_PUT: return transfer_put(r->fd, r->head.size, &target, &reply->bytes, fault);
+	case SMB_VERB_GET:
+		return transfer_get(name, r->head.io_size, r->fd, &reply->entry, &reply->bytes, fault);
+	case SMB_VERB_UPLOAD: return do_upload(r, reply);
+	case SMB_VERB_WRITE: return do_write(r, fault);
+	case SMB_VERB_COMMIT: return do_commit(r, fault);
+	case SMB_VERB_CLOSE: return do_close(r, HANDLE_UPLOAD, reply);
+	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
+	}
+}
+
+/* Absent paths read as "", the share's root, which no verb changes or removes. */
+static bool unpack(struct request *r, size_t size)
+{
+	size_t at = sizeof r->head;
+
+	if (size < at)
+		return false;
+	memcpy(&r->head, inbox, at);
+	for (size_t i = 0; i < SMB_NAME_COUNT; i++) {
+		size_t length = r->head.lengths[i];
+		r->names[i] = "";
+		if (length == 0)
+			continue;
+		if (length > SMB_PATH_LIMIT || length > size - at || memchr(inbox + at, '\0', length) != inbox + at + length - 1)
+			return false;
+		r->names[i] = inbox + at;
+		at += length;
+	}
+	return at == size;
+}
+
+/* False when the module has gone. */
+static bool serve(void)
+{
+	struct request r;
+	struct smb_reply *reply;
+	int fds[DESCRIPTORS];
+	size_t used = sizeof *reply;
+	ssize_t n = receive(inbox, sizeof inbox, fds);
+
+	if (n <= 0)
+		return false;
+	r.fd = fds[0];
+	reply = new_reply();
+	if (unpack(&r, (size_t)n)) {
+		if (answer(&r, reply, &used))
+			memset(&reply->fault, 0, sizeof reply->fault);
+		else
+			used = sizeof *reply;
+	} else {
+		fault_set(&reply->fault, SMB_FAILED, "the worker could not read the request");
+	}
+	for (size_t i = 0; i < DESCRIPTORS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	session_info(&reply->info);
+	return send_message(outbox, used, -1);
+}
+
+/* ---- the beginning ---- */
+
+static bool terminated(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+static bool sane(const struct smb_connect *t)
+{
+	return t->port >= 1 && t->port <= 65535 && terminated(t->min_protocol, sizeof t->min_protocol) &&
+	       terminated(t->max_protocol, sizeof t->max_protocol) && terminated(t->server, sizeof t->server) &&
+	       terminated(t->share, sizeof t->share) && terminated(t->username, sizeof t->username) &&
+	       terminated(t->password, sizeof t->password) && terminated(t->domain, sizeof t->domain) &&
+	       terminated(t->ccache, sizeof t->ccache) && terminated(t->folder, sizeof t->folder);
+}
+
+static struct smb_shared *map_shared(int fd)
+{
+	struct stat st;
+	void *page;
+	if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct smb_shared))
+		return NULL;
+	page = mmap(NULL, sizeof(struct smb_shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return page != MAP_FAILED ? page : NULL;
+}
+
+/* The parent of the process that goes on exits at once, so that the module can reap it and never has a zombie. */
+static void detach(void)
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		_exit(pid > 0 ? 0 : 1);
+}
+
+static bool greet(void)
+{
+	struct smb_hello hello = {SMB_PROTOCOL_MAGIC, SMB_PROTOCOL_VERSION, smb_layout()};
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	bool ok = send_message(&hello, sizeof hello, self);
+	if (self >= 0)
+		close(self);
+	return ok;
+}
+
+/* A password must not end in a core file. */
+static void keep_secrets(void)
+{
+	struct rlimit none = {0, 0};
+	setrlimit(RLIMIT_CORE, &none);
+}
+
+static bool start(void)
+{
+	static struct smb_connect target;
+	struct smb_shared *shared;
+	struct smb_reply *reply;
+	int fds[DESCRIPTORS];
+	ssize_t n = receive(&target, sizeof target, fds);
+
+	if (n != sizeof target || !sane(&target) || fds[0] < 0)
+		return false;
+	shared = map_shared(fds[0]);
+	close(fds[0]);
+	if (shared == NULL || !watch_start(SMB_WORKER_SOCKET, fds[1], shared, target.short_timeout))
+		return false;
+	keep_secrets();
+	transfer_count_in(shared);
+	wire_watch((uint16_t)target.port, shared);
+	reply = new_reply();
+	if (session_start(&target, &reply->fault))
+		memset(&reply->fault, 0, sizeof reply->fault);
+	session_info(&reply->info);
+	return send_message(outbox, sizeof *reply, -1) && reply->fault.code == SMB_OK;
+}
+
+int main(void)
+{
+	struct stat st;
+	if (fstat(SMB_WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+		fputs("smb-worker is a part of the Lua module smb, which starts it by itself\n", stderr);
+		return 2;
+	}
+	detach();
+	if (chdir("/") < 0 || !greet() || !start())
+		return 1;
+	while (serve())
+		;
+	_exit(0);
+}

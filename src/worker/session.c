@@ -1,0 +1,583 @@
+#include "session.h"
+
+#include "fault.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libsmbclient.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* The library gives up one hour after a request; the module, which sees whether bytes move, is always earlier. */
+enum { LIBRARY_TIMEOUT = 3600 * 1000 };
+
+/* MS-FSCC 2.6 */
+enum { ATTRIBUTE_READONLY = 1, ATTRIBUTE_HIDDEN = 2, ATTRIBUTE_SYSTEM = 4, ATTRIBUTE_DIRECTORY = 0x10,
+       ATTRIBUTE_ARCHIVE = 0x20, ATTRIBUTE_REPARSE = 0x400 };
+
+static struct {
+	SMBCCTX *context;
+	const struct smb_connect *target;
+	char *root;       /* smb://server:port/share */
+	bool poisoned;    /* the logon was refused: not tried again, or the account may be locked */
+	struct smb_fault refusal;
+} session;
+
+/* ---- paths ---- */
+
+/* Percent-encodes a path; '/' stays when it separates. `out` has room for three times the path and a NUL. */
+static char *encode(char *out, const char *path)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-/";
+	for (; *path != '\0'; path++) {
+		if (strchr(plain, *path) != NULL)
+			*out++ = *path;
+		else
+			out += sprintf(out, "%%%02X", (unsigned char)*path);
+	}
+	*out = '\0';
+	return out;
+}
+
+/* The library's name for a path below the share; to be freed. */
+static char *url_of(const char *path)
+{
+	size_t root = strlen(session.root);
+	char *url = malloc(root + 1 + 3 * strlen(path) + 1);
+	if (url == NULL)
+		return NULL;
+	memcpy(url, session.root, root);
+	url[root] = '/';
+	encode(url + root + 1, path);
+	return url;
+}
+
+static bool make_root(const struct smb_connect *target)
+{
+	char server[3 * SMB_TEXT_SIZE + 1], share[3 * SMB_TEXT_SIZE + 1];
+	encode(server, target->server);
+	encode(share, target->share);
+	return asprintf(&session.root, "smb://%s:%u/%s", server, target->port, share) > 0;
+}
+
+/* ---- failures ---- */
+
+static bool failed_with(struct smb_fault *fault, int error)
+{
+	if (wire_refusal() == WIRE_NOT_ENCRYPTED)
+		return fault_set(fault, SMB_PROTOCOL,
+				 "encryption is required, but the library would send clear text (the server does not offer "
+				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
+	if (wire_refusal() == WIRE_NOT_SIGNED)
+		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
+	fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
+	if (fault->code == SMB_AUTH_FAILED) {
+		session.poisoned = true;
+		session.refusal = *fault;
+	}
+	return false;
+}
+
+static bool failed(struct smb_fault *fault)
+{
+	return failed_with(fault, errno);
+}
+
+/* Every call begins here: false when the library must not be asked. */
+static bool begin(enum smb_patience patience, struct smb_fault *fault)
+{
+	wire_begin(patience);
+	errno = 0;
+	if (session.poisoned)
+		*fault = session.refusal;
+	return !session.poisoned;
+}
+
+static bool begin_at(enum smb_patience patience, const char *path, char **url, struct smb_fault *fault)
+{
+	if (!begin(patience, fault))
+		return false;
+	*url = url_of(path);
+	return *url != NULL || failed_with(fault, ENOMEM);
+}
+
+/* Ends a call by path: `result` below 0 is a failure. */
+static bool finish(char *url, int result, struct smb_fault *fault)
+{
+	int error = errno;
+	free(url);
+	return result >= 0 || failed_with(fault, error);
+}
+
+/* ---- connecting ---- */
+
+static void give_credentials(SMBCCTX *context, const char *server, const char *share, char *workgroup,
+			     int workgroup_size, char *username, int username_size, char *password, int password_size)
+{
+	const struct smb_connect *t = session.target;
+	(void)context;
+	(void)server;
+	(void)share;
+	if (t->domain[0] != '\0')
+		snprintf(workgroup, (size_t)workgroup_size, "%s", t->domain);
+	snprintf(username, (size_t)username_size, "%s", t->username);
+	snprintf(password, (size_t)password_size, "%s", t->password);
+}
+
+static const char *signing_word(enum smb_demand demand)
+{
+	switch (demand) {
+	case SMB_DEMAND_OFF: return "disabled";
+	case SMB_DEMAND_DESIRED: return "desired";
+	case SMB_DEMAND_REQUIRED: return "required";
+	default: return "default";
+	}
+}
+
+/*
+ * The library has read the system's smb.conf by now and offers no way around that, so whatever a client obeys is said here
+ * again. A lock directory that does not exist keeps the name cache, which all of a machine's programs share, out of it.
+ */
+static bool write_configuration(FILE *f, const struct smb_connect *t)
+{
+	fprintf(f, "[global]\n"
+		   "unix charset = UTF-8\n"
+		   "log level = 0\n"
+		   "lock directory = /nonexistent\n"
+		   "client min protocol = %s\n"
+		   "client max protocol = %s\n"
+		   "client ipc min protocol = %s\n"
+		   "client ipc max protocol = %s\n"
+		   "client signing = %s\n"
+		   "client ipc signing = %s\n",
+		t->min_protocol, t->max_protocol, t->min_protocol, t->max_protocol, signing_word(t->signing),
+		signing_word(t->signing));
+	fputs("client ntlmv2 auth = yes\n"
+	      "client lanman auth = no\n"
+	      "client plaintext auth = no\n"
+	      "client use spnego = yes\n"
+	      "client protection = default\n"
+	      "client smb encrypt = default\n"
+	      "client use kerberos = desired\n"
+	      "socket options = TCP_NODELAY\n"
+	      "disable netbios = no\n"
+	      "wins server =\n"
+	      "name resolve order = lmhosts host bcast\n",
+	      f);
+	return fflush(f) == 0;
+}
+
+static bool configure(SMBCCTX *context, const struct smb_connect *t)
+{
+	char path[32];
+	int fd = memfd_create("smb.conf", MFD_CLOEXEC);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	bool ok;
+
+	if (f == NULL)
+		return false;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	ok = write_configuration(f, t) && smbc_setConfiguration(context, path) == 0;
+	fclose(f);
+	return ok;
+}
+
+static smbc_smb_encrypt_level encryption_level(enum smb_demand demand)
+{
+	switch (demand) {
+	case SMB_DEMAND_OFF: return SMBC_ENCRYPTLEVEL_NONE;
+	case SMB_DEMAND_DESIRED: return SMBC_ENCRYPTLEVEL_REQUEST;
+	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
+	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
+	}
+}
+
+static void set_options(SMBCCTX *context, const struct smb_connect *t)
+{
+	smbc_setDebug(context, 0);
+	smbc_setOptionDebugToStderr(context, 1);
+	smbc_setFunctionAuthDataWithContext(context, give_credentials);
+	smbc_setTimeout(context, LIBRARY_TIMEOUT);
+	smbc_setOptionNoAutoAnonymousLogin(context, 1);
+	smbc_setOptionUseCCache(context, 0);
+	smbc_setOptionUseKerberos(context, t->kerberos == SMB_DEMAND_DESIRED || t->kerberos == SMB_DEMAND_REQUIRED);
+	smbc_setOptionFallbackAfterKerberos(context, t->kerberos == SMB_DEMAND_DESIRED);
+	smbc_setOptionSmbEncryptionLevel(context, encryption_level(t->encryption));
+}
+
+/* HOME points nowhere while the library looks for the user's smb.conf. */
+static SMBCCTX *new_context(void)
+{
+	const char *home = getenv("HOME");
+	char *kept = home != NULL ? strdup(home) : NULL;
+	SMBCCTX *context;
+
+	setenv("HOME", "/nonexistent", 1);
+	context = smbc_new_context();
+	if (kept != NULL)
+		setenv("HOME", kept, 1);
+	else
+		unsetenv("HOME");
+	free(kept);
+	return context;
+}
+
+/* Asks for the folder, so that the share is opened. What becomes of the folder itself is no matter. */
+static bool first_look(struct smb_fault *fault)
+{
+	struct smb_entry entry;
+	bool lost;
+
+	if (session_stat(session.target->folder, &entry, fault))
+		return true;
+	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL;
+	if (wire_step() != SMB_STEP_FILE || lost)
+		return false;
+	memset(fault, 0, sizeof *fault);
+	return true;
+}
+
+/* A named user who was let in as a guest is not the one who was meant. */
+static bool refuse_guest(struct smb_fault *fault)
+{
+	struct smb_info info;
+	wire_info(&info);
+	if (session.target->anonymous || !(info.guest || info.anonymous))
+		return true;
+	fault->step = SMB_STEP_LOGON;
+	fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and offers a guest's place");
+	session.poisoned = true;
+	session.refusal = *fault;
+	return false;
+}
+
+bool session_start(const struct smb_connect *target, struct smb_fault *fault)
+{
+	SMBCCTX *context;
+
+	session.target = target;
+	wire_demand(target->encryption == SMB_DEMAND_REQUIRED, target->signing == SMB_DEMAND_REQUIRED);
+	if (target->ccache[0] != '\0')
+		setenv("KRB5CCNAME", target->ccache, 1);
+	if (!begin(SMB_PATIENCE_SHORT, fault))
+		return false;
+	context = new_context();
+	if (context == NULL || !make_root(target))
+		return failed_with(fault, ENOMEM);
+	set_options(context, target);
+	if (smbc_init_context(context) == NULL || !configure(context, target))
+		return fault_set(fault, SMB_FAILED, "libsmbclient could not be set up");
+	session.context = context;
+	return first_look(fault) && refuse_guest(fault);
+}
+
+void session_info(struct smb_info *info)
+{
+	memset(info, 0, sizeof *info);
+	wire_info(info);
+	snprintf(info->library, sizeof info->library, "%s", smbc_version());
+}
+
+/* ---- entries ---- */
+
+static int64_t nanoseconds(struct timespec t)
+{
+	if (t.tv_sec > INT64_MAX / 1000000000 - 1 || t.tv_sec < INT64_MIN / 1000000000 + 1)
+		return 0;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uint16_t type_of(uint32_t attributes)
+{
+	if (attributes & ATTRIBUTE_REPARSE)
+		return SMB_ENTRY_LINK;
+	return attributes & ATTRIBUTE_DIRECTORY ? SMB_ENTRY_DIRECTORY : SMB_ENTRY_FILE;
+}
+
+/* The number behind `key` in "KEY:value,..."; numbers are decimal or 0x... */
+static uint64_t dos_attribute(const char *text, const char *key)
+{
+	size_t length = strlen(key);
+	while (text != NULL && *text != '\0') {
+		if (strncmp(text, key, length) == 0 && text[length] == ':')
+			return strtoull(text + length + 1, NULL, 0);
+		text = strchr(text, ',');
+		if (text != NULL)
+			text++;
+	}
+	return 0;
+}
+
+/* A stat tells neither attributes nor the creation time. The answer on the wire does; else they are asked for apart. */
+static bool complete(const char *url, struct smb_entry *entry)
+{
+	const struct wire_created *created = wire_created();
+	char text[512];
+
+	if (created->seen) {
+		entry->attributes = created->attributes;
+		entry->btime = created->btime;
+	} else {
+		int n = smbc_getFunctionGetxattr(session.context)(session.context, url, "system.dos_attr.*", text,
+								  sizeof text - 1);
+		if (n < 0)
+			return false;
+		text[(size_t)n < sizeof text ? (size_t)n : sizeof text - 1] = '\0';
+		entry->attributes = (uint32_t)dos_attribute(text, "MODE");
+		entry->btime = (int64_t)dos_attribute(text, "CREATE_TIME") * 1000000000;
+	}
+	entry->type = type_of(entry->attributes);
+	return true;
+}
+
+bool session_stat(const char *path, struct smb_entry *entry, struct smb_fault *fault)
+{
+	struct stat st;
+	char *url;
+	int result;
+
+	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+		return false;
+	memset(entry, 0, sizeof *entry);
+	result = smbc_getFunctionStat(session.context)(session.context, url, &st);
+	if (result == 0) {
+		entry->size = (uint64_t)st.st_size;
+		entry->mtime = nanoseconds(st.st_mtim);
+		entry->atime = nanoseconds(st.st_atim);
+		result = complete(url, entry) ? 0 : -1;
+		if (entry->type != SMB_ENTRY_FILE)
+			entry->size = 0;
+	}
+	return finish(url, result, fault);
+}
+
+/* ---- calls by path ---- */
+
+bool session_mkdir(const char *path, struct smb_fault *fault)
+{
+	char *url;
+	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
+	       finish(url, smbc_getFunctionMkdir(session.context)(session.context, url, 0755), fault);
+}
+
+bool session_rmdir(const char *path, struct smb_fault *fault)
+{
+	char *url;
+	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
+	       finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
+}
+
+bool session_unlink(const char *path, struct smb_fault *fault)
+{
+	char *url;
+	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
+	       finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
+}
+
+bool session_rename(const char *from, const char *to, struct smb_fault *fault)
+{
+	char *from_url, *to_url;
+	int result;
+
+	if (!begin_at(SMB_PATIENCE_SHORT, from, &from_url, fault))
+		return false;
+	to_url = url_of(to);
+	if (to_url == NULL)
+		return finish(from_url, -1, fault);
+	wire_guard_rename(true);
+	result = smbc_getFunctionRename(session.context)(session.context, from_url, session.context, to_url);
+	wire_guard_rename(false);
+	free(to_url);
+	if (result < 0 && wire_refusal() == WIRE_WOULD_REPLACE) {
+		free(from_url);
+		return fault_set(fault, SMB_EXISTS, "it exists already");
+	}
+	return finish(from_url, result, fault);
+}
+
+static struct timeval timeval_of(int64_t t)
+{
+	int64_t seconds = t / 1000000000, rest = t % 1000000000;
+	if (rest < 0) {
+		seconds--;
+		rest += 1000000000;
+	}
+	return (struct timeval){.tv_sec = seconds, .tv_usec = rest / 1000};
+}
+
+bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault)
+{
+	struct timeval times[2] = {timeval_of(atime), timeval_of(mtime)};
+	char *url;
+	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
+	       finish(url, smbc_getFunctionUtimes(session.context)(session.context, url, times), fault);
+}
+
+bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault)
+{
+	struct statvfs st;
+	char *url;
+
+	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+		return false;
+	memset(&st, 0, sizeof st);
+	if (!finish(url, smbc_getFunctionStatVFS(session.context)(session.context, url, &st), fault))
+		return false;
+	/* f_frsize counts blocks of f_bsize bytes. */
+	*total = (uint64_t)st.f_bsize * st.f_frsize * st.f_blocks;
+	*available = (uint64_t)st.f_bsize * st.f_frsize * st.f_bavail;
+	return *total != 0 || fault_set(fault, SMB_UNSUPPORTED, "the server does not say how large the share is");
+}
+
+/* ---- listings ---- */
+
+struct session_list {
+	SMBCFILE *folder;
+};
+
+struct session_list *session_list(const char *path, struct smb_fault *fault)
+{
+	struct session_list *list = calloc(1, sizeof *list);
+	char *url;
+
+	if (list == NULL)
+		failed_with(fault, ENOMEM);
+	else if (begin_at(SMB_PATIENCE_LIST, path, &url, fault)) {
+		list->folder = smbc_getFunctionOpendir(session.context)(session.context, url);
+		if (finish(url, list->folder != NULL ? 0 : -1, fault))
+			return list;
+	}
+	free(list);
+	return NULL;
+}
+
+static bool is_dot(const char *name)
+{
+	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name)
+{
+	const struct libsmb_file_info *info;
+	struct stat st;
+
+	do {
+		info = smbc_getFunctionReaddirPlus2(session.context)(session.context, list->folder, &st);
+		if (info == NULL)
+			return false;
+	} while (is_dot(info->name));
+	*entry = (struct smb_entry){
+	    .size = info->size,
+	    .mtime = nanoseconds(info->mtime_ts),
+	    .atime = nanoseconds(info->atime_ts),
+	    .btime = nanoseconds(info->btime_ts),
+	    .attributes = info->attrs,
+	    .type = type_of(info->attrs),
+	};
+	if (entry->type != SMB_ENTRY_FILE)
+		entry->size = 0;
+	*name = info->name;
+	return true;
+}
+
+void session_list_close(struct session_list *list)
+{
+	smbc_getFunctionClosedir(session.context)(session.context, list->folder);
+	free(list);
+}
+
+/* ---- files ---- */
+
+/* The library's SMBCFILE, which is also a list's node, under a name of ours. */
+struct session_file;
+
+static SMBCFILE *handle(struct session_file *file)
+{
+	return (SMBCFILE *)(void *)file;
+}
+
+struct session_file *session_open(const char *path, enum session_open how, struct smb_fault *fault)
+{
+	/* A handle that may only write can be asked neither its size nor its times. */
+	int flags = how == SESSION_READ ? O_RDONLY : O_RDWR | O_CREAT | O_EXCL;
+	SMBCFILE *file;
+	char *url;
+
+	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+		return NULL;
+	file = smbc_getFunctionOpen(session.context)(session.context, url, flags, 0666);
+	return finish(url, file != NULL ? 0 : -1, fault) ? (struct session_file *)(void *)file : NULL;
+}
+
+bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault)
+{
+	struct stat st;
+	if (!begin(SMB_PATIENCE_SHORT, fault))
+		return false;
+	if (smbc_getFunctionFstat(session.context)(session.context, handle(file), &st) < 0)
+		return failed(fault);
+	*size = (uint64_t)st.st_size;
+	*mtime = nanoseconds(st.st_mtim);
+	return true;
+}
+
+static bool seek(struct session_file *file, uint64_t offset)
+{
+	return smbc_getFunctionLseek(session.context)(session.context, handle(file), (off_t)offset, SEEK_SET) >= 0;
+}
+
+long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault)
+{
+	ssize_t n;
+	if (!begin(SMB_PATIENCE_DATA, fault))
+		return -1;
+	n = seek(file, offset) ? smbc_getFunctionRead(session.context)(session.context, handle(file), to, size) : -1;
+	if (n < 0)
+		failed(fault);
+	return (long)n;
+}
+
+bool session_write(struct session_file *file, uint64_t offset, const void *from, size_t size, struct smb_fault *fault)
+{
+	ssize_t n;
+	if (!begin(SMB_PATIENCE_DATA, fault))
+		return false;
+	n = seek(file, offset) ? smbc_getFunctionWrite(session.context)(session.context, handle(file), from, size) : -1;
+	if (n < 0)
+		return failed(fault);
+	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
+}
+
+static int go_on(off_t done, void *counter)
+{
+	(void)done;
+	(void)counter;
+	return 1;
+}
+
+bool session_copy(struct session_file *from, struct session_file *to, uint64_t size, struct smb_fault *fault)
+{
+	off_t n;
+	if (!begin(SMB_PATIENCE_DATA, fault))
+		return false;
+	if (size == 0)
+		return true;
+	n = smbc_getFunctionSplice(session.context)(session.context, handle(from), handle(to), (off_t)size, go_on, NULL);
+	if (n < 0)
+		return failed(fault);
+	return (uint64_t)n == size || fault_set(fault, SMB_FAILED, "the server copied only a part of the file");
+}
+
+bool session_close(struct session_file *file, struct smb_fault *fault)
+{
+	if (!begin(SMB_PATIENCE_SHORT, fault))
+		return false;
+	return smbc_getFunctionClose(session.context)(session.context, handle(file)) == 0 || failed(fault);
+}

@@ -1,0 +1,57 @@
+/*
+ * The share, through libsmbclient: one connection, one call at a time. session.c is the only file that calls the library.
+ *
+ * Paths lie below the share, `/`-separated, "" is its root. Functions that give a bool fill `fault` when it is false.
+ */
+#ifndef LUA_SMB_SESSION_H
+#define LUA_SMB_SESSION_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct session_file;
+struct session_list;
+
+enum session_open { SESSION_READ, SESSION_CREATE /* a new file, to write; never one that exists */ };
+
+/* Prepares the library and connects. False leaves nothing that can be used. */
+bool session_start(const struct smb_connect *target, struct smb_fault *fault);
+
+bool session_stat(const char *path, struct smb_entry *entry, struct smb_fault *fault);
+bool session_mkdir(const char *path, struct smb_fault *fault);
+bool session_rmdir(const char *path, struct smb_fault *fault);
+
+/* Deletes a file; an empty folder too: look before. */
+bool session_unlink(const char *path, struct smb_fault *fault);
+
+/* Renames where the new name is free; `exists` when it is not, and nothing has changed then. */
+bool session_rename(const char *from, const char *to, struct smb_fault *fault);
+
+/* Sets access and write time, nanoseconds since 1970 (microseconds are kept). */
+bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault);
+bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault);
+
+/* The whole folder is fetched by session_list; entries, without "." and "..", come from memory. NULL is a failure. */
+struct session_list *session_list(const char *path, struct smb_fault *fault);
+bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name);
+void session_list_close(struct session_list *list);
+
+/* Positions are the caller's: each read and write names its own. NULL is a failure. */
+struct session_file *session_open(const char *path, enum session_open how, struct smb_fault *fault);
+bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault);
+
+/* Bytes read, 0 at the end of the file, -1 on failure. */
+long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault);
+bool session_write(struct session_file *file, uint64_t offset, const void *from, size_t size, struct smb_fault *fault);
+
+/* Copies `size` bytes on the server, not more than the source has. */
+bool session_copy(struct session_file *from, struct session_file *to, uint64_t size, struct smb_fault *fault);
+
+/* The handle is gone after it, whatever it gives. */
+bool session_close(struct session_file *file, struct smb_fault *fault);
+
+void session_info(struct smb_info *info);
+
+#endif

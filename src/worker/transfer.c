@@ -1,0 +1,493 @@
+#include "transfer.h"
+
+#include "fault.h"
+#include "watch.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	PIPELINED_READS = 4,          /* SMB reads in one call of the library, which sends them all before it waits */
+	READ_LIMIT = 32 * 1024 * 1024, /* bytes in such a call */
+	SAFE_SIZE = 64 * 1024,        /* every dialect carries that much */
+};
+
+enum { ATTRIBUTE_READONLY = 1 };
+
+static struct smb_shared *counters;
+
+void transfer_count_in(struct smb_shared *shared)
+{
+	counters = shared;
+}
+
+static void set_done(uint64_t done)
+{
+	atomic_store(&counters->done, done);
+}
+
+static bool cancelled(struct smb_fault *fault)
+{
+	if (!watch_cancelled())
+		return false;
+	fault_set(fault, SMB_CANCELLED, "cancelled");
+	return true;
+}
+
+/* ---- the buffer between a local descriptor and the library ---- */
+
+static struct {
+	uint8_t *bytes;
+	size_t size;
+} buffer;
+
+static uint8_t *buffer_of(size_t size, struct smb_fault *fault)
+{
+	if (buffer.size < size) {
+		free(buffer.bytes);
+		buffer.bytes = malloc(size);
+		buffer.size = buffer.bytes != NULL ? size : 0;
+	}
+	if (buffer.bytes == NULL)
+		fault_set(fault, SMB_FAILED, "the worker is out of memory");
+	return buffer.bytes;
+}
+
+/* Bytes per SMB request: what was asked for, but not more than what was negotiated. */
+static size_t request_size(uint32_t asked, uint32_t negotiated)
+{
+	uint32_t most = negotiated != 0 ? negotiated : SAFE_SIZE;
+	return asked != 0 && asked < most ? asked : most;
+}
+
+static size_t write_size(uint32_t asked)
+{
+	struct smb_info info;
+	session_info(&info);
+	return request_size(asked, info.max_write_size);
+}
+
+/* The library has several reads under way only within one call, and then of the negotiated size. */
+static size_t read_size(uint32_t asked)
+{
+	struct smb_info info;
+	size_t one;
+	session_info(&info);
+	one = request_size(asked, info.max_read_size);
+	if (one < request_size(0, info.max_read_size))
+		return one;
+	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
+}
+
+/* Reads exactly `size` bytes; a file that ends before has changed. */
+static bool read_local(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault)
+{
+	while (size > 0) {
+		ssize_t n = pread(fd, to, size, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fault_local(fault, "the local file cannot be read", errno);
+		if (n == 0)
+			return fault_set(fault, SMB_SOURCE_CHANGED, "the local file became shorter while it was read");
+		to += n;
+		offset += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static bool write_local(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
+{
+	while (size > 0) {
+		ssize_t n = pwrite(fd, from, size, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fault_local(fault, "the local file cannot be written", errno);
+		from += n;
+		offset += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* ---- folders ---- */
+
+static bool is_folder(const char *path)
+{
+	struct smb_fault ignored = {0};
+	struct smb_entry entry;
+	return session_stat(path, &entry, &ignored) && entry.type != SMB_ENTRY_FILE;
+}
+
+/* Makes the folder that holds `path`. */
+static bool make_parent(const char *path, struct smb_fault *fault)
+{
+	const char *end = strrchr(path, '/');
+	char *parent;
+	bool ok;
+
+	if (end == NULL)
+		return true;
+	parent = strndup(path, (size_t)(end - path));
+	if (parent == NULL)
+		return fault_set(fault, SMB_FAILED, "the worker is out of memory");
+	ok = transfer_mkdir(parent, fault);
+	free(parent);
+	return ok;
+}
+
+bool transfer_mkdir(const char *path, struct smb_fault *fault)
+{
+	if (path[0] == '\0' || session_mkdir(path, fault))
+		return true;
+	if (fault->code == SMB_FOLDER_MISSING || fault->code == SMB_NOT_FOUND) {
+		if (!make_parent(path, fault))
+			return false;
+		if (session_mkdir(path, fault))
+			return true;
+	}
+	/* Where nothing may be made, what is there already answers "access denied" too. */
+	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path);
+}
+
+static char *join(const char *folder, const char *name)
+{
+	size_t left = strlen(folder), right = strlen(name);
+	char *path = malloc(left + 1 + right + 1);
+	if (path == NULL)
+		return NULL;
+	memcpy(path, folder, left);
+	path[left] = '/';
+	memcpy(path + left + (left > 0), name, right + 1);
+	return path;
+}
+
+static bool remove_entry(const char *path, const struct smb_entry *entry, struct smb_fault *fault)
+{
+	const uint32_t directory = 0x10;
+	if (entry->type == SMB_ENTRY_DIRECTORY)
+		return transfer_rmdir(path, fault);
+	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))
+		return session_rmdir(path, fault);
+	return session_unlink(path, fault);
+}
+
+static bool empty_folder(const char *path, struct smb_fault *fault)
+{
+	struct session_list *list = session_list(path, fault);
+	struct smb_entry entry;
+	const char *name;
+	bool ok = list != NULL;
+
+	while (ok && session_list_next(list, &entry, &name)) {
+		char *child = join(path, name);
+		ok = !cancelled(fault) && (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
+		     remove_entry(child, &entry, fault);
+		free(child);
+	}
+	if (list != NULL)
+		session_list_close(list);
+	return ok;
+}
+
+bool transfer_rmdir(const char *path, struct smb_fault *fault)
+{
+	return empty_folder(path, fault) && session_rmdir(path, fault);
+}
+
+/* ---- the target ---- */
+
+/* Finds out what stands under the target's name, before anything is sent. */
+static bool look_at(struct transfer_target *t, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+
+	t->occupied = false;
+	if (t->flags & SMB_FLAG_NEW)
+		return true;
+	if (!session_stat(t->path, &entry, fault)) {
+		bool free_name = fault->code == SMB_NOT_FOUND ||
+				 (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS));
+		if (free_name)
+			memset(fault, 0, sizeof *fault);
+		return free_name;
+	}
+	if (entry.type == SMB_ENTRY_DIRECTORY)
+		return fault_set(fault, SMB_IS_DIRECTORY, "a folder has this name");
+	if (!(t->flags & SMB_FLAG_OVERWRITE))
+		return fault_set(fault, SMB_EXISTS, "it exists already");
+	if (entry.attributes & ATTRIBUTE_READONLY)
+		return fault_set(fault, SMB_ACCESS_DENIED, "the file there is marked read-only");
+	t->occupied = true;
+	return true;
+}
+
+static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
+{
+	if (!t->occupied || session_rename(t->path, t->aside, fault))
+		return true;
+	if (fault->code != SMB_NOT_FOUND)
+		return false;
+	t->occupied = false; /* somebody else removed it */
+	return true;
+}
+
+/*
+ * Gives `from` the target's name. One whole copy, old or new, is on the share at every moment, which is why this is not to be
+ * cancelled. When somebody else made a file of that name meanwhile, it counts as the old one.
+ */
+static bool put_in_place(const char *from, struct transfer_target *t, struct smb_fault *fault)
+{
+	struct smb_fault ignored = {0};
+
+	if (!move_aside(t, fault))
+		return false;
+	if (!session_rename(from, t->path, fault)) {
+		if (t->occupied)
+			session_rename(t->aside, t->path, &ignored);
+		return false;
+	}
+	if (t->occupied)
+		session_unlink(t->aside, &ignored);
+	return true;
+}
+
+static bool place(const char *from, struct transfer_target *t, struct smb_fault *fault)
+{
+	if (put_in_place(from, t, fault))
+		return true;
+	if (fault->code != SMB_EXISTS || t->occupied || !(t->flags & SMB_FLAG_OVERWRITE))
+		return false;
+	t->flags &= ~(uint32_t)SMB_FLAG_NEW;
+	return look_at(t, fault) && put_in_place(from, t, fault);
+}
+
+/* ---- uploads ---- */
+
+bool upload_begin(struct upload *up, struct smb_fault *fault)
+{
+	struct transfer_target *t = &up->target;
+
+	up->file = NULL;
+	if (cancelled(fault) || !look_at(t, fault))
+		return false;
+	if (!watch_owe(true))
+		return fault_set(fault, SMB_CANCELLED, "cancelled");
+	up->file = session_open(t->temporary, SESSION_CREATE, fault);
+	if (up->file == NULL && fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
+	    make_parent(t->path, fault))
+		up->file = session_open(t->temporary, SESSION_CREATE, fault);
+	if (up->file == NULL)
+		watch_owe(false);
+	return up->file != NULL;
+}
+
+static void remove_temporary(struct transfer_target *t)
+{
+	struct smb_fault ignored = {0};
+	session_unlink(t->temporary, &ignored);
+	watch_owe(false);
+}
+
+void upload_abandon(struct upload *up)
+{
+	struct smb_fault ignored = {0};
+	session_close(up->file, &ignored);
+	up->file = NULL;
+	remove_temporary(&up->target);
+}
+
+bool upload_write(struct upload *up, int fd, uint64_t from, uint64_t offset, uint64_t size, struct smb_fault *fault)
+{
+	size_t most = write_size(up->target.io_size);
+	uint8_t *bytes = buffer_of(most, fault);
+
+	if (bytes == NULL)
+		return false;
+	while (size > 0) {
+		size_t n = size < most ? (size_t)size : most;
+		if (cancelled(fault) || !read_local(fd, bytes, n, from, fault) ||
+		    !session_write(up->file, offset, bytes, n, fault))
+			return false;
+		from += n;
+		offset += n;
+		size -= n;
+		set_done(offset);
+	}
+	return true;
+}
+
+static bool check_size(struct session_file *file, uint64_t size, struct smb_fault *fault)
+{
+	uint64_t found;
+	int64_t mtime;
+	if (!session_size(file, &found, &mtime, fault))
+		return false;
+	return found == size || fault_set(fault, SMB_MISMATCH, "the file on the server has another size than what was sent");
+}
+
+/* Takes the file from its temporary name to its own. */
+static bool finish_file(struct transfer_target *t, struct smb_fault *fault)
+{
+	bool ok = (!(t->flags & SMB_FLAG_MTIME) || session_utime(t->temporary, t->mtime, t->mtime, fault)) &&
+		  !cancelled(fault) && place(t->temporary, t, fault);
+	if (ok)
+		watch_owe(false);
+	else
+		remove_temporary(t);
+	return ok;
+}
+
+bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault)
+{
+	bool closed;
+
+	if (!check_size(up->file, size, fault)) {
+		upload_abandon(up);
+		return false;
+	}
+	closed = session_close(up->file, fault);
+	up->file = NULL;
+	if (!closed) {
+		remove_temporary(&up->target);
+		return false;
+	}
+	return finish_file(&up->target, fault);
+}
+
+static bool unchanged(int fd, const struct stat *before, struct smb_fault *fault)
+{
+	struct stat after;
+	if (fstat(fd, &after) < 0)
+		return fault_local(fault, "the local file cannot be asked for its size", errno);
+	return (after.st_size == before->st_size && after.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+		after.st_mtim.tv_nsec == before->st_mtim.tv_nsec) ||
+	       fault_set(fault, SMB_SOURCE_CHANGED, "the local file changed while it was read");
+}
+
+bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault)
+{
+	struct upload up = {.target = *to};
+	struct stat before;
+
+	set_done(0);
+	if (fstat(fd, &before) < 0)
+		return fault_local(fault, "the local file cannot be asked for its size", errno);
+	if (!upload_begin(&up, fault))
+		return false;
+	if (!upload_write(&up, fd, 0, 0, size, fault) || !unchanged(fd, &before, fault)) {
+		upload_abandon(&up);
+		return false;
+	}
+	*bytes = size;
+	return upload_commit(&up, size, fault);
+}
+
+/* ---- downloads ---- */
+
+static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t size, struct smb_fault *fault)
+{
+	size_t most = read_size(io_size);
+	uint64_t offset = 0;
+
+	if (size < most)
+		most = size > 0 ? (size_t)size : 1;
+	if (buffer_of(most, fault) == NULL)
+		return false;
+	while (offset < size) {
+		/* Just the bytes that are there: a request for more costs a round trip to learn that it is the end. */
+		size_t ask = size - offset < most ? (size_t)(size - offset) : most;
+		long n;
+		if (cancelled(fault))
+			return false;
+		n = session_read(file, offset, buffer.bytes, ask, fault);
+		if (n < 0)
+			return false;
+		if (n == 0)
+			return fault_set(fault, SMB_SOURCE_CHANGED, "the file became shorter while it was read");
+		if (!write_local(fd, buffer.bytes, (size_t)n, offset, fault))
+			return false;
+		offset += (uint64_t)n;
+		set_done(offset);
+	}
+	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
+	       fault_local(fault, "the local file cannot be written to disk", errno);
+}
+
+bool transfer_get(const char *from, uint32_t io_size, int fd, struct smb_entry *entry, uint64_t *bytes,
+		  struct smb_fault *fault)
+{
+	struct smb_fault ignored = {0};
+	struct session_file *file;
+	bool ok;
+
+	set_done(0);
+	if (cancelled(fault))
+		return false;
+	file = session_open(from, SESSION_READ, fault);
+	if (file == NULL)
+		return false;
+	ok = session_size(file, &entry->size, &entry->mtime, fault) && fetch(file, io_size, fd, entry->size, fault);
+	*bytes = ok ? entry->size : 0;
+	session_close(file, &ignored);
+	return ok;
+}
+
+/* ---- within the share ---- */
+
+/* Only a copy that the server makes whole gets the name. */
+static bool copy_open(struct session_file *source, struct upload *up, uint64_t *bytes, struct smb_fault *fault)
+{
+	uint64_t size;
+
+	if (!session_size(source, &size, &up->target.mtime, fault) || !upload_begin(up, fault))
+		return false;
+	if (!session_copy(source, up->file, size, fault)) {
+		upload_abandon(up);
+		return false;
+	}
+	*bytes = size;
+	return upload_commit(up, size, fault);
+}
+
+bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault)
+{
+	struct upload up = {.target = *to};
+	struct smb_fault ignored = {0};
+	struct session_file *source = session_open(from, SESSION_READ, fault);
+	bool ok;
+
+	if (source == NULL)
+		return false;
+	ok = copy_open(source, &up, bytes, fault);
+	session_close(source, &ignored);
+	return ok;
+}
+
+/* Names that differ in case only are one file to most servers: there the target "exists", and is the source. */
+bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+	bool ok;
+
+	if (strcmp(from, to->path) == 0)
+		return session_stat(from, &entry, fault);
+	if (strcasecmp(from, to->path) == 0)
+		return session_rename(from, to->path, fault);
+	if (!look_at(to, fault) || (to->occupied && !session_stat(from, &entry, fault)))
+		return false;
+	if (to->occupied && entry.type == SMB_ENTRY_DIRECTORY)
+		return fault_set(fault, SMB_EXISTS, "a file has this name");
+	if (!watch_owe(true))
+		return fault_set(fault, SMB_CANCELLED, "cancelled");
+	ok = place(from, to, fault);
+	watch_owe(false);
+	return ok;
+}

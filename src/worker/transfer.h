@@ -1,0 +1,52 @@
+/*
+ * From a local descriptor to a remote file and back, and all that makes a new file appear under its name at once: the
+ * temporary name, the check of its size, the old file moved aside and put back when something fails.
+ */
+#ifndef LUA_SMB_TRANSFER_H
+#define LUA_SMB_TRANSFER_H
+
+#include "../protocol.h"
+#include "session.h"
+
+/* Where a new file goes. The paths belong to the caller. */
+struct transfer_target {
+	const char *path;
+	const char *temporary;
+	const char *aside;
+	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW */
+	int64_t mtime;     /* nanoseconds, with MTIME */
+	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
+	bool occupied;     /* a file with that name is there; found out by the transfer */
+};
+
+/* An upload in pieces. */
+struct upload {
+	struct transfer_target target;
+	struct session_file *file;
+};
+
+/* Folders with all their parents. One that is there already is fine. */
+bool transfer_mkdir(const char *path, struct smb_fault *fault);
+
+/* Deletes a folder with all that is in it; links are removed, never followed. */
+bool transfer_rmdir(const char *path, struct smb_fault *fault);
+
+bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault);
+bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
+
+/* Sends `size` bytes of `fd`. On failure nothing has changed and the temporary file is gone, if the server lets us. */
+bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
+
+/* Fetches a whole file into `fd`, synced to disk; its size and times go into `entry`. */
+bool transfer_get(const char *from, uint32_t io_size, int fd, struct smb_entry *entry, uint64_t *bytes,
+		  struct smb_fault *fault);
+
+bool upload_begin(struct upload *up, struct smb_fault *fault);
+bool upload_write(struct upload *up, int fd, uint64_t from, uint64_t offset, uint64_t size, struct smb_fault *fault);
+bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault); /* ends the upload, well or not */
+void upload_abandon(struct upload *up);
+
+/* Counts the bytes moved where the module can see them. */
+void transfer_count_in(struct smb_shared *shared);
+
+#endif

@@ -1,0 +1,68 @@
+#include "watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+	int socket, host;
+	const struct smb_shared *shared;
+	uint32_t clean_up_ms;
+	_Atomic bool gone, owes;
+} watch;
+
+static void wait_for_end(void)
+{
+	struct pollfd polled[2] = {{.fd = watch.socket, .events = POLLRDHUP}, {.fd = watch.host, .events = POLLIN}};
+	while (poll(polled, 2, -1) <= 0)
+		;
+}
+
+static void *run(void *unused)
+{
+	struct timespec left;
+
+	(void)unused;
+	wait_for_end();
+	atomic_store(&watch.gone, true);
+	if (!atomic_load(&watch.owes))
+		_exit(0);
+	left = (struct timespec){watch.clean_up_ms / 1000, (long)(watch.clean_up_ms % 1000) * 1000000};
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+	_exit(1);
+}
+
+bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t clean_up_ms)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int error;
+
+	watch.socket = socket;
+	watch.host = host;
+	watch.shared = shared;
+	watch.clean_up_ms = clean_up_ms;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	error = pthread_create(&thread, NULL, run, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error == 0)
+		pthread_detach(thread);
+	return error == 0;
+}
+
+bool watch_cancelled(void)
+{
+	return atomic_load(&watch.shared->cancel) || atomic_load(&watch.gone);
+}
+
+/* The order matters: either the thread sees that something is owed, or this sees that the module has gone. */
+bool watch_owe(bool owes)
+{
+	atomic_store(&watch.owes, owes);
+	return !atomic_load(&watch.gone);
+}

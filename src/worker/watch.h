@@ -1,0 +1,21 @@
+/*
+ * A thread that never enters libsmbclient and sees to it that the worker does not outlive the module: when the module's
+ * process is gone, or has hung up, a worker that owes nothing exits at once, one that owes a clean-up within the time for it.
+ */
+#ifndef LUA_SMB_WATCH_H
+#define LUA_SMB_WATCH_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+
+/* `host` is a pidfd of the module's process, or -1. False when no thread can be had. */
+bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t clean_up_ms);
+
+/* The module wants the request under way to end, or has gone. */
+bool watch_cancelled(void);
+
+/* Something on the share would have to be removed or put back if the worker ended now. False: the module has gone. */
+bool watch_owe(bool owes);
+
+#endif

@@ -1,0 +1,777 @@
+/*
+ * The functions at the end come before libc's for every library in this process (the program is linked with
+ * --dynamic-list), so each byte on an SMB connection passes here. Formats: MS-SMB2 2.2, MS-CIFS 2.2.3, RFC 1002 4.3.
+ *
+ * Nothing from the wire is trusted: a frame's first bytes are copied into a buffer of fixed size, and every field is read
+ * through at16, at32 and at64, which give 0 beyond what was copied.
+ */
+#include "wire.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	CONNECTIONS = 16,
+	HEAD_SIZE = 1024, /* bytes kept of a frame: enough for NEGOTIATE's contexts */
+	LENGTH_SIZE = 4,  /* the length before each frame */
+	SMB2_HEADER = 64,
+};
+
+enum smb2_command {
+	SMB2_NEGOTIATE = 0x00,
+	SMB2_SESSION_SETUP = 0x01,
+	SMB2_LOGOFF = 0x02,
+	SMB2_TREE_CONNECT = 0x03,
+	SMB2_TREE_DISCONNECT = 0x04,
+	SMB2_CREATE = 0x05,
+	SMB2_IOCTL = 0x0b,
+	SMB2_CANCEL = 0x0c,
+	SMB2_ECHO = 0x0d,
+	SMB2_SET_INFO = 0x11,
+	COMMAND_HIDDEN = 0xffff /* inside an encrypted frame */
+};
+
+enum smb1_command { SMB1_TREE_CONNECT = 0x75, SMB1_NEGOTIATE = 0x72, SMB1_SESSION_SETUP = 0x73, SMB1_TRANSACTION2 = 0x32 };
+
+enum nt_status {
+	STATUS_PENDING = 0x00000103,
+	STATUS_OBJECT_NAME_COLLISION = (int)0xc0000035,
+	STATUS_MORE_PROCESSING_REQUIRED = (int)0xc0000016,
+};
+
+enum smb2_flags { FLAG_RESPONSE = 1, FLAG_SIGNED = 8 };
+enum session_flags { SESSION_GUEST = 1, SESSION_NULL = 2, SESSION_ENCRYPTED = 4 };
+enum share_capability { SHARE_DFS = 8 };
+
+/* One direction of a connection: where in the stream of frames it stands. */
+struct stream {
+	uint8_t head[HEAD_SIZE]; /* the current frame's first bytes, length included */
+	size_t have;             /* bytes in head */
+	uint64_t left;           /* bytes of the frame that were not seen yet, once its length is known */
+	bool parsed;             /* the frame was looked at */
+};
+
+struct connection {
+	int fd; /* -1: free */
+	struct stream out, in;
+	uint32_t unanswered;
+	uint64_t sent_at;     /* microseconds */
+};
+
+static struct {
+	uint16_t port;
+	struct smb_shared *counters;
+	bool demand_encryption, demand_signing;
+	bool guard, collided;
+	uint32_t guarded_frames;
+	bool connecting_in_this_call;
+	bool dfs;
+	enum smb_step step;
+	uint32_t status;
+	bool broken;
+	enum wire_refusal refusal;
+	struct wire_created created;
+	struct smb_info info;
+	struct connection connections[CONNECTIONS];
+} wire;
+
+static uint64_t now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ---- what others ask ---- */
+
+void wire_watch(uint16_t port, struct smb_shared *counters)
+{
+	memset(&wire, 0, sizeof wire);
+	wire.port = port;
+	wire.counters = counters;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		wire.connections[i].fd = -1;
+}
+
+void wire_demand(bool encryption, bool signing)
+{
+	wire.demand_encryption = encryption;
+	wire.demand_signing = signing;
+}
+
+void wire_begin(enum smb_patience patience)
+{
+	wire.status = 0;
+	wire.broken = false;
+	wire.refusal = WIRE_NOT_REFUSED;
+	wire.connecting_in_this_call = false;
+	memset(&wire.created, 0, sizeof wire.created);
+	atomic_store(&wire.counters->patience, (uint32_t)patience);
+	atomic_fetch_add(&wire.counters->steps, 1);
+}
+
+void wire_guard_rename(bool on)
+{
+	wire.guard = on;
+	wire.collided = false;
+	wire.guarded_frames = 0;
+}
+
+uint32_t wire_status(void)
+{
+	return wire.status;
+}
+
+bool wire_broken(void)
+{
+	return wire.broken;
+}
+
+enum smb_step wire_step(void)
+{
+	return wire.step;
+}
+
+enum wire_refusal wire_refusal(void)
+{
+	return wire.refusal;
+}
+
+const struct wire_created *wire_created(void)
+{
+	return &wire.created;
+}
+
+void wire_info(struct smb_info *info)
+{
+	char library[sizeof info->library];
+	memcpy(library, info->library, sizeof library);
+	*info = wire.info;
+	memcpy(info->library, library, sizeof library);
+	if (!info->encryption)
+		info->cipher = 0;
+}
+
+static void set_step(enum smb_step step)
+{
+	wire.step = step;
+	atomic_store(&wire.counters->step, (uint32_t)step);
+}
+
+/* ---- fields of a frame ---- */
+
+struct frame {
+	const uint8_t *bytes; /* behind the length */
+	size_t size;          /* bytes that may be read */
+};
+
+static uint64_t field(const struct frame *f, size_t offset, size_t width)
+{
+	uint64_t value = 0;
+	if (offset > f->size || f->size - offset < width)
+		return 0;
+	for (size_t i = 0; i < width; i++)
+		value |= (uint64_t)f->bytes[offset + i] << (8 * i);
+	return value;
+}
+
+static uint32_t at16(const struct frame *f, size_t offset)
+{
+	return (uint32_t)field(f, offset, 2);
+}
+
+static uint32_t at32(const struct frame *f, size_t offset)
+{
+	return (uint32_t)field(f, offset, 4);
+}
+
+static uint64_t at64(const struct frame *f, size_t offset)
+{
+	return field(f, offset, 8);
+}
+
+/* FILETIME counts 100 ns since 1601; what an int64_t of nanoseconds since 1970 cannot hold is unknown: 0. */
+static int64_t filetime(uint64_t t)
+{
+	const uint64_t epoch = 116444736000000000u;
+	if (t <= epoch || t - epoch > (uint64_t)INT64_MAX / 100)
+		return 0;
+	return (int64_t)(t - epoch) * 100;
+}
+
+enum frame_kind { KIND_OTHER, KIND_SMB1, KIND_SMB2, KIND_ENCRYPTED };
+
+static enum frame_kind kind_of(const struct frame *f)
+{
+	switch (at32(f, 0)) {
+	case 0x424d53ff: return KIND_SMB1;
+	case 0x424d53fe: return KIND_SMB2;
+	case 0x424d53fd: return KIND_ENCRYPTED;
+	default: return KIND_OTHER;
+	}
+}
+
+static uint32_t smb2_command(const struct frame *f)
+{
+	return at16(f, 12);
+}
+
+/* ---- frames that leave ---- */
+
+/* Sent in clear on well-encrypted connections too: they come before the keys, or carry nothing. */
+static bool may_be_clear(uint32_t command)
+{
+	switch (command) {
+	case SMB2_NEGOTIATE:
+	case SMB2_SESSION_SETUP:
+	case SMB2_LOGOFF:
+	case SMB2_TREE_CONNECT:
+	case SMB2_TREE_DISCONNECT:
+	case SMB2_CANCEL:
+	case SMB2_ECHO: return true;
+	default: return false;
+	}
+}
+
+static bool may_be_unsigned(uint32_t command)
+{
+	return command == SMB2_NEGOTIATE || command == SMB2_SESSION_SETUP || command == SMB2_ECHO ||
+	       command == SMB2_CANCEL;
+}
+
+/* SMB1 knows neither encryption nor a way to see signing that is worth a promise. */
+static enum wire_refusal broken_demand(const struct frame *f)
+{
+	enum frame_kind kind = kind_of(f);
+	uint32_t command = smb2_command(f);
+
+	if (kind == KIND_ENCRYPTED)
+		return WIRE_NOT_REFUSED;
+	if (wire.demand_encryption &&
+	    !(kind == KIND_SMB2 && may_be_clear(command)) && !(kind == KIND_SMB1 && f->bytes[4] == SMB1_NEGOTIATE))
+		return WIRE_NOT_ENCRYPTED;
+	if (wire.demand_signing && !(kind == KIND_SMB2 && (may_be_unsigned(command) || (at32(f, 16) & FLAG_SIGNED))) &&
+	    !(kind == KIND_SMB1 && f->bytes[4] == SMB1_NEGOTIATE))
+		return WIRE_NOT_SIGNED;
+	return WIRE_NOT_REFUSED;
+}
+
+/*
+ * A rename onto an existing name is CREATE, SET_INFO (which fails), CLOSE; then the library deletes the target. In clear
+ * frames the failure is seen; in encrypted ones the fourth frame is that deletion, unless a fresh connection or a DFS
+ * referral sends more (then nothing is refused: the caller has looked for the target just before).
+ */
+static bool would_replace(const struct frame *f)
+{
+	if (!wire.guard)
+		return false;
+	if (kind_of(f) != KIND_ENCRYPTED)
+		return wire.collided && kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_CREATE;
+	return wire.guarded_frames >= 3 && !wire.connecting_in_this_call && !wire.dfs;
+}
+
+static bool refuse(enum wire_refusal why)
+{
+	wire.refusal = why;
+	errno = EPIPE;
+	return true;
+}
+
+/* Looks at a frame of which nothing has left yet; true when it must not leave. */
+static bool refused(const uint8_t *bytes, size_t size)
+{
+	struct frame f = {bytes + LENGTH_SIZE, size - LENGTH_SIZE};
+
+	if (wire.refusal != WIRE_NOT_REFUSED)
+		return refuse(wire.refusal);
+	if (bytes[0] != 0) /* NetBIOS session service: no SMB message */
+		return false;
+	if (f.size < 20 && (wire.demand_encryption || wire.demand_signing))
+		return refuse(WIRE_NOT_ENCRYPTED);
+	if ((wire.demand_encryption || wire.demand_signing) && broken_demand(&f))
+		return refuse(broken_demand(&f));
+	if (would_replace(&f))
+		return refuse(WIRE_WOULD_REPLACE);
+	return false;
+}
+
+static void note_protection(const struct frame *f)
+{
+	uint32_t command = smb2_command(f);
+	if (kind_of(f) == KIND_ENCRYPTED) {
+		wire.info.encryption = 1;
+		wire.info.signing = 1;
+	} else if (kind_of(f) == KIND_SMB2 && !may_be_clear(command)) {
+		wire.info.signing = (at32(f, 16) & FLAG_SIGNED) != 0;
+		wire.info.encryption = 0;
+	} else if (kind_of(f) == KIND_SMB1 && wire.step > SMB_STEP_LOGON) {
+		wire.info.signing = (at16(f, 10) & 4) != 0; /* FLAGS2_SMB_SECURITY_SIGNATURES */
+	}
+}
+
+static void frame_sent(struct connection *c, const struct frame *f)
+{
+	if (kind_of(f) == KIND_OTHER)
+		return;
+	if (wire.step == SMB_STEP_CONNECT)
+		set_step(SMB_STEP_NEGOTIATE);
+	note_protection(f);
+	if (kind_of(f) == KIND_ENCRYPTED)
+		wire.guarded_frames++;
+	wire.info.round_trips++;
+	c->unanswered++;
+	c->sent_at = now();
+}
+
+/* ---- frames that arrive ---- */
+
+static void note_cipher(const struct frame *f)
+{
+	size_t offset = at32(f, 124), contexts = at16(f, 70);
+	for (size_t i = 0; i < contexts && offset < f->size; i++) {
+		if (at16(f, offset) == 2) /* SMB2_ENCRYPTION_CAPABILITIES: one cipher was chosen */
+			wire.info.cipher = at16(f, offset + 10);
+		offset += (8 + at16(f, offset + 2) + 7) & ~(size_t)7;
+	}
+}
+
+static void negotiated(const struct frame *f)
+{
+	const uint32_t wildcard = 0x02ff; /* SMB2 is spoken, the dialect comes with a second NEGOTIATE */
+	uint32_t dialect = at16(f, 68);
+	if (dialect == wildcard)
+		return;
+	wire.info.dialect = dialect;
+	wire.info.max_read_size = at32(f, 96);
+	wire.info.max_write_size = at32(f, 100);
+	wire.info.cipher = 0;
+	if (dialect == 0x0311)
+		note_cipher(f);
+	else if (dialect >= 0x0300)
+		wire.info.cipher = 1;
+	set_step(SMB_STEP_LOGON);
+}
+
+static void logged_on(const struct frame *f)
+{
+	uint32_t flags = at16(f, 66);
+	wire.info.guest = (flags & SESSION_GUEST) != 0;
+	wire.info.anonymous = (flags & SESSION_NULL) != 0;
+	set_step(SMB_STEP_SHARE);
+}
+
+static void tree_connected(const struct frame *f)
+{
+	const uint8_t disk = 1; /* ShareType; the library asks IPC$ for DFS referrals before */
+	if (field(f, 66, 1) != disk)
+		return;
+	wire.dfs = (at32(f, 72) & SHARE_DFS) != 0;
+	set_step(SMB_STEP_FILE);
+}
+
+static void created(const struct frame *f)
+{
+	wire.created = (struct wire_created){
+	    .seen = f->size >= 64 + 60,
+	    .btime = filetime(at64(f, 72)),
+	    .atime = filetime(at64(f, 80)),
+	    .mtime = filetime(at64(f, 88)),
+	    .size = at64(f, 112),
+	    .attributes = at32(f, 120),
+	};
+}
+
+static void succeeded(const struct frame *f)
+{
+	switch (smb2_command(f)) {
+	case SMB2_NEGOTIATE: negotiated(f); break;
+	case SMB2_SESSION_SETUP: logged_on(f); break;
+	case SMB2_TREE_CONNECT: tree_connected(f); break;
+	case SMB2_CREATE: created(f); break;
+	default: break;
+	}
+}
+
+/*
+ * What the library asks on its own account (DFS referrals, signs of life) or while it tidies up is nobody's failure. Warnings
+ * are none either.
+ */
+static bool concerns_caller(uint32_t command, uint32_t status)
+{
+	switch (command) {
+	case SMB2_IOCTL:
+	case SMB2_ECHO:
+	case SMB2_LOGOFF:
+	case SMB2_TREE_DISCONNECT: return false;
+	default: return status >> 30 == 3 && status != (uint32_t)STATUS_MORE_PROCESSING_REQUIRED;
+	}
+}
+
+static void answered_smb2(const struct frame *f)
+{
+	uint32_t status = at32(f, 8), command = smb2_command(f);
+	if (status == 0) {
+		succeeded(f);
+	} else if (concerns_caller(command, status)) {
+		wire.status = status;
+		if (command == SMB2_SET_INFO && status == (uint32_t)STATUS_OBJECT_NAME_COLLISION)
+			wire.collided = true;
+	}
+}
+
+static void answered_smb1(const struct frame *f)
+{
+	uint32_t status = at32(f, 5), command = (uint32_t)field(f, 4, 1);
+	if (status != 0) {
+		if (concerns_caller(COMMAND_HIDDEN, status) && command != SMB1_TRANSACTION2)
+			wire.status = status;
+		else if (concerns_caller(COMMAND_HIDDEN, status) && wire.status == 0)
+			wire.status = status;
+		return;
+	}
+	if (command == SMB1_NEGOTIATE) {
+		/* 34 bytes of parameters: DialectIndex 2, SecurityMode 1, MaxMpx 2, MaxVcs 2, MaxBufferSize 4, ... */
+		wire.info.dialect = 1;
+		wire.info.max_read_size = wire.info.max_write_size = at32(f, 40);
+		set_step(SMB_STEP_LOGON);
+	} else if (command == SMB1_SESSION_SETUP) {
+		wire.info.guest = (at16(f, 37) & 1) != 0;
+		set_step(SMB_STEP_SHARE);
+	} else if (command == SMB1_TREE_CONNECT) {
+		set_step(SMB_STEP_FILE);
+	}
+}
+
+static void note_round_trip(struct connection *c)
+{
+	uint64_t took = now() - c->sent_at;
+	if (c->unanswered == 1 && took < UINT32_MAX && (wire.info.round_trip == 0 || took < wire.info.round_trip))
+		wire.info.round_trip = took ? (uint32_t)took : 1;
+	if (c->unanswered)
+		c->unanswered--;
+}
+
+static void frame_arrived(struct connection *c, const struct frame *f)
+{
+	enum frame_kind kind = kind_of(f);
+	if (kind == KIND_SMB2 && at32(f, 8) == STATUS_PENDING)
+		return;
+	if (kind != KIND_OTHER)
+		note_round_trip(c);
+	if (kind == KIND_SMB2)
+		answered_smb2(f);
+	else if (kind == KIND_SMB1)
+		answered_smb1(f);
+}
+
+/* ---- streams ---- */
+
+static uint64_t frame_length(const uint8_t *bytes)
+{
+	return ((uint64_t)bytes[1] << 16) | ((uint64_t)bytes[2] << 8) | bytes[3];
+}
+
+typedef void frame_seen(struct connection *c, const struct frame *f);
+
+static void look(struct connection *c, struct stream *s, frame_seen *seen)
+{
+	struct frame f = {s->head + LENGTH_SIZE, s->have - LENGTH_SIZE};
+	s->parsed = true;
+	if (s->head[0] == 0)
+		seen(c, &f);
+}
+
+/* Takes what fits of the next bytes into the head; gives how many belong to the current frame. */
+static size_t take(struct stream *s, const uint8_t *bytes, size_t size)
+{
+	size_t room, n;
+
+	if (s->have < LENGTH_SIZE) {
+		n = LENGTH_SIZE - s->have < size ? LENGTH_SIZE - s->have : size;
+		memcpy(s->head + s->have, bytes, n);
+		s->have += n;
+		if (s->have == LENGTH_SIZE)
+			s->left = frame_length(s->head);
+		return n;
+	}
+	n = s->left < size ? (size_t)s->left : size;
+	room = HEAD_SIZE - s->have < n ? HEAD_SIZE - s->have : n;
+	memcpy(s->head + s->have, bytes, room);
+	s->have += room;
+	s->left -= n;
+	return n;
+}
+
+static void feed(struct connection *c, struct stream *s, const uint8_t *bytes, size_t size, frame_seen *seen)
+{
+	while (size > 0) {
+		size_t n = take(s, bytes, size);
+		bytes += n;
+		size -= n;
+		if (s->have < LENGTH_SIZE)
+			continue;
+		if (!s->parsed && (s->left == 0 || s->have == HEAD_SIZE))
+			look(c, s, seen);
+		if (s->left == 0) {
+			s->have = 0;
+			s->parsed = false;
+		}
+	}
+}
+
+/* ---- connections ---- */
+
+static struct connection *watched(int fd)
+{
+	if (fd < 0 || wire.counters == NULL)
+		return NULL;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (wire.connections[i].fd == fd)
+			return &wire.connections[i];
+	return NULL;
+}
+
+static void forget(int fd)
+{
+	struct connection *c = watched(fd);
+	if (c != NULL)
+		c->fd = -1;
+}
+
+static bool is_smb(const struct sockaddr *address)
+{
+	if (wire.counters == NULL || address == NULL)
+		return false;
+	if (address->sa_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port) == wire.port;
+	if (address->sa_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port) == wire.port;
+	return false;
+}
+
+static void note_address(const struct sockaddr *address)
+{
+	const void *from = address->sa_family == AF_INET
+			       ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
+			       : (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+	inet_ntop(address->sa_family, from, wire.info.address, sizeof wire.info.address);
+}
+
+/* A further connect on a descriptor that is watched asks how the first one went. */
+static bool watch(int fd, const struct sockaddr *address)
+{
+	struct connection *c;
+	if (watched(fd))
+		return true;
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		c = &wire.connections[i];
+		if (c->fd == -1) {
+			memset(c, 0, sizeof *c);
+			c->fd = fd;
+			note_address(address);
+			wire.connecting_in_this_call = true;
+			set_step(SMB_STEP_CONNECT);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void broke(void)
+{
+	wire.broken = true;
+	wire.status = 0;
+}
+
+static bool would_block(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == EINPROGRESS;
+}
+
+static void moved(size_t n)
+{
+	atomic_fetch_add(&wire.counters->moved, n);
+}
+
+static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
+{
+	moved(size);
+	feed(c, &c->in, bytes, size, frame_arrived);
+}
+
+static ssize_t after_receive(int fd, const void *buffer, size_t asked, ssize_t n)
+{
+	struct connection *c = watched(fd);
+	int error = errno;
+	if (c != NULL) {
+		if (n > 0)
+			arrived(c, buffer, (size_t)n);
+		else if ((n == 0 && asked > 0) || (n < 0 && !would_block(error)))
+			broke();
+	}
+	errno = error;
+	return n;
+}
+
+static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t n)
+{
+	struct connection *c = watched(fd);
+	int error = errno;
+	if (c != NULL && n < 0 && !would_block(error))
+		broke();
+	if (c != NULL && n > 0) {
+		size_t left = (size_t)n;
+		moved(left);
+		for (int i = 0; i < count && left > 0; i++) {
+			size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
+			feed(c, &c->out, parts[i].iov_base, part, frame_sent);
+			left -= part;
+		}
+	}
+	errno = error;
+	return n;
+}
+
+/*
+ * Before a byte leaves: a frame that begins here has to be a permitted one. libsmbclient sends each frame by a writev of its
+ * own; what follows the first frame in one call would pass unseen, so when a demand is to be kept that is refused too.
+ */
+static bool must_not_leave(int fd, const struct iovec *parts, int count)
+{
+	struct connection *c = watched(fd);
+	uint8_t head[LENGTH_SIZE + SMB2_HEADER];
+	size_t have = 0, total = 0;
+
+	if (c == NULL || !(wire.demand_encryption || wire.demand_signing || wire.guard) || c->out.have != 0)
+		return c != NULL && wire.refusal != WIRE_NOT_REFUSED && refuse(wire.refusal);
+	for (int i = 0; i < count; i++) {
+		size_t n = parts[i].iov_len < sizeof head - have ? parts[i].iov_len : sizeof head - have;
+		if (n > 0)
+			memcpy(head + have, parts[i].iov_base, n);
+		have += n;
+		total += parts[i].iov_len;
+	}
+	if (have < LENGTH_SIZE || (head[0] == 0 && total > LENGTH_SIZE + frame_length(head)))
+		return refuse(wire.demand_encryption ? WIRE_NOT_ENCRYPTED : WIRE_NOT_SIGNED);
+	return refused(head, have);
+}
+
+/* ---- the functions that stand before libc's ---- */
+
+#pragma GCC visibility push(default)
+
+/* The next definition of a function; C has no cast from void pointers to function pointers, hence the copy. */
+#define NEXT(name)                                                                                                     \
+	static __typeof__(&name) next;                                                                                 \
+	if (next == NULL) {                                                                                            \
+		void *found = dlsym(RTLD_NEXT, #name);                                                                 \
+		memcpy(&next, &found, sizeof next);                                                                    \
+	}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	NEXT(writev)
+	if (must_not_leave(fd, parts, count))
+		return -1;
+	return after_send(fd, parts, count, next(fd, parts, count));
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	NEXT(sendmsg)
+	if (must_not_leave(fd, message->msg_iov, (int)message->msg_iovlen))
+		return -1;
+	return after_send(fd, message->msg_iov, (int)message->msg_iovlen, next(fd, message, flags));
+}
+
+ssize_t send(int fd, const void *buffer, size_t size, int flags)
+{
+	NEXT(send)
+	struct iovec part = {(void *)(uintptr_t)buffer, size};
+	if (must_not_leave(fd, &part, 1))
+		return -1;
+	return after_send(fd, &part, 1, next(fd, buffer, size, flags));
+}
+
+ssize_t write(int fd, const void *buffer, size_t size)
+{
+	NEXT(write)
+	struct iovec part = {(void *)(uintptr_t)buffer, size};
+	if (must_not_leave(fd, &part, 1))
+		return -1;
+	return after_send(fd, &part, 1, next(fd, buffer, size));
+}
+
+ssize_t recv(int fd, void *buffer, size_t size, int flags)
+{
+	NEXT(recv)
+	ssize_t n = next(fd, buffer, size, flags);
+	return flags & MSG_PEEK ? n : after_receive(fd, buffer, size, n);
+}
+
+ssize_t read(int fd, void *buffer, size_t size)
+{
+	NEXT(read)
+	return after_receive(fd, buffer, size, next(fd, buffer, size));
+}
+
+static ssize_t after_scatter(int fd, const struct iovec *parts, size_t count, ssize_t n)
+{
+	size_t left = n > 0 ? (size_t)n : 0;
+	if (n <= 0)
+		return after_receive(fd, NULL, count, n);
+	for (size_t i = 0; i < count && left > 0; i++) {
+		size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
+		after_receive(fd, parts[i].iov_base, part, (ssize_t)part);
+		left -= part;
+	}
+	return n;
+}
+
+ssize_t readv(int fd, const struct iovec *parts, int count)
+{
+	NEXT(readv)
+	return after_scatter(fd, parts, (size_t)count, next(fd, parts, count));
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	NEXT(recvmsg)
+	ssize_t n = next(fd, message, flags);
+	return flags & MSG_PEEK ? n : after_scatter(fd, message->msg_iov, message->msg_iovlen, n);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	NEXT(connect)
+	if (is_smb(address) && !watch(fd, address)) {
+		errno = EMFILE;
+		return -1;
+	}
+	return next(fd, address, length);
+}
+
+int close(int fd)
+{
+	NEXT(close)
+	forget(fd);
+	return next(fd);
+}
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+	NEXT(getaddrinfo)
+	if (wire.counters != NULL && wire.step < SMB_STEP_CONNECT)
+		set_step(SMB_STEP_RESOLVE);
+	return next(node, service, hints, result);
+}
+
+#pragma GCC visibility pop

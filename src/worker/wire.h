@@ -1,0 +1,43 @@
+/*
+ * Watches the SMB frames that libsmbclient sends and receives, and says what the library itself does not: the NT status
+ * of a failed request, what was negotiated, whether frames are signed and encrypted, how far a connection has come.
+ * It never changes a frame; it refuses one (the send fails) where a promise to the user would be broken.
+ */
+#ifndef LUA_SMB_WIRE_H
+#define LUA_SMB_WIRE_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+
+/* Why a frame was refused. */
+enum wire_refusal { WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_WOULD_REPLACE };
+
+/* What an SMB2 CREATE's answer said of the file; invisible on encrypted connections. */
+struct wire_created {
+	bool seen;
+	uint32_t attributes;
+	int64_t btime, atime, mtime; /* nanoseconds since 1970 */
+	uint64_t size;
+};
+
+/* Says which TCP port is SMB's and where the counters are kept; before the first connection. */
+void wire_watch(uint16_t port, struct smb_shared *counters);
+
+/* From now on refuses frames that are not encrypted, or not signed, where they have to be. */
+void wire_demand(bool encryption, bool signing);
+
+/* Forgets the status, the refusal and the answers of earlier calls: a library call begins. */
+void wire_begin(enum smb_patience patience);
+
+/* While on, a rename that finds its target existing is refused what follows: the library would delete the target. */
+void wire_guard_rename(bool on);
+
+uint32_t wire_status(void);            /* NT status of the failed request, 0 when none was seen */
+bool wire_broken(void);                /* the connection was lost during this call */
+enum smb_step wire_step(void);         /* how far the connection has come */
+enum wire_refusal wire_refusal(void);  /* a frame was refused during this call */
+const struct wire_created *wire_created(void);
+void wire_info(struct smb_info *info); /* fills all but `library` */
+
+#endif
