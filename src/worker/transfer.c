@@ -1,6 +1,7 @@
 #include "transfer.h"
 
 #include "fault.h"
+#include "relay.h"
 #include "watch.h"
 #include "wire.h"
 
@@ -82,39 +83,6 @@ static size_t read_size(uint32_t asked)
 	if (one < request_size(0, info.max_read_size))
 		return one;
 	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
-}
-
-/* Reads exactly `size` bytes; a file that ends before has changed. */
-static bool read_local(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault)
-{
-	while (size > 0) {
-		ssize_t n = pread(fd, to, size, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fault_local(fault, "the local file cannot be read", errno);
-		if (n == 0)
-			return fault_set(fault, SMB_SOURCE_CHANGED, "the local file became shorter while it was read");
-		to += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-static bool write_local(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
-{
-	while (size > 0) {
-		ssize_t n = pwrite(fd, from, size, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fault_local(fault, "the local file cannot be written", errno);
-		from += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return true;
 }
 
 /* ---- folders ---- */
@@ -304,24 +272,47 @@ void upload_abandon(struct upload *up)
 	remove_temporary(&up->target);
 }
 
+static bool send(struct upload *up, uint64_t *offset, const uint8_t *bytes, size_t size, struct smb_fault *fault)
+{
+	if (cancelled(fault) || !session_write(up->file, *offset, bytes, size, fault))
+		return false;
+	*offset += size;
+	set_done(*offset);
+	return true;
+}
+
+/* The first failure counts: what comes after it is its consequence. */
+static bool end_relay(struct relay *relay, bool ok, struct smb_fault *fault)
+{
+	struct smb_fault later = {0};
+	return relay_end(relay, ok ? fault : &later) && ok;
+}
+
+/* More than one SMB write: while one is on its way, the next is read. */
+static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset, struct smb_fault *fault)
+{
+	const uint8_t *bytes;
+	size_t size;
+	bool ok = true;
+
+	while (ok && (bytes = relay_next(relay, &size)) != NULL)
+		ok = send(up, &offset, bytes, size, fault);
+	return end_relay(relay, ok, fault);
+}
+
 bool upload_write(struct upload *up, int fd, uint64_t from, uint64_t offset, uint64_t size, struct smb_fault *fault)
 {
 	size_t most = write_size(up->target.io_size);
-	uint8_t *bytes = buffer_of(most, fault);
+	struct relay *relay;
+	uint8_t *bytes;
 
-	if (bytes == NULL)
-		return false;
-	while (size > 0) {
-		size_t n = size < most ? (size_t)size : most;
-		if (cancelled(fault) || !read_local(fd, bytes, n, from, fault) ||
-		    !session_write(up->file, offset, bytes, n, fault))
-			return false;
-		from += n;
-		offset += n;
-		size -= n;
-		set_done(offset);
+	if (size > most) {
+		relay = relay_read(fd, from, size, most, fault);
+		return relay != NULL && send_relayed(up, relay, offset, fault);
 	}
-	return true;
+	bytes = buffer_of((size_t)size, fault);
+	return size == 0 || (bytes != NULL && local_read(fd, bytes, (size_t)size, from, fault) &&
+			     send(up, &offset, bytes, (size_t)size, fault));
 }
 
 static bool check_size(struct session_file *file, uint64_t size, struct smb_fault *fault)
@@ -392,31 +383,67 @@ bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *b
 
 /* ---- downloads ---- */
 
+/* Just the bytes that are there: a request for more costs a round trip to learn that it is the end. */
+static size_t fetch_some(struct session_file *file, uint64_t offset, uint64_t size, uint8_t *to, size_t most,
+			 struct smb_fault *fault)
+{
+	long n;
+	if (cancelled(fault))
+		return 0;
+	n = session_read(file, offset, to, size - offset < most ? (size_t)(size - offset) : most, fault);
+	if (n == 0)
+		fault_set(fault, SMB_SOURCE_CHANGED, "the file became shorter while it was read");
+	if (n <= 0)
+		return 0;
+	set_done(offset + (uint64_t)n);
+	return (size_t)n;
+}
+
+static bool fetch_small(struct session_file *file, int fd, uint64_t size, struct smb_fault *fault)
+{
+	uint8_t *bytes = buffer_of((size_t)size, fault);
+	uint64_t offset = 0;
+
+	while (bytes != NULL && offset < size) {
+		size_t n = fetch_some(file, offset, size, bytes, (size_t)size, fault);
+		if (n == 0 || !local_write(fd, bytes, n, offset, fault))
+			return false;
+		offset += n;
+	}
+	return size == 0 || bytes != NULL;
+}
+
+/* More than one call: while it is under way, what came before is written. */
+static bool fetch_relayed(struct session_file *file, struct relay *relay, uint64_t size, size_t most, struct smb_fault *fault)
+{
+	uint64_t offset = 0;
+	uint8_t *room;
+	bool ok = true;
+
+	while (ok && offset < size && (room = relay_room(relay)) != NULL) {
+		size_t n = fetch_some(file, offset, size, room, most, fault);
+		ok = n > 0;
+		if (ok)
+			relay_give(relay, n);
+		offset += n;
+	}
+	return end_relay(relay, ok, fault);
+}
+
 static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t size, struct smb_fault *fault)
 {
 	size_t most = read_size(io_size);
-	uint64_t offset = 0;
+	struct relay *relay;
+	bool ok;
 
-	if (size < most)
-		most = size > 0 ? (size_t)size : 1;
-	if (buffer_of(most, fault) == NULL)
-		return false;
-	while (offset < size) {
-		/* Just the bytes that are there: a request for more costs a round trip to learn that it is the end. */
-		size_t ask = size - offset < most ? (size_t)(size - offset) : most;
-		long n;
-		if (cancelled(fault))
-			return false;
-		n = session_read(file, offset, buffer.bytes, ask, fault);
-		if (n < 0)
-			return false;
-		if (n == 0)
-			return fault_set(fault, SMB_SOURCE_CHANGED, "the file became shorter while it was read");
-		if (!write_local(fd, buffer.bytes, (size_t)n, offset, fault))
-			return false;
-		offset += (uint64_t)n;
-		set_done(offset);
+	if (size <= most) {
+		ok = fetch_small(file, fd, size, fault);
+	} else {
+		relay = relay_write(fd, most, fault);
+		ok = relay != NULL && fetch_relayed(file, relay, size, most, fault);
 	}
+	if (!ok)
+		return false;
 	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
 	       fault_local(fault, "the local file cannot be written to disk", errno);
 }

@@ -1,0 +1,249 @@
+#include "relay.h"
+
+#include "fault.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BUFFERS = 2 };
+
+struct relay {
+	pthread_t helper;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int fd;
+	uint64_t offset, left; /* of the local file, used by the helper alone */
+	size_t chunk;
+	uint8_t *buffers[BUFFERS];
+	size_t sizes[BUFFERS];
+	size_t put, taken; /* buffers filled and emptied so far */
+	bool held;         /* the library's thread is at work on a buffer: the oldest full one, or the next empty one */
+	bool reading;
+	bool ended;        /* no more will be filled, or taken */
+	struct smb_fault fault; /* the helper's */
+};
+
+/* Two buffers are kept from one transfer to the next: pages that were touched once cost nothing any more. */
+static struct {
+	uint8_t *bytes[BUFFERS];
+	size_t size;
+} kept;
+
+bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault)
+{
+	while (size > 0) {
+		ssize_t n = pread(fd, to, size, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fault_local(fault, "the local file cannot be read", errno);
+		if (n == 0)
+			return fault_set(fault, SMB_SOURCE_CHANGED, "the local file became shorter while it was read");
+		to += n;
+		offset += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
+{
+	while (size > 0) {
+		ssize_t n = pwrite(fd, from, size, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fault_local(fault, "the local file cannot be written", errno);
+		from += n;
+		offset += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* ---- the helper ---- */
+
+static bool full(const struct relay *r)
+{
+	return r->put - r->taken == BUFFERS;
+}
+
+static bool empty(const struct relay *r)
+{
+	return r->put == r->taken;
+}
+
+/* With the lock held; false when there is nothing left to do. */
+static bool helper_waits(struct relay *r)
+{
+	while (!r->ended && (r->reading ? full(r) : empty(r)))
+		pthread_cond_wait(&r->changed, &r->lock);
+	return r->reading ? !r->ended : !empty(r);
+}
+
+static bool move_one(struct relay *r, size_t slot, size_t size, struct smb_fault *fault)
+{
+	bool ok = r->reading ? local_read(r->fd, r->buffers[slot], size, r->offset, fault)
+			     : local_write(r->fd, r->buffers[slot], size, r->offset, fault);
+	r->offset += size;
+	return ok;
+}
+
+static void *help(void *argument)
+{
+	struct relay *r = argument;
+
+	pthread_mutex_lock(&r->lock);
+	while (helper_waits(r)) {
+		size_t slot = (r->reading ? r->put : r->taken) % BUFFERS;
+		size_t size = r->reading ? (r->left < r->chunk ? (size_t)r->left : r->chunk) : r->sizes[slot];
+		struct smb_fault fault = {0};
+		bool ok;
+
+		if (size == 0)
+			break;
+		pthread_mutex_unlock(&r->lock);
+		ok = move_one(r, slot, size, &fault);
+		pthread_mutex_lock(&r->lock);
+		if (!ok) {
+			r->fault = fault;
+			break;
+		}
+		if (r->reading) {
+			r->sizes[slot] = size;
+			r->left -= size;
+			r->put++;
+		} else {
+			r->taken++;
+		}
+		pthread_cond_signal(&r->changed);
+	}
+	r->ended = true;
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static bool have_buffers(size_t chunk)
+{
+	if (kept.size >= chunk)
+		return true;
+	kept.size = 0;
+	for (size_t i = 0; i < BUFFERS; i++) {
+		free(kept.bytes[i]);
+		kept.bytes[i] = malloc(chunk);
+		if (kept.bytes[i] == NULL)
+			return false;
+	}
+	kept.size = chunk;
+	return true;
+}
+
+/* Signals are the main thread's. */
+static int start_helper(struct relay *r)
+{
+	sigset_t all, before;
+	int error;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	error = pthread_create(&r->helper, NULL, help, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static struct relay *start(struct relay setup, struct smb_fault *fault)
+{
+	struct relay *r = malloc(sizeof *r);
+
+	if (r != NULL && have_buffers(setup.chunk)) {
+		*r = setup;
+		memcpy(r->buffers, kept.bytes, sizeof r->buffers);
+		pthread_mutex_init(&r->lock, NULL);
+		pthread_cond_init(&r->changed, NULL);
+		if (start_helper(r) == 0)
+			return r;
+		pthread_cond_destroy(&r->changed);
+		pthread_mutex_destroy(&r->lock);
+	}
+	free(r);
+	fault_set(fault, SMB_FAILED, "the worker is out of memory");
+	return NULL;
+}
+
+struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct smb_fault *fault)
+{
+	return start((struct relay){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .reading = true}, fault);
+}
+
+struct relay *relay_write(int fd, size_t chunk, struct smb_fault *fault)
+{
+	return start((struct relay){.fd = fd, .chunk = chunk}, fault);
+}
+
+/* ---- the library's side ---- */
+
+const uint8_t *relay_next(struct relay *r, size_t *size)
+{
+	const uint8_t *bytes = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	if (r->held) {
+		r->taken++;
+		pthread_cond_signal(&r->changed);
+	}
+	while (empty(r) && !r->ended)
+		pthread_cond_wait(&r->changed, &r->lock);
+	r->held = !empty(r);
+	if (r->held) {
+		*size = r->sizes[r->taken % BUFFERS];
+		bytes = r->buffers[r->taken % BUFFERS];
+	}
+	pthread_mutex_unlock(&r->lock);
+	return bytes;
+}
+
+uint8_t *relay_room(struct relay *r)
+{
+	uint8_t *bytes = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	while (full(r) && !r->ended)
+		pthread_cond_wait(&r->changed, &r->lock);
+	if (!r->ended)
+		bytes = r->buffers[r->put % BUFFERS];
+	pthread_mutex_unlock(&r->lock);
+	return bytes;
+}
+
+void relay_give(struct relay *r, size_t size)
+{
+	pthread_mutex_lock(&r->lock);
+	r->sizes[r->put % BUFFERS] = size;
+	r->put++;
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+bool relay_end(struct relay *r, struct smb_fault *fault)
+{
+	bool ok;
+
+	pthread_mutex_lock(&r->lock);
+	r->ended = true;
+	pthread_cond_signal(&r->changed);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->helper, NULL);
+	ok = r->fault.code == SMB_OK;
+	if (!ok)
+		*fault = r->fault;
+	pthread_cond_destroy(&r->changed);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	return ok;
+}

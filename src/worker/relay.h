@@ -1,0 +1,35 @@
+/*
+ * Two buffers between the library's thread and a helper that only reads or writes the local file, so that the disk and the
+ * network are busy at the same time. The helper never enters libsmbclient.
+ */
+#ifndef LUA_SMB_RELAY_H
+#define LUA_SMB_RELAY_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct relay;
+
+/* Reads `size` bytes of `fd` from `offset` on, ahead of who takes them. NULL fills `fault`. */
+struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct smb_fault *fault);
+
+/* The next chunk, in order, valid until the next call; NULL at the end or on failure: relay_end tells which. */
+const uint8_t *relay_next(struct relay *r, size_t *size);
+
+/* Writes to `fd` from offset 0 on, behind who gives. NULL fills `fault`. */
+struct relay *relay_write(int fd, size_t chunk, struct smb_fault *fault);
+
+/* Room for the next chunk; NULL when the writing has failed. */
+uint8_t *relay_room(struct relay *r);
+void relay_give(struct relay *r, size_t size);
+
+/* Waits for the helper: after a write, until all is written. Frees the relay. False, with `fault`, when the local file failed. */
+bool relay_end(struct relay *r, struct smb_fault *fault);
+
+/* Exactly `size` bytes from or to a local file; one that ends before has changed. False fills `fault`. */
+bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault);
+bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault);
+
+#endif
