@@ -76,5 +76,6 @@ int luaopen_smb_core(lua_State *L)
 	destination_register(L);
 	request_register(L);
 	local_register(L);
+	file_register(L);
 	return 1;
 }

@@ -29,12 +29,14 @@ int core_push_fault(lua_State *L, const struct smb_fault *fault);
 /* The destination at `index`; raises when it is closed or belongs to another process. */
 struct destination *destination_check(lua_State *L, int index);
 
-/* The local file at `index`, its descriptor. */
+/* The local file at `index`, its descriptor; the open file's, its buffer. */
 int local_check_fd(lua_State *L, int index);
+int file_check_fd(lua_State *L, int index);
 
 /* Each adds its functions to the table on the top of the stack. */
 void destination_register(lua_State *L);
 void request_register(lua_State *L);
 void local_register(lua_State *L);
+void file_register(lua_State *L);
 
 #endif

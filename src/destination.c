@@ -179,6 +179,15 @@ static int limits(lua_State *L)
 	return 0;
 }
 
+/* settled(destination, seconds) -> true when no worker has anything to do that nobody waits for */
+static int settled(lua_State *L)
+{
+	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
+	int ms = (int)(luaL_checknumber(L, 2) * 1000);
+	lua_pushboolean(L, d->pool == NULL || d->host != getpid() || pool_settle(d->pool, ms));
+	return 1;
+}
+
 /* ---- what was negotiated ---- */
 
 static const char *dialect_name(uint32_t dialect)
@@ -254,7 +263,7 @@ static const luaL_Reg metamethods[] = {
 
 static const luaL_Reg functions[] = {
     {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"state", state},
-    {"limits", limits},               {"info", info},               {NULL, NULL},
+    {"limits", limits},               {"info", info},               {"settled", settled}, {NULL, NULL},
 };
 
 void destination_register(lua_State *L)

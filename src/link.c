@@ -34,7 +34,10 @@ struct link {
 	const struct smb_connect *target;
 	const struct link_limits *limits;
 
-	bool under_way, ended, abandoned;
+	unsigned expected;      /* replies that are still to come, in the order of their requests */
+	unsigned before;        /* how many of them come before the one that is waited for */
+	bool wanted, ended;     /* a request is waited for; its reply is in `message` */
+	bool cancelling;        /* the worker was asked to stop what nobody waits for */
 	struct smb_fault fault; /* why there is no reply */
 	bool refused;
 	struct smb_info info;
@@ -225,7 +228,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 	reap_worker(l, 0);
 	set_fault(&l->fault, code, text, 0);
 	l->state = DEAD;
-	l->ended = l->under_way;
+	l->ended = l->wanted;
 	l->size = 0;
 }
 
@@ -290,6 +293,7 @@ static void send_waiting(struct link *l)
 	free(l->waiting);
 	l->waiting = NULL;
 	close_fd(&l->waiting_fd);
+	l->before = l->expected++;
 	if (!sent)
 		die(l, SMB_FAILED, "the worker process cannot be reached");
 }
@@ -344,18 +348,27 @@ static void connected(struct link *l)
 	l->state = READY;
 	if (l->waiting != NULL)
 		send_waiting(l);
-	else if (l->under_way)
-		l->ended = true;
+	else
+		l->ended = l->wanted;
 }
 
-static void ended(struct link *l)
+static void replied(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
-	if (!l->under_way)
+	if (l->expected == 0)
 		return die(l, SMB_FAILED, "the worker process spoke out of turn");
 	if (reply->fault.code == SMB_AUTH_FAILED)
 		l->refused = true;
-	l->ended = true;
+	l->quiet_since = now_ms();
+	l->expected--;
+	if (l->wanted && l->before == 0)
+		l->ended = true;
+	else
+		l->before--;
+	if (l->expected == 0 && l->cancelling) {
+		l->cancelling = false;
+		atomic_store(&l->shared->cancel, 0);
+	}
 }
 
 static void arrived(struct link *l, ssize_t n)
@@ -369,7 +382,7 @@ static void arrived(struct link *l, ssize_t n)
 	if (l->state == CONNECTING)
 		connected(l);
 	else
-		ended(l);
+		replied(l);
 }
 
 /* ---- deadlines ---- */
@@ -395,7 +408,7 @@ static int64_t time_left(struct link *l)
 	uint64_t moved = atomic_load(&l->shared->moved);
 	int64_t now = now_ms();
 
-	if (l->abandoned || patience >= SMB_PATIENCE_COUNT)
+	if (l->cancelling || patience >= SMB_PATIENCE_COUNT)
 		patience = SMB_PATIENCE_SHORT;
 	else if (steps != l->seen_steps || (patience == SMB_PATIENCE_DATA && moved != l->seen_moved))
 		l->quiet_since = now;
@@ -406,7 +419,7 @@ static int64_t time_left(struct link *l)
 
 static void check_deadline(struct link *l)
 {
-	if ((l->under_way || l->state != READY) && time_left(l) <= 0)
+	if (time_left(l) <= 0)
 		die(l, SMB_TIMEOUT, what_stalled(l));
 }
 
@@ -414,10 +427,9 @@ static void check_deadline(struct link *l)
 
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd)
 {
-	l->under_way = true;
-	l->ended = l->abandoned = false;
+	l->wanted = true;
+	l->ended = false;
 	l->quiet_since = now_ms();
-	atomic_store(&l->shared->cancel, 0);
 	atomic_store(&l->shared->done, 0);
 	if (request == NULL) { /* only that the connection stands */
 		l->ended = l->state == READY;
@@ -429,7 +441,7 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 		free(l->waiting);
 		l->waiting = NULL;
 		close_fd(&l->waiting_fd);
-		l->under_way = false;
+		l->wanted = false;
 		return false;
 	}
 	memcpy(l->waiting, request, size);
@@ -439,9 +451,15 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 	return true;
 }
 
+void link_post(struct link *l, const struct smb_request *request, size_t size)
+{
+	if (l->state == READY && is_mine(l) && send_message(l, request, size, NULL, 0))
+		l->expected++;
+}
+
 static bool idle(const struct link *l)
 {
-	return l->state == DEAD || l->ended || (!l->under_way && l->state == READY);
+	return l->state == DEAD || l->ended || (!l->wanted && l->expected == 0 && l->state == READY);
 }
 
 bool link_wait(struct link *l, int wait_ms)
@@ -457,9 +475,7 @@ bool link_wait(struct link *l, int wait_ms)
 		if (!idle(l))
 			check_deadline(l);
 	}
-	if (l->abandoned && l->ended)
-		link_done(l);
-	return l->ended || l->state == DEAD;
+	return idle(l);
 }
 
 const struct smb_reply *link_reply(const struct link *l, size_t *size)
@@ -477,33 +493,35 @@ const struct smb_fault *link_fault(const struct link *l)
 
 void link_done(struct link *l)
 {
-	l->under_way = l->ended = l->abandoned = false;
+	l->wanted = l->ended = false;
 	l->size = 0;
-	if (l->shared != NULL)
-		atomic_store(&l->shared->cancel, 0);
 }
 
 void link_abandon(struct link *l)
 {
-	if (!l->under_way || !is_mine(l))
+	if (!l->wanted || !is_mine(l))
 		return;
-	if (l->ended || l->waiting != NULL) { /* nothing was sent, or all is over */
-		free(l->waiting);
-		l->waiting = NULL;
-		close_fd(&l->waiting_fd);
-		link_done(l);
-		return;
+	if (l->waiting == NULL && !l->ended && l->expected > 0) {
+		atomic_store(&l->shared->cancel, 1);
+		l->cancelling = true;
+		l->quiet_since = now_ms();
 	}
-	atomic_store(&l->shared->cancel, 1);
-	l->abandoned = true;
-	l->quiet_since = now_ms();
+	free(l->waiting); /* had it not been sent yet */
+	l->waiting = NULL;
+	close_fd(&l->waiting_fd);
+	link_done(l);
 }
 
 bool link_free(struct link *l)
 {
-	if (l->abandoned || l->state == CONNECTING || l->state == GREETING)
+	if (!l->wanted)
 		link_wait(l, 0);
-	return l->state != DEAD && !l->under_way;
+	return l->state != DEAD && !l->wanted;
+}
+
+bool link_settled(struct link *l)
+{
+	return link_free(l) ? l->expected == 0 : l->state == DEAD;
 }
 
 bool link_dead(const struct link *l)

@@ -30,6 +30,9 @@ void link_end(struct link *l, int wait_ms);
 /* Hands over a request (struct smb_request and its text); `fd` is duplicated, -1 for none. One at a time. */
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd);
 
+/* Hands over a request that nobody waits for; requests are carried out in their order. */
+void link_post(struct link *l, const struct smb_request *request, size_t size);
+
 /* Waits until the request has ended, `wait_ms` at most (a signal ends the wait too). True when it has. */
 bool link_wait(struct link *l, int wait_ms);
 
@@ -40,10 +43,11 @@ const struct smb_fault *link_fault(const struct link *l);
 /* The caller has taken the reply: the link is free for the next request. */
 void link_done(struct link *l);
 
-/* Nobody waits for the request any longer: the worker is asked to stop and tidy up; the link is free when it has. */
+/* Nobody waits for the request any longer: the worker is asked to stop and tidy up. */
 void link_abandon(struct link *l);
 
 bool link_free(struct link *l);       /* may be given a request (perhaps while it is still connecting) */
+bool link_settled(struct link *l);    /* free, and all that was posted or abandoned has ended; or dead */
 bool link_dead(const struct link *l); /* of no more use */
 bool link_refused(const struct link *l); /* it died of a refused logon */
 uint64_t link_moved(const struct link *l); /* bytes of the transfer under way */

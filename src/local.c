@@ -240,28 +240,6 @@ static int memory(lua_State *L)
 	return 1;
 }
 
-/* fill(local, string, offset): writes a string at the offset; true | nil, code, text */
-static int fill(lua_State *L)
-{
-	struct local *f = check(L, 1);
-	size_t size;
-	const char *data = luaL_checklstring(L, 2, &size);
-	off_t offset = (off_t)luaL_checkinteger(L, 3);
-
-	while (size > 0) {
-		ssize_t n = pwrite(f->fd, data, size, offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return push_failure(L, "no memory for the data", errno);
-		data += n;
-		offset += n;
-		size -= (size_t)n;
-	}
-	lua_pushboolean(L, 1);
-	return 1;
-}
-
 /* take(local, size) -> the first bytes as a string | nil, code, text */
 static int take(lua_State *L)
 {
@@ -289,7 +267,7 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
-    {"memory", memory},         {"fill", fill},                 {"take", take},         {NULL, NULL},
+    {"memory", memory},         {"take", take},                 {NULL, NULL},
 };
 
 void local_register(lua_State *L)

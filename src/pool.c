@@ -47,7 +47,7 @@ int pool_take(struct pool *pool, struct smb_fault *fault)
 		if (l == NULL) {
 			if (empty < 0)
 				empty = i;
-		} else if (!pool->slots[i].taken && link_free(l)) {
+		} else if (!pool->slots[i].taken && link_settled(l)) {
 			pool->slots[i].taken = true;
 			return i;
 		}
@@ -60,14 +60,33 @@ int pool_take(struct pool *pool, struct smb_fault *fault)
 	return -1;
 }
 
-int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault)
+int pool_find(const struct pool *pool, uint32_t number)
+{
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (pool->slots[i].link != NULL && pool->slots[i].number == number)
+			return i;
+	return -1;
+}
+
+bool pool_settle(struct pool *pool, int wait_ms)
 {
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
-		if (l != NULL && pool->slots[i].number == number && !pool->slots[i].taken && link_free(l)) {
-			pool->slots[i].taken = true;
-			return i;
-		}
+		if (l == NULL || pool->slots[i].taken || link_settled(l))
+			continue;
+		link_wait(l, wait_ms);
+		return false;
+	}
+	return true;
+}
+
+int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault)
+{
+	int i = pool_find(pool, number);
+
+	if (i >= 0 && !pool->slots[i].taken && link_free(pool->slots[i].link)) {
+		pool->slots[i].taken = true;
+		return i;
 	}
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_DISCONNECTED;

@@ -30,6 +30,12 @@ int pool_take(struct pool *pool, struct smb_fault *fault);
 /* The link that has the number, when it is free. */
 int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault);
 
+/* The slot of the link that has the number, free or not; -1 when it has gone. */
+int pool_find(const struct pool *pool, uint32_t number);
+
+/* All that was posted or abandoned has ended; else waits for a part of it, `wait_ms` at most. */
+bool pool_settle(struct pool *pool, int wait_ms);
+
 /* The request on the link has ended, or is abandoned. */
 void pool_give_back(struct pool *pool, int slot);
 

@@ -68,8 +68,12 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(QUOTA, "quota")                                                                                              \
 	X(PUT, "put")                                                                                                  \
 	X(GET, "get")                                                                                                  \
+	X(OPEN, "open")                                                                                                \
 	X(UPLOAD, "upload")                                                                                            \
+	X(READ, "read")                                                                                                \
 	X(WRITE, "write")                                                                                              \
+	X(SIZE, "size")                                                                                                \
+	X(TRUNCATE, "truncate")                                                                                        \
 	X(COMMIT, "commit")                                                                                            \
 	X(CLOSE, "close")
 
@@ -172,6 +176,10 @@ enum smb_flags {
 	SMB_FLAG_MISSING_OK = 8, /* delete: a missing file is no failure */
 	SMB_FLAG_MTIME = 16,     /* set `mtime` on what was written */
 	SMB_FLAG_NEW = 32,       /* the caller knows that the target does not exist: do not look */
+	SMB_FLAG_WRITABLE = 64,  /* open: to read and write, else to read */
+	SMB_FLAG_CREATE = 128,   /* open: make the file if it is missing */
+	SMB_FLAG_TRUNCATE = 256, /* open: empty the file */
+	SMB_FLAG_EXCLUSIVE = 512, /* open: with CREATE, `exists` if the file is there */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -187,10 +195,15 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   COPY                        name, to, temp, aside -> bytes
  *   PUT, with a descriptor      to, temp, aside; size, mtime -> bytes
  *   GET, with a descriptor      name -> entry, bytes
- *   UPLOAD                      to, temp, aside -> handle
- *   WRITE, with a descriptor    handle, offset (in the remote file), size; data from the descriptor's offset `from`
- *   COMMIT                      handle, size, mtime
- *   CLOSE                       handle: given up, what was written is removed
+ *   OPEN, with a buffer         name -> handle
+ *   UPLOAD, with a buffer       to, temp, aside -> handle
+ *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
+ *   SIZE                        handle -> entry (size and mtime)
+ *   TRUNCATE                    handle, size
+ *   COMMIT                      handle of an upload, size, mtime; it is closed, well or not
+ *   CLOSE                       handle; an upload's temporary file is removed
+ *
+ * A buffer is a memfd, sealed against shrinking, that both sides map.
  */
 struct smb_request {
 	uint32_t verb;   /* enum smb_verb */
@@ -209,7 +222,7 @@ struct smb_reply {
 	struct smb_fault fault;
 	struct smb_info info;
 	struct smb_entry entry;  /* STAT, GET */
-	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; UPLOAD */
+	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
 	uint32_t count;          /* entries that follow */
 	uint64_t bytes;          /* moved by PUT, GET, COPY */
 	uint64_t total;          /* QUOTA, bytes */

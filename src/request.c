@@ -91,7 +91,9 @@ static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 	head.verb = (uint32_t)verb;
 	head.flags = get_flag(L, "overwrite", SMB_FLAG_OVERWRITE) | get_flag(L, "parents", SMB_FLAG_PARENTS) |
 		     get_flag(L, "recursive", SMB_FLAG_RECURSIVE) | get_flag(L, "missing_ok", SMB_FLAG_MISSING_OK) |
-		     get_flag(L, "new", SMB_FLAG_NEW);
+		     get_flag(L, "new", SMB_FLAG_NEW) | get_flag(L, "writable", SMB_FLAG_WRITABLE) |
+		     get_flag(L, "create", SMB_FLAG_CREATE) | get_flag(L, "truncate", SMB_FLAG_TRUNCATE) |
+		     get_flag(L, "exclusive", SMB_FLAG_EXCLUSIVE);
 	head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
@@ -110,7 +112,10 @@ static int get_fd(lua_State *L)
 	lua_getfield(L, 3, "file");
 	if (!lua_isnil(L, -1))
 		fd = local_check_fd(L, -1);
-	lua_pop(L, 1);
+	lua_getfield(L, 3, "buffer");
+	if (!lua_isnil(L, -1))
+		fd = file_check_fd(L, -1);
+	lua_pop(L, 2);
 	return fd;
 }
 
@@ -311,6 +316,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 		set_integer(L, "bytes", reply.bytes);
 		set_integer(L, "total", reply.total);
 		set_integer(L, "available", reply.available);
+		set_integer(L, "size", reply.entry.size);
 		set_time(L, "mtime", reply.entry.mtime);
 		break;
 	}

@@ -5,7 +5,8 @@ local core = require "smb.core"
 
 local call = {}
 
-local SLICE = 0.1 -- seconds: how late a Ctrl-C may be noticed
+--- Seconds: how late a Ctrl-C may be noticed.
+call.SLICE = 0.1
 
 --- The message of a failure: `OPERATION 'NAME' on smb://server/share/path: what happened`.
 -- @tparam string operation what was called
@@ -43,7 +44,7 @@ end
 function call.run(destination, verb, arguments)
   local request <close>, code, reason = core.start(destination, verb, arguments)
   if not request then return nil, code, reason end
-  while not core.wait(request, SLICE) do end
+  while not core.wait(request, call.SLICE) do end
   return core.result(request)
 end
 

@@ -8,6 +8,7 @@ local lfs = require "lfs"
 
 local call = require "smb.call"
 local core = require "smb.core"
+local file = require "smb.file"
 local name = require "smb.name"
 local options = require "smb.options"
 local url = require "smb.url"
@@ -16,7 +17,8 @@ local destination = {}
 local methods = {}
 local metatable = core.destination_metatable
 
-local CHUNK = 4 * 1024 * 1024 -- bytes of a stream that are sent in one request
+local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
+
 
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
@@ -73,6 +75,21 @@ local function target(path, overwrite)
     overwrite = overwrite ~= false }
 end
 
+-- A buffer size as it comes about: not more than what was negotiated, which is also the default.
+local function effective(dest, state, key)
+  local value = state.fields[key]
+  if key == "port" then return options.port(state.fields) end
+  if key ~= "read_buffer_size" and key ~= "write_buffer_size" then return value end
+  local most = core.is_open(dest) and core.info(dest)[key == "read_buffer_size" and "max_read_size" or "max_write_size"]
+  if most and (value == nil or value > most) then return most end
+  return value
+end
+
+local function buffer_sizes(dest, state)
+  return { read = effective(dest, state, "read_buffer_size") or SAFE_SIZE,
+    write = effective(dest, state, "write_buffer_size") or SAFE_SIZE }
+end
+
 -- Opening and closing. ------------------------------------------------------------------------------------------------
 
 local function set_limits(dest, fields)
@@ -85,7 +102,9 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { fields = fields, warnings = warnings, place = url.place(fields) }
+  local state = { fields = fields, warnings = warnings, place = url.place(fields),
+    files = setmetatable({}, { __mode = "k" }), -- open ones
+    on_links = {} } -- by link: the file that has a read or write on its way there
   core.state(dest, state)
   set_limits(dest, fields)
   local reply, code, reason = call.run(dest, "connect", {})
@@ -101,11 +120,17 @@ function destination.type(value)
   return core.is_open(value) and "destination" or "closed destination"
 end
 
---- Hangs up. Closing twice is no failure.
--- @treturn boolean true
+--- Closes what is open, and hangs up. Closing twice is no failure.
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string message of the first file that could not be closed well
+-- @treturn[2] string code
 function methods:close()
-  core.close(self)
-  return true
+  if not core.is_open(self) then return true end
+  local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
+  local ok, message, code = file.close_all(core.state(self))
+  while not core.settled(self, call.SLICE) do end -- files that a collector closed
+  return done(ok, message, code)
 end
 
 -- Looking. ------------------------------------------------------------------------------------------------------------
@@ -429,10 +454,10 @@ function methods:put(localpath, text, opts)
     return fail(state, "put", text, "local_io", "the local file's name holds a NUL")
   end
   local began = core.clock()
-  local file <close>, size, mtime = core.open_local(localpath)
-  if not file then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
+  local source <close>, size, mtime = core.open_local(localpath)
+  if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
   local arguments = target(path, opts.overwrite)
-  arguments.file, arguments.size, arguments.parents = file, size, opts.parents
+  arguments.file, arguments.size, arguments.parents = source, size, opts.parents
   arguments.io_size = state.fields.write_buffer_size
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, message, code = run(self, state, "put", text, "put", arguments)
@@ -474,14 +499,14 @@ function methods:get(text, localpath, opts)
   local overwrite = opts.overwrite ~= false
   if opts.parents then make_local_parents(localpath) end
   local began = core.clock()
-  local file <close>, word, problem = core.create_local(localpath, core.random(), overwrite)
-  if not file then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
+  local copy <close>, word, problem = core.create_local(localpath, core.random(), overwrite)
+  if not copy then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
   local reply, message, code = run(self, state, "get", text, "get",
-    { name = path, file = file, io_size = state.fields.read_buffer_size })
+    { name = path, file = copy, io_size = state.fields.read_buffer_size })
   if not reply then return nil, message, code end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
   local ok
-  ok, word, problem = core.complete(file, mtime, overwrite)
+  ok, word, problem = core.complete(copy, mtime, overwrite)
   if not ok then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
   return result_of(reply.bytes, began)
 end
@@ -504,66 +529,6 @@ function methods:read(text)
   return core.take(memory, reply.bytes)
 end
 
--- An upload in pieces. Closed before its commit, it leaves nothing behind.
-local upload = {}
-upload.__index = upload
-
-local function begin_upload(dest, state, text, arguments)
-  local reply, message, code = run(dest, state, "write", text, "upload", arguments)
-  if not reply then return nil, message, code end
-  local memory, word, reason = core.memory()
-  local up = setmetatable({ dest = dest, state = state, text = text, handle = reply.handle, link = reply.link,
-    memory = memory, sent = 0, filled = 0 }, upload)
-  if memory then return up end
-  up:__close()
-  return fail(state, "write", text, word, reason)
-end
-
--- A failed request has ended the upload on the worker's side too.
-function upload:ask(verb, arguments)
-  arguments.handle, arguments.link = self.handle, self.link
-  local reply, message, code = run(self.dest, self.state, "write", self.text, verb, arguments)
-  if not reply or verb == "commit" then self.handle = nil end
-  return reply, message, code
-end
-
-function upload:send()
-  local size = self.filled
-  if size == 0 then return true end
-  local reply, message, code = self:ask("write", { file = self.memory, offset = self.sent, size = size })
-  if not reply then return nil, message, code end
-  self.sent, self.filled = self.sent + size, 0
-  return true
-end
-
-function upload:add(data)
-  local at = 1
-  while at <= #data do
-    local piece = data:sub(at, at + CHUNK - self.filled - 1)
-    local ok, word, reason = core.fill(self.memory, piece, self.filled)
-    if not ok then return fail(self.state, "write", self.text, word, reason) end
-    at, self.filled = at + #piece, self.filled + #piece
-    if self.filled == CHUNK then
-      local message, code
-      ok, message, code = self:send()
-      if not ok then return nil, message, code end
-    end
-  end
-  return true
-end
-
-function upload:commit()
-  local ok, message, code = self:send()
-  if not ok then return nil, message, code end
-  return done(self:ask("commit", { size = self.sent }))
-end
-
-function upload:__close()
-  if self.memory then core.discard(self.memory) end
-  if self.handle and core.is_open(self.dest) then self:ask("close", {}) end
-  self.handle = nil
-end
-
 -- Sends what a reader gives: strings, until nil. nil and an error is a failure, and comes back as it is.
 local function send_all(up, reader)
   while true do
@@ -573,7 +538,7 @@ local function send_all(up, reader)
       return true
     end
     if type(data) ~= "string" then error(("write: the reader gave a %s, not a string"):format(type(data)), 3) end
-    local ok, message, code = up:add(data)
+    local ok, message, code = up:write(data)
     if not ok then return nil, message, code end
   end
 end
@@ -609,13 +574,32 @@ function methods:write(text, data, opts)
   local began = core.clock()
   local arguments = target(path, opts.overwrite)
   arguments.parents, arguments.io_size = opts.parents, state.fields.write_buffer_size
-  local up <close>, message, code = begin_upload(self, state, text, arguments)
+  local up, message, code = file.upload(self, state, text, arguments, buffer_sizes(self, state))
   if not up then return nil, message, code end
-  local ok
+  local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
+  local ok, size
   ok, message, code = send_all(up, type(data) == "function" and data or reader_of(data))
-  if ok then ok, message, code = up:commit() end
-  if not ok then return nil, message, code end
-  return result_of(up.sent, began)
+  if ok then size, message, code = file.commit(up) end
+  if not size then return nil, message, code end
+  return result_of(size, began)
+end
+
+--- Opens a file, to be read and written in place with the methods of Lua's own files.
+-- @tparam string text its name
+-- @tparam[opt="r"] string mode "r", "w", "a", "r+", "w+" or "a+"; "b" may follow and changes nothing; "x" with "w": the file must
+-- not exist
+-- @treturn[1] file
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:open(text, mode)
+  local state = state_of(self)
+  check_string(text, 1, "open")
+  if mode == nil then mode = "r" end
+  if type(mode) ~= "string" or not file.parse_mode(mode) then error("bad argument #2 to 'open' (invalid mode)", 2) end
+  local path, reason = resolve_below(state, text)
+  if not path then return fail(state, "open", text, "invalid_name", reason) end
+  return file.open(self, state, text, path, mode, buffer_sizes(self, state))
 end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------
@@ -651,16 +635,6 @@ function methods:test(opts)
 end
 
 -- Fields. -------------------------------------------------------------------------------------------------------------
-
--- A buffer size as it comes about: not more than what was negotiated, which is also the default.
-local function effective(dest, state, key)
-  local value = state.fields[key]
-  if key == "port" then return options.port(state.fields) end
-  if key ~= "read_buffer_size" and key ~= "write_buffer_size" then return value end
-  local most = core.is_open(dest) and core.info(dest)[key == "read_buffer_size" and "max_read_size" or "max_write_size"]
-  if most and (value == nil or value > most) then return most end
-  return value
-end
 
 local function assign(dest, state, key, value)
   local row = options.by_name[key]

@@ -9,6 +9,7 @@
 
 local call = require "smb.call"
 local destination = require "smb.destination"
+local file = require "smb.file"
 local options = require "smb.options"
 local url = require "smb.url"
 
@@ -27,10 +28,10 @@ end
 
 --- What a value is to this module.
 -- @param value anything
--- @treturn[1] string "destination", "closed destination"
+-- @treturn[1] string "destination", "closed destination", "file", "closed file"
 -- @treturn[2] nil for all else
 function smb.type(value)
-  return destination.type(value)
+  return destination.type(value) or file.type(value)
 end
 
 local function merge(fields, more)

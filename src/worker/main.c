@@ -22,17 +22,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { HANDLES = 1024 }; /* listings and uploads open at a time: a walk has one for each level */
+enum { HANDLES = 1024 }; /* listings and files open at a time: a walk has a listing for each level */
 
-enum handle_kind { HANDLE_FREE, HANDLE_LIST, HANDLE_UPLOAD };
+enum handle_kind { HANDLE_FREE, HANDLE_LIST, HANDLE_FILE, HANDLE_UPLOAD };
 
 struct handle {
 	enum handle_kind kind;
 	struct session_list *list;
 	struct smb_entry ahead; /* an entry that did not fit into the last batch */
 	char *ahead_name;
-	struct upload upload;
-	char *paths[3]; /* of the upload */
+	struct upload upload; /* of a file only its `file` is used */
+	char *paths[3];       /* of the upload */
+	bool owed;            /* its last writes and its close */
+	uint8_t *buffer; /* shared with the module */
+	size_t buffer_size;
 };
 
 static struct handle handles[HANDLES];
@@ -125,25 +128,43 @@ static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct
 	return NULL;
 }
 
-static struct handle *handle_of(const struct request *r, enum handle_kind kind, struct smb_fault *fault)
+static struct handle *handle_of(const struct request *r, struct smb_fault *fault)
 {
 	uint32_t number = r->head.handle;
-	if (number >= 1 && number <= HANDLES && handles[number - 1].kind == kind)
+	if (number >= 1 && number <= HANDLES && handles[number - 1].kind != HANDLE_FREE)
 		return &handles[number - 1];
 	fault_set(fault, SMB_FAILED, "the worker does not know this handle");
 	return NULL;
 }
 
-static void free_handle(struct handle *h)
+static struct handle *file_of(const struct request *r, struct smb_fault *fault)
 {
+	struct handle *h = handle_of(r, fault);
+	if (h == NULL || h->upload.file != NULL)
+		return h;
+	fault_set(fault, SMB_FAILED, "this handle is no open file");
+	return NULL;
+}
+
+/* What was open is closed; an upload is abandoned. */
+static bool free_handle(struct handle *h, struct smb_fault *fault)
+{
+	bool ok = true;
 	if (h->list != NULL)
 		session_list_close(h->list);
-	if (h->upload.file != NULL)
+	if (h->upload.file != NULL && h->kind == HANDLE_UPLOAD)
 		upload_abandon(&h->upload);
+	else if (h->upload.file != NULL)
+		ok = session_close(h->upload.file, fault);
+	if (h->owed)
+		watch_settle();
+	if (h->buffer != NULL)
+		munmap(h->buffer, h->buffer_size);
 	free(h->ahead_name);
 	for (size_t i = 0; i < sizeof h->paths / sizeof h->paths[0]; i++)
 		free(h->paths[i]);
 	memset(h, 0, sizeof *h);
+	return ok;
 }
 
 /* ---- listings ---- */
@@ -193,7 +214,7 @@ static void next_batch(struct handle *h, struct smb_reply *reply, size_t *used)
 {
 	if (fill_batch(h, reply, used)) {
 		reply->handle = 0;
-		free_handle(h);
+		free_handle(h, &reply->fault);
 	}
 }
 
@@ -206,7 +227,7 @@ static bool do_list_open(const struct request *r, struct smb_reply *reply, size_
 	if (h->list == NULL) {
 		if (reply->fault.code == SMB_NOT_FOUND)
 			fault_set(&reply->fault, SMB_FOLDER_MISSING, "the folder does not exist");
-		free_handle(h);
+		free_handle(h, &(struct smb_fault){0});
 		return false;
 	}
 	next_batch(h, reply, used);
@@ -215,21 +236,18 @@ static bool do_list_open(const struct request *r, struct smb_reply *reply, size_
 
 static bool do_list_next(const struct request *r, struct smb_reply *reply, size_t *used)
 {
-	struct handle *h = handle_of(r, HANDLE_LIST, &reply->fault);
-	if (h == NULL)
+	struct handle *h = handle_of(r, &reply->fault);
+	if (h == NULL || h->list == NULL)
 		return false;
 	reply->handle = r->head.handle;
 	next_batch(h, reply, used);
 	return true;
 }
 
-static bool do_close(const struct request *r, enum handle_kind kind, struct smb_reply *reply)
+static bool do_close(const struct request *r, struct smb_fault *fault)
 {
-	struct handle *h = handle_of(r, kind, &reply->fault);
-	if (h == NULL)
-		return false;
-	free_handle(h);
-	return true;
+	struct handle *h = handle_of(r, fault);
+	return h != NULL && free_handle(h, fault);
 }
 
 /* ---- files ---- */
@@ -258,43 +276,112 @@ static bool do_delete(const struct request *r, struct smb_fault *fault)
 	return session_unlink(r->names[SMB_NAME], fault);
 }
 
+/* ---- open files ---- */
+
+/* Sealed, or the module could take the pages away under our feet. */
+static bool map_buffer(struct handle *h, int fd, struct smb_fault *fault)
+{
+	struct stat st;
+	void *map;
+	int seals = fd >= 0 ? fcntl(fd, F_GET_SEALS) : -1;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || st.st_size <= 0)
+		return fault_set(fault, SMB_FAILED, "the worker was given no buffer");
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return fault_set(fault, SMB_FAILED, "the worker is out of memory");
+	h->buffer = map;
+	h->buffer_size = (size_t)st.st_size;
+	return true;
+}
+
+static bool do_open(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = new_handle(HANDLE_FILE, &reply->handle, &reply->fault);
+	if (h == NULL)
+		return false;
+	if (map_buffer(h, r->fd, &reply->fault))
+		h->upload.file = session_open(r->names[SMB_NAME], r->head.flags, &reply->fault);
+	if (h->upload.file == NULL) {
+		free_handle(h, &(struct smb_fault){0});
+		return false;
+	}
+	h->owed = (r->head.flags & SMB_FLAG_WRITABLE) != 0 && watch_owe();
+	return true;
+}
+
+static bool keep_target(struct handle *h, const struct request *r, struct smb_fault *fault)
+{
+	h->upload.target = target_of(r);
+	h->upload.target.path = h->paths[0] = strdup(r->names[SMB_TO]);
+	h->upload.target.temporary = h->paths[1] = strdup(r->names[SMB_TEMP]);
+	h->upload.target.aside = h->paths[2] = strdup(r->names[SMB_ASIDE]);
+	return (h->paths[0] != NULL && h->paths[1] != NULL && h->paths[2] != NULL) ||
+	       fault_set(fault, SMB_FAILED, "the worker is out of memory");
+}
+
 static bool do_upload(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = new_handle(HANDLE_UPLOAD, &reply->handle, &reply->fault);
 	if (h == NULL)
 		return false;
-	h->upload.target = target_of(r);
-	h->upload.target.path = h->paths[0] = strdup(r->names[SMB_TO]);
-	h->upload.target.temporary = h->paths[1] = strdup(r->names[SMB_TEMP]);
-	h->upload.target.aside = h->paths[2] = strdup(r->names[SMB_ASIDE]);
-	if (h->paths[0] == NULL || h->paths[1] == NULL || h->paths[2] == NULL)
-		fault_set(&reply->fault, SMB_FAILED, "the worker is out of memory");
-	else if (upload_begin(&h->upload, &reply->fault))
+	if (keep_target(h, r, &reply->fault) && map_buffer(h, r->fd, &reply->fault) &&
+	    upload_begin(&h->upload, &reply->fault))
 		return true;
-	free_handle(h);
+	free_handle(h, &(struct smb_fault){0});
 	return false;
 }
 
-static bool do_write(const struct request *r, struct smb_fault *fault)
+/* The part of the buffer that the request names, NULL if it lies outside. */
+static uint8_t *part_of(const struct handle *h, const struct request *r, struct smb_fault *fault)
 {
-	struct handle *h = handle_of(r, HANDLE_UPLOAD, fault);
-	if (h == NULL)
+	if (r->head.from <= h->buffer_size && r->head.size <= h->buffer_size - r->head.from)
+		return h->buffer + r->head.from;
+	fault_set(fault, SMB_FAILED, "a request reaches beyond its buffer");
+	return NULL;
+}
+
+static bool do_write(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = file_of(r, &reply->fault);
+	uint8_t *bytes = h != NULL ? part_of(h, r, &reply->fault) : NULL;
+	if (bytes == NULL)
 		return false;
-	if (upload_write(&h->upload, r->fd, r->head.from, r->head.offset, r->head.size, fault))
-		return true;
-	free_handle(h);
-	return false;
+	reply->bytes = r->head.size;
+	if (h->kind == HANDLE_UPLOAD && watch_cancelled())
+		return fault_set(&reply->fault, SMB_CANCELLED, "cancelled");
+	return transfer_write(h->upload.file, r->head.offset, bytes, r->head.size, r->head.io_size, &reply->fault);
+}
+
+static bool do_read(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = file_of(r, &reply->fault);
+	uint8_t *bytes = h != NULL ? part_of(h, r, &reply->fault) : NULL;
+	return bytes != NULL && transfer_read(h->upload.file, r->head.offset, bytes, r->head.size, r->head.io_size,
+					      &reply->bytes, &reply->fault);
+}
+
+static bool do_size(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = file_of(r, &reply->fault);
+	return h != NULL && session_size(h->upload.file, &reply->entry.size, &reply->entry.mtime, &reply->fault);
+}
+
+static bool do_truncate(const struct request *r, struct smb_fault *fault)
+{
+	struct handle *h = file_of(r, fault);
+	return h != NULL && session_truncate(h->upload.file, r->head.size, fault);
 }
 
 static bool do_commit(const struct request *r, struct smb_fault *fault)
 {
-	struct handle *h = handle_of(r, HANDLE_UPLOAD, fault);
+	struct handle *h = file_of(r, fault);
 	bool ok;
-	if (h == NULL)
+	if (h == NULL || h->kind != HANDLE_UPLOAD)
 		return false;
 	h->upload.target.mtime = r->head.mtime;
 	ok = upload_commit(&h->upload, r->head.size, fault);
-	free_handle(h);
+	free_handle(h, &(struct smb_fault){0});
 	return ok;
 }
 
@@ -310,7 +397,7 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_STAT: return session_stat(name, &reply->entry, fault);
 	case SMB_VERB_LIST_OPEN: return do_list_open(r, reply, used);
 	case SMB_VERB_LIST_NEXT: return do_list_next(r, reply, used);
-	case SMB_VERB_LIST_CLOSE: return do_close(r, HANDLE_LIST, reply);
+	case SMB_VERB_LIST_CLOSE: return do_close(r, fault);
 	case SMB_VERB_MKDIR: return transfer_mkdir(name, fault);
 	case SMB_VERB_DELETE: return do_delete(r, fault);
 	case SMB_VERB_RMDIR:
@@ -322,10 +409,14 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_PUT: return transfer_put(r->fd, r->head.size, &target, &reply->bytes, fault);
 	case SMB_VERB_GET:
 		return transfer_get(name, r->head.io_size, r->fd, &reply->entry, &reply->bytes, fault);
+	case SMB_VERB_OPEN: return do_open(r, reply);
 	case SMB_VERB_UPLOAD: return do_upload(r, reply);
-	case SMB_VERB_WRITE: return do_write(r, fault);
+	case SMB_VERB_READ: return do_read(r, reply);
+	case SMB_VERB_WRITE: return do_write(r, reply);
+	case SMB_VERB_SIZE: return do_size(r, reply);
+	case SMB_VERB_TRUNCATE: return do_truncate(r, fault);
 	case SMB_VERB_COMMIT: return do_commit(r, fault);
-	case SMB_VERB_CLOSE: return do_close(r, HANDLE_UPLOAD, reply);
+	case SMB_VERB_CLOSE: return do_close(r, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}
 }
@@ -367,7 +458,9 @@ static bool serve(void)
 	if (unpack(&r, (size_t)n)) {
 		if (answer(&r, reply, &used))
 			memset(&reply->fault, 0, sizeof reply->fault);
-		else
+		else if (reply->fault.code == SMB_OK)
+			fault_set(&reply->fault, SMB_FAILED, "the worker cannot do that");
+		if (reply->fault.code != SMB_OK)
 			used = sizeof *reply;
 	} else {
 		fault_set(&reply->fault, SMB_FAILED, "the worker could not read the request");
@@ -466,5 +559,8 @@ int main(void)
 		return 1;
 	while (serve())
 		;
+	for (size_t i = 0; i < HANDLES; i++)
+		if (handles[i].kind != HANDLE_FREE)
+			free_handle(&handles[i], &(struct smb_fault){0});
 	_exit(0);
 }

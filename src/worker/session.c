@@ -503,17 +503,29 @@ static SMBCFILE *handle(struct session_file *file)
 	return (SMBCFILE *)(void *)file;
 }
 
-struct session_file *session_open(const char *path, enum session_open how, struct smb_fault *fault)
+/* A handle that may only write can be asked neither its size nor its times, so writing is reading, too. */
+static int open_flags(uint32_t flags)
 {
-	/* A handle that may only write can be asked neither its size nor its times. */
-	int flags = how == SESSION_READ ? O_RDONLY : O_RDWR | O_CREAT | O_EXCL;
+	return (flags & SMB_FLAG_WRITABLE ? O_RDWR : O_RDONLY) | (flags & SMB_FLAG_CREATE ? O_CREAT : 0) |
+	       (flags & SMB_FLAG_TRUNCATE ? O_TRUNC : 0) | (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
+}
+
+struct session_file *session_open(const char *path, uint32_t flags, struct smb_fault *fault)
+{
 	SMBCFILE *file;
 	char *url;
 
 	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
 		return NULL;
-	file = smbc_getFunctionOpen(session.context)(session.context, url, flags, 0666);
+	file = smbc_getFunctionOpen(session.context)(session.context, url, open_flags(flags), 0666);
 	return finish(url, file != NULL ? 0 : -1, fault) ? (struct session_file *)(void *)file : NULL;
+}
+
+bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault *fault)
+{
+	if (!begin(SMB_PATIENCE_SHORT, fault))
+		return false;
+	return smbc_getFunctionFtruncate(session.context)(session.context, handle(file), (off_t)size) == 0 || failed(fault);
 }
 
 bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault)

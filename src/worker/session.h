@@ -14,7 +14,6 @@
 struct session_file;
 struct session_list;
 
-enum session_open { SESSION_READ, SESSION_CREATE /* a new file, to write; never one that exists */ };
 
 /* Prepares the library and connects. False leaves nothing that can be used. */
 bool session_start(const struct smb_connect *target, struct smb_fault *fault);
@@ -38,13 +37,15 @@ struct session_list *session_list(const char *path, struct smb_fault *fault);
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name);
 void session_list_close(struct session_list *list);
 
-/* Positions are the caller's: each read and write names its own. NULL is a failure. */
-struct session_file *session_open(const char *path, enum session_open how, struct smb_fault *fault);
+/* `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. NULL is a failure. */
+struct session_file *session_open(const char *path, uint32_t flags, struct smb_fault *fault);
 bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault);
 
 /* Bytes read, 0 at the end of the file, -1 on failure. */
 long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault);
 bool session_write(struct session_file *file, uint64_t offset, const void *from, size_t size, struct smb_fault *fault);
+
+bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault *fault);
 
 /* Copies `size` bytes on the server, not more than the source has. */
 bool session_copy(struct session_file *from, struct session_file *to, uint64_t size, struct smb_fault *fault);

@@ -241,19 +241,20 @@ static bool place(const char *from, struct transfer_target *t, struct smb_fault 
 
 bool upload_begin(struct upload *up, struct smb_fault *fault)
 {
+	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
 	struct transfer_target *t = &up->target;
 
 	up->file = NULL;
 	if (cancelled(fault) || !look_at(t, fault))
 		return false;
-	if (!watch_owe(true))
+	if (!watch_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	up->file = session_open(t->temporary, SESSION_CREATE, fault);
+	up->file = session_open(t->temporary, new_file, fault);
 	if (up->file == NULL && fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
 	    make_parent(t->path, fault))
-		up->file = session_open(t->temporary, SESSION_CREATE, fault);
+		up->file = session_open(t->temporary, new_file, fault);
 	if (up->file == NULL)
-		watch_owe(false);
+		watch_settle();
 	return up->file != NULL;
 }
 
@@ -261,7 +262,7 @@ static void remove_temporary(struct transfer_target *t)
 {
 	struct smb_fault ignored = {0};
 	session_unlink(t->temporary, &ignored);
-	watch_owe(false);
+	watch_settle();
 }
 
 void upload_abandon(struct upload *up)
@@ -289,8 +290,9 @@ static bool end_relay(struct relay *relay, bool ok, struct smb_fault *fault)
 }
 
 /* More than one SMB write: while one is on its way, the next is read. */
-static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset, struct smb_fault *fault)
+static bool send_relayed(struct upload *up, struct relay *relay, struct smb_fault *fault)
 {
+	uint64_t offset = 0;
 	const uint8_t *bytes;
 	size_t size;
 	bool ok = true;
@@ -300,18 +302,19 @@ static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset
 	return end_relay(relay, ok, fault);
 }
 
-bool upload_write(struct upload *up, int fd, uint64_t from, uint64_t offset, uint64_t size, struct smb_fault *fault)
+static bool send_file(struct upload *up, int fd, uint64_t size, struct smb_fault *fault)
 {
+	uint64_t offset = 0;
 	size_t most = write_size(up->target.io_size);
 	struct relay *relay;
 	uint8_t *bytes;
 
 	if (size > most) {
-		relay = relay_read(fd, from, size, most, fault);
-		return relay != NULL && send_relayed(up, relay, offset, fault);
+		relay = relay_read(fd, 0, size, most, fault);
+		return relay != NULL && send_relayed(up, relay, fault);
 	}
 	bytes = buffer_of((size_t)size, fault);
-	return size == 0 || (bytes != NULL && local_read(fd, bytes, (size_t)size, from, fault) &&
+	return size == 0 || (bytes != NULL && local_read(fd, bytes, (size_t)size, 0, fault) &&
 			     send(up, &offset, bytes, (size_t)size, fault));
 }
 
@@ -330,7 +333,7 @@ static bool finish_file(struct transfer_target *t, struct smb_fault *fault)
 	bool ok = (!(t->flags & SMB_FLAG_MTIME) || session_utime(t->temporary, t->mtime, t->mtime, fault)) &&
 		  !cancelled(fault) && place(t->temporary, t, fault);
 	if (ok)
-		watch_owe(false);
+		watch_settle();
 	else
 		remove_temporary(t);
 	return ok;
@@ -373,7 +376,7 @@ bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *b
 		return fault_local(fault, "the local file cannot be asked for its size", errno);
 	if (!upload_begin(&up, fault))
 		return false;
-	if (!upload_write(&up, fd, 0, 0, size, fault) || !unchanged(fd, &before, fault)) {
+	if (!send_file(&up, fd, size, fault) || !unchanged(fd, &before, fault)) {
 		upload_abandon(&up);
 		return false;
 	}
@@ -458,13 +461,49 @@ bool transfer_get(const char *from, uint32_t io_size, int fd, struct smb_entry *
 	set_done(0);
 	if (cancelled(fault))
 		return false;
-	file = session_open(from, SESSION_READ, fault);
+	file = session_open(from, 0, fault);
 	if (file == NULL)
 		return false;
 	ok = session_size(file, &entry->size, &entry->mtime, fault) && fetch(file, io_size, fd, entry->size, fault);
 	*bytes = ok ? entry->size : 0;
 	session_close(file, &ignored);
 	return ok;
+}
+
+/* ---- open files ---- */
+
+bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *bytes, uint64_t size, uint32_t io_size,
+		    struct smb_fault *fault)
+{
+	size_t most = write_size(io_size);
+
+	while (size > 0) {
+		size_t n = size < most ? (size_t)size : most;
+		if (!session_write(file, offset, bytes, n, fault))
+			return false;
+		bytes += n;
+		offset += n;
+		size -= n;
+	}
+	return true;
+}
+
+bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, uint64_t size, uint32_t io_size,
+		   uint64_t *got, struct smb_fault *fault)
+{
+	size_t most = read_size(io_size);
+
+	*got = 0;
+	while (*got < size) {
+		size_t ask = size - *got < most ? (size_t)(size - *got) : most;
+		long n = session_read(file, offset + *got, bytes + *got, ask, fault);
+		if (n < 0)
+			return false;
+		*got += (uint64_t)n;
+		if ((size_t)n < ask)
+			break;
+	}
+	return true;
 }
 
 /* ---- within the share ---- */
@@ -488,7 +527,7 @@ bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes
 {
 	struct upload up = {.target = *to};
 	struct smb_fault ignored = {0};
-	struct session_file *source = session_open(from, SESSION_READ, fault);
+	struct session_file *source = session_open(from, 0, fault);
 	bool ok;
 
 	if (source == NULL)
@@ -512,9 +551,9 @@ bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fa
 		return false;
 	if (to->occupied && entry.type == SMB_ENTRY_DIRECTORY)
 		return fault_set(fault, SMB_EXISTS, "a file has this name");
-	if (!watch_owe(true))
+	if (!watch_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	ok = place(from, to, fault);
-	watch_owe(false);
+	watch_settle();
 	return ok;
 }

@@ -19,7 +19,7 @@ struct transfer_target {
 	bool occupied;     /* a file with that name is there; found out by the transfer */
 };
 
-/* An upload in pieces. */
+/* A file that is written under its temporary name. */
 struct upload {
 	struct transfer_target target;
 	struct session_file *file;
@@ -41,10 +41,16 @@ bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *b
 bool transfer_get(const char *from, uint32_t io_size, int fd, struct smb_entry *entry, uint64_t *bytes,
 		  struct smb_fault *fault);
 
+/* An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not) or abandoned. */
 bool upload_begin(struct upload *up, struct smb_fault *fault);
-bool upload_write(struct upload *up, int fd, uint64_t from, uint64_t offset, uint64_t size, struct smb_fault *fault);
-bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault); /* ends the upload, well or not */
+bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault);
 void upload_abandon(struct upload *up);
+
+/* Bytes between memory and an open file, in requests of `io_size`; a read gives less only at the end of the file. */
+bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *bytes, uint64_t size, uint32_t io_size,
+		    struct smb_fault *fault);
+bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, uint64_t size, uint32_t io_size,
+		   uint64_t *got, struct smb_fault *fault);
 
 /* Counts the bytes moved where the module can see them. */
 void transfer_count_in(struct smb_shared *shared);

@@ -11,7 +11,8 @@ static struct {
 	int socket, host;
 	const struct smb_shared *shared;
 	uint32_t clean_up_ms;
-	_Atomic bool gone, owes;
+	_Atomic bool gone;
+	_Atomic unsigned debts;
 } watch;
 
 static void wait_for_end(void)
@@ -28,7 +29,7 @@ static void *run(void *unused)
 	(void)unused;
 	wait_for_end();
 	atomic_store(&watch.gone, true);
-	if (!atomic_load(&watch.owes))
+	if (atomic_load(&watch.debts) == 0)
 		_exit(0);
 	left = (struct timespec){watch.clean_up_ms / 1000, (long)(watch.clean_up_ms % 1000) * 1000000};
 	while (nanosleep(&left, &left) < 0 && errno == EINTR)
@@ -61,8 +62,16 @@ bool watch_cancelled(void)
 }
 
 /* The order matters: either the thread sees that something is owed, or this sees that the module has gone. */
-bool watch_owe(bool owes)
+bool watch_owe(void)
 {
-	atomic_store(&watch.owes, owes);
-	return !atomic_load(&watch.gone);
+	atomic_fetch_add(&watch.debts, 1);
+	if (!atomic_load(&watch.gone))
+		return true;
+	watch_settle();
+	return false;
+}
+
+void watch_settle(void)
+{
+	atomic_fetch_sub(&watch.debts, 1);
 }

@@ -15,7 +15,11 @@ bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t
 /* The module wants the request under way to end, or has gone. */
 bool watch_cancelled(void);
 
-/* Something on the share would have to be removed or put back if the worker ended now. False: the module has gone. */
-bool watch_owe(bool owes);
+/*
+ * From watch_owe to watch_settle something on the share would have to be removed, put back or written to its end if the worker
+ * ended; they nest. False: the module has gone, do not begin.
+ */
+bool watch_owe(void);
+void watch_settle(void);
 
 #endif

@@ -1,0 +1,447 @@
+--- An open file on the share, with the methods of Lua's own files.
+--
+-- Reading is ahead of the script and writing behind it: while the script works in one half of the buffer, the other half is on
+-- its way. A write that failed is reported at the latest by `flush` or `close`.
+-- @classmod file
+
+local call = require "smb.call"
+local core = require "smb.core"
+
+local file = {}
+local methods = {}
+local metatable = core.file_metatable
+
+local FIRST = 64 * 1024 -- bytes of the first read; each further one in order doubles it
+
+-- Requests. -----------------------------------------------------------------------------------------------------------
+--
+-- A file's state: dest, home (the destination's state), text (its name), link and handle (in the worker), io sizes, and what is
+-- on its way: `ahead` (a read) or `behind` (a write), never both. A worker does one thing at a time: before a request, what
+-- another file has on its way there is taken in.
+
+local function fail(state, operation, code, reason)
+  return nil, call.message(operation, state.text, state.home.place, reason), code
+end
+
+-- Waits for a read-ahead or write-behind and takes its result in.
+local function take_in(state)
+  local under_way = state.ahead or state.behind
+  if not under_way or not under_way.request then return end
+  local request = under_way.request
+  while not core.wait(request, call.SLICE) do end
+  under_way.request = nil
+  state.home.on_links[state.link] = nil
+  local reply, code, reason = core.result(request)
+  under_way.reply, under_way.code, under_way.reason = reply, code, reason
+end
+
+local function free_link(state)
+  local other = state.home.on_links[state.link]
+  if other then take_in(other) end
+end
+
+local function start(state, verb, arguments)
+  free_link(state)
+  arguments.link, arguments.handle = state.link, state.handle
+  return core.start(state.dest, verb, arguments)
+end
+
+-- Sends a request and waits for it.
+local function ask(state, verb, arguments)
+  local request <close>, code, reason = start(state, verb, arguments)
+  if not request then return nil, code, reason end
+  while not core.wait(request, call.SLICE) do end
+  return core.result(request)
+end
+
+-- Sends a request that is taken in later.
+local function leave(state, field, verb, arguments)
+  local request, code, reason = start(state, verb, arguments)
+  local under_way = { request = request, code = code, reason = reason, offset = arguments.offset, from = arguments.from,
+    size = arguments.size }
+  state[field] = under_way
+  if request then state.home.on_links[state.link] = state end
+end
+
+-- Writing. ------------------------------------------------------------------------------------------------------------
+
+-- The end of the write that is on its way. A failed one is remembered: close must not say that all is well.
+local function settle_write(state)
+  take_in(state)
+  local behind = state.behind
+  state.behind = nil
+  if behind and not behind.reply then
+    state.failure = state.failure or { behind.code, behind.reason }
+  end
+  if not state.failure then return true end
+  return fail(state, "write", state.failure[1], state.failure[2])
+end
+
+local function send(self, state)
+  local ok, message, code = settle_write(state)
+  if not ok then return nil, message, code end
+  local position, from, filled = core.file_where(self)
+  if filled == 0 then return true end
+  leave(state, "behind", "write", { offset = position - filled, size = filled, from = from, io_size = state.write_size })
+  core.file_sent(self)
+  return true
+end
+
+local function flush(self)
+  local state = core.file_state(self)
+  local _, _, _, writing = core.file_where(self)
+  if not writing then return true end
+  local ok, message, code = send(self, state)
+  if not ok then return nil, message, code end
+  return settle_write(state)
+end
+
+-- Reading. ------------------------------------------------------------------------------------------------------------
+
+local function drop_ahead(state)
+  if state.ahead then take_in(state) end
+  state.ahead = nil
+end
+
+local function read_ahead(self, state, offset, from)
+  local size = math.min(state.chunk * 2, state.read_size)
+  if not core.file_reserve(self, size) then return end
+  state.chunk = size
+  leave(state, "ahead", "read", { offset = offset, size = size, from = from, io_size = state.read_size })
+end
+
+-- Bytes at `offset`: those that were read ahead, or freshly read ones.
+local function fetch(self, state, offset, from)
+  local ahead = state.ahead
+  if ahead and ahead.offset == offset then
+    take_in(state)
+    state.ahead = nil
+    return ahead.reply, ahead.from, ahead.size, ahead.code, ahead.reason
+  end
+  drop_ahead(state)
+  if offset ~= state.next_offset then state.chunk = math.min(FIRST, state.read_size) end
+  if not core.file_reserve(self, state.chunk) then return nil, from, 0, "failed", "no memory for a file's buffer" end
+  local reply, code, reason = ask(state, "read",
+    { offset = offset, size = state.chunk, from = from, io_size = state.read_size })
+  return reply, from, state.chunk, code, reason
+end
+
+-- Gives an empty window the next bytes, or the end of the file.
+local function fill(self)
+  local state = core.file_state(self)
+  local ok, message, code = flush(self)
+  if not ok then return nil, message, code end
+  local offset, active, _, writing = core.file_where(self)
+  if writing then core.file_turn(self, false, offset) end
+  local reply, from, asked, word, reason = fetch(self, state, offset, active)
+  if not reply then return fail(state, "read", word, reason) end
+  local at_end = reply.bytes < asked
+  core.file_window(self, from, reply.bytes, at_end)
+  local in_order = offset == state.next_offset
+  state.next_offset = offset + reply.bytes
+  if in_order and not at_end then
+    read_ahead(self, state, state.next_offset, from == 0 and state.half or 0)
+  end
+  return true
+end
+
+-- Makes room for writing, in the first place by turning from reading to writing.
+local function drain(self)
+  local state = core.file_state(self)
+  local position, _, _, writing = core.file_where(self)
+  if writing then return send(self, state) end
+  drop_ahead(state)
+  if state.append then
+    local reply, code, reason = ask(state, "size", {})
+    if not reply then return fail(state, "write", code, reason) end
+    position = reply.size
+  end
+  core.file_turn(self, true, position)
+  return true
+end
+
+methods.read, methods.write = core.file_methods(fill, drain, flush)
+
+-- Other methods. ------------------------------------------------------------------------------------------------------
+
+local function check(self)
+  if not core.file_is_open(self) then error("attempt to use a closed file", 3) end
+  return core.file_state(self)
+end
+
+--- Reads as `file:read` of Lua's io does: "n", "l", "L", "a" or a count of bytes; "l" by default.
+-- @function methods:read
+-- @return a value for each format, nil where nothing is left; `nil, message, code` on failure
+
+--- Writes strings and numbers, as `file:write` of Lua's io does.
+-- @function methods:write
+-- @return the file; `nil, message, code` on failure
+
+--- Iterates over lines, or what formats ask for. Failures raise; the file stays open at its end.
+-- @param ... formats as for `read`; "l" by default
+-- @treturn function iterator
+function methods:lines(...)
+  check(self)
+  local formats = table.pack(...)
+  if formats.n > 250 then error("bad argument #251 to 'lines' (too many arguments)", 2) end
+  local function results(first, second, third, ...)
+    if first == nil and third ~= nil then call.raise(second, third) end
+    return first, second, third, ...
+  end
+  return function()
+    if not core.file_is_open(self) then error("file is already closed", 2) end
+    return results(self:read(table.unpack(formats, 1, formats.n)))
+  end
+end
+
+local function size_of(self, state)
+  local ok, message, code = flush(self)
+  if not ok then return nil, message, code end
+  local reply, word, reason = ask(state, "size", {})
+  if not reply then return fail(state, "seek", word, reason) end
+  return reply.size
+end
+
+--- Moves to a position, as `file:seek` of Lua's io does.
+-- @tparam[opt="cur"] string whence "set", "cur" or "end"
+-- @tparam[opt=0] integer offset bytes
+-- @treturn[1] integer the new position, in bytes from the beginning
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:seek(whence, offset)
+  local state = check(self)
+  whence, offset = whence or "cur", offset or 0
+  if whence ~= "set" and whence ~= "cur" and whence ~= "end" then
+    error(("bad argument #1 to 'seek' (invalid option '%s')"):format(tostring(whence)), 2)
+  end
+  offset = math.tointeger(offset)
+  if not offset then error("bad argument #2 to 'seek' (an integer expected)", 2) end
+  local position, _, _, writing = core.file_where(self)
+  local base, message, code = 0
+  if whence == "cur" then
+    base = position
+  elseif whence == "end" then
+    base, message, code = size_of(self, state)
+    if not base then return nil, message, code end
+  end
+  local to = base + offset
+  if to < 0 or (offset > 0 and to < base) then return fail(state, "seek", "failed", "the position would be negative") end
+  if to == position or core.file_skip(self, to) then return to end
+  if writing then
+    local ok
+    ok, message, code = flush(self)
+    if not ok then return nil, message, code end
+  end
+  core.file_turn(self, false, to)
+  return to
+end
+
+--- Sets how writes are buffered.
+-- @tparam string mode "full" (the default), "line" (sent with each newline) or "no" (sent at once)
+-- @tparam[opt] integer size taken, and not used: the buffer is as large as a write can be
+-- @treturn boolean true
+function methods:setvbuf(mode, size)
+  check(self)
+  local modes = { full = 0, line = 1, no = 2 }
+  if not modes[mode] then
+    error(("bad argument #1 to 'setvbuf' (invalid option '%s')"):format(tostring(mode)), 2)
+  end
+  if size ~= nil and not math.tointeger(size) then error("bad argument #2 to 'setvbuf' (an integer expected)", 2) end
+  core.file_buffering(self, modes[mode])
+  if mode == "no" then return flush(self) end
+  return true
+end
+
+--- Sends what was written and waits until the server has it.
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:flush()
+  check(self)
+  return flush(self)
+end
+
+--- Makes the file so long: cuts it, or fills it up with zeros. The position stays.
+-- @tparam[opt] integer size bytes; the position by default
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:truncate(size)
+  local state = check(self)
+  local position = core.file_where(self)
+  if size == nil then size = position end
+  size = math.tointeger(size)
+  if not size or size < 0 then error("bad argument #1 to 'truncate' (a size in bytes expected)", 2) end
+  if not state.writable then return fail(state, "truncate", "access_denied", "the file is not open for writing") end
+  local ok, message, code = flush(self)
+  if not ok then return nil, message, code end
+  drop_ahead(state)
+  core.file_turn(self, false, position)
+  local reply, word, reason = ask(state, "truncate", { size = size })
+  if not reply then return fail(state, "truncate", word, reason) end
+  return true
+end
+
+--- The file's entry, as `dest:stat` gives it; what was written is sent first.
+-- @treturn[1] table entry
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:stat()
+  local state = check(self)
+  local ok, message, code = flush(self)
+  if not ok then return nil, message, code end
+  return state.dest:stat(state.text)
+end
+
+-- The handle and the buffer go, whatever the worker says; a failed write is the first thing to be told.
+local function close(self, state)
+  local ok, message, code = flush(self)
+  drop_ahead(state)
+  local reply, word, reason = ask(state, "close", {})
+  core.file_closed(self)
+  state.home.files[self] = nil
+  if not ok then return nil, message, code end
+  if state.failure then return fail(state, "close", state.failure[1], state.failure[2]) end
+  if not reply then return fail(state, "close", word, reason) end
+  return true
+end
+
+--- Sends what was written and closes the file.
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string message: of the first write that failed, if one did
+-- @treturn[2] string code
+function methods:close()
+  return close(self, check(self))
+end
+
+metatable.__index = methods
+
+function metatable.__close(self, problem)
+  if not core.file_is_open(self) then return end
+  local ok, message, code = close(self, core.file_state(self))
+  if not ok and problem == nil then call.raise(message, code) end
+end
+
+function metatable.__tostring(self)
+  if not core.file_is_open(self) then return "smb.file (closed)" end
+  local state = core.file_state(self)
+  return ("smb.file (%s/%s)"):format(state.home.place, state.text)
+end
+
+-- Opening. ------------------------------------------------------------------------------------------------------------
+
+local FLAGS = {
+  r = {}, ["r+"] = { writable = true },
+  w = { writable = true, create = true, truncate = true },
+  a = { writable = true, create = true },
+}
+
+--- What a mode string means: flags for the worker, and whether the file is read, and appended to.
+-- @local
+function file.parse_mode(mode)
+  local kind, rest = mode:match "^([rwa])([+bx]*)$"
+  if not kind or rest:find "%+.*%+" or rest:find "b.*b" or rest:find "x.*x" then return nil end
+  local exclusive = rest:find("x", 1, true) ~= nil
+  if exclusive and kind ~= "w" then return nil end
+  local plus = rest:find("+", 1, true) ~= nil
+  local flags = {}
+  for key, value in pairs(FLAGS[kind .. (kind == "r" and plus and "+" or "")]) do flags[key] = value end
+  if exclusive then flags.truncate, flags.exclusive = nil, true end
+  return flags, kind == "r" or plus, kind == "a"
+end
+
+-- A file's userdata and state, not open yet. `sizes` are the effective buffer sizes.
+local function new(dest, home, text, sizes)
+  local state = { dest = dest, home = home, text = text, read_size = sizes.read, write_size = sizes.write,
+    half = math.max(sizes.read, sizes.write), chunk = math.min(FIRST, sizes.read), next_offset = 0 }
+  return core.file(dest, state, state.half), state
+end
+
+local function opened(self, state, reply, readable, writable)
+  state.link, state.handle, state.writable = reply.link, reply.handle, writable
+  core.file_opened(self, reply.link, reply.handle, readable, writable, state.write_size)
+  state.home.files[self] = true
+  return self
+end
+
+--- Opens a file on a destination.
+-- @local
+function file.open(dest, home, text, path, mode, sizes)
+  local flags, readable, append = file.parse_mode(mode)
+  local self, state = new(dest, home, text, sizes)
+  flags.name, flags.buffer = path, self
+  local reply, code, reason = call.run(dest, "open", flags)
+  if not reply then return fail(state, "open", code, reason) end
+  state.append = append
+  return opened(self, state, reply, readable, flags.writable == true)
+end
+
+--- Begins an upload: a file to be written, which gets its name when it is committed.
+-- @local
+function file.upload(dest, home, text, arguments, sizes)
+  local self, state = new(dest, home, text, sizes)
+  arguments.buffer = self
+  local reply, code, reason = call.run(dest, "upload", arguments)
+  if not reply then return fail(state, "write", code, reason) end
+  return opened(self, state, reply, false, true)
+end
+
+--- Ends an upload: the file takes its name.
+-- @local
+-- @treturn[1] integer its size
+function file.commit(self)
+  local state = core.file_state(self)
+  local ok, message, code = flush(self)
+  if not ok then return nil, message, code end
+  local size = core.file_where(self)
+  local reply, word, reason = ask(state, "commit", { size = size })
+  core.file_closed(self)
+  state.home.files[self] = nil
+  if not reply then return fail(state, "write", word, reason) end
+  return size
+end
+
+--- Gives an upload up; nothing of it is left.
+-- @local
+function file.abandon(self)
+  if not core.file_is_open(self) then return end
+  local state = core.file_state(self)
+  local under_way = state.behind and state.behind.request
+  if under_way then
+    state.behind, state.home.on_links[state.link] = nil, nil
+    core.abandon(under_way)
+  end
+  if core.is_open(state.dest) then ask(state, "close", {}) end
+  core.file_closed(self)
+  state.home.files[self] = nil
+end
+
+--- Whether a value is a file of this module.
+-- @local
+function file.type(value)
+  if type(value) ~= "userdata" or getmetatable(value) ~= metatable then return nil end
+  return core.file_is_open(value) and "file" or "closed file"
+end
+
+--- Closes all files of a destination; gives the first failure.
+-- @local
+function file.close_all(home)
+  local all = {}
+  for self in pairs(home.files) do all[#all + 1] = self end
+  local failure
+  for _, self in ipairs(all) do
+    if core.file_is_open(self) then
+      local ok, message, code = close(self, core.file_state(self))
+      if not ok then failure = failure or { message, code } end
+    end
+  end
+  if failure then return nil, failure[1], failure[2] end
+  return true
+end
+
+return file

@@ -1,0 +1,670 @@
+/*
+ * userdata "smb.file": an open file's buffer, and reading and writing in it as Lua's own io does. The buffer has two halves in
+ * memory that the worker shares: while the script works in one, the other is on its way. What needs the worker is Lua's
+ * (lua/smb/file.lua), called without a C frame between, so that it may yield or raise.
+ *
+ * `position` is where the script stands. Reading, [begin, end) of the active half are the bytes from there on. Writing, the
+ * active half's first `filled` bytes are those before it.
+ */
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FILE_TYPE "smb.file"
+
+enum buffering { BUFFER_FULL, BUFFER_LINE, BUFFER_NONE };
+enum { NUMERAL_SIZE = 200 /* as Lua's own */, FIRST_RESERVE = 65536 };
+
+struct file {
+	struct destination *destination; /* kept alive by the first user value; the second is Lua's state */
+	bool open, readable, writable, writing;
+	uint32_t link, handle;
+	int fd;          /* the buffer's memfd */
+	uint8_t *map;    /* both halves */
+	size_t half;     /* bytes in each */
+	size_t reserved; /* bytes of each half that memory is set aside for */
+	size_t most;     /* bytes in one write */
+	int active;
+	size_t begin, end, filled;
+	uint64_t position;
+	bool at_end, told_end; /* nothing follows the window; and the script was told so */
+	enum buffering buffering;
+};
+
+/* ---- life ---- */
+
+static struct file *any_file(lua_State *L)
+{
+	return luaL_checkudata(L, 1, FILE_TYPE);
+}
+
+static struct file *check(lua_State *L)
+{
+	struct file *f = any_file(L);
+	if (!f->open)
+		luaL_error(L, "attempt to use a closed file");
+	return f;
+}
+
+static void unmap(struct file *f)
+{
+	uint8_t *map = f->map;
+	int fd = f->fd;
+
+	f->map = NULL;
+	f->fd = -1;
+	f->open = false;
+	if (map != NULL)
+		munmap(map, 2 * f->half);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Memory is set aside before it is touched: where there is none, that is an error and no signal. */
+static bool reserve(struct file *f, size_t size)
+{
+	size_t want = f->reserved > 0 ? f->reserved : FIRST_RESERVE;
+
+	if (size <= f->reserved)
+		return true;
+	while (want < size)
+		want *= 2;
+	if (want > f->half)
+		want = f->half;
+	for (int i = 0; i < 2; i++)
+		if (fallocate(f->fd, 0, (off_t)((size_t)i * f->half), (off_t)want) < 0)
+			return false;
+	f->reserved = want;
+	return true;
+}
+
+/* file(destination, state, half) -> file, not open yet; `half` is the size of each half of its buffer */
+static int new_file(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	lua_Integer half = luaL_checkinteger(L, 3);
+	struct file *f;
+	void *map;
+
+	luaL_argcheck(L, half > 0 && half <= 1 << 30, 3, "out of range");
+	f = lua_newuserdatauv(L, sizeof *f, 2);
+	memset(f, 0, sizeof *f);
+	f->fd = -1;
+	f->destination = d;
+	luaL_setmetatable(L, FILE_TYPE);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	lua_pushvalue(L, 2);
+	lua_setiuservalue(L, -2, 2);
+	f->half = (size_t)half;
+	f->fd = memfd_create("smb-file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (f->fd < 0 || ftruncate(f->fd, (off_t)(2 * f->half)) < 0 ||
+	    fcntl(f->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return luaL_error(L, "no memory for a file's buffer (%s)", strerror(errno));
+	map = mmap(NULL, 2 * f->half, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+	if (map == MAP_FAILED)
+		return luaL_error(L, "no memory for a file's buffer (%s)", strerror(errno));
+	f->map = map;
+	return 1;
+}
+
+int file_check_fd(lua_State *L, int index)
+{
+	return ((struct file *)luaL_checkudata(L, index, FILE_TYPE))->fd;
+}
+
+/* file_opened(file, link, handle, readable, writable, most) */
+static int file_opened(lua_State *L)
+{
+	struct file *f = any_file(L);
+	f->link = (uint32_t)luaL_checkinteger(L, 2);
+	f->handle = (uint32_t)luaL_checkinteger(L, 3);
+	f->readable = lua_toboolean(L, 4);
+	f->writable = lua_toboolean(L, 5);
+	f->most = (size_t)luaL_checkinteger(L, 6);
+	if (f->most > f->half)
+		f->most = f->half;
+	f->open = true;
+	return 0;
+}
+
+static int file_closed(lua_State *L)
+{
+	unmap(any_file(L));
+	return 0;
+}
+
+static struct link *link_of(const struct file *f)
+{
+	struct pool *pool = f->destination->pool;
+	int slot = pool != NULL && f->destination->host == getpid() ? pool_find(pool, f->link) : -1;
+	return slot >= 0 ? pool->slots[slot].link : NULL;
+}
+
+/* The worker gets what was not sent yet and the close, and nobody waits for it: a collector must not. */
+static int collect(lua_State *L)
+{
+	struct file *f = any_file(L);
+	struct link *link = f->open ? link_of(f) : NULL;
+	struct smb_request request;
+
+	if (link != NULL) {
+		memset(&request, 0, sizeof request);
+		request.handle = f->handle;
+		if (f->writing && f->filled > 0) {
+			request.verb = SMB_VERB_WRITE;
+			request.offset = f->position - f->filled;
+			request.size = f->filled;
+			request.from = (uint64_t)f->active * f->half;
+			link_post(link, &request, sizeof request);
+		}
+		request.verb = SMB_VERB_CLOSE;
+		link_post(link, &request, sizeof request);
+	}
+	unmap(f);
+	return 0;
+}
+
+/* ---- what Lua's side asks and says ---- */
+
+static int file_state(lua_State *L)
+{
+	any_file(L);
+	lua_getiuservalue(L, 1, 2);
+	return 1;
+}
+
+static int file_is_open(lua_State *L)
+{
+	lua_pushboolean(L, any_file(L)->open);
+	return 1;
+}
+
+/* file_where(file) -> position, active half's offset in the buffer, filled, writing, unread */
+static int file_where(lua_State *L)
+{
+	struct file *f = any_file(L);
+	lua_pushinteger(L, (lua_Integer)f->position);
+	lua_pushinteger(L, (lua_Integer)((size_t)f->active * f->half));
+	lua_pushinteger(L, (lua_Integer)f->filled);
+	lua_pushboolean(L, f->writing);
+	lua_pushinteger(L, (lua_Integer)(f->end - f->begin));
+	return 5;
+}
+
+static int file_reserve(lua_State *L)
+{
+	lua_pushboolean(L, reserve(any_file(L), (size_t)luaL_checkinteger(L, 2)));
+	return 1;
+}
+
+/* file_window(file, offset in the buffer, size, at_end): bytes have come, and are the next ones */
+static int file_window(lua_State *L)
+{
+	struct file *f = any_file(L);
+	size_t from = (size_t)luaL_checkinteger(L, 2), size = (size_t)luaL_checkinteger(L, 3);
+	luaL_argcheck(L, from == 0 || from == f->half, 2, "no half");
+	luaL_argcheck(L, size <= f->reserved, 3, "too large");
+	f->active = from != 0;
+	f->begin = 0;
+	f->end = size;
+	f->at_end = lua_toboolean(L, 4);
+	return 0;
+}
+
+/* file_turn(file, writing, position): nothing is buffered any more */
+static int file_turn(lua_State *L)
+{
+	struct file *f = any_file(L);
+	f->writing = lua_toboolean(L, 2);
+	f->position = (uint64_t)luaL_checkinteger(L, 3);
+	f->begin = f->end = f->filled = 0;
+	f->at_end = f->told_end = false;
+	return 0;
+}
+
+/* file_sent(file): the active half is on its way; writing goes on in the other one */
+static int file_sent(lua_State *L)
+{
+	struct file *f = any_file(L);
+	f->filled = 0;
+	f->active = !f->active;
+	return 0;
+}
+
+/* file_skip(file, position) -> true when the position lies within the window: nothing has to be fetched anew */
+static int file_skip(lua_State *L)
+{
+	struct file *f = any_file(L);
+	uint64_t to = (uint64_t)luaL_checkinteger(L, 2), first = f->position - f->begin;
+	bool within = !f->writing && f->end > 0 && to >= first && to <= first + f->end;
+	if (within) {
+		f->begin = (size_t)(to - first);
+		f->position = to;
+		f->told_end = false;
+	}
+	lua_pushboolean(L, within);
+	return 1;
+}
+
+static int file_buffering(lua_State *L)
+{
+	any_file(L)->buffering = (enum buffering)luaL_checkinteger(L, 2);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+/* How an item came out: it stands on the stack, more bytes are needed first, or there is none (nil stands there). */
+enum item { ITEM_READ, ITEM_WANTS_MORE, ITEM_NONE };
+
+static size_t unread(const struct file *f)
+{
+	return f->end - f->begin;
+}
+
+static const char *window(const struct file *f)
+{
+	return (const char *)f->map + (size_t)f->active * f->half + f->begin;
+}
+
+static void consume(struct file *f, size_t n)
+{
+	f->begin += n;
+	f->position += n;
+}
+
+/* Moves bytes from the window to the stack. */
+static void push_bytes(lua_State *L, struct file *f, size_t n)
+{
+	luaL_checkstack(L, 4, "too many pieces");
+	lua_pushlstring(L, window(f), n);
+	consume(f, n);
+}
+
+/* Makes one string of the pieces above `base`. */
+static void join(lua_State *L, int base)
+{
+	int pieces = lua_gettop(L) - base;
+	lua_concat(L, pieces);
+}
+
+static enum item nothing(lua_State *L, struct file *f, int base)
+{
+	f->told_end = true;
+	lua_settop(L, base);
+	lua_pushnil(L);
+	return ITEM_NONE;
+}
+
+static enum item read_line(lua_State *L, struct file *f, int base, bool keep_newline)
+{
+	const char *newline;
+
+	if (unread(f) == 0 && !f->at_end)
+		return ITEM_WANTS_MORE;
+	newline = unread(f) > 0 ? memchr(window(f), '\n', unread(f)) : NULL;
+	if (newline != NULL) {
+		size_t n = (size_t)(newline - window(f));
+		push_bytes(L, f, n + keep_newline);
+		if (!keep_newline)
+			consume(f, 1);
+		join(L, base);
+		return ITEM_READ;
+	}
+	if (unread(f) > 0) {
+		push_bytes(L, f, unread(f));
+		if (!f->at_end)
+			return ITEM_WANTS_MORE;
+	}
+	if (lua_gettop(L) == base)
+		return nothing(L, f, base);
+	join(L, base);
+	return ITEM_READ;
+}
+
+static enum item read_all(lua_State *L, struct file *f, int base)
+{
+	if (unread(f) > 0)
+		push_bytes(L, f, unread(f));
+	if (!f->at_end)
+		return ITEM_WANTS_MORE;
+	join(L, base);
+	return ITEM_READ;
+}
+
+static size_t pieces_size(lua_State *L, int base)
+{
+	size_t size = 0;
+	for (int i = base + 1; i <= lua_gettop(L); i++)
+		size += lua_rawlen(L, i);
+	return size;
+}
+
+static enum item read_count(lua_State *L, struct file *f, int base, size_t count)
+{
+	size_t left = count - pieces_size(L, base);
+
+	if (count == 0) { /* asks whether anything is left */
+		if (unread(f) == 0)
+			return f->at_end ? nothing(L, f, base) : ITEM_WANTS_MORE;
+		lua_pushliteral(L, "");
+		return ITEM_READ;
+	}
+	if (unread(f) > 0) {
+		size_t n = unread(f) < left ? unread(f) : left;
+		push_bytes(L, f, n);
+		left -= n;
+	}
+	if (left > 0 && !f->at_end)
+		return ITEM_WANTS_MORE;
+	if (lua_gettop(L) == base)
+		return nothing(L, f, base);
+	join(L, base);
+	return ITEM_READ;
+}
+
+/* ---- numerals: what io.read("n") takes for one ---- */
+
+struct numeral {
+	const char *text;
+	size_t size, at;
+	char kept[NUMERAL_SIZE + 1];
+	size_t length;
+	bool too_long;
+};
+
+static int look(const struct numeral *n)
+{
+	return n->at < n->size ? (unsigned char)n->text[n->at] : -1;
+}
+
+/* Takes the next character; false when there is no room for it, which spoils the numeral. */
+static bool keep(struct numeral *n)
+{
+	if (n->length >= NUMERAL_SIZE) {
+		n->too_long = true;
+		return false;
+	}
+	n->kept[n->length++] = n->text[n->at++];
+	return true;
+}
+
+static bool keep_one_of(struct numeral *n, const char *set)
+{
+	int c = look(n);
+	return c > 0 && strchr(set, c) != NULL && keep(n);
+}
+
+static int keep_digits(struct numeral *n, bool hexadecimal)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	int count = 0;
+	for (;;) {
+		int c = look(n);
+		const char *found = c > 0 ? strchr(digits, c) : NULL;
+		if (found == NULL || (!hexadecimal && found >= digits + 10) || !keep(n))
+			return count;
+		count++;
+	}
+}
+
+static void scan(struct numeral *n)
+{
+	char points[3] = {'.', localeconv()->decimal_point[0], '\0'};
+	bool hexadecimal = false;
+	int count = 0;
+
+	keep_one_of(n, "+-");
+	if (keep_one_of(n, "0")) {
+		if (keep_one_of(n, "xX"))
+			hexadecimal = true;
+		else
+			count = 1;
+	}
+	count += keep_digits(n, hexadecimal);
+	if (keep_one_of(n, points))
+		count += keep_digits(n, hexadecimal);
+	if (count > 0 && keep_one_of(n, hexadecimal ? "pP" : "eE")) {
+		keep_one_of(n, "+-");
+		keep_digits(n, false);
+	}
+}
+
+static void skip_space(struct file *f)
+{
+	while (unread(f) > 0 && strchr(" \f\n\r\t\v", *window(f)) != NULL && *window(f) != '\0')
+		consume(f, 1);
+}
+
+/* A numeral that reaches the window's end waits on the stack, as one piece, for what follows. */
+static enum item read_number(lua_State *L, struct file *f, int base)
+{
+	char text[2 * NUMERAL_SIZE + 2];
+	struct numeral n = {.text = text};
+	size_t before = 0;
+
+	if (lua_gettop(L) > base) {
+		const char *piece = lua_tolstring(L, -1, &before);
+		memcpy(text, piece, before);
+	}
+	if (before == 0)
+		skip_space(f);
+	n.size = unread(f) < NUMERAL_SIZE + 1 ? unread(f) : NUMERAL_SIZE + 1;
+	if (n.size > 0)
+		memcpy(text + before, window(f), n.size);
+	n.size += before;
+	scan(&n);
+	if (n.at == n.size && !f->at_end && !n.too_long) {
+		lua_settop(L, base);
+		lua_pushlstring(L, text, n.size);
+		consume(f, n.size - before);
+		return ITEM_WANTS_MORE;
+	}
+	consume(f, n.at - before);
+	n.kept[n.length] = '\0';
+	lua_settop(L, base);
+	if (!n.too_long && lua_stringtonumber(L, n.kept) != 0)
+		return ITEM_READ;
+	lua_pushnil(L);
+	return ITEM_NONE;
+}
+
+static enum item read_item(lua_State *L, struct file *f, int format, int base)
+{
+	const char *p;
+
+	if (lua_type(L, format) == LUA_TNUMBER) {
+		lua_Integer count = luaL_checkinteger(L, format);
+		luaL_argcheck(L, count >= 0, format, "a count must not be negative");
+		return read_count(L, f, base, (size_t)count);
+	}
+	p = luaL_checkstring(L, format);
+	if (*p == '*')
+		p++;
+	switch (*p) {
+	case 'n': return read_number(L, f, base);
+	case 'l': return read_line(L, f, base, false);
+	case 'L': return read_line(L, f, base, true);
+	case 'a': return read_all(L, f, base);
+	default: luaL_argerror(L, format, "invalid format"); return ITEM_NONE;
+	}
+}
+
+/*
+ * The stack: file, formats (2 to `last`), results, then the pieces of the item that is being read. What has to outlive a call of
+ * Lua's side goes through `context`: the number of formats and the one that is being read.
+ */
+static int read_on(lua_State *L, int status, lua_KContext context)
+{
+	struct file *f = any_file(L);
+	int last = (int)(context & 0xffff), format = (int)(context >> 16);
+	bool asked = status != LUA_OK; /* Lua's side has filled the window, or failed */
+
+	for (;;) {
+		if (asked && !lua_toboolean(L, -3))
+			return 3;
+		if (asked) {
+			lua_pop(L, 3);
+			check(L);
+		}
+		for (asked = false; format <= last && !asked; format += !asked) {
+			enum item item = read_item(L, f, format, last + (format - 2));
+			if (item == ITEM_NONE)
+				return lua_gettop(L) - last;
+			asked = item == ITEM_WANTS_MORE;
+		}
+		if (!asked)
+			return lua_gettop(L) - last;
+		luaL_checkstack(L, 8, NULL);
+		lua_pushvalue(L, lua_upvalueindex(1));
+		lua_pushvalue(L, 1);
+		lua_callk(L, 1, 3, (lua_KContext)format << 16 | last, read_on);
+	}
+}
+
+/* The end of the file, once told, is looked for anew: another may have appended. */
+static int begin_read(lua_State *L, struct file *f)
+{
+	int last = lua_gettop(L);
+	if (f->told_end && unread(f) == 0)
+		f->at_end = f->told_end = false;
+	if (last == 1) {
+		lua_pushliteral(L, "l");
+		last = 2;
+	}
+	luaL_checkstack(L, last + LUA_MINSTACK, "too many arguments");
+	return read_on(L, LUA_OK, (lua_KContext)2 << 16 | last);
+}
+
+static int push_no_access(lua_State *L, const char *what)
+{
+	lua_pushnil(L);
+	lua_pushfstring(L, "the file is not open for %s", what);
+	lua_pushliteral(L, "access_denied");
+	return 3;
+}
+
+/* file:read(...) as io's. Upvalue: fill(file) -> true | nil, message, code, which gives the window bytes or the end. */
+static int file_read(lua_State *L)
+{
+	struct file *f = check(L);
+	if (!f->readable)
+		return push_no_access(L, "reading");
+	return begin_read(L, f);
+}
+
+/* ---- writing ---- */
+
+static size_t room(struct file *f)
+{
+	return f->writing ? f->most - f->filled : 0;
+}
+
+static bool wants_flush(const struct file *f, const char *data, size_t size)
+{
+	return f->buffering == BUFFER_NONE || (f->buffering == BUFFER_LINE && memchr(data, '\n', size) != NULL);
+}
+
+/* Writes what there is room for; gives which upvalue has to be called now, 0 for none. */
+static int write_some(lua_State *L, struct file *f, int last, int *argument)
+{
+	size_t size, written = (size_t)lua_tointeger(L, last + 1), n;
+	const char *data = luaL_checklstring(L, *argument, &size);
+
+	n = size - written < room(f) ? size - written : room(f);
+	if (n > 0) {
+		if (!reserve(f, f->filled + n))
+			luaL_error(L, "no memory for a file's buffer");
+		memcpy(f->map + (size_t)f->active * f->half + f->filled, data + written, n);
+		f->filled += n;
+		f->position += n;
+	}
+	written += n;
+	lua_pushinteger(L, written < size ? (lua_Integer)written : 0);
+	lua_replace(L, last + 1);
+	if (written < size)
+		return 1;
+	++*argument;
+	return wants_flush(f, data, size) ? 2 : 0;
+}
+
+/*
+ * The stack: file, arguments (2 to `last`), how much of the current argument is written. `context` as for reading. Upvalues:
+ * drain(file) -> true | nil, message, code, which makes room; flush(file), likewise.
+ */
+static int write_on(lua_State *L, int status, lua_KContext context)
+{
+	struct file *f = any_file(L);
+	int last = (int)(context & 0xffff), argument = (int)(context >> 16);
+	bool asked = status != LUA_OK;
+
+	for (;;) {
+		int upvalue = 0;
+		if (asked && !lua_toboolean(L, -3))
+			return 3;
+		if (asked) {
+			lua_pop(L, 3);
+			check(L);
+		}
+		while (argument <= last && upvalue == 0)
+			upvalue = write_some(L, f, last, &argument);
+		if (upvalue == 0)
+			break;
+		lua_pushvalue(L, lua_upvalueindex(upvalue));
+		lua_pushvalue(L, 1);
+		asked = true;
+		lua_callk(L, 1, 3, (lua_KContext)argument << 16 | last, write_on);
+	}
+	lua_pushvalue(L, 1);
+	return 1;
+}
+
+static int file_write(lua_State *L)
+{
+	struct file *f = check(L);
+	int last = lua_gettop(L);
+
+	if (!f->writable)
+		return push_no_access(L, "writing");
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	lua_pushinteger(L, 0);
+	return write_on(L, LUA_OK, (lua_KContext)2 << 16 | last);
+}
+
+/* ---- registration ---- */
+
+/* file_methods(fill, drain, flush) -> read, write */
+static int file_methods(lua_State *L)
+{
+	lua_settop(L, 3);
+	lua_pushvalue(L, 1);
+	lua_pushcclosure(L, file_read, 1);
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, 3);
+	lua_pushcclosure(L, file_write, 2);
+	return 2;
+}
+
+static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"file", new_file},           {"file_opened", file_opened},   {"file_closed", file_closed},
+    {"file_state", file_state},   {"file_is_open", file_is_open}, {"file_where", file_where},
+    {"file_window", file_window}, {"file_turn", file_turn},       {"file_sent", file_sent},
+    {"file_skip", file_skip},     {"file_reserve", file_reserve}, {"file_buffering", file_buffering},
+    {"file_methods", file_methods}, {NULL, NULL},
+};
+
+void file_register(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, FILE_TYPE, metamethods);
+	lua_setfield(L, -2, "file_metatable");
+}
