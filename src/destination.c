@@ -63,7 +63,6 @@ static void read_target(lua_State *L, struct smb_connect *t)
 	copy_text(L, "max_protocol", t->max_protocol, sizeof t->max_protocol);
 	copy_text(L, "server", t->server, sizeof t->server);
 	copy_text(L, "share", t->share, sizeof t->share);
-	copy_text(L, "path", t->folder, sizeof t->folder);
 	copy_text(L, "username", t->username, sizeof t->username);
 	copy_text(L, "password", t->password, sizeof t->password);
 	copy_text(L, "domain", t->domain, sizeof t->domain);

@@ -166,7 +166,6 @@ struct smb_connect {
 	char password[SMB_TEXT_SIZE];
 	char domain[SMB_TEXT_SIZE];
 	char ccache[1024];        /* KRB5CCNAME, empty for the default */
-	char folder[SMB_PATH_LIMIT]; /* the destination's path, for a first look that opens the share */
 };
 
 enum smb_flags {

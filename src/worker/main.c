@@ -30,7 +30,7 @@ struct handle {
 	enum handle_kind kind;
 	struct session_list *list;
 	struct smb_entry ahead; /* an entry that did not fit into the last batch */
-	char *ahead_name;
+	const char *ahead_name; /* the listing's */
 	struct upload upload; /* of a file only its `file` is used */
 	char *paths[3];       /* of the upload */
 	bool owed;            /* its last writes and its close */
@@ -160,7 +160,6 @@ static bool free_handle(struct handle *h, struct smb_fault *fault)
 		watch_settle();
 	if (h->buffer != NULL)
 		munmap(h->buffer, h->buffer_size);
-	free(h->ahead_name);
 	for (size_t i = 0; i < sizeof h->paths / sizeof h->paths[0]; i++)
 		free(h->paths[i]);
 	memset(h, 0, sizeof *h);
@@ -197,12 +196,11 @@ static bool fill_batch(struct handle *h, struct smb_reply *reply, size_t *used)
 
 	if (h->ahead_name != NULL && add_entry(used, &h->ahead, h->ahead_name))
 		reply->count++;
-	free(h->ahead_name);
 	h->ahead_name = NULL;
 	while (session_list_next(h->list, &entry, &name)) {
 		if (!add_entry(used, &entry, name)) {
 			h->ahead = entry;
-			h->ahead_name = strdup(name);
+			h->ahead_name = name;
 			return false;
 		}
 		reply->count++;
@@ -485,7 +483,7 @@ static bool sane(const struct smb_connect *t)
 	       terminated(t->max_protocol, sizeof t->max_protocol) && terminated(t->server, sizeof t->server) &&
 	       terminated(t->share, sizeof t->share) && terminated(t->username, sizeof t->username) &&
 	       terminated(t->password, sizeof t->password) && terminated(t->domain, sizeof t->domain) &&
-	       terminated(t->ccache, sizeof t->ccache) && terminated(t->folder, sizeof t->folder);
+	       terminated(t->ccache, sizeof t->ccache);
 }
 
 static struct smb_shared *map_shared(int fd)

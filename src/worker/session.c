@@ -229,14 +229,14 @@ static SMBCCTX *new_context(void)
 	return context;
 }
 
-/* Asks for the folder, so that the share is opened. What becomes of the folder itself is no matter. */
+/* Opens the share, in one round trip, by asking for a file that is not there: a stat of the share's root costs four. */
 static bool first_look(struct smb_fault *fault)
 {
-	struct smb_entry entry;
+	struct session_file *file = session_open("lua-smb opens the share", 0, fault);
 	bool lost;
 
-	if (session_stat(session.target->folder, &entry, fault))
-		return true;
+	if (file != NULL)
+		return session_close(file, fault);
 	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL;
 	if (wire_step() != SMB_STEP_FILE || lost)
 		return false;

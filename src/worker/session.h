@@ -32,7 +32,10 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault);
 bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault);
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault);
 
-/* The whole folder is fetched by session_list; entries, without "." and "..", come from memory. NULL is a failure. */
+/*
+ * The whole folder is fetched by session_list; entries, without "." and "..", come from memory, and their names are valid until
+ * the listing is closed. NULL is a failure.
+ */
 struct session_list *session_list(const char *path, struct smb_fault *fault);
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name);
 void session_list_close(struct session_list *list);
