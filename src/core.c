@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,26 @@ int core_push_fault(lua_State *L, const struct smb_fault *fault)
 	lua_pushstring(L, code_words[fault->code < SMB_CODE_COUNT ? fault->code : (uint32_t)SMB_FAILED]);
 	lua_pushstring(L, fault->text);
 	return 3;
+}
+
+/*
+ * lua.c answers Ctrl-C with a hook in the main thread; a coroutine would not notice before it ends. When such a hook stands
+ * there, it moves to the thread that waits, where it raises at the next instruction.
+ */
+void core_move_interrupt_here(lua_State *L)
+{
+	const int any = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+	lua_State *main;
+	lua_Hook hook;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+	main = lua_tothread(L, -1);
+	lua_pop(L, 1);
+	hook = lua_gethook(main);
+	if (main == L || hook == NULL || hook == lua_gethook(L) || lua_gethookmask(main) != any || lua_gethookcount(main) != 1)
+		return;
+	lua_sethook(L, hook, any, 1);
+	lua_sethook(main, NULL, 0, 0);
 }
 
 /* Eight hexadecimal digits that no other host or run comes upon. */
@@ -63,7 +84,17 @@ static void push_program(lua_State *L)
 	lua_pushfstring(L, "%s/smb-worker", path);
 }
 
-static const luaL_Reg functions[] = {{"random", core_random}, {"clock", core_clock}, {NULL, NULL}};
+/* sleep(seconds): a slice of a longer wait; a signal ends it early. */
+static int core_sleep(lua_State *L)
+{
+	lua_Number seconds = luaL_checknumber(L, 1);
+	if (seconds > 0)
+		poll(NULL, 0, seconds < 0.1 ? (int)(seconds * 1000) + 1 : 100);
+	core_move_interrupt_here(L);
+	return 0;
+}
+
+static const luaL_Reg functions[] = {{"sleep", core_sleep}, {"random", core_random}, {"clock", core_clock}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_smb_core(lua_State *L);
 

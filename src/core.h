@@ -26,6 +26,9 @@ void core_new_type(lua_State *L, const char *name, const luaL_Reg *methods);
 /* Pushes nil, the code's word and the text; gives 3. */
 int core_push_fault(lua_State *L, const struct smb_fault *fault);
 
+/* After a wait: a Ctrl-C that came meanwhile is raised in the thread that waited, be it a coroutine. */
+void core_move_interrupt_here(lua_State *L);
+
 /* The destination at `index`; raises when it is closed or belongs to another process. */
 struct destination *destination_check(lua_State *L, int index);
 

@@ -534,9 +534,11 @@ bool link_refused(const struct link *l)
 	return l->refused;
 }
 
-uint64_t link_moved(const struct link *l)
+void link_transfer(const struct link *l, uint64_t *done, uint64_t *size, int64_t *mtime)
 {
-	return atomic_load(&l->shared->done);
+	*done = atomic_load(&l->shared->done);
+	*size = atomic_load(&l->shared->size);
+	*mtime = atomic_load(&l->shared->mtime);
 }
 
 const struct smb_info *link_info(const struct link *l)

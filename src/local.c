@@ -228,6 +228,26 @@ static int complete(lua_State *L)
 	return 1;
 }
 
+/* local_stat(local) -> size, mtime of what the descriptor stands for | nil, code, text */
+static int local_stat(lua_State *L)
+{
+	struct stat st;
+	if (fstat(check(L, 1)->fd, &st) < 0)
+		return push_failure(L, "the local file cannot be asked for its size", errno);
+	lua_pushinteger(L, (lua_Integer)st.st_size);
+	lua_pushnumber(L, seconds(st.st_mtim));
+	return 2;
+}
+
+/* local_empty(local): what a transfer wrote is thrown away; true | nil, code, text */
+static int local_empty(lua_State *L)
+{
+	if (ftruncate(check(L, 1)->fd, 0) < 0)
+		return push_failure(L, "the local file cannot be emptied", errno);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 /* ---- memory ---- */
 
 /* memory() -> local that holds bytes in memory */
@@ -267,7 +287,8 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
-    {"memory", memory},         {"take", take},                 {NULL, NULL},
+    {"memory", memory},         {"take", take},                 {"local_stat", local_stat},
+    {"local_empty", local_empty}, {NULL, NULL},
 };
 
 void local_register(lua_State *L)

@@ -179,6 +179,8 @@ enum smb_flags {
 	SMB_FLAG_CREATE = 128,   /* open: make the file if it is missing */
 	SMB_FLAG_TRUNCATE = 256, /* open: empty the file */
 	SMB_FLAG_EXCLUSIVE = 512, /* open: with CREATE, `exists` if the file is there */
+	SMB_FLAG_KEEP = 2048,    /* there will be another attempt: when the connection breaks, keep what has arrived */
+	SMB_FLAG_AGAIN = 1024,   /* an earlier attempt broke off, and may have done a part of the work, or all of it */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -192,10 +194,10 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   DELETE, RMDIR               name
  *   RENAME                      name, to, aside
  *   COPY                        name, to, temp, aside -> bytes
- *   PUT, with a descriptor      to, temp, aside; size, mtime -> bytes
- *   GET, with a descriptor      name -> entry, bytes
+ *   PUT, with a descriptor      to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> bytes, resumed
+ *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed
  *   OPEN, with a buffer         name -> handle
- *   UPLOAD, with a buffer       to, temp, aside -> handle
+ *   UPLOAD, with a buffer       to, temp, aside; again: size, mtime -> handle, 0 if the file has its name already
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size
@@ -224,6 +226,7 @@ struct smb_reply {
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
 	uint32_t count;          /* entries that follow */
 	uint64_t bytes;          /* moved by PUT, GET, COPY */
+	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */
 	uint64_t available;      /* QUOTA, bytes */
 };
@@ -231,7 +234,9 @@ struct smb_reply {
 /* One page that both sides map. The worker writes all but `cancel`; what it says is a hint and no more. */
 struct smb_shared {
 	_Atomic uint64_t moved;    /* bytes that crossed the SMB connection */
-	_Atomic uint64_t done;     /* bytes of the transfer under way */
+	_Atomic uint64_t done;     /* bytes of the transfer under way that are known good */
+	_Atomic uint64_t size;     /* GET: bytes of the file, */
+	_Atomic int64_t mtime;     /* and its time, nanoseconds since 1970 */
 	_Atomic uint32_t steps;    /* library calls begun */
 	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */
 	_Atomic uint32_t patience; /* enum smb_patience */

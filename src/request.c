@@ -41,23 +41,25 @@ static uint32_t get_flag(lua_State *L, const char *field, enum smb_flags flag)
 	return set ? (uint32_t)flag : 0;
 }
 
-/* Seconds since 1970 to nanoseconds; times that do not fit, NaN among them, are refused. */
+/* `mtime` in seconds since 1970 (what does not fit, NaN among it, is refused) or, as `transfer` gave it, `mtime_ns`. */
 static int64_t get_mtime(lua_State *L, uint32_t *flags)
 {
 	const lua_Number most = 9.2e9;
 	lua_Number seconds;
+	int64_t exact;
 
+	lua_getfield(L, 3, "mtime_ns");
 	lua_getfield(L, 3, "mtime");
-	if (lua_isnil(L, -1)) {
-		lua_pop(L, 1);
-		return 0;
+	exact = luaL_optinteger(L, -2, 0);
+	if (!lua_isnil(L, -1)) {
+		seconds = luaL_checknumber(L, -1);
+		if (!(seconds > -most && seconds < most))
+			luaL_error(L, "the time is out of range");
+		*flags |= SMB_FLAG_MTIME;
+		exact = (int64_t)floor(seconds) * 1000000000 + (int64_t)((seconds - floor(seconds)) * 1e9);
 	}
-	seconds = luaL_checknumber(L, -1);
-	if (!(seconds > -most && seconds < most))
-		luaL_error(L, "the time is out of range");
-	*flags |= SMB_FLAG_MTIME;
-	lua_pop(L, 1);
-	return (int64_t)floor(seconds) * 1000000000 + (int64_t)((seconds - floor(seconds)) * 1e9);
+	lua_pop(L, 2);
+	return exact;
 }
 
 /* The strings stay on the stack (through their table) while they are copied. */
@@ -93,7 +95,8 @@ static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 		     get_flag(L, "recursive", SMB_FLAG_RECURSIVE) | get_flag(L, "missing_ok", SMB_FLAG_MISSING_OK) |
 		     get_flag(L, "new", SMB_FLAG_NEW) | get_flag(L, "writable", SMB_FLAG_WRITABLE) |
 		     get_flag(L, "create", SMB_FLAG_CREATE) | get_flag(L, "truncate", SMB_FLAG_TRUNCATE) |
-		     get_flag(L, "exclusive", SMB_FLAG_EXCLUSIVE);
+		     get_flag(L, "exclusive", SMB_FLAG_EXCLUSIVE) | get_flag(L, "again", SMB_FLAG_AGAIN) |
+		     get_flag(L, "keep", SMB_FLAG_KEEP);
 	head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
@@ -187,26 +190,6 @@ static int release(lua_State *L)
 
 /* ---- waiting ---- */
 
-/*
- * lua.c answers Ctrl-C with a hook in the main thread; a coroutine would not notice before it ends. When such a hook stands
- * there, it moves to the thread that waits, where it raises at the next instruction.
- */
-static void move_interrupt_here(lua_State *L)
-{
-	const int any = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
-	lua_State *main;
-	lua_Hook hook;
-
-	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-	main = lua_tothread(L, -1);
-	lua_pop(L, 1);
-	hook = lua_gethook(main);
-	if (main == L || hook == NULL || hook == lua_gethook(L) || lua_gethookmask(main) != any || lua_gethookcount(main) != 1)
-		return;
-	lua_sethook(L, hook, any, 1);
-	lua_sethook(main, NULL, 0, 0);
-}
-
 static struct request *check(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
@@ -225,17 +208,23 @@ static int wait(lua_State *L)
 	int ms = seconds > 0 ? (seconds < 0.1 ? (int)ceil(seconds * 1000) : 100) : 0;
 	bool ended = link_wait(r->destination->pool->slots[r->slot].link, ms);
 
-	move_interrupt_here(L);
+	core_move_interrupt_here(L);
 	lua_pushboolean(L, ended);
 	return 1;
 }
 
-/* done(request) -> bytes of the transfer under way */
-static int done(lua_State *L)
+/* transfer(request) -> bytes known good, the file's size and mtime (of a get): as far as it has come */
+static int transfer(lua_State *L)
 {
 	struct request *r = check(L);
-	lua_pushinteger(L, (lua_Integer)link_moved(r->destination->pool->slots[r->slot].link));
-	return 1;
+	uint64_t done, size;
+	int64_t mtime;
+
+	link_transfer(r->destination->pool->slots[r->slot].link, &done, &size, &mtime);
+	lua_pushinteger(L, (lua_Integer)done);
+	lua_pushinteger(L, (lua_Integer)size);
+	lua_pushinteger(L, (lua_Integer)mtime);
+	return 3;
 }
 
 /* ---- results ---- */
@@ -314,6 +303,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	default:
 		lua_newtable(L);
 		set_integer(L, "bytes", reply.bytes);
+		set_integer(L, "resumed", reply.resumed);
 		set_integer(L, "total", reply.total);
 		set_integer(L, "available", reply.available);
 		set_integer(L, "size", reply.entry.size);
@@ -363,7 +353,7 @@ static int result(lua_State *L)
 static const luaL_Reg metamethods[] = {{"__gc", release}, {"__close", release}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"start", start}, {"wait", wait}, {"done", done}, {"result", result}, {"abandon", release}, {NULL, NULL},
+    {"start", start}, {"wait", wait}, {"transfer", transfer}, {"result", result}, {"abandon", release}, {NULL, NULL},
 };
 
 void request_register(lua_State *L)

@@ -267,11 +267,37 @@ static bool do_delete(const struct request *r, struct smb_fault *fault)
 	struct smb_entry entry;
 	if (!session_stat(r->names[SMB_NAME], &entry, fault)) {
 		bool missing = fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
-		return missing && (r->head.flags & SMB_FLAG_MISSING_OK);
+		return missing && (r->head.flags & (SMB_FLAG_MISSING_OK | SMB_FLAG_AGAIN));
 	}
 	if (entry.type == SMB_ENTRY_DIRECTORY)
 		return fault_set(fault, SMB_IS_DIRECTORY, "it is a folder");
 	return session_unlink(r->names[SMB_NAME], fault);
+}
+
+static bool do_rmdir(const struct request *r, struct smb_fault *fault)
+{
+	const char *name = r->names[SMB_NAME];
+	bool ok = r->head.flags & SMB_FLAG_RECURSIVE ? transfer_rmdir(name, fault) : session_rmdir(name, fault);
+	bool missing = !ok && (fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING);
+	return ok || (missing && (r->head.flags & SMB_FLAG_AGAIN));
+}
+
+static bool do_put(const struct request *r, struct smb_reply *reply)
+{
+	struct transfer_target target = target_of(r);
+	reply->bytes = r->head.size;
+	return transfer_put(r->fd, r->head.size, r->head.offset, &target, &reply->resumed, &reply->fault);
+}
+
+static bool do_get(const struct request *r, struct smb_reply *reply)
+{
+	reply->resumed = r->head.offset;
+	reply->entry.size = r->head.size;
+	reply->entry.mtime = r->head.mtime;
+	if (!transfer_get(r->names[SMB_NAME], r->head.offset, r->head.io_size, r->fd, &reply->entry, &reply->fault))
+		return false;
+	reply->bytes = reply->entry.size;
+	return true;
 }
 
 /* ---- open files ---- */
@@ -321,13 +347,16 @@ static bool keep_target(struct handle *h, const struct request *r, struct smb_fa
 static bool do_upload(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = new_handle(HANDLE_UPLOAD, &reply->handle, &reply->fault);
+	bool begun;
 	if (h == NULL)
 		return false;
-	if (keep_target(h, r, &reply->fault) && map_buffer(h, r->fd, &reply->fault) &&
-	    upload_begin(&h->upload, &reply->fault))
+	begun = keep_target(h, r, &reply->fault) && map_buffer(h, r->fd, &reply->fault) &&
+		upload_begin(&h->upload, r->head.size, &reply->fault);
+	if (begun && h->upload.file != NULL)
 		return true;
+	reply->handle = 0;
 	free_handle(h, &(struct smb_fault){0});
-	return false;
+	return begun;
 }
 
 /* The part of the buffer that the request names, NULL if it lies outside. */
@@ -398,15 +427,13 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_LIST_CLOSE: return do_close(r, fault);
 	case SMB_VERB_MKDIR: return transfer_mkdir(name, fault);
 	case SMB_VERB_DELETE: return do_delete(r, fault);
-	case SMB_VERB_RMDIR:
-		return r->head.flags & SMB_FLAG_RECURSIVE ? transfer_rmdir(name, fault) : session_rmdir(name, fault);
+	case SMB_VERB_RMDIR: return do_rmdir(r, fault);
 	case SMB_VERB_RENAME: return transfer_rename(name, &target, fault);
 	case SMB_VERB_COPY: return transfer_copy(name, &target, &reply->bytes, fault);
 	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, r->head.mtime, fault);
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
-	case SMB_VERB_PUT: return transfer_put(r->fd, r->head.size, &target, &reply->bytes, fault);
-	case SMB_VERB_GET:
-		return transfer_get(name, r->head.io_size, r->fd, &reply->entry, &reply->bytes, fault);
+	case SMB_VERB_PUT: return do_put(r, reply);
+	case SMB_VERB_GET: return do_get(r, reply);
 	case SMB_VERB_OPEN: return do_open(r, reply);
 	case SMB_VERB_UPLOAD: return do_upload(r, reply);
 	case SMB_VERB_READ: return do_read(r, reply);

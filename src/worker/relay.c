@@ -181,9 +181,9 @@ struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, s
 	return start((struct relay){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .reading = true}, fault);
 }
 
-struct relay *relay_write(int fd, size_t chunk, struct smb_fault *fault)
+struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct smb_fault *fault)
 {
-	return start((struct relay){.fd = fd, .chunk = chunk}, fault);
+	return start((struct relay){.fd = fd, .offset = offset, .chunk = chunk}, fault);
 }
 
 /* ---- the library's side ---- */

@@ -18,8 +18,8 @@ struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, s
 /* The next chunk, in order, valid until the next call; NULL at the end or on failure: relay_end tells which. */
 const uint8_t *relay_next(struct relay *r, size_t *size);
 
-/* Writes to `fd` from offset 0 on, behind who gives. NULL fills `fault`. */
-struct relay *relay_write(int fd, size_t chunk, struct smb_fault *fault);
+/* Writes to `fd` from `offset` on, behind who gives. NULL fills `fault`. */
+struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct smb_fault *fault);
 
 /* Room for the next chunk; NULL when the writing has failed. */
 uint8_t *relay_room(struct relay *r);

@@ -239,23 +239,83 @@ static bool place(const char *from, struct transfer_target *t, struct smb_fault 
 
 /* ---- uploads ---- */
 
-bool upload_begin(struct upload *up, struct smb_fault *fault)
+/* An earlier attempt may have broken off between its renames: the old file gets its name back, or has been replaced. */
+static void settle_aside(const struct transfer_target *t)
+{
+	struct smb_fault ignored = {0};
+	struct smb_entry entry;
+
+	if (session_stat(t->aside, &entry, &ignored) && !session_rename(t->aside, t->path, &ignored) &&
+	    ignored.code == SMB_EXISTS)
+		session_unlink(t->aside, &ignored);
+}
+
+static bool same_time(int64_t a, int64_t b)
+{
+	const int64_t kept = 1000; /* nanoseconds: utimes keeps microseconds */
+	return a / kept == b / kept;
+}
+
+/* All bytes had arrived, the temporary file is gone, and the target is what it would have become: it has its name. */
+static bool is_placed(const struct transfer_target *t, uint64_t size)
+{
+	struct smb_fault fault = {0};
+	struct smb_entry entry;
+
+	return !session_stat(t->temporary, &entry, &fault) && fault.code == SMB_NOT_FOUND &&
+	       session_stat(t->path, &entry, &fault) && entry.type == SMB_ENTRY_FILE && entry.size == size &&
+	       (!(t->flags & SMB_FLAG_MTIME) || same_time(entry.mtime, t->mtime));
+}
+
+/* What an earlier attempt left under the temporary name, if it can still be written. */
+static bool reopen(struct upload *up, struct smb_fault *fault)
+{
+	int64_t mtime;
+
+	up->file = session_open(up->target.temporary, SMB_FLAG_WRITABLE, fault);
+	if (up->file == NULL)
+		return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
+	if (session_size(up->file, &up->kept, &mtime, fault))
+		return true;
+	session_close(up->file, &(struct smb_fault){0});
+	up->file = NULL;
+	return false;
+}
+
+static bool create(struct upload *up, struct smb_fault *fault)
 {
 	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
-	struct transfer_target *t = &up->target;
+	const struct transfer_target *t = &up->target;
 
-	up->file = NULL;
-	if (cancelled(fault) || !look_at(t, fault))
-		return false;
-	if (!watch_owe())
-		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	up->file = session_open(t->temporary, new_file, fault);
 	if (up->file == NULL && fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
 	    make_parent(t->path, fault))
 		up->file = session_open(t->temporary, new_file, fault);
-	if (up->file == NULL)
-		watch_settle();
 	return up->file != NULL;
+}
+
+bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
+{
+	struct transfer_target *t = &up->target;
+	bool again = (t->flags & SMB_FLAG_AGAIN) != 0;
+
+	up->file = NULL;
+	up->kept = 0;
+	if (cancelled(fault))
+		return false;
+	if (again) {
+		settle_aside(t);
+		if (is_placed(t, size))
+			return true;
+	}
+	if (!look_at(t, fault))
+		return false;
+	if (!watch_owe())
+		return fault_set(fault, SMB_CANCELLED, "cancelled");
+	if ((!again || reopen(up, fault)) && (up->file != NULL || create(up, fault)))
+		return true;
+	watch_settle();
+	return false;
 }
 
 static void remove_temporary(struct transfer_target *t)
@@ -265,12 +325,27 @@ static void remove_temporary(struct transfer_target *t)
 	watch_settle();
 }
 
-void upload_abandon(struct upload *up)
+/* After a failure: another attempt can go on from what has arrived, else nothing is left of it. */
+static void leave_temporary(struct transfer_target *t, const struct smb_fault *fault)
+{
+	bool broke = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
+	if (broke && (t->flags & SMB_FLAG_KEEP))
+		watch_settle();
+	else
+		remove_temporary(t);
+}
+
+static void give_up(struct upload *up, const struct smb_fault *fault)
 {
 	struct smb_fault ignored = {0};
 	session_close(up->file, &ignored);
 	up->file = NULL;
-	remove_temporary(&up->target);
+	leave_temporary(&up->target, fault);
+}
+
+void upload_abandon(struct upload *up)
+{
+	give_up(up, &(struct smb_fault){.code = SMB_CANCELLED});
 }
 
 static bool send(struct upload *up, uint64_t *offset, const uint8_t *bytes, size_t size, struct smb_fault *fault)
@@ -290,9 +365,8 @@ static bool end_relay(struct relay *relay, bool ok, struct smb_fault *fault)
 }
 
 /* More than one SMB write: while one is on its way, the next is read. */
-static bool send_relayed(struct upload *up, struct relay *relay, struct smb_fault *fault)
+static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset, struct smb_fault *fault)
 {
-	uint64_t offset = 0;
 	const uint8_t *bytes;
 	size_t size;
 	bool ok = true;
@@ -302,20 +376,20 @@ static bool send_relayed(struct upload *up, struct relay *relay, struct smb_faul
 	return end_relay(relay, ok, fault);
 }
 
-static bool send_file(struct upload *up, int fd, uint64_t size, struct smb_fault *fault)
+static bool send_file(struct upload *up, int fd, uint64_t offset, uint64_t size, struct smb_fault *fault)
 {
-	uint64_t offset = 0;
 	size_t most = write_size(up->target.io_size);
+	uint64_t left = size - offset;
 	struct relay *relay;
 	uint8_t *bytes;
 
-	if (size > most) {
-		relay = relay_read(fd, 0, size, most, fault);
-		return relay != NULL && send_relayed(up, relay, fault);
+	if (left > most) {
+		relay = relay_read(fd, offset, left, most, fault);
+		return relay != NULL && send_relayed(up, relay, offset, fault);
 	}
-	bytes = buffer_of((size_t)size, fault);
-	return size == 0 || (bytes != NULL && local_read(fd, bytes, (size_t)size, 0, fault) &&
-			     send(up, &offset, bytes, (size_t)size, fault));
+	bytes = buffer_of((size_t)left, fault);
+	return left == 0 || (bytes != NULL && local_read(fd, bytes, (size_t)left, offset, fault) &&
+			     send(up, &offset, bytes, (size_t)left, fault));
 }
 
 static bool check_size(struct session_file *file, uint64_t size, struct smb_fault *fault)
@@ -335,7 +409,7 @@ static bool finish_file(struct transfer_target *t, struct smb_fault *fault)
 	if (ok)
 		watch_settle();
 	else
-		remove_temporary(t);
+		leave_temporary(t, fault);
 	return ok;
 }
 
@@ -344,13 +418,13 @@ bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault)
 	bool closed;
 
 	if (!check_size(up->file, size, fault)) {
-		upload_abandon(up);
+		give_up(up, fault);
 		return false;
 	}
 	closed = session_close(up->file, fault);
 	up->file = NULL;
 	if (!closed) {
-		remove_temporary(&up->target);
+		leave_temporary(&up->target, fault);
 		return false;
 	}
 	return finish_file(&up->target, fault);
@@ -366,21 +440,26 @@ static bool unchanged(int fd, const struct stat *before, struct smb_fault *fault
 	       fault_set(fault, SMB_SOURCE_CHANGED, "the local file changed while it was read");
 }
 
-bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault)
+bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, uint64_t *resumed,
+		  struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
 	struct stat before;
 
-	set_done(0);
 	if (fstat(fd, &before) < 0)
 		return fault_local(fault, "the local file cannot be asked for its size", errno);
-	if (!upload_begin(&up, fault))
+	if (!upload_begin(&up, size, fault))
 		return false;
-	if (!send_file(&up, fd, size, fault) || !unchanged(fd, &before, fault)) {
-		upload_abandon(&up);
+	if (up.file == NULL) {
+		*resumed = size;
+		return true;
+	}
+	*resumed = up.kept < good ? up.kept : good;
+	set_done(*resumed);
+	if (!send_file(&up, fd, *resumed, size, fault) || !unchanged(fd, &before, fault)) {
+		give_up(&up, fault);
 		return false;
 	}
-	*bytes = size;
 	return upload_commit(&up, size, fault);
 }
 
@@ -402,24 +481,24 @@ static size_t fetch_some(struct session_file *file, uint64_t offset, uint64_t si
 	return (size_t)n;
 }
 
-static bool fetch_small(struct session_file *file, int fd, uint64_t size, struct smb_fault *fault)
+static bool fetch_small(struct session_file *file, int fd, uint64_t offset, uint64_t size, struct smb_fault *fault)
 {
-	uint8_t *bytes = buffer_of((size_t)size, fault);
-	uint64_t offset = 0;
+	size_t most = (size_t)(size - offset);
+	uint8_t *bytes = buffer_of(most, fault);
 
 	while (bytes != NULL && offset < size) {
-		size_t n = fetch_some(file, offset, size, bytes, (size_t)size, fault);
+		size_t n = fetch_some(file, offset, size, bytes, most, fault);
 		if (n == 0 || !local_write(fd, bytes, n, offset, fault))
 			return false;
 		offset += n;
 	}
-	return size == 0 || bytes != NULL;
+	return most == 0 || bytes != NULL;
 }
 
 /* More than one call: while it is under way, what came before is written. */
-static bool fetch_relayed(struct session_file *file, struct relay *relay, uint64_t size, size_t most, struct smb_fault *fault)
+static bool fetch_relayed(struct session_file *file, struct relay *relay, uint64_t offset, uint64_t size, size_t most,
+			  struct smb_fault *fault)
 {
-	uint64_t offset = 0;
 	uint8_t *room;
 	bool ok = true;
 
@@ -433,17 +512,18 @@ static bool fetch_relayed(struct session_file *file, struct relay *relay, uint64
 	return end_relay(relay, ok, fault);
 }
 
-static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t size, struct smb_fault *fault)
+static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t offset, uint64_t size,
+		  struct smb_fault *fault)
 {
 	size_t most = read_size(io_size);
 	struct relay *relay;
 	bool ok;
 
-	if (size <= most) {
-		ok = fetch_small(file, fd, size, fault);
+	if (size - offset <= most) {
+		ok = fetch_small(file, fd, offset, size, fault);
 	} else {
-		relay = relay_write(fd, most, fault);
-		ok = relay != NULL && fetch_relayed(file, relay, size, most, fault);
+		relay = relay_write(fd, offset, most, fault);
+		ok = relay != NULL && fetch_relayed(file, relay, offset, size, most, fault);
 	}
 	if (!ok)
 		return false;
@@ -451,22 +531,34 @@ static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t 
 	       fault_local(fault, "the local file cannot be written to disk", errno);
 }
 
-bool transfer_get(const char *from, uint32_t io_size, int fd, struct smb_entry *entry, uint64_t *bytes,
+static bool fetch_rest(struct session_file *file, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
+		       struct smb_fault *fault)
+{
+	struct smb_entry before = *entry;
+
+	if (!session_size(file, &entry->size, &entry->mtime, fault))
+		return false;
+	if (good > 0 && (entry->size != before.size || entry->mtime != before.mtime))
+		return fault_set(fault, SMB_SOURCE_CHANGED, "the file changed while it was read");
+	atomic_store(&counters->size, entry->size);
+	atomic_store(&counters->mtime, entry->mtime);
+	set_done(good);
+	return fetch(file, io_size, fd, good, entry->size, fault);
+}
+
+bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
 		  struct smb_fault *fault)
 {
-	struct smb_fault ignored = {0};
 	struct session_file *file;
 	bool ok;
 
-	set_done(0);
 	if (cancelled(fault))
 		return false;
 	file = session_open(from, 0, fault);
 	if (file == NULL)
 		return false;
-	ok = session_size(file, &entry->size, &entry->mtime, fault) && fetch(file, io_size, fd, entry->size, fault);
-	*bytes = ok ? entry->size : 0;
-	session_close(file, &ignored);
+	ok = fetch_rest(file, good, io_size, fd, entry, fault);
+	session_close(file, &(struct smb_fault){0});
 	return ok;
 }
 
@@ -513,13 +605,18 @@ static bool copy_open(struct session_file *source, struct upload *up, uint64_t *
 {
 	uint64_t size;
 
-	if (!session_size(source, &size, &up->target.mtime, fault) || !upload_begin(up, fault))
+	if (!session_size(source, &size, &up->target.mtime, fault))
 		return false;
+	up->target.flags |= SMB_FLAG_MTIME;
+	*bytes = size;
+	if (!upload_begin(up, size, fault))
+		return false;
+	if (up->file == NULL)
+		return true;
 	if (!session_copy(source, up->file, size, fault)) {
-		upload_abandon(up);
+		give_up(up, fault);
 		return false;
 	}
-	*bytes = size;
 	return upload_commit(up, size, fault);
 }
 
@@ -537,16 +634,19 @@ bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes
 	return ok;
 }
 
-/* Names that differ in case only are one file to most servers: there the target "exists", and is the source. */
-bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault)
+/* By an earlier attempt: the old name is gone and the new one there. */
+static bool is_renamed(const char *from, const struct transfer_target *to)
+{
+	struct smb_fault fault = {0};
+	struct smb_entry entry;
+	return !session_stat(from, &entry, &fault) && fault.code == SMB_NOT_FOUND && session_stat(to->path, &entry, &fault);
+}
+
+static bool rename_over(const char *from, struct transfer_target *to, struct smb_fault *fault)
 {
 	struct smb_entry entry;
 	bool ok;
 
-	if (strcmp(from, to->path) == 0)
-		return session_stat(from, &entry, fault);
-	if (strcasecmp(from, to->path) == 0)
-		return session_rename(from, to->path, fault);
 	if (!look_at(to, fault) || (to->occupied && !session_stat(from, &entry, fault)))
 		return false;
 	if (to->occupied && entry.type == SMB_ENTRY_DIRECTORY)
@@ -556,4 +656,21 @@ bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fa
 	ok = place(from, to, fault);
 	watch_settle();
 	return ok;
+}
+
+bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+
+	if (strcmp(from, to->path) == 0)
+		return session_stat(from, &entry, fault);
+	if (to->flags & SMB_FLAG_AGAIN) {
+		settle_aside(to);
+		if (is_renamed(from, to))
+			return true;
+	}
+	/* Names that differ in case only are one file to most servers: there the target "exists", and is the source. */
+	if (strcasecmp(from, to->path) == 0)
+		return session_rename(from, to->path, fault);
+	return rename_over(from, to, fault);
 }

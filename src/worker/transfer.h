@@ -22,7 +22,8 @@ struct transfer_target {
 /* A file that is written under its temporary name. */
 struct upload {
 	struct transfer_target target;
-	struct session_file *file;
+	struct session_file *file; /* NULL after upload_begin: an earlier attempt has done it all */
+	uint64_t kept;             /* bytes that an earlier attempt left in it */
 };
 
 /* Folders with all their parents. One that is there already is fine. */
@@ -34,15 +35,23 @@ bool transfer_rmdir(const char *path, struct smb_fault *fault);
 bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault);
 bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
 
-/* Sends `size` bytes of `fd`. On failure nothing has changed and the temporary file is gone, if the server lets us. */
-bool transfer_put(int fd, uint64_t size, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
+/*
+ * Sends `size` bytes of `fd`; `good` of them, at most, had arrived by an earlier attempt. On failure nothing has changed, and
+ * unless the connection broke the temporary file is gone.
+ */
+bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, uint64_t *resumed,
+		  struct smb_fault *fault);
 
-/* Fetches a whole file into `fd`, synced to disk; its size and times go into `entry`. */
-bool transfer_get(const char *from, uint32_t io_size, int fd, struct smb_entry *entry, uint64_t *bytes,
+/*
+ * Fetches a file into `fd`, synced to disk, from byte `good` on, if it still has the size and time that `entry` names. They are
+ * filled in.
+ */
+bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
 		  struct smb_fault *fault);
 
 /* An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not) or abandoned. */
-bool upload_begin(struct upload *up, struct smb_fault *fault);
+/* `size` is the whole file's, as far as known: what an earlier attempt made of it is recognized by that. */
+bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault);
 bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault);
 void upload_abandon(struct upload *up);
 
