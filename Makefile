@@ -16,17 +16,33 @@ WARNINGS  = -Wall -Wextra
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 OURS      = -std=c11 $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP
 
+# Looked up when a recipe needs them and not before: pkg-config may come with `make deps`.
 LUA_CFLAGS  ?= $(shell pkg-config --cflags lua5.4)
 SMBC_CFLAGS ?= $(shell pkg-config --cflags smbclient)
 SMBC_LIBS   ?= $(shell pkg-config --libs smbclient)
 
 MODULE = $(BUILD)/smb/core.so
 WORKER = $(BUILD)/smb/smb-worker
+LOOP   = $(BUILD)/bench/loop
+
+COMMANDS = $(wildcard bin/*)
 
 MODULE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
 WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c))
 
-.PHONY: all clean install uninstall deps test lint demo repl bench
+# Lua with the module as it stands here.
+HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)/?.so;;' LUA='$(LUA)'
+
+# For `make bench`: bytes (or 64M, 1G) and how often.
+SIZE ?= 1G
+RUNS ?= 5
+
+.PHONY: all clean install uninstall deps test lint demo repl bench docs
+
+# "make -j deps test" must not build what it has not installed yet.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 all: $(MODULE) $(WORKER)
 
@@ -47,7 +63,59 @@ $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(LUA_CFLAGS) -c -o $@ $<
 
+$(LOOP): bench/loop.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 $(WARNINGS) $(SMBC_CFLAGS) -o $@ $< $(SMBC_LIBS)
+
 -include $(MODULE_OBJECTS:.o=.d) $(WORKER_OBJECTS:.o=.d)
+
+deps:
+	@spec/support/deps
+
+# Specs that need ports 445 and 139 or a full disk want the sandbox; where there is none they are skipped.
+test: all
+	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
+	BUILD='$(BUILD)' $$sandbox busted $(BUSTED)
+
+demo: all
+	@$(HERE) $(LUA) spec/support/demo.lua
+
+repl: all
+	@$(HERE) $(LUA) spec/support/repl.lua
+
+# In memory, lest the disk be measured.
+bench: all $(LOOP)
+	@$(HERE) TMPDIR=/dev/shm $(LUA) bench/run.lua $(LOOP) $(SIZE) $(RUNS)
+
+COMPILERS = $(shell command -v gcc clang | xargs -rn1 basename)
+
+lint:
+	luacheck --quiet .
+	@$(foreach cc,$(COMPILERS),echo "$(cc) -Wall -Wextra -Werror" && \
+	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$(cc) CC=$(cc) WARNINGS='-Wall -Wextra -Werror' \
+		all $(BUILD)/lint-$(cc)/bench/loop &&) true
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
+	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps
+	$(HERE) $(LUA) docs/options.lua check README.md
+
+docs:
+	$(HERE) $(LUA) docs/options.lua write README.md
+
+# The module finds smb-worker beside itself.
+install: all
+	install -d $(LUADIR)/smb $(LIBDIR)/smb
+	install -m 644 lua/smb/*.lua $(LUADIR)/smb
+	install -m 755 $(MODULE) $(WORKER) $(LIBDIR)/smb
+ifneq ($(COMMANDS),)
+	install -d $(BINDIR)
+	install -m 755 $(COMMANDS) $(BINDIR)
+endif
+
+uninstall:
+	rm -f $(patsubst lua/smb/%,$(LUADIR)/smb/%,$(wildcard lua/smb/*.lua)) $(LIBDIR)/smb/core.so $(LIBDIR)/smb/smb-worker \
+		$(patsubst bin/%,$(BINDIR)/%,$(COMMANDS))
+	-rmdir $(LUADIR)/smb $(LIBDIR)/smb
 
 clean:
 	rm -rf $(BUILD)

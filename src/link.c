@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +24,8 @@ enum state {
 	READY,
 	DEAD
 };
+
+enum { KILL_WAIT = 100 /* ms until a killed process has ended */ };
 
 struct link {
 	enum state state;
@@ -40,6 +43,7 @@ struct link {
 	bool cancelling;        /* the worker was asked to stop what nobody waits for */
 	struct smb_fault fault; /* why there is no reply */
 	bool refused;
+	bool unread;            /* the worker died before it took the request: another one may be given it */
 	struct smb_info info;
 
 	struct smb_request *waiting; /* a request for which the connection is not ready yet */
@@ -184,8 +188,15 @@ static void kill_worker(struct link *l)
 {
 	if (l->worker >= 0)
 		syscall(SYS_pidfd_send_signal, l->worker, SIGKILL, NULL, 0);
-	else if (l->starter > 0)
+	if (l->starter > 0)
 		kill(l->starter, SIGKILL);
+}
+
+static bool inherits_orphans(void)
+{
+	int subreaper = 0;
+	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
+	return subreaper || getpid() == 1;
 }
 
 /* Orphans come to a process that is PID 1 or a subreaper: it has to wait for them. To others this does nothing. */
@@ -225,7 +236,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 	kill_worker(l);
 	close_fd(&l->socket);
 	reap_starter(l);
-	reap_worker(l, 0);
+	reap_worker(l, inherits_orphans() ? KILL_WAIT : 0);
 	set_fault(&l->fault, code, text, 0);
 	l->state = DEAD;
 	l->ended = l->wanted;
@@ -274,8 +285,10 @@ static ssize_t receive(struct link *l)
 	int fd = -1;
 	ssize_t n = recvmsg(l->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	if (n < 0)
+	if (n < 0) {
+		l->unread = errno == ECONNRESET; /* a socket was closed with a message in it */
 		return errno == EAGAIN || errno == EINTR ? -1 : 0;
+	}
 	c = CMSG_FIRSTHDR(&header);
 	if (n > 0 && c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
 		memcpy(&fd, CMSG_DATA(c), sizeof fd);
@@ -294,8 +307,10 @@ static void send_waiting(struct link *l)
 	l->waiting = NULL;
 	close_fd(&l->waiting_fd);
 	l->before = l->expected++;
-	if (!sent)
+	if (!sent) {
+		l->unread = true;
 		die(l, SMB_FAILED, "the worker process cannot be reached");
+	}
 }
 
 static void greeted(struct link *l, ssize_t n)
@@ -304,12 +319,12 @@ static void greeted(struct link *l, ssize_t n)
 	int fds[2] = {l->shared_fd, -1};
 	bool sent;
 
-	reap_starter(l);
 	if (n != sizeof hello)
 		return die(l, SMB_FAILED, "the program smb-worker does not answer as expected");
 	memcpy(&hello, l->message, sizeof hello);
 	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
 		return die(l, SMB_FAILED, "the module and its program smb-worker are of different versions: restart this program");
+	reap_starter(l);
 	fds[1] = (int)syscall(SYS_pidfd_open, l->host, 0);
 	sent = send_message(l, l->target, sizeof *l->target, fds, fds[1] >= 0 ? 2 : 1);
 	close_fd(&fds[1]);
@@ -457,24 +472,35 @@ void link_post(struct link *l, const struct smb_request *request, size_t size)
 		l->expected++;
 }
 
+/* Nothing is to be waited for. */
 static bool idle(const struct link *l)
 {
 	return l->state == DEAD || l->ended || (!l->wanted && l->expected == 0 && l->state == READY);
 }
 
+static int slice(struct link *l, int wait_ms)
+{
+	int64_t left = time_left(l);
+	if (idle(l) || left <= 0)
+		return 0;
+	return left < wait_ms ? (int)left : wait_ms;
+}
+
+/* An idle worker is looked at too: it may have died. */
 bool link_wait(struct link *l, int wait_ms)
 {
 	struct pollfd p = {.fd = l->socket, .events = POLLIN};
 
-	if (!idle(l)) {
-		int64_t left = time_left(l);
-		int n = poll(&p, 1, left < wait_ms ? (left > 0 ? (int)left : 0) : wait_ms);
-		ssize_t size = -1;
-		while (n > 0 && !idle(l) && (size = receive(l)) >= 0)
-			arrived(l, size);
-		if (!idle(l))
-			check_deadline(l);
+	if (l->state != DEAD && !l->ended && poll(&p, 1, slice(l, wait_ms)) > 0) {
+		ssize_t size;
+		do {
+			size = receive(l);
+			if (size >= 0)
+				arrived(l, size);
+		} while (size > 0 && !idle(l));
 	}
+	if (!idle(l))
+		check_deadline(l);
 	return idle(l);
 }
 
@@ -527,6 +553,11 @@ bool link_settled(struct link *l)
 bool link_dead(const struct link *l)
 {
 	return l->state == DEAD;
+}
+
+bool link_unread(const struct link *l)
+{
+	return l->state == DEAD && l->unread;
 }
 
 bool link_refused(const struct link *l)

@@ -49,6 +49,7 @@ void link_abandon(struct link *l);
 bool link_free(struct link *l);       /* may be given a request (perhaps while it is still connecting) */
 bool link_settled(struct link *l);    /* free, and all that was posted or abandoned has ended; or dead */
 bool link_dead(const struct link *l); /* of no more use */
+bool link_unread(const struct link *l); /* it died before it took the request */
 bool link_refused(const struct link *l); /* it died of a refused logon */
 /* Of the transfer under way, as the worker counts: bytes known good; of a GET the file's size and time. */
 void link_transfer(const struct link *l, uint64_t *done, uint64_t *size, int64_t *mtime);

@@ -74,6 +74,19 @@ static int push_failure(lua_State *L, const char *what, int error)
 	return 3;
 }
 
+/* NULL for what is no path: nothing behind a NUL would be seen. */
+static const char *check_path(lua_State *L, int index)
+{
+	size_t length;
+	const char *path = luaL_checklstring(L, index, &length);
+	return strlen(path) == length ? path : NULL;
+}
+
+static int push_no_path(lua_State *L)
+{
+	return push_failure(L, "the local file's name holds a NUL", EINVAL);
+}
+
 static lua_Number seconds(struct timespec t)
 {
 	return (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9;
@@ -84,10 +97,12 @@ static lua_Number seconds(struct timespec t)
 /* open(path) -> local, size, mtime | nil, code, text */
 static int open_local(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = check_path(L, 1);
 	struct local *f = new_local(L);
 	struct stat st;
 
+	if (path == NULL)
+		return push_no_path(L);
 	/* Without waiting: a named pipe with no writer is refused, not waited for. */
 	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
@@ -133,11 +148,13 @@ static char *temporary_path(const char *path, const char *random)
 /* create(path, random, overwrite) -> local | nil, code, text; the file has its own name only after complete. */
 static int create_local(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1), *random = luaL_checkstring(L, 2);
+	const char *path = check_path(L, 1), *random = luaL_checkstring(L, 2);
 	bool overwrite = lua_toboolean(L, 3);
 	struct local *f = new_local(L);
 	struct stat st;
 
+	if (path == NULL)
+		return push_no_path(L);
 	if (is_folder(path))
 		return push_failure(L, "the local file cannot be made", EISDIR);
 	f->path = final_path(path);

@@ -5,6 +5,8 @@
 
 static void drop(struct pool *pool, int slot, int wait_ms)
 {
+	pool->lost = pool->slots[slot].number;
+	pool->why_lost = *link_fault(pool->slots[slot].link);
 	link_end(pool->slots[slot].link, wait_ms);
 	memset(&pool->slots[slot], 0, sizeof pool->slots[slot]);
 }
@@ -91,6 +93,10 @@ int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fau
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_DISCONNECTED;
 	snprintf(fault->text, sizeof fault->text, "the connection it was opened on has gone");
+	if (i >= 0 && link_dead(pool->slots[i].link))
+		*fault = *link_fault(pool->slots[i].link);
+	else if (pool->lost == number && pool->why_lost.code != SMB_OK)
+		*fault = pool->why_lost;
 	return -1;
 }
 

@@ -22,6 +22,8 @@ struct pool {
 		bool taken;        /* a request is under way on it */
 	} slots[POOL_LINKS];
 	uint32_t last_number;
+	uint32_t lost;            /* the link that died last, */
+	struct smb_fault why_lost; /* and of what */
 };
 
 /* A link that is free, if need be a new one. Gives its slot, or -1 and the reason. */

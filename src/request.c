@@ -257,7 +257,8 @@ static void push_entry(lua_State *L, const struct smb_entry *e)
 	set_integer(L, "size", e->size);
 	set_time(L, "mtime", e->mtime);
 	set_time(L, "atime", e->atime);
-	set_time(L, "btime", e->btime);
+	if (e->btime != 0)
+		set_time(L, "btime", e->btime);
 	/* MS-FSCC 2.6 */
 	set_flag(L, "readonly", e->attributes & 0x01);
 	set_flag(L, "hidden", e->attributes & 0x02);
@@ -315,7 +316,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	return 1;
 }
 
-/* result(request) -> table | nil, code, text; when wait has given true, and once */
+/* result(request) -> table | nil, code, text, whether no worker has seen it; when wait has given true, and once */
 static int result(lua_State *L)
 {
 	struct request *r = check(L);
@@ -323,7 +324,7 @@ static int result(lua_State *L)
 	struct link *l = pool->slots[r->slot].link;
 	const struct smb_reply *reply;
 	struct smb_fault fault;
-	bool dead;
+	bool dead, unread;
 	char *copy;
 	size_t size = 0;
 
@@ -335,14 +336,18 @@ static int result(lua_State *L)
 	if (reply != NULL)
 		memcpy(copy, reply, size);
 	dead = link_dead(l);
+	unread = link_unread(l);
 	pool->info = *link_info(l);
 	if (reply != NULL && reply->fault.code == SMB_AUTH_FAILED && pool->refusal.code == SMB_OK)
 		pool->refusal = reply->fault;
 	link_done(l);
 	pool_give_back(pool, r->slot);
 	r->slot = -1;
-	if (dead)
-		return core_push_fault(L, &fault);
+	if (dead) {
+		core_push_fault(L, &fault);
+		lua_pushboolean(L, unread);
+		return 4;
+	}
 	if (size == 0) { /* the connection stood already */
 		lua_newtable(L);
 		return 1;

@@ -11,12 +11,14 @@ local core = require "smb.core"
 local file = require "smb.file"
 local name = require "smb.name"
 local options = require "smb.options"
+local show = require "smb.show"
 local url = require "smb.url"
 
 local destination = {}
 local methods = {}
 local metatable = core.destination_metatable
 
+local PATH_LIMIT = 15900 -- bytes of a path below the share: protocol.h's SMB_PATH_LIMIT, less what temporary names add
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 
 
@@ -48,7 +50,9 @@ end
 local function resolve(state, text)
   local ok, reason = name.check(text)
   if not ok then return nil, reason end
-  return name.join(state.fields.path, text)
+  local path = name.join(state.fields.path, text)
+  if #path > PATH_LIMIT then return nil, ("the whole path is longer than %d bytes"):format(PATH_LIMIT) end
+  return path
 end
 
 -- For what must not be the destination's own folder, or needs a last part to work with.
@@ -68,6 +72,11 @@ end
 local function done(reply, message, code)
   if reply then return true end
   return nil, message, code
+end
+
+-- A worker that crashed could not tidy up; another one can.
+local function remove_temporary(dest, arguments, code)
+  if code == "failed" then call.run(dest, "delete", { name = arguments.temp, missing_ok = true }) end
 end
 
 local function target(path, overwrite)
@@ -135,25 +144,30 @@ end
 
 -- Looking. ------------------------------------------------------------------------------------------------------------
 
+local function stat(dest, state, operation, text)
+  local path, reason = resolve(state, text)
+  if not path then return fail(state, operation, text, "invalid_name", reason) end
+  local entry, message, code = run(dest, state, operation, text, "stat", { name = path })
+  if not entry then
+    if code == "not_found" and text == "" then code = "folder_missing" end
+    return nil, message, code
+  end
+  entry.name = name.base(text)
+  return show.entry(entry)
+end
+
 --- Asks for a file's or folder's entry.
 -- @tparam string text its name
 -- @treturn[1] table `name`, `type` ("file", "directory", "link"), `size` (bytes), `mtime`, `atime`, `btime` (seconds since
--- 1970), `archive`, `hidden`, `system`, `readonly` (booleans)
+-- 1970; btime is nil on an encrypted connection, where only listings tell it), `archive`, `hidden`, `system`, `readonly`
+-- (booleans)
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: not_found, folder_missing, invalid_name, ...
 function methods:stat(text)
   local state = state_of(self)
   check_string(text, 1, "stat")
-  local path, reason = resolve(state, text)
-  if not path then return fail(state, "stat", text, "invalid_name", reason) end
-  local entry, message, code = run(self, state, "stat", text, "stat", { name = path })
-  if not entry then
-    if code == "not_found" and text == "" then code = "folder_missing" end
-    return nil, message, code
-  end
-  entry.name = name.base(text)
-  return entry
+  return stat(self, state, "stat", text)
 end
 
 --- Whether there is a file or folder of that name.
@@ -163,7 +177,9 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:exists(text)
-  local entry, message, code = self:stat(text)
+  local state = state_of(self)
+  check_string(text, 1, "exists")
+  local entry, message, code = stat(self, state, "exists", text)
   if entry then return true end
   if code == "not_found" or code == "folder_missing" then return false end
   return nil, message, code
@@ -185,7 +201,7 @@ function listing:next()
   while self.batch do
     self.at = self.at + 1
     local entry = self.batch[self.at]
-    if entry then return entry end
+    if entry then return show.entry(entry) end
     if self.batch.handle == 0 then
       self.batch = nil
       return nil
@@ -224,7 +240,7 @@ function methods:list(text)
     entries[#entries + 1] = entry
   end
   table.sort(entries, function(a, b) return a.name < b.name end)
-  return entries
+  return show.entries(entries)
 end
 
 --- Iterates over a folder's entries as they come, for the generic `for`, which closes it too. Failures raise.
@@ -362,7 +378,9 @@ local function from_to(dest, operation, verb, from, to, opts)
   opts = check_opts(opts, { overwrite = "boolean" }, operation)
   local arguments, reason = two_names(state, from, to, opts.overwrite)
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
-  return done(run(dest, state, operation, from, verb, arguments))
+  local reply, message, code = run(dest, state, operation, from, verb, arguments)
+  if not reply then remove_temporary(dest, arguments, code) end
+  return done(reply, message, code)
 end
 
 --- Renames or moves a file or folder. While an existing file is replaced, one whole copy, old or new, is on the share.
@@ -419,7 +437,7 @@ function methods:quota()
   local state = state_of(self)
   local reply, message, code = run(self, state, "quota", nil, "quota", { name = state.fields.path })
   if not reply then return nil, message, code end
-  return { total = reply.total, free = reply.available, available = reply.available }
+  return show.quota { total = reply.total, free = reply.available, available = reply.available }
 end
 
 -- Files, whole. -------------------------------------------------------------------------------------------------------
@@ -429,7 +447,7 @@ local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY
 local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean" }
 
 local function result_of(bytes, began)
-  return { bytes = bytes, seconds = core.clock() - began, retries = 0, resumed = 0 }
+  return show.result { bytes = bytes, seconds = core.clock() - began, retries = 0, resumed = 0 }
 end
 
 --- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
@@ -450,18 +468,18 @@ function methods:put(localpath, text, opts)
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
-  if localpath:find("\0", 1, true) then
-    return fail(state, "put", text, "local_io", "the local file's name holds a NUL")
-  end
   local began = core.clock()
   local source <close>, size, mtime = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
   local arguments = target(path, opts.overwrite)
   arguments.file, arguments.size, arguments.parents = source, size, opts.parents
-  arguments.io_size = state.fields.write_buffer_size
+  arguments.io_size = buffer_sizes(self, state).write
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, message, code = run(self, state, "put", text, "put", arguments)
-  if not reply then return nil, message, code end
+  if not reply then
+    remove_temporary(self, arguments, code)
+    return nil, message, code
+  end
   return result_of(reply.bytes, began)
 end
 
@@ -502,7 +520,7 @@ function methods:get(text, localpath, opts)
   local copy <close>, word, problem = core.create_local(localpath, core.random(), overwrite)
   if not copy then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
   local reply, message, code = run(self, state, "get", text, "get",
-    { name = path, file = copy, io_size = state.fields.read_buffer_size })
+    { name = path, file = copy, io_size = buffer_sizes(self, state).read })
   if not reply then return nil, message, code end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
   local ok
@@ -524,7 +542,7 @@ function methods:read(text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
   local memory <close> = assert(core.memory())
   local reply, message, code = run(self, state, "read", text, "get",
-    { name = path, file = memory, io_size = state.fields.read_buffer_size })
+    { name = path, file = memory, io_size = buffer_sizes(self, state).read })
   if not reply then return nil, message, code end
   return core.take(memory, reply.bytes)
 end
@@ -573,7 +591,7 @@ function methods:write(text, data, opts)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
   local began = core.clock()
   local arguments = target(path, opts.overwrite)
-  arguments.parents, arguments.io_size = opts.parents, state.fields.write_buffer_size
+  arguments.parents, arguments.io_size = opts.parents, buffer_sizes(self, state).write
   local up, message, code = file.upload(self, state, text, arguments, buffer_sizes(self, state))
   if not up then return nil, message, code end
   local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
@@ -660,6 +678,7 @@ end
 local function live_options(dest, state)
   return setmetatable({}, {
     __name = "smb.options",
+    __tostring = show.options,
     __index = function(_, key) return effective(dest, state, key) end,
     __newindex = function(_, key, value) assign(dest, state, key, value) end,
     __pairs = function()
@@ -680,9 +699,9 @@ local fields = {}
 
 function fields.options(dest, state) return live_options(dest, state) end
 
-function fields.info(dest) return core.info(dest) end
+function fields.info(dest) return show.fields(core.info(dest)) end
 
-function fields.warnings(_, state) return state.warnings end
+function fields.warnings(_, state) return show.lines(state.warnings) end
 
 for _, key in ipairs { "server", "share", "path", "transport" } do
   fields[key] = function(_, state) return state.fields[key] end

@@ -385,10 +385,15 @@ end
 -- @local
 function file.upload(dest, home, text, arguments, sizes)
   local self, state = new(dest, home, text, sizes)
-  arguments.buffer = self
+  arguments.buffer, state.temp = self, arguments.temp
   local reply, code, reason = call.run(dest, "upload", arguments)
   if not reply then return fail(state, "write", code, reason) end
   return opened(self, state, reply, false, true)
+end
+
+-- A worker that crashed could not tidy up; another one can.
+local function remove_temporary(state, code)
+  if code == "failed" then call.run(state.dest, "delete", { name = state.temp, missing_ok = true }) end
 end
 
 --- Ends an upload: the file takes its name.
@@ -402,6 +407,7 @@ function file.commit(self)
   local reply, word, reason = ask(state, "commit", { size = size })
   core.file_closed(self)
   state.home.files[self] = nil
+  remove_temporary(state, word)
   if not reply then return fail(state, "write", word, reason) end
   return size
 end
@@ -416,7 +422,10 @@ function file.abandon(self)
     state.behind, state.home.on_links[state.link] = nil, nil
     core.abandon(under_way)
   end
-  if core.is_open(state.dest) then ask(state, "close", {}) end
+  if core.is_open(state.dest) then
+    local _, code = ask(state, "close", {})
+    remove_temporary(state, code)
+  end
   core.file_closed(self)
   state.home.files[self] = nil
 end

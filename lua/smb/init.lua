@@ -15,7 +15,18 @@ local url = require "smb.url"
 
 local smb = { _VERSION = "lua-smb scm-1" }
 
-smb.parse = url.parse
+--- A URL as the table of fields that `smb.open` takes, with the defaults filled in.
+-- @tparam string text the URL
+-- @treturn[1] table fields by name, sizes in bytes, times in seconds
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong with it, without any secret
+-- @treturn[2] string "invalid_url"
+function smb.parse(text)
+  if type(text) ~= "string" then
+    error(("bad argument #1 to 'parse' (string expected, got %s)"):format(type(text)), 2)
+  end
+  return url.parse(text)
+end
 
 --- A destination's URL, without its password.
 -- @tparam table fields as `smb.open` takes them
@@ -32,6 +43,12 @@ end
 -- @treturn[2] nil for all else
 function smb.type(value)
   return destination.type(value) or file.type(value)
+end
+
+--- Prints what there is, or what is known about one thing.
+-- @tparam[opt] string topic a function or method ("put", "file:read"), an option ("transport") or an error code ("busy")
+function smb.help(topic)
+  require "smb.help".print(topic)
 end
 
 local function merge(fields, more)
@@ -66,7 +83,8 @@ local function add_credentials(fields)
   if not fields.credentials_file then return true end
   local found, reason = options.read_credentials(fields.credentials_file)
   if not found then return nil, reason end
-  for key, value in pairs(found) do
+  local other = fields.username and found.username and fields.username ~= found.username
+  for key, value in pairs(other and {} or found) do -- nobody's password is tried for somebody else
     if fields[key] == nil then fields[key] = value end
   end
   return true

@@ -67,6 +67,8 @@ static const struct meaning by_status[] = {
     {0xc00000bb, SMB_UNSUPPORTED, "the server does not support this", "NOT_SUPPORTED"},
     {0xc0000002, SMB_UNSUPPORTED, "the server does not support this", "NOT_IMPLEMENTED"},
     {0xc0000010, SMB_UNSUPPORTED, "the server does not support this", "INVALID_DEVICE_REQUEST"},
+    {0xc00000d4, SMB_UNSUPPORTED, "source and target lie on different file systems", "NOT_SAME_DEVICE"},
+    {0xc0000236, SMB_UNREACHABLE, "connection refused", "CONNECTION_REFUSED"},
     {0x8000002d, SMB_UNSUPPORTED, "a link that the server does not follow", "STOPPED_ON_SYMLINK"},
     {0xc0000904, SMB_NO_SPACE, "the file is too large for the server", "FILE_TOO_LARGE"},
 };
@@ -170,6 +172,15 @@ static bool unknown_status(struct smb_fault *fault, enum smb_step step, uint32_t
 	snprintf(fault->text, sizeof fault->text, "%s (NT_STATUS_0x%08X)",
 		 step == SMB_STEP_LOGON ? "the logon was refused" : "the server refused the request", (unsigned)status);
 	return false;
+}
+
+void fault_is(struct smb_fault *fault, enum smb_code code, const char *text)
+{
+	const struct meaning *m = LOOK_UP(by_status, fault->status);
+	if (m != NULL)
+		fault_status(fault, code, text, m->name);
+	else
+		fault_set(fault, code, text);
 }
 
 bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, int error, bool broken)

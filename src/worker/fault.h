@@ -9,6 +9,9 @@
 /* Fills `fault` from a failed library call; gives false, so that callers can return it. */
 bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, int error, bool broken);
 
+/* A failure that fault_remote filled in means something else here; its NT status stays. */
+void fault_is(struct smb_fault *fault, enum smb_code code, const char *text);
+
 /* The local file failed: `what` says which part. Gives false. */
 bool fault_local(struct smb_fault *fault, const char *what, int error);
 

@@ -224,7 +224,7 @@ static bool do_list_open(const struct request *r, struct smb_reply *reply, size_
 	h->list = session_list(r->names[SMB_NAME], &reply->fault);
 	if (h->list == NULL) {
 		if (reply->fault.code == SMB_NOT_FOUND)
-			fault_set(&reply->fault, SMB_FOLDER_MISSING, "the folder does not exist");
+			fault_is(&reply->fault, SMB_FOLDER_MISSING, "the folder does not exist");
 		free_handle(h, &(struct smb_fault){0});
 		return false;
 	}

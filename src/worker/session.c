@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -26,6 +27,7 @@ static struct {
 	SMBCCTX *context;
 	const struct smb_connect *target;
 	char *root;       /* smb://server:port/share */
+	smbc_add_cached_srv_fn keep_server;
 	bool poisoned;    /* the logon was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
 } session;
@@ -77,7 +79,10 @@ static bool failed_with(struct smb_fault *fault, int error)
 				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
 	if (wire_refusal() == WIRE_NOT_SIGNED)
 		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
-	fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
+	if (wire_guest())
+		fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and would let a guest in");
+	else
+		fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
 	if (fault->code == SMB_AUTH_FAILED) {
 		session.poisoned = true;
 		session.refusal = *fault;
@@ -131,6 +136,15 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
 	snprintf(password, (size_t)password_size, "%s", t->password);
 }
 
+/* The library keeps a connection for later when its share is open: the one sign of that which encryption does not hide. */
+static int share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, const char *share, const char *workgroup,
+			const char *username)
+{
+	if (strcasecmp(share, "IPC$") != 0)
+		wire_share_opened();
+	return session.keep_server(context, server, name, share, workgroup, username);
+}
+
 static const char *signing_word(enum smb_demand demand)
 {
 	switch (demand) {
@@ -143,14 +157,14 @@ static const char *signing_word(enum smb_demand demand)
 
 /*
  * The library has read the system's smb.conf by now and offers no way around that, so whatever a client obeys is said here
- * again. A lock directory that does not exist keeps the name cache, which all of a machine's programs share, out of it.
+ * again. A lock directory that cannot exist keeps the name cache, which all of a machine's programs share, out of it.
  */
 static bool write_configuration(FILE *f, const struct smb_connect *t)
 {
 	fprintf(f, "[global]\n"
 		   "unix charset = UTF-8\n"
 		   "log level = 0\n"
-		   "lock directory = /nonexistent\n"
+		   "lock directory = /dev/null/none\n"
 		   "client min protocol = %s\n"
 		   "client max protocol = %s\n"
 		   "client ipc min protocol = %s\n"
@@ -219,7 +233,7 @@ static SMBCCTX *new_context(void)
 	char *kept = home != NULL ? strdup(home) : NULL;
 	SMBCCTX *context;
 
-	setenv("HOME", "/nonexistent", 1);
+	setenv("HOME", "/dev/null", 1);
 	context = smbc_new_context();
 	if (kept != NULL)
 		setenv("HOME", kept, 1);
@@ -237,25 +251,12 @@ static bool first_look(struct smb_fault *fault)
 
 	if (file != NULL)
 		return session_close(file, fault);
-	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL;
+	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL ||
+	       fault->code == SMB_AUTH_FAILED;
 	if (wire_step() != SMB_STEP_FILE || lost)
 		return false;
 	memset(fault, 0, sizeof *fault);
 	return true;
-}
-
-/* A named user who was let in as a guest is not the one who was meant. */
-static bool refuse_guest(struct smb_fault *fault)
-{
-	struct smb_info info;
-	wire_info(&info);
-	if (session.target->anonymous || !(info.guest || info.anonymous))
-		return true;
-	fault->step = SMB_STEP_LOGON;
-	fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and offers a guest's place");
-	session.poisoned = true;
-	session.refusal = *fault;
-	return false;
 }
 
 bool session_start(const struct smb_connect *target, struct smb_fault *fault)
@@ -263,7 +264,8 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	SMBCCTX *context;
 
 	session.target = target;
-	wire_demand(target->encryption == SMB_DEMAND_REQUIRED, target->signing == SMB_DEMAND_REQUIRED);
+	wire_demand(target->encryption == SMB_DEMAND_REQUIRED, target->signing == SMB_DEMAND_REQUIRED,
+		    !target->anonymous);
 	if (target->ccache[0] != '\0')
 		setenv("KRB5CCNAME", target->ccache, 1);
 	if (!begin(SMB_PATIENCE_SHORT, fault))
@@ -274,8 +276,19 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	set_options(context, target);
 	if (smbc_init_context(context) == NULL || !configure(context, target))
 		return fault_set(fault, SMB_FAILED, "libsmbclient could not be set up");
+	session.keep_server = smbc_getFunctionAddCachedServer(context);
+	smbc_setFunctionAddCachedServer(context, share_opened);
 	session.context = context;
-	return first_look(fault) && refuse_guest(fault);
+	if (first_look(fault))
+		return true;
+	/* A server that knows no dialect of ours hangs up. One that was just stopped does so only once. */
+	if (wire_step() != SMB_STEP_NEGOTIATE || fault->code != SMB_DISCONNECTED)
+		return false;
+	if (first_look(fault))
+		return true;
+	if (wire_step() == SMB_STEP_NEGOTIATE && fault->code == SMB_DISCONNECTED)
+		fault_set(fault, SMB_PROTOCOL, "the server hangs up: it speaks no dialect that is allowed (SMB1 only?)");
+	return false;
 }
 
 void session_info(struct smb_info *info)
@@ -301,40 +314,28 @@ static uint16_t type_of(uint32_t attributes)
 	return attributes & ATTRIBUTE_DIRECTORY ? SMB_ENTRY_DIRECTORY : SMB_ENTRY_FILE;
 }
 
-/* The number behind `key` in "KEY:value,..."; numbers are decimal or 0x... */
-static uint64_t dos_attribute(const char *text, const char *key)
+/* The library puts attributes into the mode's bits; of a folder, whose execute bits are always set, only one can be told. */
+static uint32_t attributes_of(mode_t mode)
 {
-	size_t length = strlen(key);
-	while (text != NULL && *text != '\0') {
-		if (strncmp(text, key, length) == 0 && text[length] == ':')
-			return strtoull(text + length + 1, NULL, 0);
-		text = strchr(text, ',');
-		if (text != NULL)
-			text++;
-	}
-	return 0;
+	uint32_t attributes = mode & S_IWUSR ? 0 : ATTRIBUTE_READONLY;
+	if (S_ISDIR(mode))
+		return attributes | ATTRIBUTE_DIRECTORY;
+	return attributes | (mode & S_IXUSR ? ATTRIBUTE_ARCHIVE : 0) | (mode & S_IXGRP ? ATTRIBUTE_SYSTEM : 0) |
+	       (mode & S_IXOTH ? ATTRIBUTE_HIDDEN : 0);
 }
 
-/* A stat tells neither attributes nor the creation time. The answer on the wire does; else they are asked for apart. */
-static bool complete(const char *url, struct smb_entry *entry)
+/* The answer on the wire tells more than stat, unless it is encrypted: then the creation time stays unknown. */
+static void fill_entry(struct smb_entry *entry, const struct stat *st)
 {
 	const struct wire_created *created = wire_created();
-	char text[512];
 
-	if (created->seen) {
-		entry->attributes = created->attributes;
-		entry->btime = created->btime;
-	} else {
-		int n = smbc_getFunctionGetxattr(session.context)(session.context, url, "system.dos_attr.*", text,
-								  sizeof text - 1);
-		if (n < 0)
-			return false;
-		text[(size_t)n < sizeof text ? (size_t)n : sizeof text - 1] = '\0';
-		entry->attributes = (uint32_t)dos_attribute(text, "MODE");
-		entry->btime = (int64_t)dos_attribute(text, "CREATE_TIME") * 1000000000;
-	}
+	memset(entry, 0, sizeof *entry);
+	entry->mtime = nanoseconds(st->st_mtim);
+	entry->atime = nanoseconds(st->st_atim);
+	entry->btime = created->seen ? created->btime : 0;
+	entry->attributes = created->seen ? created->attributes : attributes_of(st->st_mode);
 	entry->type = type_of(entry->attributes);
-	return true;
+	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
 }
 
 bool session_stat(const char *path, struct smb_entry *entry, struct smb_fault *fault)
@@ -345,16 +346,9 @@ bool session_stat(const char *path, struct smb_entry *entry, struct smb_fault *f
 
 	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
 		return false;
-	memset(entry, 0, sizeof *entry);
 	result = smbc_getFunctionStat(session.context)(session.context, url, &st);
-	if (result == 0) {
-		entry->size = (uint64_t)st.st_size;
-		entry->mtime = nanoseconds(st.st_mtim);
-		entry->atime = nanoseconds(st.st_atim);
-		result = complete(url, entry) ? 0 : -1;
-		if (entry->type != SMB_ENTRY_FILE)
-			entry->size = 0;
-	}
+	if (result == 0)
+		fill_entry(entry, &st);
 	return finish(url, result, fault);
 }
 
@@ -458,9 +452,10 @@ struct session_list *session_list(const char *path, struct smb_fault *fault)
 	return NULL;
 }
 
-static bool is_dot(const char *name)
+/* The folder itself, its parent, and what no server may send: such a name would lead a careless script astray. */
+static bool is_no_entry(const char *name)
 {
-	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || name[0] == '\0' || strpbrk(name, "/\\") != NULL;
 }
 
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name)
@@ -472,7 +467,7 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 		info = smbc_getFunctionReaddirPlus2(session.context)(session.context, list->folder, &st);
 		if (info == NULL)
 			return false;
-	} while (is_dot(info->name));
+	} while (is_no_entry(info->name));
 	*entry = (struct smb_entry){
 	    .size = info->size,
 	    .mtime = nanoseconds(info->mtime_ts),
@@ -518,7 +513,12 @@ struct session_file *session_open(const char *path, uint32_t flags, struct smb_f
 	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
 		return NULL;
 	file = smbc_getFunctionOpen(session.context)(session.context, url, open_flags(flags), 0666);
-	return finish(url, file != NULL ? 0 : -1, fault) ? (struct session_file *)(void *)file : NULL;
+	if (finish(url, file != NULL ? 0 : -1, fault))
+		return (struct session_file *)(void *)file;
+	/* Where encryption hides which of the two is missing: a file that is to be made can lack its folder only. */
+	if ((flags & SMB_FLAG_CREATE) && fault->code == SMB_NOT_FOUND)
+		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");
+	return NULL;
 }
 
 bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault *fault)

@@ -642,6 +642,17 @@ static bool is_renamed(const char *from, const struct transfer_target *to)
 	return !session_stat(from, &entry, &fault) && fault.code == SMB_NOT_FOUND && session_stat(to->path, &entry, &fault);
 }
 
+/*
+ * The server takes two names for the same, in a way that ASCII does not tell: moving the "old" file aside took the source away,
+ * and moving it back gave it the new name.
+ */
+static bool is_one_file(const char *from, const char *to)
+{
+	struct smb_fault fault = {0};
+	struct smb_entry entry;
+	return session_stat(from, &entry, &fault) && session_stat(to, &entry, &fault);
+}
+
 static bool rename_over(const char *from, struct transfer_target *to, struct smb_fault *fault)
 {
 	struct smb_entry entry;
@@ -653,8 +664,11 @@ static bool rename_over(const char *from, struct transfer_target *to, struct smb
 		return fault_set(fault, SMB_EXISTS, "a file has this name");
 	if (!watch_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	ok = place(from, to, fault);
+	ok = place(from, to, fault) || (to->occupied && fault->code == SMB_NOT_FOUND && is_one_file(from, to->path));
 	watch_settle();
+	/* Where encryption hides which of the two is missing: the source is there, so the target's folder is not. */
+	if (!ok && fault->code == SMB_NOT_FOUND && fault->status == 0 && session_stat(from, &entry, &(struct smb_fault){0}))
+		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");
 	return ok;
 }
 

@@ -69,7 +69,7 @@ struct connection {
 static struct {
 	uint16_t port;
 	struct smb_shared *counters;
-	bool demand_encryption, demand_signing;
+	bool demand_encryption, demand_signing, demand_named;
 	bool guard, collided;
 	uint32_t guarded_frames;
 	bool connecting_in_this_call;
@@ -101,8 +101,9 @@ void wire_watch(uint16_t port, struct smb_shared *counters)
 		wire.connections[i].fd = -1;
 }
 
-void wire_demand(bool encryption, bool signing)
+void wire_demand(bool encryption, bool signing, bool named)
 {
+	wire.demand_named = named;
 	wire.demand_encryption = encryption;
 	wire.demand_signing = signing;
 }
@@ -140,6 +141,11 @@ enum smb_step wire_step(void)
 	return wire.step;
 }
 
+bool wire_guest(void)
+{
+	return wire.demand_named && (wire.info.guest || wire.info.anonymous);
+}
+
 enum wire_refusal wire_refusal(void)
 {
 	return wire.refusal;
@@ -164,6 +170,11 @@ static void set_step(enum smb_step step)
 {
 	wire.step = step;
 	atomic_store(&wire.counters->step, (uint32_t)step);
+}
+
+void wire_share_opened(void)
+{
+	set_step(SMB_STEP_FILE);
 }
 
 /* ---- fields of a frame ---- */
@@ -247,6 +258,23 @@ static bool may_be_unsigned(uint32_t command)
 	       command == SMB2_CANCEL;
 }
 
+/* What a server that made a named user a guest must not be sent: all that follows the logon. */
+static bool is_guests(const struct frame *f)
+{
+	if (!wire_guest())
+		return false;
+	if (kind_of(f) == KIND_SMB1)
+		return f->bytes[4] != SMB1_NEGOTIATE && f->bytes[4] != SMB1_SESSION_SETUP;
+	return kind_of(f) == KIND_SMB2 && smb2_command(f) > SMB2_LOGOFF;
+}
+
+/* SMB 3.0's check that nobody meddled with the negotiation: it goes before the first encrypted frame and says nothing else. */
+static bool is_validation(const struct frame *f)
+{
+	const uint32_t validate_negotiate_info = 0x00140204;
+	return wire.info.dialect >= 0x0300 && smb2_command(f) == SMB2_IOCTL && at32(f, 68) == validate_negotiate_info;
+}
+
 /* SMB1 knows neither encryption nor a way to see signing that is worth a promise. */
 static enum wire_refusal broken_demand(const struct frame *f)
 {
@@ -256,7 +284,7 @@ static enum wire_refusal broken_demand(const struct frame *f)
 	if (kind == KIND_ENCRYPTED)
 		return WIRE_NOT_REFUSED;
 	if (wire.demand_encryption &&
-	    !(kind == KIND_SMB2 && may_be_clear(command)) && !(kind == KIND_SMB1 && f->bytes[4] == SMB1_NEGOTIATE))
+	    !(kind == KIND_SMB2 && (may_be_clear(command) || is_validation(f))) && !(kind == KIND_SMB1 && f->bytes[4] == SMB1_NEGOTIATE))
 		return WIRE_NOT_ENCRYPTED;
 	if (wire.demand_signing && !(kind == KIND_SMB2 && (may_be_unsigned(command) || (at32(f, 16) & FLAG_SIGNED))) &&
 	    !(kind == KIND_SMB1 && f->bytes[4] == SMB1_NEGOTIATE))
@@ -294,6 +322,8 @@ static bool refused(const uint8_t *bytes, size_t size)
 		return refuse(wire.refusal);
 	if (bytes[0] != 0) /* NetBIOS session service: no SMB message */
 		return false;
+	if (is_guests(&f))
+		return refuse(WIRE_GUEST);
 	if (f.size < 20 && (wire.demand_encryption || wire.demand_signing))
 		return refuse(WIRE_NOT_ENCRYPTED);
 	if ((wire.demand_encryption || wire.demand_signing) && broken_demand(&f))
@@ -438,6 +468,9 @@ static void answered_smb1(const struct frame *f)
 		return;
 	}
 	if (command == SMB1_NEGOTIATE) {
+		const uint32_t none_in_common = 0xffff;
+		if (at16(f, 33) == none_in_common)
+			return;
 		/* 34 bytes of parameters: DialectIndex 2, SecurityMode 1, MaxMpx 2, MaxVcs 2, MaxBufferSize 4, ... */
 		wire.info.dialect = 1;
 		wire.info.max_read_size = wire.info.max_write_size = at32(f, 40);
@@ -647,11 +680,15 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 static bool must_not_leave(int fd, const struct iovec *parts, int count)
 {
 	struct connection *c = watched(fd);
-	uint8_t head[LENGTH_SIZE + SMB2_HEADER];
+	uint8_t head[LENGTH_SIZE + SMB2_HEADER + 8];
 	size_t have = 0, total = 0;
 
-	if (c == NULL || !(wire.demand_encryption || wire.demand_signing || wire.guard) || c->out.have != 0)
-		return c != NULL && wire.refusal != WIRE_NOT_REFUSED && refuse(wire.refusal);
+	if (c == NULL)
+		return false;
+	if (wire.refusal != WIRE_NOT_REFUSED)
+		return refuse(wire.refusal);
+	if (c->out.have != 0)
+		return false;
 	for (int i = 0; i < count; i++) {
 		size_t n = parts[i].iov_len < sizeof head - have ? parts[i].iov_len : sizeof head - have;
 		if (n > 0)
@@ -659,6 +696,8 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 		have += n;
 		total += parts[i].iov_len;
 	}
+	if (!(wire.demand_encryption || wire.demand_signing || wire.demand_named || wire.guard))
+		return false;
 	if (have < LENGTH_SIZE || (head[0] == 0 && total > LENGTH_SIZE + frame_length(head)))
 		return refuse(wire.demand_encryption ? WIRE_NOT_ENCRYPTED : WIRE_NOT_SIGNED);
 	return refused(head, have);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* Why a frame was refused. */
-enum wire_refusal { WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_WOULD_REPLACE };
+enum wire_refusal { WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_GUEST, WIRE_WOULD_REPLACE };
 
 /* What an SMB2 CREATE's answer said of the file; invisible on encrypted connections. */
 struct wire_created {
@@ -24,8 +24,11 @@ struct wire_created {
 /* Says which TCP port is SMB's and where the counters are kept; before the first connection. */
 void wire_watch(uint16_t port, struct smb_shared *counters);
 
-/* From now on refuses frames that are not encrypted, or not signed, where they have to be. */
-void wire_demand(bool encryption, bool signing);
+/* From now on refuses frames that are not encrypted, or not signed, where they have to be; and a guest's, or nobody's. */
+void wire_demand(bool encryption, bool signing, bool named);
+
+/* The session says that the share is open; the wire shows it only where nothing is encrypted. */
+void wire_share_opened(void);
 
 /* Forgets the status, the refusal and the answers of earlier calls: a library call begins. */
 void wire_begin(enum smb_patience patience);
@@ -36,6 +39,7 @@ void wire_guard_rename(bool on);
 uint32_t wire_status(void);            /* NT status of the failed request, 0 when none was seen */
 bool wire_broken(void);                /* the connection was lost during this call */
 enum smb_step wire_step(void);         /* how far the connection has come */
+bool wire_guest(void);                 /* a named user was made a guest, or nobody */
 enum wire_refusal wire_refusal(void);  /* a frame was refused during this call */
 const struct wire_created *wire_created(void);
 void wire_info(struct smb_info *info); /* fills all but `library` */

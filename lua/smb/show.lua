@@ -1,0 +1,205 @@
+--- How values print: what `print(dest.info)` and the prompt of `lua5.4 -i` show, and the command's columns.
+--
+-- Entries, results and the like stay plain tables; each kind shares one metatable, which only knows how to print.
+-- @module smb.show
+
+local show = {}
+
+local SHOWN = 100 -- entries of a list that print
+local UNITS = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" }
+
+-- Pieces. -----------------------------------------------------------------------------------------------------------
+
+--- Text that cannot steer a terminal: control characters become question marks.
+-- @tparam string text
+-- @treturn string
+function show.text(text)
+  return (text:gsub("%c", "?"):gsub("\xC2[\x80-\x9F]", "?"))
+end
+
+--- A size for people: "512 B", "1.5 MiB".
+-- @tparam number bytes
+-- @treturn string
+function show.size(bytes)
+  if bytes < 1024 then return ("%d B"):format(bytes // 1) end
+  local power = 0
+  repeat
+    bytes, power = bytes / 1024, power + 1
+  until bytes < 1023.95 or power == #UNITS
+  return ("%.1f %s"):format(bytes, UNITS[power])
+end
+
+--- A time as this computer's clock shows it.
+-- @tparam number seconds since 1970
+-- @tparam[opt="%Y-%m-%d %H:%M:%S"] string format as `os.date` takes it
+-- @treturn string "?" for what no calendar holds
+function show.time(seconds, format)
+  local whole = math.tointeger(seconds // 1)
+  local ok, text = pcall(os.date, format or "%Y-%m-%d %H:%M:%S", whole)
+  return whole and ok and text or "?"
+end
+
+--- Characters that a text takes on a terminal, about: wide ones count as one.
+-- @tparam string text
+-- @treturn integer
+function show.width(text)
+  return utf8.len(text) or #text
+end
+
+--- Names and values in two columns.
+-- @tparam {{string,any},...} rows
+-- @treturn string without a newline at its end
+function show.columns(rows)
+  local widest = 0
+  for _, row in ipairs(rows) do widest = math.max(widest, show.width(row[1])) end
+  local lines = {}
+  for i, row in ipairs(rows) do
+    lines[i] = row[1] .. (" "):rep(widest - show.width(row[1]) + 2) .. show.text(tostring(row[2]))
+  end
+  return table.concat(lines, "\n")
+end
+
+local function sorted_rows(fields)
+  local rows = {}
+  for key, value in pairs(fields) do rows[#rows + 1] = { tostring(key), value } end
+  table.sort(rows, function(a, b) return a[1] < b[1] end)
+  return rows
+end
+
+-- Entries. ----------------------------------------------------------------------------------------------------------
+
+local MARKS = { directory = "/", link = "@" }
+
+--- An entry's name, with a mark for what is no file: "folder/", "link@".
+-- @tparam table entry
+-- @tparam[opt] string path shown instead of the name
+-- @treturn string
+function show.name(entry, path)
+  return show.text(path or entry.name or "?") .. (MARKS[entry.type] or "")
+end
+
+--- A line of a listing: size, time, name.
+-- @tparam table entry
+-- @tparam integer width of the size's column
+-- @tparam[opt] string path shown instead of the name
+-- @tparam[opt] boolean human sizes as "1.5 MiB"
+-- @treturn string
+function show.line(entry, width, path, human)
+  local size = "-"
+  if entry.type == "file" then size = human and show.size(entry.size) or ("%d"):format(entry.size) end
+  return ("%s%s  %s  %s"):format((" "):rep(width - #size), size, show.time(entry.mtime, "%Y-%m-%d %H:%M"),
+    show.name(entry, path))
+end
+
+--- The width that sizes of entries need.
+-- @tparam {table,...} entries
+-- @tparam[opt] integer most how many are looked at
+-- @treturn integer
+function show.size_width(entries, most)
+  local largest = 0
+  for i = 1, math.min(#entries, most or #entries) do
+    if entries[i].type == "file" then largest = math.max(largest, entries[i].size) end
+  end
+  return #("%d"):format(largest)
+end
+
+--- An entry's fields with their values in words, for two columns.
+-- @tparam table entry
+-- @treturn {{string,string},...}
+function show.entry_rows(entry)
+  local set = {}
+  for _, key in ipairs { "archive", "hidden", "system", "readonly" } do
+    if entry[key] then set[#set + 1] = key end
+  end
+  local rows = { { "type", entry.type } }
+  if entry.name ~= "" then table.insert(rows, 1, { "name", entry.name }) end
+  if entry.type == "file" then
+    local exact = ("%d bytes"):format(entry.size)
+    rows[#rows + 1] = { "size", entry.size < 1024 and exact or ("%s (%s)"):format(exact, show.size(entry.size)) }
+  end
+  for _, key in ipairs { "mtime", "atime", "btime" } do
+    if entry[key] then rows[#rows + 1] = { key, show.time(entry[key]) } end
+  end
+  rows[#rows + 1] = { "attributes", #set > 0 and table.concat(set, ", ") or "none" }
+  return rows
+end
+
+-- What prints itself. -----------------------------------------------------------------------------------------------
+
+local function kind(name, tostring_of)
+  local metatable = { __name = name, __tostring = tostring_of }
+  return function(value) return setmetatable(value, metatable) end
+end
+
+--- Makes an entry print as its line in a listing.
+-- @function show.entry
+-- @tparam table entry
+-- @treturn table the same
+show.entry = kind("smb.entry", function(entry)
+  if type(entry.size) ~= "number" or type(entry.mtime) ~= "number" then return "smb.entry" end
+  return show.line(entry, 0)
+end)
+
+--- Makes a list of entries print as a listing, of its first 100.
+-- @function show.entries
+-- @tparam {table,...} entries
+-- @treturn table the same
+show.entries = kind("smb.entries", function(entries)
+  if #entries == 0 then return "no entries" end
+  local width, lines = show.size_width(entries, SHOWN), {}
+  for i = 1, math.min(#entries, SHOWN) do lines[i] = show.line(entries[i], width) end
+  if #entries > SHOWN then lines[#lines + 1] = ("... and %d more"):format(#entries - SHOWN) end
+  return table.concat(lines, "\n")
+end)
+
+--- Makes the result of a transfer print as a sentence.
+-- @function show.result
+-- @tparam table result
+-- @treturn table the same
+show.result = kind("smb.result", function(result)
+  local words = { ("%s in %.2f s"):format(show.size(result.bytes), result.seconds) }
+  if result.seconds > 0 and result.bytes > 0 then
+    words[1] = ("%s (%s/s)"):format(words[1], show.size(result.bytes / result.seconds))
+  end
+  if (result.resumed or 0) > 0 then words[#words + 1] = show.size(result.resumed) .. " were there already" end
+  if (result.retries or 0) > 0 then words[#words + 1] = ("retried %d times"):format(result.retries) end
+  if result.sha256 then words[#words + 1] = "SHA-256 " .. result.sha256 end
+  return table.concat(words, ", ")
+end)
+
+--- Makes what `dest:quota` gives print as sizes.
+-- @function show.quota
+-- @tparam table quota
+-- @treturn table the same
+show.quota = kind("smb.quota", function(quota)
+  local rows = {}
+  for _, key in ipairs { "total", "free", "available" } do
+    if quota[key] then rows[#rows + 1] = { key, ("%10s"):format(show.size(quota[key])) } end
+  end
+  return show.columns(rows)
+end)
+
+--- Makes a table print as its fields, one a line, sorted.
+-- @function show.fields
+-- @tparam table fields
+-- @treturn table the same
+show.fields = kind("smb.info", function(fields) return show.columns(sorted_rows(fields)) end)
+
+--- Makes a list of texts print one a line.
+-- @function show.lines
+-- @tparam {string,...} lines
+-- @treturn table the same
+show.lines = kind("smb.warnings", function(lines)
+  return #lines > 0 and table.concat(lines, "\n") or "none"
+end)
+
+--- Options as `name = value` lines, in the order that `pairs` gives them.
+-- @tparam table options
+-- @treturn string
+function show.options(options)
+  local rows = {}
+  for key, value in pairs(options) do rows[#rows + 1] = { key, value } end
+  return show.columns(rows)
+end
+
+return show
