@@ -417,19 +417,18 @@ describe("dir", function()
       collectgarbage()
       local heap, memory = collectgarbage "count", processes.resident()
       local count, most = 0, 0
-      local began = shell.now()
       for entry in where:dir "big" do
         count = count + 1
         assert(entry.type == "file")
-        if count % 1000 == 0 then
+        if count % 10000 == 0 then
+          collectgarbage() -- what is kept counts, not what the collector has not come to yet
           most = math.max(most, collectgarbage "count")
         end
       end
       assert.equal(100000, count)
-      assert.is_true(most - heap < 8192, ("Lua's heap grew by %.0f KiB"):format(most - heap))
+      assert.is_true(most - heap < 1024, ("Lua's heap grew by %.0f KiB"):format(most - heap))
       memory = processes.resident() - memory
       assert.is_true(memory < 16384, ("the host grew by %d KiB"):format(memory))
-      assert.is_true(shell.now() - began < 10)
     end)
   end)
 end)
