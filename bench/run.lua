@@ -1,5 +1,5 @@
 --- `make bench`: how fast a big file goes to a share and comes back: lua-smb beside a plain loop over libsmbclient (bench/loop.c)
--- and smbclient.
+-- and smbclient. "handle" is lua-smb with dest:open, in pieces of 64 KiB.
 --
 -- `run.lua LOOP SIZE RUNS`. Each transfer is a process of its own and timed as a whole, connecting and all; they take turns,
 -- and each writes to a new file. Server, share and local files are on this machine, in TMPDIR, which should be in memory.
@@ -23,12 +23,16 @@ local function median(values)
   return #values % 2 == 1 and values[middle] or (values[middle] + values[middle + 1]) / 2
 end
 
--- The clients: what to run for a put or get between the file `here` and the share.
+-- The clients: what to run for a put or get between the file `here` and the share. The handle does the same in pieces.
 local function clients(srv, credentials)
   local place = ("smb://%s:%d/backup"):format(srv.address, srv.port)
+  local url = place .. "?credentials-file=" .. credentials
   return {
     { name = "lua-smb", command = function(what, here)
-      return { LUA, "bench/transfer.lua", what, here, place .. "?credentials-file=" .. credentials, NAME }
+      return { LUA, "bench/transfer.lua", what, here, url, NAME }
+    end },
+    { name = "handle", command = function(what, here)
+      return { LUA, "bench/transfer.lua", what == "put" and "write" or "read", here, url, NAME }
     end },
     { name = "C loop", command = function(what, here)
       return { loop, what, here, place .. "/" .. NAME, credentials }
@@ -70,15 +74,34 @@ local function compare(all, what, here, there)
 end
 
 local function row(...)
-  print(("%-6s %12s %12s %12s %18s %21s"):format(...))
+  print(("%-6s %10s %10s %10s %10s %10s %12s %10s"):format(...))
 end
 
 local function report(what, times)
   local speed = {}
   for name, values in pairs(times) do speed[name] = size / 2 ^ 20 / median(values) end
   local function shown(name) return ("%.0f MiB/s"):format(speed[name]) end
-  row(what, shown "lua-smb", shown "C loop", shown "smbclient", ("%.2f"):format(speed["lua-smb"] / speed["C loop"]),
-    ("%.2f"):format(speed["lua-smb"] / speed.smbclient))
+  local function ratio(name, to) return ("%.2f"):format(speed[name] / speed[to]) end
+  row(what, shown "lua-smb", shown "handle", shown "C loop", shown "smbclient", ratio("lua-smb", "C loop"),
+    ratio("lua-smb", "smbclient"), ratio("handle", "C loop"))
+end
+
+-- A million lines of 80 bytes, from the disk and from the share.
+local function compare_lines(srv, credentials)
+  local path = srv:path("backup", "lines")
+  local line = ("x"):rep(79) .. "\n"
+  local file <close> = assert(io.open(path, "w"))
+  for _ = 1, 1000 do assert(file:write(line:rep(1000))) end
+  assert(file:flush())
+  local url = ("smb://%s:%d/backup?credentials-file=%s"):format(srv.address, srv.port, credentials)
+  local here, there = {}, {}
+  for run = 1, runs do
+    local output = shell.check { LUA, "bench/transfer.lua", "lines", path, url, "lines" }
+    local disk, share = output:match "(%S+)%s+(%S+)"
+    here[run], there[run] = tonumber(disk), tonumber(share)
+  end
+  print(("\n10^6 lines of 80 bytes by read \"l\": io %.2f s, lua-smb %.2f s, speed %.2f of io's"):format(median(here),
+    median(there), median(here) / median(there)))
 end
 
 local srv <close> = server.start { log_level = "0" }
@@ -94,11 +117,12 @@ local bare = tonumber(shell.check { LUA, "bench/transfer.lua" })
 print(("%s, %d runs each (medians), one connection, %s, all in %s"):format(size_text, runs,
   shell.check({ "smbd", "--version" }):gsub("\n", ""):gsub("^Version", "Samba"), os.getenv "TMPDIR" or "/tmp"))
 print(("load average before: %s (others' work spoils the figures)\n"):format(files.read("/proc/loadavg"):match "%S+"))
-row("", "lua-smb", "C loop", "smbclient", "lua-smb : C loop", "lua-smb : smbclient")
+row("", "lua-smb", "handle", "C loop", "smbclient", ": C loop", ": smbclient", "handle : C")
 local times, put_peak = compare(all, "put", here, there)
 report("put", times)
 local get_peak
 times, get_peak = compare(all, "get", back, there)
 report("get", times)
 assert(files.same(here, back))
+compare_lines(srv, credentials)
 print(("\nMemory of the Lua process beyond bare Lua: %.1f MiB at most"):format((math.max(put_peak, get_peak) - bare) / 1024))
