@@ -37,7 +37,7 @@ HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)
 SIZE ?= 1G
 RUNS ?= 5
 
-.PHONY: all clean install uninstall deps test lint demo repl bench docs
+.PHONY: all clean install uninstall deps test asan lint demo repl bench docs
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
@@ -77,6 +77,11 @@ test: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
 	BUILD='$(BUILD)' $$sandbox busted $(BUSTED)
 
+# Module and worker under AddressSanitizer and UndefinedBehaviorSanitizer; BUSTED as for test. The specs from 60 on bring
+# hosts and an allocator of their own.
+asan:
+	@spec/support/asan $(or $(BUSTED),$(wildcard spec/[2-5]*_spec.lua))
+
 demo: all
 	@$(HERE) $(LUA) spec/support/demo.lua
 
@@ -96,7 +101,7 @@ lint:
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
-	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps
+	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan
 	$(HERE) $(LUA) docs/options.lua check README.md
 
 docs:

@@ -478,11 +478,15 @@ describe("a destination", function()
     files.write(srv:path("backup", "a"), "")
     files.write(srv:path("backup", "b"), "")
     local dest = open()
-    for _ in dest:dir() do
-      dest:close()
-    end
+    local ok, problem = pcall(function()
+      for _ in dest:dir() do
+        dest:close()
+      end
+    end)
+    assert.is_false(ok)
+    assert.matches("closed destination", problem)
     dest = open()
-    local ok, problem = pcall(dest.write, dest, "file", function()
+    ok, problem = pcall(dest.write, dest, "file", function()
       dest:close()
       return "data"
     end)

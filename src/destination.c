@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { END_WAIT = 200 /* ms: see link_end */ };
-
 /* ---- fields ---- */
 
 static void copy_text(lua_State *L, const char *field, char *to, size_t size)
@@ -71,13 +69,13 @@ static void read_target(lua_State *L, struct smb_connect *t)
 
 /* ---- life ---- */
 
-static void release(struct destination *d, int wait_ms)
+static void release(struct destination *d)
 {
 	struct pool *pool = d->pool;
 
 	d->pool = NULL;
 	if (pool != NULL)
-		pool_close(pool, wait_ms);
+		pool_close(pool);
 	free(pool);
 	if (d->target != NULL)
 		explicit_bzero(d->target, sizeof *d->target);
@@ -126,14 +124,14 @@ struct destination *destination_check(lua_State *L, int index)
 
 static int close_destination(lua_State *L)
 {
-	release(luaL_checkudata(L, 1, DESTINATION_TYPE), END_WAIT);
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE));
 	return 0;
 }
 
-/* Finalizers wait for nobody. */
-static int collect_destination(lua_State *L)
+/* check(destination): raises when it is closed or another process's */
+static int check_destination(lua_State *L)
 {
-	release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
+	destination_check(L, 1);
 	return 0;
 }
 
@@ -255,14 +253,15 @@ static int info(lua_State *L)
 }
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", collect_destination},
+    {"__gc", close_destination},
     {"__close", close_destination},
     {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
     {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"state", state},
-    {"limits", limits},               {"info", info},               {"settled", settled}, {NULL, NULL},
+    {"limits", limits},               {"info", info},               {"settled", settled},
+    {"check", check_destination},     {NULL, NULL},
 };
 
 void destination_register(lua_State *L)

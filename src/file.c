@@ -7,10 +7,12 @@
  * active half's first `filled` bytes are those before it.
  */
 #include "core.h"
+#include "descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +51,8 @@ static struct file *check(lua_State *L)
 	struct file *f = any_file(L);
 	if (!f->open)
 		luaL_error(L, "attempt to use a closed file");
+	if (f->destination->host != getpid())
+		luaL_error(L, "attempt to use a file that was opened before a fork");
 	return f;
 }
 
@@ -78,13 +82,22 @@ static bool reserve(struct file *f, size_t size)
 	if (want > f->half)
 		want = f->half;
 	for (int i = 0; i < 2; i++)
-		if (fallocate(f->fd, 0, (off_t)((size_t)i * f->half), (off_t)want) < 0)
-			return false;
+		while (fallocate(f->fd, 0, (off_t)((size_t)i * f->half), (off_t)want) < 0)
+			if (errno != EINTR)
+				return false;
 	f->reserved = want;
 	return true;
 }
 
-/* file(destination, state, half) -> file, not open yet; `half` is the size of each half of its buffer */
+static int push_no_buffer(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_pushliteral(L, "local_io");
+	lua_pushfstring(L, "no memory for a file's buffer (%s)", strerror(errno));
+	return 3;
+}
+
+/* file(destination, state, half) -> file, not open yet | nil, code, text; `half` is the size of each half of its buffer */
 static int new_file(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
@@ -103,13 +116,13 @@ static int new_file(lua_State *L)
 	lua_pushvalue(L, 2);
 	lua_setiuservalue(L, -2, 2);
 	f->half = (size_t)half;
-	f->fd = memfd_create("smb-file", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	f->fd = descriptor_clear(memfd_create("smb-file", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (f->fd < 0 || ftruncate(f->fd, (off_t)(2 * f->half)) < 0 ||
 	    fcntl(f->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return luaL_error(L, "no memory for a file's buffer (%s)", strerror(errno));
+		return push_no_buffer(L);
 	map = mmap(NULL, 2 * f->half, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 	if (map == MAP_FAILED)
-		return luaL_error(L, "no memory for a file's buffer (%s)", strerror(errno));
+		return push_no_buffer(L);
 	f->map = map;
 	return 1;
 }
@@ -572,12 +585,28 @@ static bool wants_flush(const struct file *f, const char *data, size_t size)
 	return f->buffering == BUFFER_NONE || (f->buffering == BUFFER_LINE && memchr(data, '\n', size) != NULL);
 }
 
-/* Writes what there is room for; gives which upvalue has to be called now, 0 for none. */
+/* A float is written as io writes it, which is not how tostring does. */
+static const char *check_data(lua_State *L, int argument, size_t *size)
+{
+	if (lua_type(L, argument) == LUA_TNUMBER && !lua_isinteger(L, argument)) {
+		char text[64];
+		snprintf(text, sizeof text, LUA_NUMBER_FMT, (LUAI_UACNUMBER)lua_tonumber(L, argument));
+		lua_pushstring(L, text);
+		lua_replace(L, argument);
+	}
+	return luaL_checklstring(L, argument, size);
+}
+
+enum { NO_ACCESS = -1 };
+
+/* Writes what there is room for; gives which upvalue has to be called now, 0 for none, or NO_ACCESS. */
 static int write_some(lua_State *L, struct file *f, int last, int *argument)
 {
 	size_t size, written = (size_t)lua_tointeger(L, last + 1), n;
-	const char *data = luaL_checklstring(L, *argument, &size);
+	const char *data = check_data(L, *argument, &size);
 
+	if (size > 0 && !f->writable)
+		return NO_ACCESS;
 	n = size - written < room(f) ? size - written : room(f);
 	if (n > 0) {
 		if (!reserve(f, f->filled + n))
@@ -615,6 +644,8 @@ static int write_on(lua_State *L, int status, lua_KContext context)
 		}
 		while (argument <= last && upvalue == 0)
 			upvalue = write_some(L, f, last, &argument);
+		if (upvalue == NO_ACCESS)
+			return push_no_access(L, "writing");
 		if (upvalue == 0)
 			break;
 		lua_pushvalue(L, lua_upvalueindex(upvalue));
@@ -628,11 +659,9 @@ static int write_on(lua_State *L, int status, lua_KContext context)
 
 static int file_write(lua_State *L)
 {
-	struct file *f = check(L);
 	int last = lua_gettop(L);
 
-	if (!f->writable)
-		return push_no_access(L, "writing");
+	check(L);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
 	lua_pushinteger(L, 0);
 	return write_on(L, LUA_OK, (lua_KContext)2 << 16 | last);

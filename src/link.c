@@ -1,5 +1,7 @@
 #include "link.h"
 
+#include "descriptor.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,12 +27,22 @@ enum state {
 	DEAD
 };
 
-enum { KILL_WAIT = 100 /* ms until a killed process has ended */ };
+enum { END_WAIT = 200 /* ms for a process that was killed, or has nothing to do, to end */ };
+
+/* A request on its way out: the connection is not ready for it yet, or the socket is full. */
+struct outgoing {
+	struct outgoing *next;
+	int fd; /* -1: none */
+	bool wanted;
+	size_t size;
+	_Alignas(8) char message[];
+};
 
 struct link {
 	enum state state;
 	int socket, worker;  /* worker: its pidfd, -1 when unknown */
 	pid_t starter;       /* the process that was spawned and only forks; 0 once it was reaped */
+	int starter_fd;      /* its pidfd, -1 when unknown */
 	pid_t host;          /* whose link this is: not that of a forked child */
 	struct smb_shared *shared;
 	int shared_fd;
@@ -40,15 +52,14 @@ struct link {
 	unsigned expected;      /* replies that are still to come, in the order of their requests */
 	unsigned before;        /* how many of them come before the one that is waited for */
 	bool wanted, ended;     /* a request is waited for; its reply is in `message` */
+	bool sent;              /* it has a message: else only the connection is waited for */
 	bool cancelling;        /* the worker was asked to stop what nobody waits for */
 	struct smb_fault fault; /* why there is no reply */
 	bool refused;
 	bool unread;            /* the worker died before it took the request: another one may be given it */
 	struct smb_info info;
 
-	struct smb_request *waiting; /* a request for which the connection is not ready yet */
-	size_t waiting_size;
-	int waiting_fd;
+	struct outgoing *outbox; /* in their order */
 
 	uint32_t seen_steps; /* what the worker's counters said when they last changed */
 	uint64_t seen_moved;
@@ -117,7 +128,7 @@ static int spawn(const char *program, int socket, pid_t *pid)
 static bool share_page(struct link *l)
 {
 	void *page;
-	l->shared_fd = memfd_create("smb-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	l->shared_fd = descriptor_clear(memfd_create("smb-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (l->shared_fd < 0 || ftruncate(l->shared_fd, sizeof *l->shared) < 0 ||
 	    fcntl(l->shared_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return false;
@@ -128,15 +139,24 @@ static bool share_page(struct link *l)
 	return true;
 }
 
+static void drop_first(struct link *l)
+{
+	struct outgoing *first = l->outbox;
+	l->outbox = first->next;
+	close_fd(&first->fd);
+	free(first);
+}
+
 static void discard(struct link *l)
 {
+	while (l->outbox != NULL)
+		drop_first(l);
 	close_fd(&l->socket);
 	close_fd(&l->worker);
+	close_fd(&l->starter_fd);
 	close_fd(&l->shared_fd);
-	close_fd(&l->waiting_fd);
 	if (l->shared != NULL)
 		munmap(l->shared, sizeof *l->shared);
-	free(l->waiting);
 	free(l);
 }
 
@@ -150,7 +170,7 @@ struct link *link_start(const char *program, const struct smb_connect *target, c
 		set_fault(fault, SMB_FAILED, "out of memory", 0);
 		return NULL;
 	}
-	l->socket = l->worker = l->shared_fd = l->waiting_fd = -1;
+	l->socket = l->worker = l->starter_fd = l->shared_fd = -1;
 	l->host = getpid();
 	l->target = target;
 	l->limits = limits;
@@ -160,8 +180,8 @@ struct link *link_start(const char *program, const struct smb_connect *target, c
 		discard(l);
 		return NULL;
 	}
-	l->socket = pair[0];
-	error = spawn(program, pair[1], &l->starter);
+	l->socket = descriptor_clear(pair[0]);
+	error = l->socket < 0 ? errno : spawn(program, pair[1], &l->starter);
 	close(pair[1]);
 	if (error != 0) {
 		char text[sizeof fault->text];
@@ -170,6 +190,8 @@ struct link *link_start(const char *program, const struct smb_connect *target, c
 		discard(l);
 		return NULL;
 	}
+	/* In a host that reaps whatever it can the number may soon be another's. */
+	l->starter_fd = descriptor_clear((int)syscall(SYS_pidfd_open, l->starter, 0));
 	return l;
 }
 
@@ -182,16 +204,18 @@ static void reap_starter(struct link *l)
 		while (waitpid(l->starter, NULL, 0) < 0 && errno == EINTR)
 			;
 	l->starter = 0;
+	close_fd(&l->starter_fd);
 }
 
 static void kill_worker(struct link *l)
 {
 	if (l->worker >= 0)
 		syscall(SYS_pidfd_send_signal, l->worker, SIGKILL, NULL, 0);
-	if (l->starter > 0)
-		kill(l->starter, SIGKILL);
+	if (l->starter_fd >= 0)
+		syscall(SYS_pidfd_send_signal, l->starter_fd, SIGKILL, NULL, 0);
 }
 
+/* Orphans come to a process that is PID 1 or a subreaper. */
 static bool inherits_orphans(void)
 {
 	int subreaper = 0;
@@ -199,48 +223,20 @@ static bool inherits_orphans(void)
 	return subreaper || getpid() == 1;
 }
 
-/* Orphans come to a process that is PID 1 or a subreaper: it has to wait for them. To others this does nothing. */
-static void reap_worker(struct link *l, int wait_ms)
+/* Whoever inherits the worker has to wait for it: it has ended, or is about to. To others this does nothing. */
+static void reap_worker(struct link *l)
 {
 	struct pollfd ended = {.fd = l->worker, .events = POLLIN};
 	siginfo_t info;
-	if (l->worker < 0)
+	if (l->worker < 0 || !inherits_orphans())
 		return;
-	if (wait_ms > 0)
-		poll(&ended, 1, wait_ms);
+	poll(&ended, 1, END_WAIT);
 	waitid((idtype_t)P_PIDFD, (id_t)l->worker, &info, WEXITED | WNOHANG);
 }
 
 static bool is_mine(const struct link *l)
 {
 	return l->host == getpid();
-}
-
-void link_end(struct link *l, int wait_ms)
-{
-	if (is_mine(l)) {
-		if (l->state == GREETING)
-			kill_worker(l);
-		if (l->shared != NULL)
-			atomic_store(&l->shared->cancel, 1);
-		close_fd(&l->socket);
-		reap_starter(l);
-		reap_worker(l, wait_ms);
-	}
-	discard(l);
-}
-
-/* The link is of no more use; the request under way, if any, has ended with `code`. */
-static void die(struct link *l, enum smb_code code, const char *text)
-{
-	kill_worker(l);
-	close_fd(&l->socket);
-	reap_starter(l);
-	reap_worker(l, inherits_orphans() ? KILL_WAIT : 0);
-	set_fault(&l->fault, code, text, 0);
-	l->state = DEAD;
-	l->ended = l->wanted;
-	l->size = 0;
 }
 
 /* ---- messages ---- */
@@ -293,24 +289,81 @@ static ssize_t receive(struct link *l)
 	if (n > 0 && c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
 		memcpy(&fd, CMSG_DATA(c), sizeof fd);
 	if (l->state == GREETING && l->worker < 0)
-		l->worker = fd;
+		l->worker = descriptor_clear(fd);
 	else
 		close_fd(&fd);
 	return header.msg_flags & MSG_TRUNC ? 0 : n;
 }
 
-static void send_waiting(struct link *l)
+static bool send_message_of(struct link *l, const struct outgoing *o)
 {
-	int fd = l->waiting_fd;
-	bool sent = send_message(l, l->waiting, l->waiting_size, &fd, fd >= 0);
-	free(l->waiting);
-	l->waiting = NULL;
-	close_fd(&l->waiting_fd);
-	l->before = l->expected++;
-	if (!sent) {
-		l->unread = true;
-		die(l, SMB_FAILED, "the worker process cannot be reached");
+	return send_message(l, o->message, o->size, &o->fd, o->fd >= 0);
+}
+
+/* Sends what the socket takes. False when the worker cannot be reached. */
+static bool send_outbox(struct link *l)
+{
+	while (l->state == READY && l->outbox != NULL) {
+		if (!send_message_of(l, l->outbox))
+			return errno == EAGAIN;
+		if (l->outbox->wanted)
+			l->before = l->expected;
+		l->expected++;
+		drop_first(l);
 	}
+	return true;
+}
+
+/* A forked child may hold a copy of the socket: it is shut down, not only closed. */
+static void hang_up(struct link *l)
+{
+	if (l->socket >= 0)
+		shutdown(l->socket, SHUT_RDWR);
+	close_fd(&l->socket);
+}
+
+/* Where orphans are inherited, a worker that has not greeted yet is waited for: only its greeting brings its pidfd. */
+static void await_greeting(struct link *l)
+{
+	struct pollfd p = {.fd = l->socket, .events = POLLIN};
+	if (l->state == GREETING && l->worker < 0 && inherits_orphans() && poll(&p, 1, END_WAIT) > 0)
+		receive(l);
+}
+
+static void kill_off(struct link *l)
+{
+	await_greeting(l);
+	kill_worker(l);
+	hang_up(l);
+	reap_starter(l);
+	reap_worker(l);
+}
+
+void link_end(struct link *l)
+{
+	if (!is_mine(l)) {
+		discard(l);
+		return;
+	}
+	send_outbox(l);
+	if (l->state == GREETING) {
+		kill_off(l);
+	} else if (l->state != DEAD) {
+		atomic_store(&l->shared->cancel, 1);
+		hang_up(l);
+		reap_worker(l);
+	}
+	discard(l);
+}
+
+/* The link is of no more use; the request under way, if any, has ended with `code`. */
+static void die(struct link *l, enum smb_code code, const char *text)
+{
+	kill_off(l);
+	set_fault(&l->fault, code, text, 0);
+	l->state = DEAD;
+	l->ended = l->wanted;
+	l->size = 0;
 }
 
 static void greeted(struct link *l, ssize_t n)
@@ -350,6 +403,14 @@ static bool take_reply(struct link *l, ssize_t n)
 	return true;
 }
 
+static void send_or_die(struct link *l)
+{
+	if (send_outbox(l))
+		return;
+	l->unread = true;
+	die(l, SMB_FAILED, "the worker process cannot be reached");
+}
+
 static void connected(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
@@ -361,10 +422,8 @@ static void connected(struct link *l)
 		return;
 	}
 	l->state = READY;
-	if (l->waiting != NULL)
-		send_waiting(l);
-	else
-		l->ended = l->wanted;
+	l->ended = l->wanted && !l->sent;
+	send_or_die(l);
 }
 
 static void replied(struct link *l)
@@ -440,42 +499,52 @@ static void check_deadline(struct link *l)
 
 /* ---- what others ask ---- */
 
+/* At the end of the outbox; false, with errno, when there is no memory or no descriptor for it. */
+static bool hand_over(struct link *l, const struct smb_request *request, size_t size, int fd, bool wanted)
+{
+	struct outgoing *o = malloc(sizeof *o + size), **last = &l->outbox;
+
+	if (o == NULL)
+		return false;
+	*o = (struct outgoing){.fd = -1, .wanted = wanted, .size = size};
+	memcpy(o->message, request, size);
+	if (fd >= 0) {
+		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (o->fd < 0) {
+			free(o);
+			return false;
+		}
+	}
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = o;
+	return true;
+}
+
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd)
 {
+	if (request != NULL && !hand_over(l, request, size, fd, true))
+		return false;
 	l->wanted = true;
-	l->ended = false;
+	l->sent = request != NULL;
+	l->ended = request == NULL && l->state == READY;
 	l->quiet_since = now_ms();
 	atomic_store(&l->shared->done, 0);
-	if (request == NULL) { /* only that the connection stands */
-		l->ended = l->state == READY;
-		return true;
-	}
-	l->waiting = malloc(size);
-	l->waiting_fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-	if (l->waiting == NULL || (fd >= 0 && l->waiting_fd < 0)) {
-		free(l->waiting);
-		l->waiting = NULL;
-		close_fd(&l->waiting_fd);
-		l->wanted = false;
-		return false;
-	}
-	memcpy(l->waiting, request, size);
-	l->waiting_size = size;
-	if (l->state == READY)
-		send_waiting(l);
+	send_or_die(l);
 	return true;
 }
 
 void link_post(struct link *l, const struct smb_request *request, size_t size)
 {
-	if (l->state == READY && is_mine(l) && send_message(l, request, size, NULL, 0))
-		l->expected++;
+	if (l->state == READY && is_mine(l) && hand_over(l, request, size, -1, false))
+		send_or_die(l);
 }
 
 /* Nothing is to be waited for. */
 static bool idle(const struct link *l)
 {
-	return l->state == DEAD || l->ended || (!l->wanted && l->expected == 0 && l->state == READY);
+	return l->state == DEAD || l->ended ||
+	       (!l->wanted && l->expected == 0 && l->outbox == NULL && l->state == READY);
 }
 
 static int slice(struct link *l, int wait_ms)
@@ -491,13 +560,18 @@ bool link_wait(struct link *l, int wait_ms)
 {
 	struct pollfd p = {.fd = l->socket, .events = POLLIN};
 
+	if (l->state == READY && l->outbox != NULL)
+		p.events |= POLLOUT;
 	if (l->state != DEAD && !l->ended && poll(&p, 1, slice(l, wait_ms)) > 0) {
 		ssize_t size;
-		do {
-			size = receive(l);
-			if (size >= 0)
-				arrived(l, size);
-		} while (size > 0 && !idle(l));
+		if (p.revents & POLLOUT)
+			send_or_die(l);
+		while (!idle(l) || l->state == READY) {
+			size = l->state == DEAD || l->ended ? -1 : receive(l);
+			if (size < 0)
+				break;
+			arrived(l, size);
+		}
 	}
 	if (!idle(l))
 		check_deadline(l);
@@ -523,18 +597,29 @@ void link_done(struct link *l)
 	l->size = 0;
 }
 
+static bool unsend(struct link *l)
+{
+	for (struct outgoing **o = &l->outbox; *o != NULL; o = &(*o)->next) {
+		if ((*o)->wanted) {
+			struct outgoing *found = *o;
+			*o = found->next;
+			close_fd(&found->fd);
+			free(found);
+			return true;
+		}
+	}
+	return false;
+}
+
 void link_abandon(struct link *l)
 {
 	if (!l->wanted || !is_mine(l))
 		return;
-	if (l->waiting == NULL && !l->ended && l->expected > 0) {
+	if (!unsend(l) && !l->ended && l->sent && l->state == READY) {
 		atomic_store(&l->shared->cancel, 1);
 		l->cancelling = true;
 		l->quiet_since = now_ms();
 	}
-	free(l->waiting); /* had it not been sent yet */
-	l->waiting = NULL;
-	close_fd(&l->waiting_fd);
 	link_done(l);
 }
 
@@ -547,7 +632,7 @@ bool link_free(struct link *l)
 
 bool link_settled(struct link *l)
 {
-	return link_free(l) ? l->expected == 0 : l->state == DEAD;
+	return link_free(l) ? l->expected == 0 && l->outbox == NULL : l->state == DEAD;
 }
 
 bool link_dead(const struct link *l)

@@ -22,12 +22,15 @@ struct link *link_start(const char *program, const struct smb_connect *target, c
 			struct smb_fault *fault);
 
 /*
- * Hangs up and frees the link. A worker that owes nothing is gone at once; `wait_ms` is how long to see to that (which matters to
- * processes that inherit orphans).
+ * Hangs up and frees the link. A worker that owes nothing is gone at once; only a process that inherits orphans (PID 1 or a
+ * subreaper) waits for that, briefly.
  */
-void link_end(struct link *l, int wait_ms);
+void link_end(struct link *l);
 
-/* Hands over a request (struct smb_request and its text); `fd` is duplicated, -1 for none. One at a time. */
+/*
+ * Hands over a request (struct smb_request and its text); `fd` is duplicated, -1 for none. NULL asks for the connection only. One
+ * at a time. False, with errno, when nothing was begun.
+ */
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd);
 
 /* Hands over a request that nobody waits for; requests are carried out in their order. */

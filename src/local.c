@@ -3,6 +3,7 @@
  * new file under a temporary name that takes its own when it is complete, or memory for strings.
  */
 #include "core.h"
+#include "descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 
 struct local {
 	int fd;         /* -1: closed */
+	pid_t host;     /* a forked child must not remove what its parent is writing */
 	char *path;     /* of a new file: its own name, */
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
 };
@@ -27,6 +29,7 @@ static struct local *new_local(lua_State *L)
 	struct local *f = lua_newuserdatauv(L, sizeof *f, 0);
 	memset(f, 0, sizeof *f);
 	f->fd = -1;
+	f->host = getpid();
 	luaL_setmetatable(L, LOCAL_TYPE);
 	return f;
 }
@@ -41,7 +44,7 @@ static void release(struct local *f)
 	f->temp = NULL;
 	if (fd >= 0)
 		close(fd);
-	if (temp != NULL)
+	if (temp != NULL && f->host == getpid())
 		unlink(temp);
 	free(temp);
 	free(f->path);
@@ -104,7 +107,7 @@ static int open_local(lua_State *L)
 	if (path == NULL)
 		return push_no_path(L);
 	/* Without waiting: a named pipe with no writer is refused, not waited for. */
-	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	f->fd = descriptor_clear(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
 		return push_failure(L, "the local file cannot be opened", errno);
 	if (!S_ISREG(st.st_mode))
@@ -175,7 +178,7 @@ static int create_local(lua_State *L)
 	f->temp = temporary_path(f->path, random);
 	if (f->temp == NULL)
 		return luaL_error(L, "not enough memory");
-	f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	f->fd = descriptor_clear(open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
 	if (f->fd < 0) {
 		int error = errno;
 		free(f->temp);
@@ -271,7 +274,7 @@ static int local_empty(lua_State *L)
 static int memory(lua_State *L)
 {
 	struct local *f = new_local(L);
-	f->fd = memfd_create("smb-data", MFD_CLOEXEC);
+	f->fd = descriptor_clear(memfd_create("smb-data", MFD_CLOEXEC));
 	if (f->fd < 0)
 		return push_failure(L, "no memory for the data", errno);
 	return 1;

@@ -5,6 +5,7 @@
  */
 #include "core.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,17 @@ static bool take_link(lua_State *L, struct request *r, struct smb_fault *fault)
 	return true;
 }
 
+static int no_hand_over(lua_State *L, struct request *r)
+{
+	int error = errno;
+	pool_give_back(r->destination->pool, r->slot);
+	r->slot = -1;
+	lua_pushnil(L);
+	lua_pushliteral(L, "local_io");
+	lua_pushfstring(L, "the request cannot be handed over (%s)", strerror(error));
+	return 3;
+}
+
 /* start(destination, verb, arguments) -> request | nil, code, text */
 static int start(lua_State *L)
 {
@@ -169,7 +181,7 @@ static int start(lua_State *L)
 	if (!take_link(L, r, &fault))
 		return core_push_fault(L, &fault);
 	if (!link_begin(d->pool->slots[r->slot].link, verb == SMB_VERB_CONNECT ? NULL : (void *)message, size, fd))
-		return luaL_error(L, "not enough memory");
+		return no_hand_over(L, r);
 	lua_settop(L, 4);
 	return 1;
 }

@@ -107,6 +107,8 @@ end
 -- @treturn[2] ?table how far it had come: done, size, mtime_ns
 function call.run(destination, verb, arguments, under)
   local reply, code, reason, come
+  local state = core.state(destination)
+  if state and next(state.on_links) then state.settle(state) end -- rather than another connection
   repeat -- a worker that died idle is found out by writing to it
     local request <close>, word, problem = core.start(destination, verb, arguments)
     if not request then return nil, word, problem end

@@ -113,7 +113,8 @@ function destination.open(fields, warnings)
   fields.password = nil -- from here on only the C side has it
   local state = { fields = fields, warnings = warnings, place = url.place(fields),
     files = setmetatable({}, { __mode = "k" }), -- open ones
-    on_links = {} } -- by link: the file that has a read or write on its way there
+    on_links = setmetatable({}, { __mode = "v" }), -- by link: the file that has a read or write on its way there
+    settle = file.settle }
   core.state(dest, state)
   set_limits(dest, fields)
   local reply, code, reason = call.run(dest, "connect", {})
@@ -198,6 +199,7 @@ local function open_listing(dest, state, operation, text)
 end
 
 function listing:next()
+  if self.batch then core.check(self.dest) end
   while self.batch do
     self.at = self.at + 1
     local entry = self.batch[self.at]
@@ -540,7 +542,8 @@ function methods:read(text)
   check_string(text, 1, "read")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
-  local memory <close> = assert(core.memory())
+  local memory <close>, word, problem = core.memory()
+  if not memory then return fail(state, "read", text, word, problem) end
   local reply, message, code = run(self, state, "read", text, "get",
     { name = path, file = memory, io_size = buffer_sizes(self, state).read })
   if not reply then return nil, message, code end

@@ -29,10 +29,16 @@ local function take_in(state)
   if not under_way or not under_way.request then return end
   local request = under_way.request
   while not core.wait(request, call.SLICE) do end
-  under_way.request = nil
+  under_way.request, under_way.code, under_way.reason = nil, "failed", "not enough memory for the answer"
   state.home.on_links[state.link] = nil
   local reply, code, reason = core.result(request)
   under_way.reply, under_way.code, under_way.reason = reply, code, reason
+end
+
+--- Takes in what is on its way for any file of a destination.
+-- @local
+function file.settle(home)
+  for _, state in pairs(home.on_links) do take_in(state) end
 end
 
 local function free_link(state)
@@ -92,8 +98,10 @@ local function flush(self)
   local _, _, _, writing = core.file_where(self)
   if not writing then return true end
   local ok, message, code = send(self, state)
+  if ok then ok, message, code = settle_write(state) end
   if not ok then return nil, message, code end
-  return settle_write(state)
+  if state.append then core.file_turn(self, false, (core.file_where(self))) end -- the end may be elsewhere next time
+  return true
 end
 
 -- Reading. ------------------------------------------------------------------------------------------------------------
@@ -184,9 +192,10 @@ function methods:lines(...)
   check(self)
   local formats = table.pack(...)
   if formats.n > 250 then error("bad argument #251 to 'lines' (too many arguments)", 2) end
-  local function results(first, second, third, ...)
-    if first == nil and third ~= nil then call.raise(second, third) end
-    return first, second, third, ...
+  local function results(...)
+    local first, message, code = ...
+    if first ~= nil then return ... end
+    if select("#", ...) > 1 then call.raise(message, code) end -- at the end there is one nil
   end
   return function()
     if not core.file_is_open(self) then error("file is already closed", 2) end
@@ -306,7 +315,7 @@ local function close(self, state)
   state.home.files[self] = nil
   if not ok then return nil, message, code end
   if state.failure then return fail(state, "close", state.failure[1], state.failure[2]) end
-  if not reply then return fail(state, "close", word, reason) end
+  if not reply and state.writable then return fail(state, "close", word, reason) end
   return true
 end
 
@@ -321,10 +330,12 @@ end
 
 metatable.__index = methods
 
+-- Only what was written can be lost: a file that was read is closed well in any case.
 function metatable.__close(self, problem)
   if not core.file_is_open(self) then return end
-  local ok, message, code = close(self, core.file_state(self))
-  if not ok and problem == nil then call.raise(message, code) end
+  local state = core.file_state(self)
+  local ok, message, code = close(self, state)
+  if not ok and problem == nil and state.writable then call.raise(message, code) end
 end
 
 function metatable.__tostring(self)
@@ -344,22 +355,20 @@ local FLAGS = {
 --- What a mode string means: flags for the worker, and whether the file is read, and appended to.
 -- @local
 function file.parse_mode(mode)
-  local kind, rest = mode:match "^([rwa])([+bx]*)$"
-  if not kind or rest:find "%+.*%+" or rest:find "b.*b" or rest:find "x.*x" then return nil end
-  local exclusive = rest:find("x", 1, true) ~= nil
-  if exclusive and kind ~= "w" then return nil end
-  local plus = rest:find("+", 1, true) ~= nil
+  local kind, plus, rest = mode:match "^([rwa])(%+?)([bx]*)$"
+  if not kind or rest:find "x.*x" or (kind ~= "w" and rest:find("x", 1, true)) then return nil end
   local flags = {}
-  for key, value in pairs(FLAGS[kind .. (kind == "r" and plus and "+" or "")]) do flags[key] = value end
-  if exclusive then flags.truncate, flags.exclusive = nil, true end
-  return flags, kind == "r" or plus, kind == "a"
+  for key, value in pairs(FLAGS[kind == "r" and "r" .. plus or kind]) do flags[key] = value end
+  if rest:find("x", 1, true) then flags.truncate, flags.exclusive = nil, true end
+  return flags, kind == "r" or plus == "+", kind == "a"
 end
 
 -- A file's userdata and state, not open yet. `sizes` are the effective buffer sizes.
 local function new(dest, home, text, sizes)
   local state = { dest = dest, home = home, text = text, read_size = sizes.read, write_size = sizes.write,
     half = math.max(sizes.read, sizes.write), chunk = math.min(FIRST, sizes.read), next_offset = 0 }
-  return core.file(dest, state, state.half), state
+  local self, code, reason = core.file(dest, state, state.half)
+  return self, state, code, reason
 end
 
 local function opened(self, state, reply, readable, writable)
@@ -369,22 +378,37 @@ local function opened(self, state, reply, readable, writable)
   return self
 end
 
+-- A file that is only appended to stands at its end from the first.
+local function stand_at_end(self, state)
+  local reply, code, reason = ask(state, "size", {})
+  if not reply then
+    close(self, state)
+    return fail(state, "open", code, reason)
+  end
+  core.file_turn(self, false, reply.size)
+  return self
+end
+
 --- Opens a file on a destination.
 -- @local
 function file.open(dest, home, text, path, mode, sizes)
   local flags, readable, append = file.parse_mode(mode)
-  local self, state = new(dest, home, text, sizes)
+  local self, state, word, problem = new(dest, home, text, sizes)
+  if not self then return fail(state, "open", word, problem) end
   flags.name, flags.buffer = path, self
   local reply, code, reason = call.run(dest, "open", flags)
   if not reply then return fail(state, "open", code, reason) end
   state.append = append
-  return opened(self, state, reply, readable, flags.writable == true)
+  opened(self, state, reply, readable, flags.writable == true)
+  if append and not readable then return stand_at_end(self, state) end
+  return self
 end
 
 --- Begins an upload: a file to be written, which gets its name when it is committed.
 -- @local
 function file.upload(dest, home, text, arguments, sizes)
-  local self, state = new(dest, home, text, sizes)
+  local self, state, word, problem = new(dest, home, text, sizes)
+  if not self then return fail(state, "write", word, problem) end
   arguments.buffer, state.temp = self, arguments.temp
   local reply, code, reason = call.run(dest, "upload", arguments)
   if not reply then return fail(state, "write", code, reason) end

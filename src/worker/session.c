@@ -90,11 +90,6 @@ static bool failed_with(struct smb_fault *fault, int error)
 	return false;
 }
 
-static bool failed(struct smb_fault *fault)
-{
-	return failed_with(fault, errno);
-}
-
 /* Every call begins here: false when the library must not be asked. */
 static bool begin(enum smb_patience patience, struct smb_fault *fault)
 {
@@ -490,6 +485,12 @@ void session_list_close(struct session_list *list)
 
 /* ---- files ---- */
 
+/* The library says EINVAL of a handle whose connection has gone. */
+static bool handle_failed(struct smb_fault *fault)
+{
+	return failed_with(fault, errno == EINVAL && wire_status() == 0 ? ECONNABORTED : errno);
+}
+
 /* The library's SMBCFILE, which is also a list's node, under a name of ours. */
 struct session_file;
 
@@ -525,7 +526,7 @@ bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault
 {
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionFtruncate(session.context)(session.context, handle(file), (off_t)size) == 0 || failed(fault);
+	return smbc_getFunctionFtruncate(session.context)(session.context, handle(file), (off_t)size) == 0 || handle_failed(fault);
 }
 
 bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault)
@@ -534,7 +535,7 @@ bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, str
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
 	if (smbc_getFunctionFstat(session.context)(session.context, handle(file), &st) < 0)
-		return failed(fault);
+		return handle_failed(fault);
 	*size = (uint64_t)st.st_size;
 	*mtime = nanoseconds(st.st_mtim);
 	return true;
@@ -552,7 +553,7 @@ long session_read(struct session_file *file, uint64_t offset, void *to, size_t s
 		return -1;
 	n = seek(file, offset) ? smbc_getFunctionRead(session.context)(session.context, handle(file), to, size) : -1;
 	if (n < 0)
-		failed(fault);
+		handle_failed(fault);
 	return (long)n;
 }
 
@@ -563,7 +564,7 @@ bool session_write(struct session_file *file, uint64_t offset, const void *from,
 		return false;
 	n = seek(file, offset) ? smbc_getFunctionWrite(session.context)(session.context, handle(file), from, size) : -1;
 	if (n < 0)
-		return failed(fault);
+		return handle_failed(fault);
 	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
 }
 
@@ -583,7 +584,7 @@ bool session_copy(struct session_file *from, struct session_file *to, uint64_t s
 		return true;
 	n = smbc_getFunctionSplice(session.context)(session.context, handle(from), handle(to), (off_t)size, go_on, NULL);
 	if (n < 0)
-		return failed(fault);
+		return handle_failed(fault);
 	return (uint64_t)n == size || fault_set(fault, SMB_FAILED, "the server copied only a part of the file");
 }
 
@@ -591,5 +592,5 @@ bool session_close(struct session_file *file, struct smb_fault *fault)
 {
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionClose(session.context)(session.context, handle(file)) == 0 || failed(fault);
+	return smbc_getFunctionClose(session.context)(session.context, handle(file)) == 0 || handle_failed(fault);
 }
