@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -549,6 +550,16 @@ static void keep_secrets(void)
 	setrlimit(RLIMIT_CORE, &none);
 }
 
+/*
+ * The library takes and frees a buffer for each answer, 8 MiB as a rule. By default malloc gives such memory back to the system
+ * each time, and every page of the next one is a fault: measured on loopback, a get took 1.3 times as long.
+ */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 512 * 1024 * 1024);
+}
+
 static bool start(void)
 {
 	static struct smb_connect target;
@@ -564,6 +575,7 @@ static bool start(void)
 	if (shared == NULL || !watch_start(SMB_WORKER_SOCKET, fds[1], shared, target.short_timeout))
 		return false;
 	keep_secrets();
+	keep_memory();
 	transfer_count_in(shared);
 	wire_watch((uint16_t)target.port, shared);
 	reply = new_reply();

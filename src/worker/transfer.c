@@ -14,6 +14,7 @@
 
 enum {
 	PIPELINED_READS = 4,          /* SMB reads in one call of the library, which sends them all before it waits */
+	LONG_ROUND_TRIP = 2000,       /* microseconds from which on that pays: on loopback it only spoils the caches */
 	READ_LIMIT = 32 * 1024 * 1024, /* bytes in such a call */
 	SAFE_SIZE = 64 * 1024,        /* every dialect carries that much */
 };
@@ -80,7 +81,7 @@ static size_t read_size(uint32_t asked)
 	size_t one;
 	session_info(&info);
 	one = request_size(asked, info.max_read_size);
-	if (one < request_size(0, info.max_read_size))
+	if (one < request_size(0, info.max_read_size) || info.round_trip < LONG_ROUND_TRIP)
 		return one;
 	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
 }
