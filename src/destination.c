@@ -69,13 +69,13 @@ static void read_target(lua_State *L, struct smb_connect *t)
 
 /* ---- life ---- */
 
-static void release(struct destination *d)
+static void release(struct destination *d, int wait_ms)
 {
 	struct pool *pool = d->pool;
 
 	d->pool = NULL;
 	if (pool != NULL)
-		pool_close(pool);
+		pool_close(pool, wait_ms);
 	free(pool);
 	if (d->target != NULL)
 		explicit_bzero(d->target, sizeof *d->target);
@@ -124,7 +124,15 @@ struct destination *destination_check(lua_State *L, int index)
 
 static int close_destination(lua_State *L)
 {
-	release(luaL_checkudata(L, 1, DESTINATION_TYPE));
+	const int end_wait = 500; /* ms: an idle worker takes one or two */
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE), end_wait);
+	return 0;
+}
+
+/* Finalizers wait for nobody. */
+static int collect_destination(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
 	return 0;
 }
 
@@ -253,7 +261,7 @@ static int info(lua_State *L)
 }
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", close_destination},
+    {"__gc", collect_destination},
     {"__close", close_destination},
     {NULL, NULL},
 };

@@ -224,13 +224,15 @@ static bool inherits_orphans(void)
 }
 
 /* Whoever inherits the worker has to wait for it: it has ended, or is about to. To others this does nothing. */
-static void reap_worker(struct link *l)
+static void reap_worker(struct link *l, int wait_ms)
 {
 	struct pollfd ended = {.fd = l->worker, .events = POLLIN};
 	siginfo_t info;
-	if (l->worker < 0 || !inherits_orphans())
+	if (l->worker < 0)
 		return;
-	poll(&ended, 1, END_WAIT);
+	if (inherits_orphans() && wait_ms < END_WAIT)
+		wait_ms = END_WAIT;
+	poll(&ended, 1, wait_ms);
 	waitid((idtype_t)P_PIDFD, (id_t)l->worker, &info, WEXITED | WNOHANG);
 }
 
@@ -336,10 +338,10 @@ static void kill_off(struct link *l)
 	kill_worker(l);
 	hang_up(l);
 	reap_starter(l);
-	reap_worker(l);
+	reap_worker(l, 0);
 }
 
-void link_end(struct link *l)
+void link_end(struct link *l, int wait_ms)
 {
 	if (!is_mine(l)) {
 		discard(l);
@@ -351,7 +353,7 @@ void link_end(struct link *l)
 	} else if (l->state != DEAD) {
 		atomic_store(&l->shared->cancel, 1);
 		hang_up(l);
-		reap_worker(l);
+		reap_worker(l, wait_ms);
 	}
 	discard(l);
 }

@@ -22,10 +22,10 @@ struct link *link_start(const char *program, const struct smb_connect *target, c
 			struct smb_fault *fault);
 
 /*
- * Hangs up and frees the link. A worker that owes nothing is gone at once; only a process that inherits orphans (PID 1 or a
- * subreaper) waits for that, briefly.
+ * Hangs up and frees the link. A worker that owes nothing ends at once; `wait_ms` is how long to see to that, at most. A process
+ * that inherits orphans (PID 1 or a subreaper) always waits, briefly, since it has to reap them.
  */
-void link_end(struct link *l);
+void link_end(struct link *l, int wait_ms);
 
 /*
  * Hands over a request (struct smb_request and its text); `fd` is duplicated, -1 for none. NULL asks for the connection only. One

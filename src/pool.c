@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static void drop(struct pool *pool, int slot)
+static void drop(struct pool *pool, int slot, int wait_ms)
 {
 	pool->lost = pool->slots[slot].number;
 	pool->why_lost = *link_fault(pool->slots[slot].link);
-	link_end(pool->slots[slot].link);
+	link_end(pool->slots[slot].link, wait_ms);
 	memset(&pool->slots[slot], 0, sizeof pool->slots[slot]);
 }
 
@@ -20,7 +20,7 @@ static void sweep(struct pool *pool)
 			continue;
 		link_wait(l, 0);
 		if (link_dead(l))
-			drop(pool, i);
+			drop(pool, i, 0);
 	}
 }
 
@@ -108,12 +108,12 @@ void pool_give_back(struct pool *pool, int slot)
 	if (link_refused(l) && pool->refusal.code == SMB_OK)
 		pool->refusal = *link_fault(l);
 	if (link_dead(l))
-		drop(pool, slot);
+		drop(pool, slot, 0);
 }
 
-void pool_close(struct pool *pool)
+void pool_close(struct pool *pool, int wait_ms)
 {
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL)
-			drop(pool, i);
+			drop(pool, i, wait_ms);
 }

@@ -41,7 +41,7 @@ bool pool_settle(struct pool *pool, int wait_ms);
 /* The request on the link has ended, or is abandoned. */
 void pool_give_back(struct pool *pool, int slot);
 
-/* Hangs up on all. */
-void pool_close(struct pool *pool);
+/* Hangs up on all; `wait_ms` for each, see link_end. */
+void pool_close(struct pool *pool, int wait_ms);
 
 #endif
