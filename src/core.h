@@ -16,6 +16,7 @@
 struct destination {
 	struct pool *pool; /* NULL: closed */
 	pid_t host;        /* the process that opened it; a forked child must leave the connections alone */
+	unsigned *mark;    /* 1; 0 in a forked child, where the kernel wipes it: asked more cheaply than getpid. NULL: no such page */
 	struct smb_connect *target;
 	char *program;
 };
@@ -31,6 +32,9 @@ void core_move_interrupt_here(lua_State *L);
 
 /* The destination at `index`; raises when it is closed or belongs to another process. */
 struct destination *destination_check(lua_State *L, int index);
+
+/* Whether this process opened the destination. */
+bool destination_is_ours(const struct destination *d);
 
 /* The local file at `index`, its descriptor; the open file's, its buffer. */
 int local_check_fd(lua_State *L, int index);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* ---- fields ---- */
@@ -69,9 +70,34 @@ static void read_target(lua_State *L, struct smb_connect *t)
 
 /* ---- life ---- */
 
+static const size_t MARK_SIZE = 4096; /* the kernel's pages may be larger: it rounds up */
+
+static void make_mark(struct destination *d)
+{
+	void *page = mmap(NULL, MARK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return;
+	if (madvise(page, MARK_SIZE, MADV_WIPEONFORK) < 0) {
+		munmap(page, MARK_SIZE);
+		return;
+	}
+	d->mark = page;
+	*d->mark = 1;
+}
+
+bool destination_is_ours(const struct destination *d)
+{
+	return d->mark != NULL ? *d->mark != 0 : d->host == getpid();
+}
+
 static void release(struct destination *d, int wait_ms)
 {
 	struct pool *pool = d->pool;
+	unsigned *mark = d->mark;
+
+	d->mark = NULL;
+	if (mark != NULL)
+		munmap(mark, MARK_SIZE);
 
 	d->pool = NULL;
 	if (pool != NULL)
@@ -96,6 +122,7 @@ static int new_destination(lua_State *L)
 	memset(d, 0, sizeof *d);
 	luaL_setmetatable(L, DESTINATION_TYPE);
 	d->host = getpid();
+	make_mark(d);
 	lua_getfield(L, 1, "program");
 	program = luaL_checkstring(L, -1);
 	d->program = strdup(program);
@@ -117,7 +144,7 @@ struct destination *destination_check(lua_State *L, int index)
 	struct destination *d = luaL_checkudata(L, index, DESTINATION_TYPE);
 	if (d->pool == NULL)
 		luaL_error(L, "attempt to use a closed destination");
-	if (d->host != getpid())
+	if (!destination_is_ours(d))
 		luaL_error(L, "attempt to use a destination that was opened before a fork; open one of this process's own");
 	return d;
 }

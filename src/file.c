@@ -51,7 +51,7 @@ static struct file *check(lua_State *L)
 	struct file *f = any_file(L);
 	if (!f->open)
 		luaL_error(L, "attempt to use a closed file");
-	if (f->destination->host != getpid())
+	if (!destination_is_ours(f->destination))
 		luaL_error(L, "attempt to use a file that was opened before a fork");
 	return f;
 }
@@ -564,12 +564,34 @@ static int push_no_access(lua_State *L, const char *what)
 	return 3;
 }
 
+static bool asks_for_line(lua_State *L)
+{
+	const char *format;
+	if (lua_gettop(L) == 1)
+		return true;
+	format = lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+	return format[0] == 'l';
+}
+
+/* What most calls ask for, without what the others need: a line that lies in the window. */
+static bool push_whole_line(lua_State *L, struct file *f)
+{
+	const char *line = window(f), *newline = unread(f) > 0 ? memchr(line, '\n', unread(f)) : NULL;
+	if (newline == NULL)
+		return false;
+	lua_pushlstring(L, line, (size_t)(newline - line));
+	consume(f, (size_t)(newline - line) + 1);
+	return true;
+}
+
 /* file:read(...) as io's. Upvalue: fill(file) -> true | nil, message, code, which gives the window bytes or the end. */
 static int file_read(lua_State *L)
 {
 	struct file *f = check(L);
 	if (!f->readable)
 		return push_no_access(L, "reading");
+	if (asks_for_line(L) && push_whole_line(L, f))
+		return 1;
 	return begin_read(L, f);
 }
 
