@@ -36,13 +36,14 @@ describe("the table of options", function()
     end
   end)
 
-  it("lets buffer sizes, timeouts and verify be assigned, and nothing else", function()
+  it("lets buffer sizes, timeouts, retries and verify be assigned, and nothing else", function()
     local live = {}
     for _, row in ipairs(options.list) do
       if row.live then live[#live + 1] = row.name end
     end
     assert.same({
-      "read_buffer_size", "write_buffer_size", "short_timeout", "list_timeout", "read_write_timeout", "verify",
+      "read_buffer_size", "write_buffer_size", "short_timeout", "list_timeout", "read_write_timeout",
+      "total_timeout", "retries", "retry_delay", "verify",
     }, live)
   end)
 
@@ -60,7 +61,7 @@ describe("options.check", function()
     assert.same({
       server = "nas", share = "backup", path = "", anonymous = false, kerberos = "off", transport = "directtcp",
       min_protocol = "SMB2_02", max_protocol = "SMB3_11", signing = "default", encryption = "default",
-      short_timeout = 30, list_timeout = 600, read_write_timeout = 30, verify = "size",
+      short_timeout = 30, list_timeout = 600, read_write_timeout = 30, retries = 0, retry_delay = 0.5, verify = "size",
     }, fields)
     assert.same({}, warnings)
     assert.same(place(), given)

@@ -197,12 +197,13 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   PUT, with a descriptor      to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> bytes, resumed
  *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed
  *   OPEN, with a buffer         name -> handle
- *   UPLOAD, with a buffer       to, temp, aside; again: size, mtime -> handle, 0 if the file has its name already
+ *   UPLOAD, with a buffer       to, temp, aside; again: size, mtime -> handle, 0 if the file has its name already; bytes
+ *                               that an earlier attempt has left
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size
  *   COMMIT                      handle of an upload, size, mtime; it is closed, well or not
- *   CLOSE                       handle; an upload's temporary file is removed
+ *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept
  *
  * A buffer is a memfd, sealed against shrinking, that both sides map.
  */

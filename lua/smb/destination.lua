@@ -61,9 +61,9 @@ local function resolve_below(state, text)
   return resolve(state, text)
 end
 
--- Runs a request and words its failure.
-local function run(dest, state, operation, subject, verb, arguments)
-  local reply, code, reason = call.run(dest, verb, arguments)
+-- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.persist.
+local function run(dest, state, operation, subject, verb, arguments, under, prepare)
+  local reply, code, reason = call.persist(dest, verb, arguments, under or call.course(state.fields), prepare)
   if reply then return reply end
   return fail(state, operation, subject, code, reason)
 end
@@ -117,7 +117,7 @@ function destination.open(fields, warnings)
     settle = file.settle }
   core.state(dest, state)
   set_limits(dest, fields)
-  local reply, code, reason = call.run(dest, "connect", {})
+  local reply, code, reason = call.persist(dest, "connect", {}, call.course(fields))
   if reply then return dest end
   core.close(dest)
   return fail(state, "open", nil, code, reason)
@@ -208,10 +208,9 @@ function listing:next()
       self.batch = nil
       return nil
     end
-    local batch, message, code = run(self.dest, self.state, self.operation, self.text, "list_next",
-      { handle = self.batch.handle, link = self.batch.link })
+    local batch, code, reason = call.run(self.dest, "list_next", { handle = self.batch.handle, link = self.batch.link })
     self.batch, self.at = batch, 0
-    if not batch then return nil, message, code end
+    if not batch then return fail(self.state, self.operation, self.text, code, reason) end
   end
 end
 
@@ -448,8 +447,8 @@ local VERIFY = { "size", "none" }
 local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY }
 local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean" }
 
-local function result_of(bytes, began)
-  return show.result { bytes = bytes, seconds = core.clock() - began, retries = 0, resumed = 0 }
+local function result_of(bytes, under, resumed)
+  return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed or 0 }
 end
 
 --- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
@@ -470,19 +469,42 @@ function methods:put(localpath, text, opts)
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
-  local began = core.clock()
+  local under = call.course(state.fields)
   local source <close>, size, mtime = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
   local arguments = target(path, opts.overwrite)
   arguments.file, arguments.size, arguments.parents = source, size, opts.parents
   arguments.io_size = buffer_sizes(self, state).write
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
-  local reply, message, code = run(self, state, "put", text, "put", arguments)
+  local reply, message, code = run(self, state, "put", text, "put", arguments, under, function(come)
+    local size_now, mtime_now = core.local_stat(source)
+    if size_now ~= size or mtime_now ~= mtime then
+      return nil, "source_changed", "the local file changed between two attempts"
+    end
+    arguments.offset = math.max(arguments.offset or 0, come.done)
+    return true
+  end)
   if not reply then
     remove_temporary(self, arguments, code)
     return nil, message, code
   end
-  return result_of(reply.bytes, began)
+  return result_of(reply.bytes, under, reply.resumed)
+end
+
+-- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
+local function fetch(dest, state, operation, text, path, into, under)
+  local arguments = { name = path, file = into, io_size = buffer_sizes(dest, state).read, offset = 0 }
+  local function prepare(come)
+    arguments.offset = core.local_stat(into) or 0
+    if come.size > 0 then arguments.size, arguments.mtime_ns = come.size, come.mtime_ns end
+    return true
+  end
+  local reply, message, code = run(dest, state, operation, text, "get", arguments, under, prepare)
+  if reply or code ~= "source_changed" or arguments.offset == 0 then return reply, message, code end
+  local ok, word, reason = core.local_empty(into)
+  if not ok then return fail(state, operation, text, word, reason) end
+  arguments.offset = 0
+  return run(dest, state, operation, text, "get", arguments, under, prepare)
 end
 
 local function local_target(localpath, text)
@@ -518,17 +540,16 @@ function methods:get(text, localpath, opts)
   localpath = local_target(localpath, text)
   local overwrite = opts.overwrite ~= false
   if opts.parents then make_local_parents(localpath) end
-  local began = core.clock()
+  local under = call.course(state.fields)
   local copy <close>, word, problem = core.create_local(localpath, core.random(), overwrite)
   if not copy then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
-  local reply, message, code = run(self, state, "get", text, "get",
-    { name = path, file = copy, io_size = buffer_sizes(self, state).read })
+  local reply, message, code = fetch(self, state, "get", text, path, copy, under)
   if not reply then return nil, message, code end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
   local ok
   ok, word, problem = core.complete(copy, mtime, overwrite)
   if not ok then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
-  return result_of(reply.bytes, began)
+  return result_of(reply.bytes, under, reply.resumed)
 end
 
 --- Fetches a whole file into a string.
@@ -544,8 +565,7 @@ function methods:read(text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
   local memory <close>, word, problem = core.memory()
   if not memory then return fail(state, "read", text, word, problem) end
-  local reply, message, code = run(self, state, "read", text, "get",
-    { name = path, file = memory, io_size = buffer_sizes(self, state).read })
+  local reply, message, code = fetch(self, state, "read", text, path, memory, call.course(state.fields))
   if not reply then return nil, message, code end
   return core.take(memory, reply.bytes)
 end
@@ -592,17 +612,17 @@ function methods:write(text, data, opts)
   opts = check_opts(opts, WRITE_OPTS, "write")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
-  local began = core.clock()
+  local under = call.course(state.fields)
   local arguments = target(path, opts.overwrite)
   arguments.parents, arguments.io_size = opts.parents, buffer_sizes(self, state).write
-  local up, message, code = file.upload(self, state, text, arguments, buffer_sizes(self, state))
+  local up, message, code = file.upload(self, state, text, arguments, buffer_sizes(self, state), under)
   if not up then return nil, message, code end
   local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
-  local ok, size
+  local ok, size, resumed
   ok, message, code = send_all(up, type(data) == "function" and data or reader_of(data))
-  if ok then size, message, code = file.commit(up) end
+  if ok then size, message, code, resumed = file.commit(up) end
   if not size then return nil, message, code end
-  return result_of(size, began)
+  return result_of(size, under, resumed)
 end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.

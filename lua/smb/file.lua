@@ -52,12 +52,42 @@ local function start(state, verb, arguments)
   return core.start(state.dest, verb, arguments)
 end
 
--- Sends a request and waits for it.
-local function ask(state, verb, arguments)
+local function ask_once(state, verb, arguments, under)
   local request <close>, code, reason = start(state, verb, arguments)
   if not request then return nil, code, reason end
-  while not core.wait(request, call.SLICE) do end
-  return core.result(request)
+  return call.finish(request, under)
+end
+
+-- After a broken connection: opens the file anew. Gives nil, code, reason on failure; "placed" when there is nothing left to be
+-- done, because an upload of that size has its name already.
+local function reopen(state, size, under)
+  -- The worker may still hold the old handle.
+  call.run(state.dest, "close", { link = state.link, handle = state.handle, keep = true })
+  local arguments = state.reopen
+  arguments.size = size or math.maxinteger
+  local reply, code, reason = call.run(state.dest, state.reopen_verb, arguments, under)
+  if not reply then return nil, code, reason end
+  if reply.handle == 0 then return "placed" end
+  if state.reopen_verb == "upload" then
+    if reply.bytes < state.arrived then return nil, "failed", "what had arrived is no longer there" end
+    state.resumed = state.arrived
+  end
+  state.link, state.handle = reply.link, reply.handle
+  core.file_opened(state.self, reply.link, reply.handle, state.readable, state.writable, state.write_size)
+  return true
+end
+
+-- Sends a request and waits for it, again where that may help.
+local function ask(state, verb, arguments)
+  local under = state.under or call.course(state.home.fields)
+  local reply, code, reason = ask_once(state, verb, arguments, under)
+  while not reply and under:again(code) do
+    local ok = true
+    if code ~= "busy" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
+    if ok == "placed" then return {} end
+    if ok then reply, code, reason = ask_once(state, verb, arguments, under) end
+  end
+  return reply, code, reason
 end
 
 -- Sends a request that is taken in later.
@@ -76,9 +106,15 @@ local function settle_write(state)
   take_in(state)
   local behind = state.behind
   state.behind = nil
-  if behind and not behind.reply then
-    state.failure = state.failure or { behind.code, behind.reason }
+  if behind and not behind.reply then -- its bytes are still in their half of the buffer
+    local under, reply, code, reason = state.under or call.course(state.home.fields), nil, behind.code, behind.reason
+    if under:again(code) and (code == "busy" or reopen(state, nil, under)) then
+      reply, code, reason = ask(state, "write", { offset = behind.offset, size = behind.size, from = behind.from,
+        io_size = state.write_size })
+    end
+    if not reply then state.failure = state.failure or { code, reason } end
   end
+  if behind and not state.failure then state.arrived = behind.offset + behind.size end
   if not state.failure then return true end
   return fail(state, "write", state.failure[1], state.failure[2])
 end
@@ -124,7 +160,7 @@ local function fetch(self, state, offset, from)
   if ahead and ahead.offset == offset then
     take_in(state)
     state.ahead = nil
-    return ahead.reply, ahead.from, ahead.size, ahead.code, ahead.reason
+    if ahead.reply then return ahead.reply, ahead.from, ahead.size end
   end
   drop_ahead(state)
   if offset ~= state.next_offset then state.chunk = math.min(FIRST, state.read_size) end
@@ -366,13 +402,14 @@ end
 -- A file's userdata and state, not open yet. `sizes` are the effective buffer sizes.
 local function new(dest, home, text, sizes)
   local state = { dest = dest, home = home, text = text, read_size = sizes.read, write_size = sizes.write,
-    half = math.max(sizes.read, sizes.write), chunk = math.min(FIRST, sizes.read), next_offset = 0 }
+    arrived = 0, resumed = 0, half = math.max(sizes.read, sizes.write), chunk = math.min(FIRST, sizes.read), next_offset = 0 }
   local self, code, reason = core.file(dest, state, state.half)
   return self, state, code, reason
 end
 
 local function opened(self, state, reply, readable, writable)
-  state.link, state.handle, state.writable = reply.link, reply.handle, writable
+  state.self, state.link, state.handle = self, reply.link, reply.handle
+  state.readable, state.writable = readable, writable
   core.file_opened(self, reply.link, reply.handle, readable, writable, state.write_size)
   state.home.files[self] = true
   return self
@@ -396,8 +433,9 @@ function file.open(dest, home, text, path, mode, sizes)
   local self, state, word, problem = new(dest, home, text, sizes)
   if not self then return fail(state, "open", word, problem) end
   flags.name, flags.buffer = path, self
-  local reply, code, reason = call.run(dest, "open", flags)
+  local reply, code, reason = call.persist(dest, "open", flags, call.course(home.fields))
   if not reply then return fail(state, "open", code, reason) end
+  state.reopen_verb, state.reopen = "open", { name = path, buffer = self, writable = flags.writable }
   state.append = append
   opened(self, state, reply, readable, flags.writable == true)
   if append and not readable then return stand_at_end(self, state) end
@@ -406,12 +444,14 @@ end
 
 --- Begins an upload: a file to be written, which gets its name when it is committed.
 -- @local
-function file.upload(dest, home, text, arguments, sizes)
+function file.upload(dest, home, text, arguments, sizes, under)
   local self, state, word, problem = new(dest, home, text, sizes)
   if not self then return fail(state, "write", word, problem) end
   arguments.buffer, state.temp = self, arguments.temp
-  local reply, code, reason = call.run(dest, "upload", arguments)
+  local reply, code, reason = call.persist(dest, "upload", arguments, under)
   if not reply then return fail(state, "write", code, reason) end
+  arguments.again = true
+  state.under, state.reopen_verb, state.reopen = under, "upload", arguments
   return opened(self, state, reply, false, true)
 end
 
@@ -433,7 +473,7 @@ function file.commit(self)
   state.home.files[self] = nil
   remove_temporary(state, word)
   if not reply then return fail(state, "write", word, reason) end
-  return size
+  return size, nil, nil, state.resumed
 end
 
 --- Gives an upload up; nothing of it is left.

@@ -150,6 +150,12 @@ options.list = {
     help = "seconds for a listing" },
   { name = "read_write_timeout", url = "read-write-timeout", type = "seconds", default = 30, live = true,
     help = "seconds without a byte moved in a read or write" },
+  { name = "total_timeout", url = "total-timeout", type = "seconds", live = true,
+    help = "seconds for a whole call with all its attempts; no limit by default" },
+  { name = "retries", url = "retries", type = "integer", min = 0, max = 1000, default = 0, live = true,
+    help = "further attempts after timeout, disconnected, unreachable or busy" },
+  { name = "retry_delay", url = "retry-delay", type = "seconds", default = 0.5, live = true,
+    help = "seconds before the first of them, doubling up to 30" },
   { name = "verify", url = "verify", type = "choice", choices = { "size", "none" }, default = "size", live = true,
     help = "what is compared after a transfer" },
 }

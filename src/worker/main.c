@@ -246,6 +246,8 @@ static bool do_list_next(const struct request *r, struct smb_reply *reply, size_
 static bool do_close(const struct request *r, struct smb_fault *fault)
 {
 	struct handle *h = handle_of(r, fault);
+	if (h != NULL && h->kind == HANDLE_UPLOAD && (r->head.flags & SMB_FLAG_KEEP))
+		upload_leave(&h->upload);
 	return h != NULL && free_handle(h, fault);
 }
 
@@ -353,6 +355,7 @@ static bool do_upload(const struct request *r, struct smb_reply *reply)
 		return false;
 	begun = keep_target(h, r, &reply->fault) && map_buffer(h, r->fd, &reply->fault) &&
 		upload_begin(&h->upload, r->head.size, &reply->fault);
+	reply->bytes = h->upload.kept;
 	if (begun && h->upload.file != NULL)
 		return true;
 	reply->handle = 0;

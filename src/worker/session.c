@@ -93,6 +93,9 @@ static bool failed_with(struct smb_fault *fault, int error)
 /* Every call begins here: false when the library must not be asked. */
 static bool begin(enum smb_patience patience, struct smb_fault *fault)
 {
+	/* The library would send a request into a connection that the server has closed meanwhile. */
+	if (session.context != NULL && wire_hung_up())
+		smbc_getFunctionPurgeCachedServers(session.context)(session.context);
 	wire_begin(patience);
 	errno = 0;
 	if (session.poisoned)

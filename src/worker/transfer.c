@@ -198,6 +198,13 @@ static bool look_at(struct transfer_target *t, struct smb_fault *fault)
 	return true;
 }
 
+/* The connection broke, and there will be another attempt. */
+static bool goes_on(const struct transfer_target *t, const struct smb_fault *fault)
+{
+	bool broke = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
+	return broke && (t->flags & SMB_FLAG_KEEP);
+}
+
 static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
 {
 	if (!t->occupied || session_rename(t->path, t->aside, fault))
@@ -214,7 +221,7 @@ static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
  */
 static bool put_in_place(const char *from, struct transfer_target *t, struct smb_fault *fault)
 {
-	struct smb_fault ignored = {0};
+	struct smb_fault ignored = {0}, later = {0};
 
 	if (!move_aside(t, fault))
 		return false;
@@ -223,9 +230,10 @@ static bool put_in_place(const char *from, struct transfer_target *t, struct smb
 			session_rename(t->aside, t->path, &ignored);
 		return false;
 	}
-	if (t->occupied)
-		session_unlink(t->aside, &ignored);
-	return true;
+	if (!t->occupied || session_unlink(t->aside, &later) || !goes_on(t, &later))
+		return true;
+	*fault = later; /* the next attempt finds the new file in place, and removes the old one */
+	return false;
 }
 
 static bool place(const char *from, struct transfer_target *t, struct smb_fault *fault)
@@ -329,8 +337,7 @@ static void remove_temporary(struct transfer_target *t)
 /* After a failure: another attempt can go on from what has arrived, else nothing is left of it. */
 static void leave_temporary(struct transfer_target *t, const struct smb_fault *fault)
 {
-	bool broke = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
-	if (broke && (t->flags & SMB_FLAG_KEEP))
+	if (goes_on(t, fault))
 		watch_settle();
 	else
 		remove_temporary(t);
@@ -342,6 +349,13 @@ static void give_up(struct upload *up, const struct smb_fault *fault)
 	session_close(up->file, &ignored);
 	up->file = NULL;
 	leave_temporary(&up->target, fault);
+}
+
+void upload_leave(struct upload *up)
+{
+	session_close(up->file, &(struct smb_fault){0});
+	up->file = NULL;
+	watch_settle();
 }
 
 void upload_abandon(struct upload *up)

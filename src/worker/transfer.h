@@ -49,11 +49,15 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *
 bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
 		  struct smb_fault *fault);
 
-/* An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not) or abandoned. */
+/*
+ * An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not), abandoned, or left for another
+ * attempt.
+ */
 /* `size` is the whole file's, as far as known: what an earlier attempt made of it is recognized by that. */
 bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault);
 bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault);
 void upload_abandon(struct upload *up);
+void upload_leave(struct upload *up);
 
 /* Bytes between memory and an open file, in requests of `io_size`; a read gives less only at the end of the file. */
 bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *bytes, uint64_t size, uint32_t io_size,

@@ -166,6 +166,18 @@ void wire_info(struct smb_info *info)
 		info->cipher = 0;
 }
 
+bool wire_hung_up(void)
+{
+	char byte;
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		int fd = wire.connections[i].fd;
+		ssize_t n = fd >= 0 ? recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return true;
+	}
+	return false;
+}
+
 static void set_step(enum smb_step step)
 {
 	wire.step = step;

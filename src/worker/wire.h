@@ -30,6 +30,9 @@ void wire_demand(bool encryption, bool signing, bool named);
 /* The session says that the share is open; the wire shows it only where nothing is encrypted. */
 void wire_share_opened(void);
 
+/* The server has closed a connection, as some do with idle ones, and nobody has noticed yet. */
+bool wire_hung_up(void);
+
 /* Forgets the status, the refusal and the answers of earlier calls: a library call begins. */
 void wire_begin(enum smb_patience patience);
 

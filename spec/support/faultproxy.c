@@ -1,0 +1,573 @@
+/*
+ * faultproxy SERVER PORT
+ *
+ * A TCP proxy before an SMB server that does to connections what bad networks do. Listens on a free port of 127.0.0.1, which it
+ * prints; then takes commands from its standard input, one a line, and answers each with a line; ends with its input.
+ *
+ *   latency MS      round trip, half of it each way            bandwidth BYTES   a second, each way; 0: no limit
+ *   stall, go       nothing passes; all passes again           refuse, accept    connecting is refused; is possible again
+ *   cut N           reset once N more bytes came from clients  cut-down N        the same, from the server
+ *   cut-each N      every connection is reset after N bytes of its own from the client
+ *   cut-frame K     reset instead of passing on the Kth frame that clients send from now on
+ *   lose K          the Kth frame is passed on, its answer is not: a reset comes in its place
+ *   halfclose N     once N more bytes came from clients, they get end of file and no answer any more
+ *   flip N          a bit of the Nth byte from the client of the next connection is another
+ *   kill            resets all connections                     calm              takes back all of the above, lets pass
+ *   stats           answers BYTES CONNECTIONS FRAMES FAULTS: from clients, made until now, from clients, done by us
+ *
+ * Counts from 1; what counts down happens once. A frame is what NetBIOS sessions and direct TCP mean by it (MS-SMB2 2.1).
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CONNECTIONS = 32, PIECE = 65536, QUEUE_LIMIT = 4 * 1024 * 1024, LENGTH_SIZE = 4, LINE = 128 };
+enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make for an even flow */
+enum { CLIENT, SERVER, SIDES };
+
+struct piece {
+	struct piece *next;
+	int64_t due; /* microseconds */
+	size_t size, sent;
+	uint8_t bytes[];
+};
+
+/* What came from one side and waits for its time to go to the other. */
+struct queue {
+	struct piece *first, **last;
+	size_t size;
+	int64_t busy_until; /* when the bandwidth has room for more */
+	bool ended;
+};
+
+struct connection {
+	int fd[SIDES];               /* both 0 when the place is free */
+	struct queue from[SIDES];
+	uint64_t taken;              /* bytes from the client */
+	uint64_t flip;               /* number of the byte to spoil, 0 for none */
+	uint8_t length[LENGTH_SIZE]; /* of the client's frame under way */
+	size_t have, left;
+	bool doomed, losing, mute;   /* reset once all has passed; at the server's next word; the client hears no more */
+};
+
+static struct {
+	int64_t latency, bandwidth; /* microseconds one way, bytes a second */
+	bool stalled;
+	/* Counted down; 0 when there is nothing to do. */
+	uint64_t cut, cut_down, cut_each, cut_frame, lose, halfclose, flip;
+} faults;
+
+static struct { uint64_t bytes, connections, frames, faults; } stats;
+
+static struct connection connections[CONNECTIONS];
+static struct sockaddr_in server, here;
+static int listener = -1;
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+/* Stands still between two looks, so that what is due when we prepare to wait is due to all that ask. */
+static int64_t now;
+
+static void look_at_clock(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* ---- queues ---- */
+
+static void enqueue(struct queue *q, const uint8_t *bytes, size_t size)
+{
+	struct piece *p = malloc(sizeof *p + size);
+	int64_t due = now + faults.latency;
+	if (p == NULL)
+		die("faultproxy: memory");
+	if (faults.bandwidth > 0) {
+		q->busy_until = (q->busy_until > due ? q->busy_until : due) + (int64_t)size * 1000000 / faults.bandwidth;
+		due = q->busy_until;
+	}
+	*p = (struct piece){.due = due, .size = size};
+	memcpy(p->bytes, bytes, size);
+	if (q->first == NULL)
+		q->last = &q->first;
+	*q->last = p;
+	q->last = &p->next;
+	q->size += size;
+}
+
+static void drop_first(struct queue *q)
+{
+	struct piece *p = q->first;
+	q->first = p->next;
+	q->size -= p->size;
+	free(p);
+}
+
+static bool is_due(const struct queue *q)
+{
+	return q->first != NULL && q->first->due <= now;
+}
+
+/* Sends what is due; false when that side is gone. */
+static bool flush(struct queue *q, int to)
+{
+	while (is_due(q)) {
+		struct piece *p = q->first;
+		ssize_t n = send(to, p->bytes + p->sent, p->size - p->sent, MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		p->sent += (size_t)n;
+		if (p->sent < p->size)
+			return true;
+		drop_first(q);
+	}
+	return true;
+}
+
+/* ---- connections ---- */
+
+static bool is_used(const struct connection *c)
+{
+	return c->fd[CLIENT] != 0;
+}
+
+static void hang_up(struct connection *c)
+{
+	for (int side = 0; side < SIDES; side++) {
+		close(c->fd[side]);
+		while (c->from[side].first != NULL)
+			drop_first(&c->from[side]);
+	}
+	memset(c, 0, sizeof *c);
+}
+
+/* What was sent and not yet taken in is lost, too. */
+static void reset(struct connection *c)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	for (int side = 0; side < SIDES; side++)
+		setsockopt(c->fd[side], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	hang_up(c);
+}
+
+static void reset_all(void)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		if (is_used(&connections[i])) {
+			reset(&connections[i]);
+			stats.faults++;
+		}
+	}
+}
+
+static int connect_to_server(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&server, sizeof server) == 0) {
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static struct connection *free_place(void)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (!is_used(&connections[i]))
+			return &connections[i];
+	return NULL;
+}
+
+static void admit(void)
+{
+	int client = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct connection *c = free_place();
+	int fd = client >= 0 && c != NULL ? connect_to_server() : -1;
+	if (fd < 0) {
+		if (client >= 0)
+			close(client);
+		return;
+	}
+	*c = (struct connection){.fd = {client, fd}, .flip = faults.flip};
+	faults.flip = 0;
+	stats.connections++;
+}
+
+/* ---- faults ---- */
+
+/* Counts down; true when it has just come to nothing. */
+static bool expires(uint64_t *count, uint64_t by)
+{
+	if (*count == 0)
+		return false;
+	*count -= by < *count ? by : *count;
+	if (*count == 0)
+		stats.faults++;
+	return *count == 0;
+}
+
+/* A byte that begins a frame: false when the frame is the one that does not pass. */
+static bool begin_frame(struct connection *c)
+{
+	stats.frames++;
+	c->doomed = c->doomed || expires(&faults.cut_frame, 1);
+	return !c->doomed;
+}
+
+static void end_frame(struct connection *c)
+{
+	c->have = 0;
+	c->losing = expires(&faults.lose, 1) || c->losing;
+}
+
+/* Takes what belongs to the frame under way; gives how much that is. */
+static size_t take(struct connection *c, const uint8_t *bytes, size_t size)
+{
+	size_t n;
+	if (c->have < LENGTH_SIZE) {
+		c->length[c->have++] = bytes[0];
+		if (c->have == LENGTH_SIZE)
+			c->left = (size_t)c->length[1] << 16 | (size_t)c->length[2] << 8 | c->length[3];
+		return 1;
+	}
+	n = c->left < size ? c->left : size;
+	c->left -= n;
+	return n;
+}
+
+/* Follows the client's frames; gives how many of the bytes may pass. */
+static size_t follow_frames(struct connection *c, const uint8_t *bytes, size_t size)
+{
+	size_t at = 0;
+	while (at < size) {
+		if (c->have == 0 && !begin_frame(c))
+			return at;
+		at += take(c, bytes + at, size - at);
+		if (c->have == LENGTH_SIZE && c->left == 0)
+			end_frame(c);
+	}
+	return at;
+}
+
+static uint64_t least(uint64_t size, uint64_t limit)
+{
+	return limit != 0 && limit < size ? limit : size;
+}
+
+static uint64_t own_limit(const struct connection *c)
+{
+	if (faults.cut_each == 0)
+		return 0;
+	return c->taken < faults.cut_each ? faults.cut_each - c->taken : 1;
+}
+
+static void spoil(struct connection *c, uint8_t *bytes, size_t size)
+{
+	if (c->flip <= c->taken || c->flip > c->taken + size)
+		return;
+	bytes[c->flip - c->taken - 1] ^= 0x10;
+	stats.faults++;
+}
+
+/* Bytes from the client: what passes goes into the queue. */
+static void from_client(struct connection *c, uint8_t *bytes, size_t size)
+{
+	size = least(least(size, faults.cut), own_limit(c));
+	size = follow_frames(c, bytes, size);
+	spoil(c, bytes, size);
+	c->taken += size;
+	stats.bytes += size;
+	if (expires(&faults.cut, size))
+		c->doomed = true;
+	if (faults.cut_each != 0 && c->taken >= faults.cut_each) {
+		c->doomed = true;
+		stats.faults++;
+	}
+	if (expires(&faults.halfclose, size)) {
+		c->mute = true;
+		shutdown(c->fd[CLIENT], SHUT_WR);
+	}
+	if (size > 0)
+		enqueue(&c->from[CLIENT], bytes, size);
+}
+
+static void from_server(struct connection *c, const uint8_t *bytes, size_t size)
+{
+	size = least(size, faults.cut_down);
+	if (expires(&faults.cut_down, size))
+		c->doomed = true;
+	if (!c->mute)
+		enqueue(&c->from[SERVER], bytes, size);
+}
+
+/* ---- the flow ---- */
+
+static size_t piece_size(void)
+{
+	size_t slice = (size_t)faults.bandwidth / SLICES + 1;
+	return faults.bandwidth > 0 && slice < PIECE ? slice : PIECE;
+}
+
+static size_t queue_limit(void)
+{
+	size_t second = (size_t)faults.bandwidth;
+	return second > 0 && second < QUEUE_LIMIT ? second : QUEUE_LIMIT;
+}
+
+static bool wants_more(const struct connection *c, int side)
+{
+	return !faults.stalled && !c->doomed && !c->from[side].ended && c->from[side].size < queue_limit();
+}
+
+/* Reads from one side; false when the connection is over at once. */
+static bool receive(struct connection *c, int side)
+{
+	static uint8_t bytes[PIECE];
+	ssize_t n = recv(c->fd[side], bytes, piece_size(), 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0)
+		c->from[side].ended = true;
+	else if (side == CLIENT)
+		from_client(c, bytes, (size_t)n);
+	else if (c->losing)
+		return false;
+	else
+		from_server(c, bytes, (size_t)n);
+	return true;
+}
+
+static void serve(struct connection *c, const struct pollfd *fds)
+{
+	for (int side = 0; side < SIDES; side++) {
+		if (fds[side].revents && wants_more(c, side) && !receive(c, side)) {
+			reset(c);
+			return;
+		}
+	}
+	if (faults.stalled)
+		return;
+	if (!flush(&c->from[CLIENT], c->fd[SERVER]) || !flush(&c->from[SERVER], c->fd[CLIENT])) {
+		reset(c);
+		return;
+	}
+	for (int side = 0; side < SIDES; side++) {
+		if (c->from[side].ended && c->from[side].first == NULL) {
+			hang_up(c);
+			return;
+		}
+	}
+	if (c->doomed && c->from[CLIENT].first == NULL && c->from[SERVER].first == NULL)
+		reset(c);
+}
+
+static struct pollfd watch(const struct connection *c, int side)
+{
+	short events = 0;
+	if (!is_used(c) || faults.stalled)
+		return (struct pollfd){-1, 0, 0};
+	if (wants_more(c, side))
+		events |= POLLIN;
+	if (is_due(&c->from[!side]))
+		events |= POLLOUT;
+	/* Else a side that is gone would wake us again and again: it shows when something is sent there. */
+	return (struct pollfd){events ? c->fd[side] : -1, events, 0};
+}
+
+/* Milliseconds until the next piece is due, -1 when none waits for its time. */
+static int patience(void)
+{
+	int64_t soonest = INT64_MAX, wait;
+	for (size_t i = 0; i < SIDES * CONNECTIONS && !faults.stalled; i++) {
+		const struct queue *q = &connections[i / SIDES].from[i % SIDES];
+		if (q->first != NULL && !is_due(q) && q->first->due < soonest)
+			soonest = q->first->due;
+	}
+	if (soonest == INT64_MAX)
+		return -1;
+	wait = soonest - now;
+	return wait > 0 ? (int)(wait / 1000) + 1 : 0;
+}
+
+/* ---- commands ---- */
+
+static int listen_there(void)
+{
+	const int on = 1;
+	socklen_t size = sizeof here;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	    bind(fd, (struct sockaddr *)&here, sizeof here) < 0 || listen(fd, CONNECTIONS) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&here, &size) < 0)
+		die("faultproxy: listening");
+	return fd;
+}
+
+static void refuse(void)
+{
+	if (listener >= 0)
+		close(listener);
+	listener = -1;
+}
+
+static void accept_again(void)
+{
+	if (listener < 0)
+		listener = listen_there();
+}
+
+static void calm(void)
+{
+	memset(&faults, 0, sizeof faults);
+	accept_again();
+}
+
+static void print_stats(void)
+{
+	printf("%llu %llu %llu %llu\n", (unsigned long long)stats.bytes, (unsigned long long)stats.connections,
+	       (unsigned long long)stats.frames, (unsigned long long)stats.faults);
+}
+
+static uint64_t *counter(const char *word)
+{
+	static const struct { const char *word; uint64_t *count; } counters[] = {
+	    {"cut", &faults.cut}, {"cut-down", &faults.cut_down}, {"cut-each", &faults.cut_each},
+	    {"cut-frame", &faults.cut_frame}, {"lose", &faults.lose}, {"halfclose", &faults.halfclose},
+	    {"flip", &faults.flip},
+	};
+	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+		if (strcmp(word, counters[i].word) == 0)
+			return counters[i].count;
+	return NULL;
+}
+
+/* False for a word that is not known. */
+static bool set(const char *word, long long value)
+{
+	uint64_t *count = counter(word);
+	if (count != NULL)
+		*count = (uint64_t)value;
+	else if (strcmp(word, "latency") == 0)
+		faults.latency = value * 500;
+	else if (strcmp(word, "bandwidth") == 0)
+		faults.bandwidth = value;
+	else
+		return false;
+	return true;
+}
+
+static bool act(const char *word)
+{
+	static const struct { const char *word; void (*action)(void); } actions[] = {
+	    {"refuse", refuse}, {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
+	};
+	if (strcmp(word, "stall") == 0 || strcmp(word, "go") == 0) {
+		faults.stalled = word[0] == 's';
+		return true;
+	}
+	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+		if (strcmp(word, actions[i].word) == 0) {
+			actions[i].action();
+			return true;
+		}
+	}
+	return false;
+}
+
+static void obey(const char *line)
+{
+	char word[32] = "";
+	long long value;
+	int parts = sscanf(line, "%31s %lld", word, &value);
+	if (strcmp(word, "stats") == 0)
+		print_stats();
+	else
+		puts((parts == 2 && value >= 0 ? set(word, value) : act(word)) ? "ok" : "what?");
+	fflush(stdout);
+}
+
+/* Reads a piece of the standard input; false at its end. */
+static bool listen_to_orders(void)
+{
+	static char line[LINE];
+	static size_t have;
+	char c;
+	/* Byte by byte: orders are few, and short. */
+	if (read(STDIN_FILENO, &c, 1) != 1)
+		return false;
+	if (c != '\n') {
+		if (have < LINE - 1)
+			line[have++] = c;
+		return true;
+	}
+	line[have] = '\0';
+	have = 0;
+	obey(line);
+	return true;
+}
+
+/* ---- the program ---- */
+
+/* Waits for something to do and does it; false when there are to be no more orders. */
+static bool turn(void)
+{
+	enum { ORDERS = SIDES * CONNECTIONS, NEWCOMERS, ALL };
+	struct pollfd fds[ALL];
+	look_at_clock();
+	for (size_t i = 0; i < ORDERS; i++)
+		fds[i] = watch(&connections[i / SIDES], (int)(i % SIDES));
+	fds[ORDERS] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
+	fds[NEWCOMERS] = (struct pollfd){listener, POLLIN, 0};
+	if (poll(fds, ALL, patience()) < 0)
+		return errno == EINTR;
+	look_at_clock();
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (is_used(&connections[i]))
+			serve(&connections[i], &fds[SIDES * i]);
+	if (fds[NEWCOMERS].revents)
+		admit();
+	return !fds[ORDERS].revents || listen_to_orders();
+}
+
+static struct sockaddr_in place(const char *address, const char *port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	if (inet_pton(AF_INET, address, &in.sin_addr) != 1) {
+		fprintf(stderr, "faultproxy: an IPv4 address expected, not %s\n", address);
+		exit(2);
+	}
+	return in;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3) {
+		fputs("usage: faultproxy SERVER PORT\n", stderr);
+		return 2;
+	}
+	server = place(argv[1], argv[2]);
+	here = place("127.0.0.1", "0");
+	listener = listen_there();
+	printf("%u\n", ntohs(here.sin_port));
+	fflush(stdout);
+	while (turn())
+		;
+	return 0;
+}

@@ -1,0 +1,90 @@
+--- A bad network between a client and a server: spec/support/faultproxy.c, built, started and told what to do.
+--
+--     local net <close> = faults.start(srv, directory)
+--     local dest = smb.open(net:url "backup")
+--     net:tell("cut", 1000000) -- the commands are in faultproxy.c
+--     assert(net:stats().faults == 1)
+
+local files = require "spec.support.files"
+local shell = require "spec.support.shell"
+
+local SOURCE = "spec/support/faultproxy.c"
+
+local Network = {}
+Network.__index = Network
+
+local faults = {}
+
+local function build(directory)
+  local program = directory .. "/faultproxy"
+  if not files.exists(program) then
+    shell.check { "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, SOURCE }
+  end
+  return program
+end
+
+--- Starts a proxy before a server.
+-- @param srv a server of spec.support.server at an IPv4 address
+-- @tparam string directory for the program, which is built unless it is there, and for the fifo it answers through
+-- @return the network; `port` is the one to connect to, at 127.0.0.1
+function faults.start(srv, directory)
+  local fifo = directory .. "/answers"
+  os.remove(fifo)
+  shell.check { "mkfifo", fifo }
+  local command = shell.quote { build(directory), srv.address, ("%d"):format(srv.port) }
+  -- The proxy ends with this pipe, thus not after us.
+  local orders = assert(io.popen("exec " .. command .. " >" .. shell.quote(fifo), "w"))
+  local answers = assert(io.open(fifo))
+  local port = assert(math.tointeger(tonumber(answers:read "l")), "the proxy did not start")
+  return setmetatable({ srv = srv, orders = orders, answers = answers, port = port }, Network)
+end
+
+local function ask(net, ...)
+  net.orders:write(table.concat({ ... }, " "), "\n")
+  net.orders:flush()
+  return assert(net.answers:read "l", "the proxy has ended")
+end
+
+--- Gives the proxy a command; in force when this returns.
+-- @tparam string command
+-- @tparam[opt] integer value
+function Network:tell(command, value)
+  local answer = ask(self, command, value and ("%d"):format(value))
+  assert(answer == "ok", answer .. " " .. command)
+end
+
+--- What happened until now.
+-- @treturn table `bytes` and `frames` from clients, `connections` made, `faults` done; cut connections, lost answers and so on
+function Network:stats()
+  local bytes, connections, frames, done = ask(self, "stats"):match "^(%d+) (%d+) (%d+) (%d+)$"
+  return { bytes = math.tointeger(bytes), connections = math.tointeger(connections), frames = math.tointeger(frames),
+    faults = math.tointeger(done) }
+end
+
+-- The server as clients behind the proxy see it.
+local function seen(net)
+  return setmetatable({ address = "127.0.0.1", port = net.port }, { __index = net.srv })
+end
+
+--- As `srv:url`, through the proxy.
+function Network:url(...)
+  return seen(self):url(...)
+end
+
+--- As `srv:fields`, through the proxy.
+function Network:fields(extra)
+  return seen(self):fields(extra)
+end
+
+--- Ends the proxy, and with it all connections. May be called again.
+function Network:stop()
+  if self.orders then
+    self.orders:close()
+    self.answers:close()
+    self.orders = nil
+  end
+end
+
+Network.__close = Network.stop
+
+return faults
