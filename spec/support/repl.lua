@@ -17,7 +17,8 @@ if url then
   for path, entry in dest:walk() do print(path, entry.size) end
   dest:read "notes/today"                         fetch it as a string
   dest:read "tomorrow"                            nil, a message and a code
-  for k, v in pairs(dest.info) do print(k, v) end dialect, sizes, encryption, ...
+  dest.info                                       dialect, sizes, encryption, ...
+  smb.help()                                      what there is; smb.help "put" about one thing
 ]]):format(_G.dest))
   return
 end
