@@ -48,12 +48,12 @@ all: $(MODULE) $(WORKER)
 
 $(MODULE): $(MODULE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm -ldl
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -lnettle -lm -ldl
 
 # The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/wire.c.
 $(WORKER): $(WORKER_OBJECTS) src/worker/wire.list
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/wire.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lpthread -ldl
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/wire.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lpthread -ldl
 
 $(BUILD)/worker/%.o: src/worker/%.c
 	@mkdir -p $(@D)

@@ -26,6 +26,8 @@ function values.size() return "bytes, or `64k`, `8M`" end
 
 function values.seconds() return "seconds, or `500ms`, `30s`, `10m`" end
 
+function values.rate() return "bytes per second, or `500k`, `8M`" end
+
 function values.boolean() return "`true`, `false`" end
 
 function values.text() return "text" end

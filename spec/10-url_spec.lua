@@ -156,7 +156,7 @@ describe("url.parse", function()
       { "smb://nas/backup?anonymous=false&anonymous=false", "'anonymous' is given twice" },
       { "smb://nas/backup?anonymous", "'anonymous' has no value" },
       { "smb://nas/backup?what", "option=value" },
-      { "smb://nas/backup?verify=sometimes", "must be 'size' or 'none', not 'sometimes'" },
+      { "smb://nas/backup?verify=sometimes", "must be 'size', 'sha256' or 'none', not 'sometimes'" },
       { "smb://nas/backup?anonymous=maybe", "true or false" }, { "smb://nas/backup?ccache=", "empty" },
       { "smb://nas/backup?read-buffer-size=-1", "size in bytes" }, { "smb://nas/backup?short-timeout=soon", "seconds" },
       { "smb://nas/backup?read-buffer-size=9223372036854775808", "below 2^63" },

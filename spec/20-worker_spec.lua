@@ -189,7 +189,7 @@ describe("the worker's program", function()
     local paths = module_with(("#!/bin/sh\necho $$ >%s/pid\nexec sleep 60\n"):format(dir))
     local output = run([[
       local began = shell.now()
-      say(select(3, require "smb".open(URL, { short_timeout = 0.3 })), shell.now() - began < 1.3)
+      say(select(3, require "smb".open(URL, { short_timeout = 0.3, retries = 0 })), shell.now() - began < 1.3)
     ]], paths)
     assert.equal("timeout\ttrue\n", output)
     assert.is_false(shell.alive(tonumber(files.read(dir .. "/pid"))))
@@ -594,7 +594,7 @@ describe("a deadline", function()
   local dest
 
   before_each(function()
-    dest = open { short_timeout = 0.5, list_timeout = 0.7, read_write_timeout = 0.6 }
+    dest = open { short_timeout = 0.5, list_timeout = 0.7, read_write_timeout = 0.6, retries = 0 }
     files.write(srv:path("backup", "file"), "content")
   end)
 
@@ -624,7 +624,7 @@ describe("a deadline", function()
   it("of short_timeout ends a connection attempt to such a server", function()
     srv:pause()
     local seconds, result, message, code = timed(function()
-      return smb.open(srv:url "backup", { short_timeout = 0.5 })
+      return smb.open(srv:url "backup", { short_timeout = 0.5, retries = 0 })
     end)
     assert.is_nil(result)
     assert.equal("timeout", code)

@@ -10,6 +10,7 @@ local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
 
 local function opened(...)
   local dest, message, code = smb.open(...)
+  if dest then dest.options.retries = 0 end -- each failure is told at once
   return assert(dest, (message or "") .. " [" .. tostring(code) .. "]")
 end
 
@@ -343,7 +344,7 @@ describe("a logon that is refused", function()
     local closed <close> = server.start { shares = { backup = { ["invalid users"] = srv:unix_name "bob" } },
       users = { bob = "s3cret" } }
     closed:mark()
-    local dest, message, code = smb.open(closed:fields())
+    local dest, message, code = smb.open(closed:fields { retries = 0 })
     if dest then dest:close() end
     assert_failed("access_denied", "open on " .. place_of(closed), ".+ %(NT_STATUS_ACCESS_DENIED%)", dest, message, code)
   end)
@@ -352,20 +353,20 @@ end)
 describe("a server", function()
   it("whose name does not resolve is host_not_found", function()
     assert_failed("host_not_found", "open on smb://no-such-server.invalid/backup", ".*name.*",
-      smb.open { server = "no-such-server.invalid", share = "backup", username = "bob", password = "s3cret" })
+      smb.open { server = "no-such-server.invalid", share = "backup", username = "bob", password = "s3cret", retries = 0 })
   end)
 
   it("that refuses the connection is unreachable", function()
     local srv <close> = server.start()
     local port = srv.port == 445 and 446 or srv.port + 1
     assert_failed("unreachable", ("open on smb://127.0.0.1:%d/backup"):format(port), "connection refused",
-      smb.open(srv:fields { port = port }))
+      smb.open(srv:fields { port = port, retries = 0 }))
   end)
 
   it("to which there is no route is unreachable", function()
     if not SANDBOX then return pending "needs spec/support/sandbox, whose network has no way out" end
     assert_failed("unreachable", "open on smb://192.0.2.1/backup", ".+",
-      smb.open { server = "192.0.2.1", share = "backup", username = "bob", password = "s3cret" })
+      smb.open { server = "192.0.2.1", share = "backup", username = "bob", password = "s3cret", retries = 0 })
   end)
 
   it("without the share is share_missing", function()
@@ -387,7 +388,7 @@ describe("a server", function()
       local took = shell.now() - began
       assert.is_true(took >= 0.35 and took < 4, ("after %.2f s"):format(took))
     end
-    assert_failed("timeout", "open on " .. place_of(srv), ".*answer.*", smb.open(srv:fields { short_timeout = 0.4 }))
+    assert_failed("timeout", "open on " .. place_of(srv), ".*answer.*", smb.open(srv:fields { short_timeout = 0.4, retries = 0 }))
     srv:resume()
     dest.options.short_timeout = 30
     assert.equal(7, assert(dest:stat "file").size)

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,17 +85,33 @@ static void push_program(lua_State *L)
 	lua_pushfstring(L, "%s/smb-worker", path);
 }
 
+int core_slice(lua_Number seconds)
+{
+	const int most = 100; /* how late a Ctrl-C may be seen */
+	if (!(seconds > 0))
+		return 0;
+	return seconds * 1000 < most ? (int)ceil(seconds * 1000) : most;
+}
+
+/* realpath(path) -> the path without links and dots; itself where there is none */
+static int core_realpath(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	char found[PATH_MAX];
+	lua_pushstring(L, realpath(path, found) != NULL ? found : path);
+	return 1;
+}
+
 /* sleep(seconds): a slice of a longer wait; a signal ends it early. */
 static int core_sleep(lua_State *L)
 {
-	lua_Number seconds = luaL_checknumber(L, 1);
-	if (seconds > 0)
-		poll(NULL, 0, seconds < 0.1 ? (int)(seconds * 1000) + 1 : 100);
+	poll(NULL, 0, core_slice(luaL_checknumber(L, 1)));
 	core_move_interrupt_here(L);
 	return 0;
 }
 
-static const luaL_Reg functions[] = {{"sleep", core_sleep}, {"random", core_random}, {"clock", core_clock}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"sleep", core_sleep}, {"random", core_random}, {"clock", core_clock},
+				      {"realpath", core_realpath}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_smb_core(lua_State *L);
 
@@ -102,11 +119,16 @@ int luaopen_smb_core(lua_State *L)
 {
 	luaL_checkversion(L);
 	luaL_newlib(L, functions);
+	lua_pushinteger(L, SMB_STRIPE_FROM);
+	lua_setfield(L, -2, "stripe_from");
+	lua_pushinteger(L, SMB_STRIPE_WINDOW);
+	lua_setfield(L, -2, "stripe_window");
 	push_program(L);
 	lua_setfield(L, -2, "program");
 	destination_register(L);
 	request_register(L);
 	local_register(L);
 	file_register(L);
+	digest_register(L);
 	return 1;
 }

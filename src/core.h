@@ -30,6 +30,9 @@ int core_push_fault(lua_State *L, const struct smb_fault *fault);
 /* After a wait: a Ctrl-C that came meanwhile is raised in the thread that waited, be it a coroutine. */
 void core_move_interrupt_here(lua_State *L);
 
+/* Seconds as milliseconds to wait, a slice at most. */
+int core_slice(lua_Number seconds);
+
 /* The destination at `index`; raises when it is closed or belongs to another process. */
 struct destination *destination_check(lua_State *L, int index);
 
@@ -45,5 +48,6 @@ void destination_register(lua_State *L);
 void request_register(lua_State *L);
 void local_register(lua_State *L);
 void file_register(lua_State *L);
+void digest_register(lua_State *L);
 
 #endif

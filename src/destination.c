@@ -4,6 +4,7 @@
  */
 #include "core.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,6 @@ static void release(struct destination *d, int wait_ms)
 	d->pool = NULL;
 	if (pool != NULL)
 		pool_close(pool, wait_ms);
-	free(pool);
 	if (d->target != NULL)
 		explicit_bzero(d->target, sizeof *d->target);
 	free(d->target);
@@ -130,11 +130,9 @@ static int new_destination(lua_State *L)
 	if (d->program == NULL || d->target == NULL)
 		return luaL_error(L, "not enough memory");
 	read_target(L, d->target);
-	d->pool = calloc(1, sizeof *d->pool);
+	d->pool = pool_open(d->program, d->target);
 	if (d->pool == NULL)
 		return luaL_error(L, "not enough memory");
-	d->pool->program = d->program;
-	d->pool->target = d->target;
 	lua_pop(L, 1);
 	return 1;
 }
@@ -199,13 +197,15 @@ static uint32_t milliseconds(lua_State *L, int index)
 	return (uint32_t)(ceil((seconds < most ? seconds : most) * 1000));
 }
 
-/* limits(destination, short, list, data): seconds, from now on. */
+/* limits(destination, short, list, data, connections, rate): seconds; workers at a time; bytes a second or nil. From now on. */
 static int limits(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
 	uint32_t allowed[SMB_PATIENCE_COUNT];
 	for (int i = 0; i < SMB_PATIENCE_COUNT; i++)
 		allowed[i] = milliseconds(L, i + 2);
+	d->pool->most = (unsigned)luaL_checkinteger(L, 5);
+	atomic_store(&d->pool->pace->rate, (uint64_t)luaL_optinteger(L, 6, 0));
 	memcpy(d->pool->limits.allowed, allowed, sizeof allowed);
 	d->target->short_timeout = allowed[SMB_PATIENCE_SHORT];
 	return 0;
@@ -217,6 +217,46 @@ static int settled(lua_State *L)
 	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
 	int ms = (int)(luaL_checknumber(L, 2) * 1000);
 	lua_pushboolean(L, d->pool == NULL || d->host != getpid() || pool_settle(d->pool, ms));
+	return 1;
+}
+
+/* ---- waiting ---- */
+
+/* poll(destination, seconds): moves on what is under way on all connections; waits until something is, a slice at most. */
+static int poll_destination(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	lua_Number seconds = luaL_checknumber(L, 2);
+	pool_poll(d->pool, core_slice(seconds));
+	core_move_interrupt_here(L);
+	return 0;
+}
+
+/* pollfd(destination) -> a descriptor that is readable when poll has something to do */
+static int descriptor(lua_State *L)
+{
+	int fd = pool_descriptor(destination_check(L, 1)->pool);
+	if (fd < 0)
+		return luaL_error(L, "no descriptor to wait at (%s)", strerror(errno));
+	lua_pushinteger(L, fd);
+	return 1;
+}
+
+/* patience(destination) -> seconds after which poll is to be called in any case; nil for none */
+static int patience(lua_State *L)
+{
+	int64_t ms = pool_patience(destination_check(L, 1)->pool);
+	if (ms < 0)
+		lua_pushnil(L);
+	else
+		lua_pushnumber(L, (lua_Number)ms / 1000);
+	return 1;
+}
+
+/* connections(destination) -> how many there are */
+static int connections(lua_State *L)
+{
+	lua_pushinteger(L, pool_count(destination_check(L, 1)->pool));
 	return 1;
 }
 
@@ -280,6 +320,8 @@ static int info(lua_State *L)
 	set_text(L, "library", i.library);
 	lua_pushinteger(L, i.round_trips);
 	lua_setfield(L, -2, "round_trips");
+	lua_pushnumber(L, (lua_Number)i.clock_ahead / 1e9);
+	lua_setfield(L, -2, "clock_ahead");
 	if (i.round_trip != 0) {
 		lua_pushnumber(L, i.round_trip / 1e6);
 		lua_setfield(L, -2, "round_trip");
@@ -296,7 +338,8 @@ static const luaL_Reg metamethods[] = {
 static const luaL_Reg functions[] = {
     {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"state", state},
     {"limits", limits},               {"info", info},               {"settled", settled},
-    {"check", check_destination},     {NULL, NULL},
+    {"check", check_destination},     {"poll", poll_destination},   {"pollfd", descriptor},
+    {"patience", patience},           {"connections", connections}, {NULL, NULL},
 };
 
 void destination_register(lua_State *L)

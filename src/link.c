@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -46,6 +47,8 @@ struct link {
 	pid_t host;          /* whose link this is: not that of a forked child */
 	struct smb_shared *shared;
 	int shared_fd;
+	int pace_fd; /* the pool's */
+	int epoll;   /* the pool's, -1 for none */
 	const struct smb_connect *target;
 	const struct link_limits *limits;
 
@@ -160,7 +163,7 @@ static void discard(struct link *l)
 	free(l);
 }
 
-struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits,
+struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits, int pace_fd,
 			struct smb_fault *fault)
 {
 	struct link *l = calloc(1, sizeof *l);
@@ -170,7 +173,8 @@ struct link *link_start(const char *program, const struct smb_connect *target, c
 		set_fault(fault, SMB_FAILED, "out of memory", 0);
 		return NULL;
 	}
-	l->socket = l->worker = l->starter_fd = l->shared_fd = -1;
+	l->socket = l->worker = l->starter_fd = l->shared_fd = l->epoll = -1;
+	l->pace_fd = pace_fd;
 	l->host = getpid();
 	l->target = target;
 	l->limits = limits;
@@ -243,11 +247,13 @@ static bool is_mine(const struct link *l)
 
 /* ---- messages ---- */
 
+enum { DESCRIPTORS = 3 }; /* that a message brings, at most */
+
 static bool send_message(struct link *l, const void *message, size_t size, const int *fds, size_t count)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * 2)];
+		char bytes[CMSG_SPACE(sizeof(int) * DESCRIPTORS)];
 	} control;
 	struct iovec part = {(void *)(uintptr_t)message, size};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
@@ -316,9 +322,11 @@ static bool send_outbox(struct link *l)
 	return true;
 }
 
-/* A forked child may hold a copy of the socket: it is shut down, not only closed. */
+/* A forked child may hold a copy of the socket: it is shut down and no longer watched, not only closed. */
 static void hang_up(struct link *l)
 {
+	if (l->socket >= 0 && l->epoll >= 0)
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->socket, NULL);
 	if (l->socket >= 0)
 		shutdown(l->socket, SHUT_RDWR);
 	close_fd(&l->socket);
@@ -371,7 +379,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 static void greeted(struct link *l, ssize_t n)
 {
 	struct smb_hello hello;
-	int fds[2] = {l->shared_fd, -1};
+	int fds[DESCRIPTORS] = {l->shared_fd, l->pace_fd, -1};
 	bool sent;
 
 	if (n != sizeof hello)
@@ -380,9 +388,9 @@ static void greeted(struct link *l, ssize_t n)
 	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
 		return die(l, SMB_FAILED, "the module and its program smb-worker are of different versions: restart this program");
 	reap_starter(l);
-	fds[1] = (int)syscall(SYS_pidfd_open, l->host, 0);
-	sent = send_message(l, l->target, sizeof *l->target, fds, fds[1] >= 0 ? 2 : 1);
-	close_fd(&fds[1]);
+	fds[2] = (int)syscall(SYS_pidfd_open, l->host, 0);
+	sent = send_message(l, l->target, sizeof *l->target, fds, fds[2] >= 0 ? 3 : 2);
+	close_fd(&fds[2]);
 	if (!sent)
 		return die(l, SMB_FAILED, "the worker process cannot be reached");
 	close_fd(&l->shared_fd);
@@ -476,8 +484,8 @@ static const char *what_stalled(const struct link *l)
 	}
 }
 
-/* How long the step under way may still last, in milliseconds. */
-static int64_t time_left(struct link *l)
+/* How long the step under way may still last. */
+int64_t link_time_left(struct link *l)
 {
 	uint32_t patience = atomic_load(&l->shared->patience);
 	uint32_t steps = atomic_load(&l->shared->steps);
@@ -495,7 +503,7 @@ static int64_t time_left(struct link *l)
 
 static void check_deadline(struct link *l)
 {
-	if (time_left(l) <= 0)
+	if (link_time_left(l) <= 0)
 		die(l, SMB_TIMEOUT, what_stalled(l));
 }
 
@@ -542,8 +550,7 @@ void link_post(struct link *l, const struct smb_request *request, size_t size)
 		send_or_die(l);
 }
 
-/* Nothing is to be waited for. */
-static bool idle(const struct link *l)
+bool link_idle(const struct link *l)
 {
 	return l->state == DEAD || l->ended ||
 	       (!l->wanted && l->expected == 0 && l->outbox == NULL && l->state == READY);
@@ -551,33 +558,48 @@ static bool idle(const struct link *l)
 
 static int slice(struct link *l, int wait_ms)
 {
-	int64_t left = time_left(l);
-	if (idle(l) || left <= 0)
+	int64_t left = link_time_left(l);
+	if (link_idle(l) || left <= 0)
 		return 0;
 	return left < wait_ms ? (int)left : wait_ms;
+}
+
+int link_descriptor(const struct link *l)
+{
+	return l->socket;
+}
+
+short link_events(const struct link *l)
+{
+	return (short)(l->state == READY && l->outbox != NULL ? POLLIN | POLLOUT : POLLIN);
+}
+
+void link_watch(struct link *l, int epoll)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	if (l->socket >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, l->socket, &event) == 0)
+		l->epoll = epoll;
 }
 
 /* An idle worker is looked at too: it may have died. */
 bool link_wait(struct link *l, int wait_ms)
 {
-	struct pollfd p = {.fd = l->socket, .events = POLLIN};
+	struct pollfd p = {.fd = l->socket, .events = link_events(l)};
 
-	if (l->state == READY && l->outbox != NULL)
-		p.events |= POLLOUT;
 	if (l->state != DEAD && !l->ended && poll(&p, 1, slice(l, wait_ms)) > 0) {
 		ssize_t size;
 		if (p.revents & POLLOUT)
 			send_or_die(l);
-		while (!idle(l) || l->state == READY) {
+		while (!link_idle(l) || l->state == READY) {
 			size = l->state == DEAD || l->ended ? -1 : receive(l);
 			if (size < 0)
 				break;
 			arrived(l, size);
 		}
 	}
-	if (!idle(l))
+	if (!link_idle(l))
 		check_deadline(l);
-	return idle(l);
+	return link_idle(l);
 }
 
 const struct smb_reply *link_reply(const struct link *l, size_t *size)
@@ -640,6 +662,11 @@ bool link_settled(struct link *l)
 bool link_dead(const struct link *l)
 {
 	return l->state == DEAD;
+}
+
+bool link_ready(const struct link *l)
+{
+	return l->state == READY;
 }
 
 bool link_unread(const struct link *l)

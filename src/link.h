@@ -17,8 +17,11 @@ struct link_limits {
 	uint32_t allowed[SMB_PATIENCE_COUNT];
 };
 
-/* `program` is smb-worker's absolute path. `target` and `limits` have to outlive the link. NULL fills `fault`. */
-struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits,
+/*
+ * `program` is smb-worker's absolute path, `pace_fd` the memory of a struct smb_pace. They, `target` and `limits` have to outlive
+ * the link. NULL fills `fault`.
+ */
+struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits, int pace_fd,
 			struct smb_fault *fault);
 
 /*
@@ -39,6 +42,15 @@ void link_post(struct link *l, const struct smb_request *request, size_t size);
 /* Waits until the request has ended, `wait_ms` at most (a signal ends the wait too). True when it has. */
 bool link_wait(struct link *l, int wait_ms);
 
+/* For whoever waits for several links: nothing is under way; what to poll for; milliseconds until the deadline. */
+bool link_idle(const struct link *l);
+int link_descriptor(const struct link *l);
+short link_events(const struct link *l);
+int64_t link_time_left(struct link *l);
+
+/* From now on the epoll descriptor tells when there is something to read. */
+void link_watch(struct link *l, int epoll);
+
 /* Of the request that ended: the reply, or NULL where `link_fault` says why there is none. */
 const struct smb_reply *link_reply(const struct link *l, size_t *size);
 const struct smb_fault *link_fault(const struct link *l);
@@ -52,6 +64,7 @@ void link_abandon(struct link *l);
 bool link_free(struct link *l);       /* may be given a request (perhaps while it is still connecting) */
 bool link_settled(struct link *l);    /* free, and all that was posted or abandoned has ended; or dead */
 bool link_dead(const struct link *l); /* of no more use */
+bool link_ready(const struct link *l); /* logged on */
 bool link_unread(const struct link *l); /* it died before it took the request */
 bool link_refused(const struct link *l); /* it died of a refused logon */
 /* Of the transfer under way, as the worker counts: bytes known good; of a GET the file's size and time. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ struct local {
 	pid_t host;     /* a forked child must not remove what its parent is writing */
 	char *path;     /* of a new file: its own name, */
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
+	bool kept;      /* what is incomplete stays for another run */
 };
 
 /* ---- life ---- */
@@ -34,7 +36,7 @@ static struct local *new_local(lua_State *L)
 	return f;
 }
 
-/* What was not completed goes away. */
+/* What was not completed goes away, or is kept. */
 static void release(struct local *f)
 {
 	int fd = f->fd;
@@ -44,7 +46,7 @@ static void release(struct local *f)
 	f->temp = NULL;
 	if (fd >= 0)
 		close(fd);
-	if (temp != NULL && f->host == getpid())
+	if (temp != NULL && f->host == getpid() && !f->kept)
 		unlink(temp);
 	free(temp);
 	free(f->path);
@@ -148,11 +150,25 @@ static char *temporary_path(const char *path, const char *random)
 	return temp;
 }
 
-/* create(path, random, overwrite) -> local | nil, code, text; the file has its own name only after complete. */
+/* Opens what an earlier run left, or a new file; -1 when another run is at it right now. */
+static int reopen(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * create(path, digits, overwrite, again) -> local, size | nil, code, text; the file has its own name only after complete. `again`: what
+ * an earlier run left under these digits is gone on with; its size is `size`.
+ */
 static int create_local(lua_State *L)
 {
-	const char *path = check_path(L, 1), *random = luaL_checkstring(L, 2);
-	bool overwrite = lua_toboolean(L, 3);
+	const char *path = check_path(L, 1), *digits = luaL_checkstring(L, 2);
+	bool overwrite = lua_toboolean(L, 3), again = lua_toboolean(L, 4);
 	struct local *f = new_local(L);
 	struct stat st;
 
@@ -175,10 +191,10 @@ static int create_local(lua_State *L)
 	} else {
 		st.st_mode = 0;
 	}
-	f->temp = temporary_path(f->path, random);
+	f->temp = temporary_path(f->path, digits);
 	if (f->temp == NULL)
 		return luaL_error(L, "not enough memory");
-	f->fd = descriptor_clear(open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+	f->fd = descriptor_clear(again ? reopen(f->temp) : open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
 	if (f->fd < 0) {
 		int error = errno;
 		free(f->temp);
@@ -187,7 +203,15 @@ static int create_local(lua_State *L)
 	}
 	if (st.st_mode != 0)
 		(void)!fchmod(f->fd, st.st_mode & 0777);
-	return 1;
+	lua_pushinteger(L, fstat(f->fd, &st) == 0 ? (lua_Integer)st.st_size : 0);
+	return 2;
+}
+
+/* keep(local [, whether]): when it is not completed, it stays for another run */
+static int keep(lua_State *L)
+{
+	check(L, 1)->kept = lua_isnone(L, 2) || lua_toboolean(L, 2);
+	return 0;
 }
 
 static bool set_mtime(int fd, lua_Number mtime)
@@ -259,11 +283,11 @@ static int local_stat(lua_State *L)
 	return 2;
 }
 
-/* local_empty(local): what a transfer wrote is thrown away; true | nil, code, text */
-static int local_empty(lua_State *L)
+/* local_cut(local, size): what a transfer wrote beyond is thrown away; true | nil, code, text */
+static int local_cut(lua_State *L)
 {
-	if (ftruncate(check(L, 1)->fd, 0) < 0)
-		return push_failure(L, "the local file cannot be emptied", errno);
+	if (ftruncate(check(L, 1)->fd, (off_t)luaL_checkinteger(L, 2)) < 0)
+		return push_failure(L, "the local file cannot be cut", errno);
 	lua_pushboolean(L, 1);
 	return 1;
 }
@@ -308,7 +332,7 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
     {"memory", memory},         {"take", take},                 {"local_stat", local_stat},
-    {"local_empty", local_empty}, {NULL, NULL},
+    {"local_cut", local_cut},   {"keep", keep},                 {NULL, NULL},
 };
 
 void local_register(lua_State *L)

@@ -1,65 +1,191 @@
 #include "pool.h"
 
+#include "descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A link that nobody needed for so long is given back, but for the last. Servers count sessions. */
+enum { IDLE_MS = 10000 };
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- life ---- */
+
+static bool share_pace(struct pool *pool)
+{
+	void *page;
+	pool->pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	if (pool->pace_fd < 0 || ftruncate(pool->pace_fd, sizeof *pool->pace) < 0 ||
+	    fcntl(pool->pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return false;
+	page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->pace_fd, 0);
+	if (page == MAP_FAILED)
+		return false;
+	pool->pace = page;
+	return true;
+}
+
+struct pool *pool_open(const char *program, const struct smb_connect *target)
+{
+	struct pool *pool = calloc(1, sizeof *pool);
+
+	if (pool == NULL)
+		return NULL;
+	pool->program = program;
+	pool->target = target;
+	pool->most = 1;
+	pool->epoll = -1;
+	if (!share_pace(pool)) {
+		int error = errno;
+		pool_close(pool, 0);
+		errno = error;
+		return NULL;
+	}
+	return pool;
+}
 
 static void drop(struct pool *pool, int slot, int wait_ms)
 {
-	pool->lost = pool->slots[slot].number;
-	pool->why_lost = *link_fault(pool->slots[slot].link);
-	link_end(pool->slots[slot].link, wait_ms);
-	memset(&pool->slots[slot], 0, sizeof pool->slots[slot]);
+	struct pool_slot *s = &pool->slots[slot];
+
+	pool->lost = s->number;
+	pool->why_lost = *link_fault(s->link);
+	link_end(s->link, wait_ms);
+	memset(s, 0, sizeof *s);
 }
 
-/* Links that died between requests. */
+void pool_close(struct pool *pool, int wait_ms)
+{
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (pool->slots[i].link != NULL)
+			drop(pool, i, wait_ms);
+	if (pool->pace != NULL)
+		munmap(pool->pace, sizeof *pool->pace);
+	if (pool->pace_fd >= 0)
+		close(pool->pace_fd);
+	if (pool->epoll >= 0)
+		close(pool->epoll);
+	free(pool);
+}
+
+/* ---- taking ---- */
+
+unsigned pool_count(const struct pool *pool)
+{
+	unsigned count = 0;
+	for (int i = 0; i < POOL_LINKS; i++)
+		count += pool->slots[i].link != NULL;
+	return count;
+}
+
+/* Links that died between requests, or that nobody needs any longer. */
 static void sweep(struct pool *pool)
 {
+	int64_t now = now_ms();
+	unsigned count = pool_count(pool);
+
 	for (int i = 0; i < POOL_LINKS; i++) {
-		struct link *l = pool->slots[i].link;
-		if (l == NULL || pool->slots[i].taken)
+		struct pool_slot *s = &pool->slots[i];
+		if (s->link == NULL || s->taken)
 			continue;
-		link_wait(l, 0);
-		if (link_dead(l))
+		link_wait(s->link, 0);
+		if (link_dead(s->link) ||
+		    (count > 1 && s->handles == 0 && now - s->idle_since > IDLE_MS && link_settled(s->link))) {
 			drop(pool, i, 0);
+			count--;
+		}
 	}
 }
 
 static int start(struct pool *pool, int slot, struct smb_fault *fault)
 {
-	struct link *l = link_start(pool->program, pool->target, &pool->limits, fault);
-	if (l == NULL)
-		return -1;
-	pool->slots[slot].link = l;
-	pool->slots[slot].number = ++pool->last_number;
-	pool->slots[slot].taken = true;
+	struct pool_slot *s = &pool->slots[slot];
+
+	s->link = link_start(pool->program, pool->target, &pool->limits, pool->pace_fd, fault);
+	if (s->link == NULL)
+		return POOL_FAILED;
+	if (pool->epoll >= 0)
+		link_watch(s->link, pool->epoll);
+	s->number = ++pool->last_number;
+	s->taken = true;
 	return slot;
 }
 
-int pool_take(struct pool *pool, struct smb_fault *fault)
+static bool is_free(const struct pool_slot *s)
 {
-	int empty = -1;
+	return s->link != NULL && !s->taken && link_free(s->link);
+}
+
+/* The free link with the fewest open files, rather one that has nothing left to tidy up. */
+static int best_free(struct pool *pool)
+{
+	int best = -1;
+	for (int i = 0; i < POOL_LINKS; i++) {
+		const struct pool_slot *s = &pool->slots[i], *b = best >= 0 ? &pool->slots[best] : NULL;
+		if (!is_free(s))
+			continue;
+		if (b == NULL || (link_settled(s->link) && !link_settled(b->link)) ||
+		    (link_settled(s->link) == link_settled(b->link) && s->handles < b->handles))
+			best = i;
+	}
+	return best;
+}
+
+static int empty_slot(const struct pool *pool)
+{
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (pool->slots[i].link == NULL)
+			return i;
+	return -1;
+}
+
+static int no_more(struct smb_fault *fault, const char *text)
+{
+	memset(fault, 0, sizeof *fault);
+	fault->code = SMB_BUSY;
+	snprintf(fault->text, sizeof fault->text, "%s", text);
+	return POOL_FAILED;
+}
+
+int pool_take(struct pool *pool, bool own, struct smb_fault *fault)
+{
+	unsigned count;
+	int best;
 
 	if (pool->refusal.code != SMB_OK) {
 		*fault = pool->refusal;
-		return -1;
+		return POOL_FAILED;
 	}
 	sweep(pool);
-	for (int i = 0; i < POOL_LINKS; i++) {
-		struct link *l = pool->slots[i].link;
-		if (l == NULL) {
-			if (empty < 0)
-				empty = i;
-		} else if (!pool->slots[i].taken && link_settled(l)) {
-			pool->slots[i].taken = true;
-			return i;
-		}
+	best = best_free(pool);
+	if (best >= 0 && link_settled(pool->slots[best].link) && (!own || pool->slots[best].handles == 0)) {
+		pool->slots[best].taken = true;
+		return best;
 	}
-	if (empty >= 0)
-		return start(pool, empty, fault);
-	memset(fault, 0, sizeof *fault);
-	fault->code = SMB_BUSY;
-	snprintf(fault->text, sizeof fault->text, "too many calls are under way at once");
-	return -1;
+	count = pool_count(pool);
+	if (count < pool->most && count < POOL_LINKS && (pool->proven || count == 0))
+		return start(pool, empty_slot(pool), fault);
+	if (own && count >= pool->most)
+		return no_more(fault, "all connections are in use");
+	if (best >= 0 && !own) {
+		pool->slots[best].taken = true;
+		return best;
+	}
+	return POOL_FULL;
 }
 
 int pool_find(const struct pool *pool, uint32_t number)
@@ -68,6 +194,93 @@ int pool_find(const struct pool *pool, uint32_t number)
 		if (pool->slots[i].link != NULL && pool->slots[i].number == number)
 			return i;
 	return -1;
+}
+
+int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault)
+{
+	int i = pool_find(pool, number);
+
+	if (i >= 0 && pool->slots[i].taken)
+		return POOL_FULL;
+	if (i >= 0 && is_free(&pool->slots[i])) {
+		pool->slots[i].taken = true;
+		return i;
+	}
+	memset(fault, 0, sizeof *fault);
+	fault->code = SMB_DISCONNECTED;
+	snprintf(fault->text, sizeof fault->text, "the connection it was opened on has gone");
+	if (i >= 0 && link_dead(pool->slots[i].link))
+		*fault = *link_fault(pool->slots[i].link);
+	else if (pool->lost == number && pool->why_lost.code != SMB_OK)
+		*fault = pool->why_lost;
+	return POOL_FAILED;
+}
+
+void pool_give_back(struct pool *pool, int slot)
+{
+	struct pool_slot *s = &pool->slots[slot];
+
+	s->taken = false;
+	s->idle_since = now_ms();
+	if (link_refused(s->link) && pool->refusal.code == SMB_OK)
+		pool->refusal = *link_fault(s->link);
+	if (link_dead(s->link))
+		drop(pool, slot, 0);
+}
+
+/* ---- waiting ---- */
+
+void pool_poll(struct pool *pool, int wait_ms)
+{
+	struct pollfd fds[POOL_LINKS];
+	int busy[POOL_LINKS], count = 0;
+
+	for (int i = 0; i < POOL_LINKS; i++) {
+		struct link *l = pool->slots[i].link;
+		int64_t left;
+		if (l == NULL || link_idle(l))
+			continue;
+		left = link_time_left(l);
+		wait_ms = left < wait_ms ? (int)(left > 0 ? left : 0) : wait_ms;
+		fds[count] = (struct pollfd){.fd = link_descriptor(l), .events = link_events(l)};
+		busy[count++] = i;
+	}
+	if (poll(fds, (nfds_t)count, wait_ms) < 0)
+		return;
+	for (int i = 0; i < count; i++)
+		link_wait(pool->slots[busy[i]].link, 0);
+	for (int i = 0; i < POOL_LINKS; i++)
+		pool->proven = pool->proven || (pool->slots[i].link != NULL && link_ready(pool->slots[i].link));
+}
+
+int pool_descriptor(struct pool *pool)
+{
+	if (pool->epoll >= 0)
+		return pool->epoll;
+	pool->epoll = descriptor_clear(epoll_create1(EPOLL_CLOEXEC));
+	for (int i = 0; i < POOL_LINKS && pool->epoll >= 0; i++)
+		if (pool->slots[i].link != NULL)
+			link_watch(pool->slots[i].link, pool->epoll);
+	return pool->epoll;
+}
+
+int64_t pool_patience(struct pool *pool)
+{
+	const int64_t full_socket = 10; /* ms: the descriptor does not tell when there is room again */
+	int64_t least = -1;
+
+	for (int i = 0; i < POOL_LINKS; i++) {
+		struct link *l = pool->slots[i].link;
+		int64_t left;
+		if (l == NULL || link_idle(l))
+			continue;
+		left = link_time_left(l);
+		if (link_events(l) & POLLOUT)
+			left = left < full_socket ? left : full_socket;
+		if (least < 0 || left < least)
+			least = left > 0 ? left : 0;
+	}
+	return least;
 }
 
 bool pool_settle(struct pool *pool, int wait_ms)
@@ -80,40 +293,4 @@ bool pool_settle(struct pool *pool, int wait_ms)
 		return false;
 	}
 	return true;
-}
-
-int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault)
-{
-	int i = pool_find(pool, number);
-
-	if (i >= 0 && !pool->slots[i].taken && link_free(pool->slots[i].link)) {
-		pool->slots[i].taken = true;
-		return i;
-	}
-	memset(fault, 0, sizeof *fault);
-	fault->code = SMB_DISCONNECTED;
-	snprintf(fault->text, sizeof fault->text, "the connection it was opened on has gone");
-	if (i >= 0 && link_dead(pool->slots[i].link))
-		*fault = *link_fault(pool->slots[i].link);
-	else if (pool->lost == number && pool->why_lost.code != SMB_OK)
-		*fault = pool->why_lost;
-	return -1;
-}
-
-void pool_give_back(struct pool *pool, int slot)
-{
-	struct link *l = pool->slots[slot].link;
-
-	pool->slots[slot].taken = false;
-	if (link_refused(l) && pool->refusal.code == SMB_OK)
-		pool->refusal = *link_fault(l);
-	if (link_dead(l))
-		drop(pool, slot, 0);
-}
-
-void pool_close(struct pool *pool, int wait_ms)
-{
-	for (int i = 0; i < POOL_LINKS; i++)
-		if (pool->slots[i].link != NULL)
-			drop(pool, i, wait_ms);
 }

@@ -1,7 +1,8 @@
 /*
  * A destination's links: which is free, when to start another, when to give up on one. Knows no Lua.
  *
- * A refused logon poisons the pool: no worker tries the same password again, or the account might be locked.
+ * A refused logon poisons the pool: no worker tries the same password again, or the account might be locked. The first worker logs
+ * on alone; others follow when the password has proven right.
  */
 #ifndef LUA_SMB_POOL_H
 #define LUA_SMB_POOL_H
@@ -10,24 +11,40 @@
 
 enum { POOL_LINKS = 32 };
 
+/* Instead of a slot: there is none for now, one will come free; or none at all, and `fault` says why. */
+enum { POOL_FULL = -2, POOL_FAILED = -1 };
+
 struct pool {
 	const char *program;             /* smb-worker's absolute path */
 	const struct smb_connect *target;
 	struct link_limits limits;       /* milliseconds; may be changed at any time */
+	unsigned most;                   /* links at a time, 1 to POOL_LINKS; likewise */
 	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
 	struct smb_info info;            /* of the connection that answered last */
-	struct {
+	struct smb_pace *pace;           /* what its workers share, */
+	int pace_fd;                     /* and the memory it lies in */
+	int epoll;                       /* ready when a link is; -1 until somebody asks */
+	bool proven;                     /* a worker has logged on */
+	struct pool_slot {
 		struct link *link; /* NULL: the slot is empty */
 		uint32_t number;   /* names the link, never used again */
 		bool taken;        /* a request is under way on it */
+		unsigned handles;  /* files and listings that are open there */
+		int64_t idle_since; /* milliseconds */
 	} slots[POOL_LINKS];
 	uint32_t last_number;
 	uint32_t lost;            /* the link that died last, */
 	struct smb_fault why_lost; /* and of what */
 };
 
-/* A link that is free, if need be a new one. Gives its slot, or -1 and the reason. */
-int pool_take(struct pool *pool, struct smb_fault *fault);
+/* `program` and `target` have to outlive the pool. NULL, with errno, on failure. */
+struct pool *pool_open(const char *program, const struct smb_connect *target);
+
+/* Hangs up on all and frees the pool; `wait_ms` for each, see link_end. */
+void pool_close(struct pool *pool, int wait_ms);
+
+/* A link that is free, if need be a new one; `own`: one that nobody has files open on. Gives its slot, or one of the above. */
+int pool_take(struct pool *pool, bool own, struct smb_fault *fault);
 
 /* The link that has the number, when it is free. */
 int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault);
@@ -35,13 +52,22 @@ int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fau
 /* The slot of the link that has the number, free or not; -1 when it has gone. */
 int pool_find(const struct pool *pool, uint32_t number);
 
+/* Moves on what is under way on all links; waits until there is something to do, `wait_ms` at most. */
+void pool_poll(struct pool *pool, int wait_ms);
+
+/* A descriptor that is readable when pool_poll has something to do; -1 with errno. It is the pool's. */
+int pool_descriptor(struct pool *pool);
+
+/* Milliseconds after which pool_poll has to be called whatever the descriptor says: a deadline; -1 when there is none. */
+int64_t pool_patience(struct pool *pool);
+
 /* All that was posted or abandoned has ended; else waits for a part of it, `wait_ms` at most. */
 bool pool_settle(struct pool *pool, int wait_ms);
 
 /* The request on the link has ended, or is abandoned. */
 void pool_give_back(struct pool *pool, int slot);
 
-/* Hangs up on all; `wait_ms` for each, see link_end. */
-void pool_close(struct pool *pool, int wait_ms);
+/* How many links there are. */
+unsigned pool_count(const struct pool *pool);
 
 #endif

@@ -2,7 +2,7 @@
  * What the module and its worker process say to each other.
  *
  * Over a SOCK_SEQPACKET socketpair: the worker greets (hello), the module answers with whom to connect to (connect, with
- * the descriptors of the shared page and of its own process), the worker replies; from then on one request at a time is
+ * the descriptors of the shared pages and of its own process), the worker replies; from then on one request at a time is
  * under way and each ends in one reply. A request may bring a local descriptor: bulk data crosses no socket.
  *
  * Both sides come from one build, so structs travel as they lie in memory; the greeting's version tells when they do not.
@@ -15,11 +15,14 @@
 #include <stdint.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
-#define SMB_PROTOCOL_VERSION 1u
+#define SMB_PROTOCOL_VERSION 2u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
+#define SMB_STRIPE_FROM (64u << 20)    /* bytes: files from this size on may go over several connections; */
+#define SMB_STRIPE_WINDOW (128u << 20) /* what is under way then lies no further apart than this */
+#define SMB_DIGEST_SIZE 32u    /* bytes of a SHA-256 */
 
 /* The error words of the public contract, in one list for both sides. */
 #define SMB_CODES(X)                                                                                                   \
@@ -75,6 +78,10 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(SIZE, "size")                                                                                                \
 	X(TRUNCATE, "truncate")                                                                                        \
 	X(COMMIT, "commit")                                                                                            \
+	X(SEND, "send")                                                                                                \
+	X(RECEIVE, "receive")                                                                                          \
+	X(HASH, "hash")                                                                                                \
+	X(SYNC, "sync")                                                                                                \
 	X(CLOSE, "close")
 
 #define SMB_VERB_ENUM(name, word) SMB_VERB_##name,
@@ -121,6 +128,7 @@ struct smb_info {
 	uint32_t cipher;         /* MS-SMB2 2.2.3.1.2: 1 AES-128-CCM ... 4 AES-256-GCM; 0 when not encrypted */
 	uint32_t round_trip;     /* microseconds, the shortest seen */
 	uint32_t round_trips;    /* requests sent since the worker started, modulo 2^32 */
+	int64_t clock_ahead;     /* nanoseconds that the server's clock was ahead of ours when it was connected to */
 	uint8_t signing;         /* frames are signed, or encrypted */
 	uint8_t encryption;      /* frames are encrypted */
 	uint8_t guest;           /* the server made the user a guest */
@@ -137,6 +145,7 @@ struct smb_entry {
 	int64_t mtime;        /* last write, nanoseconds since 1970 */
 	int64_t atime;        /* last access, likewise */
 	int64_t btime;        /* creation, likewise */
+	int64_t ctime;        /* last change of contents, name or attributes, likewise */
 	uint32_t attributes;  /* MS-FSCC 2.6 file attributes */
 	uint16_t type;        /* enum smb_entry_type */
 	uint16_t name_length; /* bytes of the name that follows; 0 from stat */
@@ -149,7 +158,7 @@ struct smb_hello {
 	uint32_t check;   /* smb_layout(), catches two builds of one version */
 };
 
-/* Second message, from the module, with two descriptors: the shared page and the module's process. */
+/* Second message, from the module, with its descriptors: the link's page, the destination's page, the module's process. */
 struct smb_connect {
 	uint32_t transport;       /* enum smb_transport */
 	uint32_t port;            /* 1 to 65535 */
@@ -181,6 +190,10 @@ enum smb_flags {
 	SMB_FLAG_EXCLUSIVE = 512, /* open: with CREATE, `exists` if the file is there */
 	SMB_FLAG_KEEP = 2048,    /* there will be another attempt: when the connection breaks, keep what has arrived */
 	SMB_FLAG_AGAIN = 1024,   /* an earlier attempt broke off, and may have done a part of the work, or all of it */
+	SMB_FLAG_RESUME = 4096,  /* go on from what an earlier run left; if this one breaks off, leave it for the next */
+	SMB_FLAG_DIGEST = 8192,  /* give the SHA-256 of what was moved */
+	SMB_FLAG_VERIFY = 16384, /* read it back and compare; of COMMIT with `digest` */
+	SMB_FLAG_OFFER = 32768,  /* GET: a file of SMB_STRIPE_FROM bytes and more is only opened */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -194,15 +207,20 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   DELETE, RMDIR               name
  *   RENAME                      name, to, aside
  *   COPY                        name, to, temp, aside -> bytes
- *   PUT, with a descriptor      to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> bytes, resumed
- *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed
- *   OPEN, with a buffer         name -> handle
- *   UPLOAD, with a buffer       to, temp, aside; again: size, mtime -> handle, 0 if the file has its name already; bytes
- *                               that an earlier attempt has left
+ *   PUT, with a descriptor      to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> bytes, resumed, digest
+ *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
+ *                               resumed, when that many are on offer
+ *   OPEN, perhaps with a buffer name -> handle, entry (size and times)
+ *   UPLOAD, perhaps with one    to, temp, aside; size, mtime -> handle, 0 if the file has its name already; bytes that an
+ *                               earlier attempt has left; to resume it comes with the local file -> resumed
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size
- *   COMMIT                      handle of an upload, size, mtime; it is closed, well or not
+ *   COMMIT                      handle of an upload, size, mtime, digest; it is closed, well or not
+ *   SEND, with a descriptor     handle, offset, size: these bytes of the local file go to the same place of the remote one -> bytes
+ *   RECEIVE, with a descriptor  handle, offset, size: the other way round -> bytes
+ *   HASH                        size -> digest of the first bytes of the local file that comes with it, or of a handle's
+ *   SYNC, with a descriptor     writes the local file to disk
  *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept
  *
  * A buffer is a memfd, sealed against shrinking, that both sides map.
@@ -216,6 +234,7 @@ struct smb_request {
 	uint64_t from;   /* bytes */
 	uint64_t size;   /* bytes */
 	int64_t mtime;   /* nanoseconds since 1970 */
+	uint8_t digest[SMB_DIGEST_SIZE]; /* COMMIT, with VERIFY: of what was sent */
 	uint32_t lengths[SMB_NAME_COUNT]; /* bytes of each path, its NUL included; 0 when absent */
 };
 
@@ -230,6 +249,7 @@ struct smb_reply {
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */
 	uint64_t available;      /* QUOTA, bytes */
+	uint8_t digest[SMB_DIGEST_SIZE]; /* SHA-256 */
 };
 
 /* One page that both sides map. The worker writes all but `cancel`; what it says is a hint and no more. */
@@ -244,10 +264,16 @@ struct smb_shared {
 	_Atomic uint32_t cancel;   /* set by the module: end the request under way, clean up */
 };
 
+/* Another page, which all workers of a destination map: how fast they may be together. */
+struct smb_pace {
+	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
+	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
+};
+
 static inline uint32_t smb_layout(void)
 {
 	return (uint32_t)(sizeof(struct smb_connect) * 31 + sizeof(struct smb_request) * 17 +
-			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared));
+			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared) + SMB_VERB_COUNT);
 }
 
 #endif

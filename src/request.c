@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ struct request {
 	int slot;                        /* in the pool; -1: no request is under way */
 	uint32_t number;                 /* of the link */
 	enum smb_verb verb;
+	bool ctime;                      /* entries tell when they were changed: that is no part of the public face */
 };
 
 #define VERB_WORD(name, word) word,
@@ -63,6 +65,23 @@ static int64_t get_mtime(lua_State *L, uint32_t *flags)
 	return exact;
 }
 
+static unsigned hexadecimal(char c)
+{
+	return c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10) & 15;
+}
+
+static void get_digest(lua_State *L, uint8_t digest[SMB_DIGEST_SIZE])
+{
+	size_t length;
+	const char *text;
+
+	lua_getfield(L, 3, "digest");
+	text = luaL_optlstring(L, -1, "", &length);
+	for (size_t i = 0; i < SMB_DIGEST_SIZE && length == SMB_DIGEST_SIZE * 2; i++)
+		digest[i] = (uint8_t)(hexadecimal(text[2 * i]) << 4 | hexadecimal(text[2 * i + 1]));
+	lua_pop(L, 1);
+}
+
 /* The strings stay on the stack (through their table) while they are copied. */
 static size_t add_path(lua_State *L, char *message, size_t at, struct smb_request *head, int which, const char *field)
 {
@@ -97,13 +116,16 @@ static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 		     get_flag(L, "new", SMB_FLAG_NEW) | get_flag(L, "writable", SMB_FLAG_WRITABLE) |
 		     get_flag(L, "create", SMB_FLAG_CREATE) | get_flag(L, "truncate", SMB_FLAG_TRUNCATE) |
 		     get_flag(L, "exclusive", SMB_FLAG_EXCLUSIVE) | get_flag(L, "again", SMB_FLAG_AGAIN) |
-		     get_flag(L, "keep", SMB_FLAG_KEEP);
+		     get_flag(L, "keep", SMB_FLAG_KEEP) | get_flag(L, "resume", SMB_FLAG_RESUME) |
+		     get_flag(L, "sha256", SMB_FLAG_DIGEST) | get_flag(L, "read_back", SMB_FLAG_VERIFY) |
+		     get_flag(L, "offer", SMB_FLAG_OFFER);
 	head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
 	head.from = (uint64_t)get_integer(L, "from", LUA_MAXINTEGER);
 	head.size = (uint64_t)get_integer(L, "size", LUA_MAXINTEGER);
 	head.mtime = get_mtime(L, &head.flags);
+	get_digest(L, head.digest);
 	for (int i = 0; i < SMB_NAME_COUNT; i++)
 		at = add_path(L, message, at, &head, i, names[i]);
 	memcpy(message, &head, sizeof head);
@@ -131,17 +153,29 @@ static struct pool *pool_of(const struct request *r)
 	return pool != NULL && pool->slots[r->slot].number == r->number ? pool : NULL;
 }
 
-/* Takes a link for the request: any one, or the one that holds the handle. */
-static bool take_link(lua_State *L, struct request *r, struct smb_fault *fault)
+/* Takes a link for the request: any one, one of its own, or the one that holds the handle. Gives what the pool gives. */
+static int take_link(lua_State *L, struct request *r, struct smb_fault *fault)
 {
 	struct pool *pool = r->destination->pool;
 	uint32_t number = (uint32_t)get_integer(L, "link", UINT32_MAX);
+	bool own = get_flag(L, "own", 1);
+	int slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, own, fault);
 
-	r->slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, fault);
-	if (r->slot < 0)
-		return false;
-	r->number = pool->slots[r->slot].number;
-	return true;
+	if (slot < 0)
+		return slot;
+	r->slot = slot;
+	r->number = pool->slots[slot].number;
+	return slot;
+}
+
+static int no_link(lua_State *L, int what, const struct smb_fault *fault)
+{
+	if (what == POOL_FAILED)
+		return core_push_fault(L, fault);
+	lua_pushnil(L);
+	lua_pushliteral(L, "full");
+	lua_pushliteral(L, "all connections are at work");
+	return 3;
 }
 
 static int no_hand_over(lua_State *L, struct request *r)
@@ -155,7 +189,7 @@ static int no_hand_over(lua_State *L, struct request *r)
 	return 3;
 }
 
-/* start(destination, verb, arguments) -> request | nil, code, text */
+/* start(destination, verb, arguments) -> request | nil, code, text; the code "full": not now, but when a request has ended */
 static int start(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
@@ -164,7 +198,7 @@ static int start(lua_State *L)
 	struct request *r;
 	char *message;
 	size_t size;
-	int fd;
+	int fd, slot;
 
 	luaL_checktype(L, 3, LUA_TTABLE);
 	lua_settop(L, 3);
@@ -172,14 +206,16 @@ static int start(lua_State *L)
 	r->destination = d;
 	r->slot = -1;
 	r->verb = verb;
+	r->ctime = get_flag(L, "ctime", 1);
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 4, 1);
 	message = lua_newuserdatauv(L, sizeof(struct smb_request) + SMB_NAME_COUNT * SMB_PATH_LIMIT, 0);
 	size = pack(L, verb, message);
 	fd = get_fd(L);
-	if (!take_link(L, r, &fault))
-		return core_push_fault(L, &fault);
+	slot = take_link(L, r, &fault);
+	if (slot < 0)
+		return no_link(L, slot, &fault);
 	if (!link_begin(d->pool->slots[r->slot].link, verb == SMB_VERB_CONNECT ? NULL : (void *)message, size, fd))
 		return no_hand_over(L, r);
 	lua_settop(L, 4);
@@ -212,16 +248,11 @@ static struct request *check(lua_State *L)
 	return r;
 }
 
-/* wait(request, seconds) -> true when it has ended */
-static int wait(lua_State *L)
+/* ended(request) -> whether it has */
+static int ended(lua_State *L)
 {
 	struct request *r = check(L);
-	lua_Number seconds = luaL_checknumber(L, 2);
-	int ms = seconds > 0 ? (seconds < 0.1 ? (int)ceil(seconds * 1000) : 100) : 0;
-	bool ended = link_wait(r->destination->pool->slots[r->slot].link, ms);
-
-	core_move_interrupt_here(L);
-	lua_pushboolean(L, ended);
+	lua_pushboolean(L, link_idle(r->destination->pool->slots[r->slot].link));
 	return 1;
 }
 
@@ -259,7 +290,7 @@ static void set_integer(lua_State *L, const char *field, uint64_t value)
 	lua_setfield(L, -2, field);
 }
 
-static void push_entry(lua_State *L, const struct smb_entry *e)
+static void push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
 {
 	static const char *const types[] = {"file", "directory", "link"};
 
@@ -271,6 +302,8 @@ static void push_entry(lua_State *L, const struct smb_entry *e)
 	set_time(L, "atime", e->atime);
 	if (e->btime != 0)
 		set_time(L, "btime", e->btime);
+	if (ctime && e->ctime != 0)
+		set_time(L, "ctime", e->ctime);
 	/* MS-FSCC 2.6 */
 	set_flag(L, "readonly", e->attributes & 0x01);
 	set_flag(L, "hidden", e->attributes & 0x02);
@@ -279,7 +312,7 @@ static void push_entry(lua_State *L, const struct smb_entry *e)
 }
 
 /* Adds the entries of a batch to the table on the top, as an array. What does not fit its message is not looked at. */
-static void push_batch(lua_State *L, const char *message, size_t size, uint32_t count)
+static void push_batch(lua_State *L, const struct request *r, const char *message, size_t size, uint32_t count)
 {
 	size_t at = sizeof(struct smb_reply);
 	struct smb_entry entry;
@@ -289,7 +322,7 @@ static void push_batch(lua_State *L, const char *message, size_t size, uint32_t 
 		at += sizeof entry;
 		if (entry.name_length >= size - at)
 			return;
-		push_entry(L, &entry);
+		push_entry(L, &entry, r->ctime);
 		lua_pushlstring(L, message + at, entry.name_length);
 		lua_setfield(L, -2, "name");
 		lua_rawseti(L, -2, i);
@@ -297,6 +330,28 @@ static void push_batch(lua_State *L, const char *message, size_t size, uint32_t 
 		if (at > size)
 			return;
 	}
+}
+
+static void set_digest(lua_State *L, const uint8_t digest[SMB_DIGEST_SIZE])
+{
+	char text[SMB_DIGEST_SIZE * 2 + 1];
+	for (size_t i = 0; i < SMB_DIGEST_SIZE; i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, "sha256");
+}
+
+/* How many files and listings are open on the link, after an answer. */
+static void count_handles(struct pool_slot *s, enum smb_verb verb, const struct smb_reply *reply)
+{
+	bool opened = (verb == SMB_VERB_OPEN || verb == SMB_VERB_UPLOAD || verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_GET) &&
+		      reply->handle != 0;
+	bool closed = verb == SMB_VERB_CLOSE || verb == SMB_VERB_COMMIT || verb == SMB_VERB_LIST_CLOSE ||
+		      (verb == SMB_VERB_LIST_NEXT && reply->handle == 0);
+	if (opened)
+		s->handles++;
+	else if (closed && s->handles > 0)
+		s->handles--;
 }
 
 static int push_reply(lua_State *L, const struct request *r, const char *message, size_t size)
@@ -307,11 +362,11 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	if (reply.fault.code != SMB_OK)
 		return core_push_fault(L, &reply.fault);
 	switch (r->verb) {
-	case SMB_VERB_STAT: push_entry(L, &reply.entry); return 1;
+	case SMB_VERB_STAT: push_entry(L, &reply.entry, r->ctime); return 1;
 	case SMB_VERB_LIST_OPEN:
 	case SMB_VERB_LIST_NEXT:
 		lua_createtable(L, (int)(reply.count < 4096 ? reply.count : 4096), 2);
-		push_batch(L, message, size, reply.count);
+		push_batch(L, r, message, size, reply.count);
 		break;
 	default:
 		lua_newtable(L);
@@ -321,6 +376,9 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 		set_integer(L, "available", reply.available);
 		set_integer(L, "size", reply.entry.size);
 		set_time(L, "mtime", reply.entry.mtime);
+		set_time(L, "btime", reply.entry.btime);
+		if (r->verb == SMB_VERB_PUT || r->verb == SMB_VERB_GET || r->verb == SMB_VERB_HASH)
+			set_digest(L, reply.digest);
 		break;
 	}
 	set_integer(L, "handle", reply.handle);
@@ -328,7 +386,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	return 1;
 }
 
-/* result(request) -> table | nil, code, text, whether no worker has seen it; when wait has given true, and once */
+/* result(request) -> table | nil, code, text, whether no worker has seen it; when it has ended, and once */
 static int result(lua_State *L)
 {
 	struct request *r = check(L);
@@ -340,7 +398,7 @@ static int result(lua_State *L)
 	char *copy;
 	size_t size = 0;
 
-	luaL_argcheck(L, link_wait(l, 0), 1, "the request has not ended");
+	luaL_argcheck(L, link_idle(l), 1, "the request has not ended");
 	reply = link_reply(l, &size);
 	fault = *link_fault(l);
 	/* A copy of Lua's own: what is made of it may run collectors, and those may close the destination. */
@@ -350,6 +408,8 @@ static int result(lua_State *L)
 	dead = link_dead(l);
 	unread = link_unread(l);
 	pool->info = *link_info(l);
+	if (reply != NULL)
+		count_handles(&pool->slots[r->slot], r->verb, reply);
 	if (reply != NULL && reply->fault.code == SMB_AUTH_FAILED && pool->refusal.code == SMB_OK)
 		pool->refusal = reply->fault;
 	link_done(l);
@@ -367,10 +427,28 @@ static int result(lua_State *L)
 	return push_reply(L, r, copy, size);
 }
 
+/* post_close(destination, link, handle, keep): the worker closes the file when it comes to it; nobody waits for that. */
+static int post_close(lua_State *L)
+{
+	struct pool *pool = destination_check(L, 1)->pool;
+	int slot = pool_find(pool, (uint32_t)luaL_checkinteger(L, 2));
+	struct smb_request request;
+
+	memset(&request, 0, sizeof request);
+	request.verb = SMB_VERB_CLOSE;
+	request.handle = (uint32_t)luaL_checkinteger(L, 3);
+	request.flags = lua_toboolean(L, 4) ? SMB_FLAG_KEEP : 0;
+	if (slot < 0)
+		return 0;
+	link_post(pool->slots[slot].link, &request, sizeof request);
+	pool->slots[slot].handles -= pool->slots[slot].handles > 0;
+	return 0;
+}
+
 static const luaL_Reg metamethods[] = {{"__gc", release}, {"__close", release}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"start", start}, {"wait", wait}, {"transfer", transfer}, {"result", result}, {"abandon", release}, {NULL, NULL},
+    {"start", start}, {"ended", ended}, {"transfer", transfer}, {"result", result}, {"abandon", release}, {"post_close", post_close}, {NULL, NULL},
 };
 
 void request_register(lua_State *L)

@@ -2,11 +2,9 @@
 -- @module smb.call
 
 local core = require "smb.core"
+local task = require "smb.task"
 
 local call = {}
-
---- Seconds: how late a Ctrl-C may be noticed.
-call.SLICE = 0.1
 
 --- The message of a failure: `OPERATION 'NAME' on smb://server/share/path: what happened`.
 -- @tparam string operation what was called
@@ -44,35 +42,62 @@ local course = {}
 course.__index = course
 
 --- Begins a call.
--- @tparam table fields the destination's: retries, retry_delay, total_timeout
+-- @tparam table home the destination's state, whose `fields` say how it goes: retries, retry_delay, total_timeout
 -- @tparam[opt] function progress called with done, total and name; false cancels
 -- @tparam[opt] integer total bytes, for progress
 -- @tparam[opt] string name for progress
 -- @treturn table the course
-function call.course(fields, progress, total, name)
-  local now = core.clock()
-  return setmetatable({ began = now, deadline = fields.total_timeout and now + fields.total_timeout, fields = fields,
-    retries = 0, progress = progress, total = total, name = name, told = now }, course)
+function call.course(home, progress, total, name)
+  local fields, now = home.fields, core.clock()
+  local me = task.running()
+  local self = setmetatable({ home = home, began = now, fields = fields, retries = 0, done = 0, total = total, name = name,
+    deadline = fields.total_timeout and now + fields.total_timeout, progress = progress, told = now }, course)
+  if me and not me.course then me.course = self end
+  return self
 end
 
--- An error word and reason when the call has to end now.
+-- What was moved until now: by the request that is waited for, unless the course knows better.
+function course:measure(request)
+  local done, size = core.transfer(request)
+  self.done = done
+  if size > 0 then self.total = self.total or size end
+end
+
+--- Whether the call has to end now.
+-- @tparam[opt] userdata request that is waited for
+-- @treturn[1] nil when it may go on
+-- @treturn[2] string the error word
+-- @treturn[2] string the reason
 function course:check(request)
   local now = core.clock()
   if self.deadline and now >= self.deadline then return "timeout", "the time for the whole call is over" end
+  if task.is_cancelled() then return "cancelled", "cancelled" end
+  if request then self:measure(request) end
   if self.progress and now - self.told >= PROGRESS_INTERVAL then
     self.told = now
-    local done, size = core.transfer(request)
-    if self:tell(done, size) == false then return "cancelled", "cancelled" end
+    local ok, verdict = pcall(self.progress, self.done, self.total, self.name)
+    if not ok then self.raised = { verdict } end
+    if not ok or verdict == false then return "cancelled", "cancelled" end
   end
 end
 
-function course:tell(done, size)
-  return self.progress(done, self.total or size, self.name)
+--- The last word on progress, when all is done.
+-- @tparam integer bytes
+function course:finished(bytes)
+  self.done, self.total = bytes, bytes
+  if self.progress then self.progress(bytes, bytes, self.name) end
+end
+
+-- After a cancelled request: the worker tidies up first, then a user's error goes on its way.
+function course:settle(dest)
+  while core.is_open(dest) and not core.settled(dest, 0) do task.pause(self.home, nil, task.SLICE, true) end
+  if self.raised then error(self.raised[1], 0) end
 end
 
 function course:slice()
-  if not self.deadline then return call.SLICE end
-  return math.max(0, math.min(call.SLICE, self.deadline - core.clock()))
+  local slice = self.progress and PROGRESS_INTERVAL or task.SLICE
+  if not self.deadline then return slice end
+  return math.max(0, math.min(slice, self.deadline - core.clock()))
 end
 
 --- After a failure: waits until it is time for another attempt. False when there is to be none.
@@ -83,7 +108,10 @@ function course:again(code)
   local till = core.clock() + delay * (0.75 + math.random() / 2) -- many clients must not come back at the same moment
   if self.deadline and till >= self.deadline then return false end
   self.retries = self.retries + 1
-  while core.clock() < till do core.sleep(till - core.clock()) end
+  while core.clock() < till do
+    if self:check() then return false end
+    task.pause(self.home, nil, till - core.clock())
+  end
   return true
 end
 
@@ -94,11 +122,47 @@ end
 
 -- Requests. -----------------------------------------------------------------------------------------------------------
 
+--- Starts a request, when there is a connection for it.
+-- @see call.run
+function call.start(dest, home, verb, arguments, under)
+  while true do
+    local request, code, reason = core.start(dest, verb, arguments)
+    if request or code ~= "full" then return request, code, reason end
+    if under then
+      code, reason = under:check()
+      if code then return nil, code, reason end
+    end
+    task.pause(home, nil, task.SLICE, true)
+  end
+end
+
+--- Waits for a request that was started.
+-- @see call.run
+function call.finish(home, request, under)
+  while not core.ended(request) do
+    task.pause(home, request, under and under:slice() or task.SLICE)
+    if under and not core.ended(request) then
+      local code, reason = under:check(request)
+      if code then return nil, code, reason end
+    end
+  end
+  local done, size, mtime_ns = core.transfer(request)
+  local reply, code, reason, unread = core.result(request)
+  if reply then return reply end
+  return nil, code, reason, { done = done, size = size, mtime_ns = mtime_ns, unread = unread }
+end
+
+local function run_once(dest, home, verb, arguments, under)
+  local request <close>, code, reason = call.start(dest, home, verb, arguments, under)
+  if not request then return nil, code, reason end
+  return call.finish(home, request, under)
+end
+
 --- Sends one request and waits for its end.
 -- An error that passes through here, Ctrl-C's for one, abandons the request; the destination stays usable.
 -- @tparam userdata destination the core's destination
 -- @tparam string verb one of protocol.h
--- @tparam table arguments its fields
+-- @tparam table arguments its fields; `own`: on a connection where nobody has files open
 -- @tparam[opt] table under the call's course
 -- @treturn[1] table the reply
 -- @treturn[2] nil
@@ -106,29 +170,45 @@ end
 -- @treturn[2] string what happened
 -- @treturn[2] ?table how far it had come: done, size, mtime_ns
 function call.run(destination, verb, arguments, under)
+  local home = core.state(destination)
   local reply, code, reason, come
-  local state = core.state(destination)
-  if state and next(state.on_links) then state.settle(state) end -- rather than another connection
+  if next(home.on_links) and not task.running() then home.settle(home) end -- rather than another connection
   repeat -- a worker that died idle is found out by writing to it
-    local request <close>, word, problem = core.start(destination, verb, arguments)
-    if not request then return nil, word, problem end
-    reply, code, reason, come = call.finish(request, under)
+    reply, code, reason, come = run_once(destination, home, verb, arguments, under)
   until reply or not come or not come.unread
+  if code == "cancelled" and under then under:settle(destination) end
   return reply, code, reason, come
 end
 
---- Waits for a request that was started.
--- @see call.run
-function call.finish(request, under)
-  while not core.wait(request, under and under:slice() or call.SLICE) do
-    local code, reason
-    if under then code, reason = under:check(request) end
-    if code then return nil, code, reason end
-  end
-  local done, size, mtime_ns = core.transfer(request)
-  local reply, code, reason, unread = core.result(request)
-  if reply then return reply end
-  return nil, code, reason, { done = done, size = size, mtime_ns = mtime_ns, unread = unread }
+-- A file that is open in a worker: closed when its scope is left, without waiting.
+local handle = {}
+handle.__index = handle
+
+--- Sees to it that a handle is closed.
+-- @tparam table home the destination's state
+-- @tparam table reply with `link` and `handle`
+-- @tparam[opt] boolean keep of an upload: what has arrived is kept for another attempt
+-- @treturn table to be declared `<close>`
+function call.handle(home, reply, keep)
+  return setmetatable({ home = home, link = reply.link, handle = reply.handle, keep = keep }, handle)
+end
+
+--- Closes it and waits until that is done.
+function handle:close()
+  if self.closed then return end
+  self.closed = true
+  call.run(self.home.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
+end
+
+--- The worker has closed it by itself.
+function handle:is_gone()
+  self.closed = true
+end
+
+function handle:__close()
+  if self.closed or not core.is_open(self.home.dest) then return end
+  self.closed = true
+  core.post_close(self.home.dest, self.link, self.handle, self.keep)
 end
 
 --- Sends a request again and again, until it has succeeded, failed for good, or been tried often enough.

@@ -9,9 +9,12 @@ local lfs = require "lfs"
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
+local ltn12 = require "smb.ltn12"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
+local task = require "smb.task"
+local transfer = require "smb.transfer"
 local url = require "smb.url"
 
 local destination = {}
@@ -19,6 +22,7 @@ local methods = {}
 local metatable = core.destination_metatable
 
 local PATH_LIMIT = 15900 -- bytes of a path below the share: protocol.h's SMB_PATH_LIMIT, less what temporary names add
+local PIECE = 1024 * 1024 -- bytes that a sink gets at a time
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 
 
@@ -63,7 +67,7 @@ end
 
 -- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.persist.
 local function run(dest, state, operation, subject, verb, arguments, under, prepare)
-  local reply, code, reason = call.persist(dest, verb, arguments, under or call.course(state.fields), prepare)
+  local reply, code, reason = call.persist(dest, verb, arguments, under or call.course(state), prepare)
   if reply then return reply end
   return fail(state, operation, subject, code, reason)
 end
@@ -72,16 +76,6 @@ end
 local function done(reply, message, code)
   if reply then return true end
   return nil, message, code
-end
-
--- A worker that crashed could not tidy up; another one can.
-local function remove_temporary(dest, arguments, code)
-  if code == "failed" then call.run(dest, "delete", { name = arguments.temp, missing_ok = true }) end
-end
-
-local function target(path, overwrite)
-  return { to = path, temp = name.temporary(path, core.random()), aside = name.aside(path, core.random()),
-    overwrite = overwrite ~= false }
 end
 
 -- A buffer size as it comes about: not more than what was negotiated, which is also the default.
@@ -102,7 +96,7 @@ end
 -- Opening and closing. ------------------------------------------------------------------------------------------------
 
 local function set_limits(dest, fields)
-  core.limits(dest, fields.short_timeout, fields.list_timeout, fields.read_write_timeout)
+  core.limits(dest, fields.short_timeout, fields.list_timeout, fields.read_write_timeout, fields.connections, fields.rate)
 end
 
 --- Opens what checked fields describe.
@@ -111,13 +105,13 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { fields = fields, warnings = warnings, place = url.place(fields),
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {},
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }), -- by link: the file that has a read or write on its way there
     settle = file.settle }
   core.state(dest, state)
   set_limits(dest, fields)
-  local reply, code, reason = call.persist(dest, "connect", {}, call.course(fields))
+  local reply, code, reason = call.persist(dest, "connect", {}, call.course(state))
   if reply then return dest end
   core.close(dest)
   return fail(state, "open", nil, code, reason)
@@ -139,7 +133,7 @@ function methods:close()
   if not core.is_open(self) then return true end
   local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
   local ok, message, code = file.close_all(core.state(self))
-  while not core.settled(self, call.SLICE) do end -- files that a collector closed
+  while not core.settled(self, task.SLICE) do end -- files that a collector closed
   return done(ok, message, code)
 end
 
@@ -190,12 +184,14 @@ end
 local listing = {}
 listing.__index = listing
 
-local function open_listing(dest, state, operation, text)
+-- `ctime`: its entries have one.
+local function open_listing(dest, state, operation, text, ctime)
   local path, reason = resolve(state, text)
   if not path then return fail(state, operation, text, "invalid_name", reason) end
-  local batch, message, code = run(dest, state, operation, text, "list_open", { name = path })
+  local batch, message, code = run(dest, state, operation, text, "list_open", { name = path, ctime = ctime })
   if not batch then return nil, message, code end
-  return setmetatable({ dest = dest, state = state, operation = operation, text = text, batch = batch, at = 0 }, listing)
+  return setmetatable({ dest = dest, state = state, operation = operation, text = text, ctime = ctime, batch = batch, at = 0 },
+    listing)
 end
 
 function listing:next()
@@ -208,7 +204,8 @@ function listing:next()
       self.batch = nil
       return nil
     end
-    local batch, code, reason = call.run(self.dest, "list_next", { handle = self.batch.handle, link = self.batch.link })
+    local batch, code, reason = call.run(self.dest, "list_next",
+      { handle = self.batch.handle, link = self.batch.link, ctime = self.ctime })
     self.batch, self.at = batch, 0
     if not batch then return fail(self.state, self.operation, self.text, code, reason) end
   end
@@ -267,7 +264,7 @@ local walking = {}
 walking.__index = walking
 
 function walking:enter(below)
-  local found, message, code = open_listing(self.dest, self.state, "walk", name.join(self.top, below))
+  local found, message, code = open_listing(self.dest, self.state, "walk", name.join(self.top, below), self.all)
   if not found then call.raise(message, code) end
   self[#self + 1] = { listing = found, below = below }
 end
@@ -288,7 +285,7 @@ function walking:next()
     if message then call.raise(message, code) end
     if not entry then
       self:leave()
-    elseif not name.is_temporary(entry.name) then
+    elseif self.all or not name.is_temporary(entry.name) then
       local relative = name.join(level.below, entry.name)
       if entry.type == "directory" then self.entering = relative end
       return relative, entry
@@ -300,6 +297,13 @@ function walking:__close()
   while #self > 0 do self:leave() end
 end
 
+-- `all`: temporary files, too.
+local function walk(dest, state, top, all)
+  local found = setmetatable({ dest = dest, state = state, top = top, all = all }, walking)
+  found:enter("")
+  return function() return found:next() end, nil, nil, found
+end
+
 --- Iterates over all that is below a folder, depth first: the path relative to the walked folder, and the entry.
 -- Links are given, but not entered; temporary files of transfers are left out. Failures raise.
 -- @tparam[opt=""] string text the folder's name
@@ -307,9 +311,7 @@ end
 function methods:walk(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "walk") end
-  local walk = setmetatable({ dest = self, state = state, top = text or "" }, walking)
-  walk:enter("")
-  return function() return walk:next() end, nil, nil, walk
+  return walk(self, state, text or "")
 end
 
 -- Changing. -----------------------------------------------------------------------------------------------------------
@@ -367,7 +369,7 @@ local function two_names(state, from, to, overwrite)
   local path
   if source then path, reason = resolve_below(state, to) end
   if not path then return nil, reason end
-  local arguments = target(path, overwrite)
+  local arguments = transfer.target(path, overwrite)
   arguments.name = source
   return arguments
 end
@@ -380,7 +382,7 @@ local function from_to(dest, operation, verb, from, to, opts)
   local arguments, reason = two_names(state, from, to, opts.overwrite)
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
   local reply, message, code = run(dest, state, operation, from, verb, arguments)
-  if not reply then remove_temporary(dest, arguments, code) end
+  if not reply then transfer.remove_temporary(state, arguments, code) end
   return done(reply, message, code)
 end
 
@@ -443,12 +445,29 @@ end
 
 -- Files, whole. -------------------------------------------------------------------------------------------------------
 
-local VERIFY = { "size", "none" }
-local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY }
-local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean" }
+local VERIFY = { "size", "sha256", "none" }
+local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function" }
+local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean",
+  sha256 = "boolean", progress = "function", resume = "boolean" }
 
-local function result_of(bytes, under, resumed)
-  return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed or 0 }
+local function result_of(bytes, under, resumed, sha256)
+  under:finished(bytes)
+  return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed or 0,
+    sha256 = sha256 }
+end
+
+-- Whether everything is to be read back, and whether a SHA-256 is wanted.
+local function verification(state, opts)
+  local read_back = (opts.verify or state.fields.verify) == "sha256"
+  return read_back, read_back or opts.sha256 or false
+end
+
+-- Does it again, once, when what arrived was not what was sent.
+local function try_twice(under, attempt)
+  local reply, code, reason = attempt()
+  if reply or code ~= "mismatch" then return reply, code, reason end
+  under.retries = under.retries + 1
+  return attempt()
 end
 
 --- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
@@ -456,11 +475,13 @@ end
 -- @tparam string localpath the local file
 -- @tparam[opt] string text its name on the share; the local file's own by default
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
--- `preserve_mtime` (default true)
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`
+-- `preserve_mtime` (default true), `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told),
+-- `progress` (function of bytes done, bytes in all, name; false cancels), `resume` (go on where an earlier run of this host
+-- broke off, and leave what has arrived to the next when this one does)
+-- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
 -- @treturn[2] string message
--- @treturn[2] string code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, ...
+-- @treturn[2] string code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, mismatch, ...
 function methods:put(localpath, text, opts)
   local state = state_of(self)
   check_string(localpath, 1, "put")
@@ -469,42 +490,21 @@ function methods:put(localpath, text, opts)
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
-  local under = call.course(state.fields)
   local source <close>, size, mtime = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
-  local arguments = target(path, opts.overwrite)
-  arguments.file, arguments.size, arguments.parents = source, size, opts.parents
-  arguments.io_size = buffer_sizes(self, state).write
+  local under = call.course(state, opts.progress, size, text)
+  local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, ("%.9f"):format(mtime), path)
+  local arguments = transfer.target(path, opts.overwrite, digits)
+  arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
+  arguments.io_size, arguments.source_mtime = buffer_sizes(self, state).write, mtime
+  arguments.read_back, arguments.sha256 = verification(state, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
-  local reply, message, code = run(self, state, "put", text, "put", arguments, under, function(come)
-    local size_now, mtime_now = core.local_stat(source)
-    if size_now ~= size or mtime_now ~= mtime then
-      return nil, "source_changed", "the local file changed between two attempts"
-    end
-    arguments.offset = math.max(arguments.offset or 0, come.done)
-    return true
-  end)
+  local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
   if not reply then
-    remove_temporary(self, arguments, code)
-    return nil, message, code
+    transfer.remove_temporary(state, arguments, code)
+    return fail(state, "put", text, code, problem)
   end
-  return result_of(reply.bytes, under, reply.resumed)
-end
-
--- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
-local function fetch(dest, state, operation, text, path, into, under)
-  local arguments = { name = path, file = into, io_size = buffer_sizes(dest, state).read, offset = 0 }
-  local function prepare(come)
-    arguments.offset = core.local_stat(into) or 0
-    if come.size > 0 then arguments.size, arguments.mtime_ns = come.size, come.mtime_ns end
-    return true
-  end
-  local reply, message, code = run(dest, state, operation, text, "get", arguments, under, prepare)
-  if reply or code ~= "source_changed" or arguments.offset == 0 then return reply, message, code end
-  local ok, word, reason = core.local_empty(into)
-  if not ok then return fail(state, operation, text, word, reason) end
-  arguments.offset = 0
-  return run(dest, state, operation, text, "get", arguments, under, prepare)
+  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
 end
 
 local function local_target(localpath, text)
@@ -520,16 +520,37 @@ local function make_local_parents(localpath)
   end
 end
 
+-- The local file that a get writes. With `resume` it is what an earlier run left, if the remote file is still the same.
+local function local_copy(dest, state, text, path, localpath, opts, arguments, under)
+  local digits, again = core.random(), false
+  if opts.resume then
+    local entry, message, code = run(dest, state, "get", text, "stat", { name = path }, under)
+    if not entry then return nil, message, code end
+    digits = transfer.lasting_digits(state.place, path, entry.size, ("%.9f"):format(entry.mtime))
+    arguments.size, arguments.mtime, again = entry.size, entry.mtime, true
+  end
+  local overwrite = opts.overwrite ~= false
+  local copy, left, problem = core.create_local(localpath, digits, overwrite, again)
+  if not copy and again and left == "local_io" then -- another run is at it, or it is no file
+    arguments.size, arguments.mtime, again = nil, nil, false
+    copy, left, problem = core.create_local(localpath, core.random(), overwrite)
+  end
+  if not copy then return fail(state, "get", text, left, ("'%s': %s"):format(localpath, problem)) end
+  arguments.file, arguments.offset, arguments.resume = copy, again and left or 0, again
+  return copy
+end
+
 --- Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on failure
 -- what was there before is untouched.
 -- @tparam string text its name
 -- @tparam[opt] string localpath where to; a folder takes the remote name, which is also the default
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `preserve_mtime` (default true),
--- `parents` (make missing local folders), `verify` ("size", "none")
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`
+-- `parents` (make missing local folders), `verify` ("size", "sha256": fetched twice and compared, "none"), `sha256`, `progress`,
+-- `resume`: as for put
+-- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
 -- @treturn[2] string message
--- @treturn[2] string code: not_found, is_directory, local_io, exists, source_changed, ...
+-- @treturn[2] string code: not_found, is_directory, local_io, exists, source_changed, mismatch, ...
 function methods:get(text, localpath, opts)
   local state = state_of(self)
   check_string(text, 1, "get")
@@ -538,49 +559,87 @@ function methods:get(text, localpath, opts)
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "get", text, "invalid_name", reason) end
   localpath = local_target(localpath, text)
-  local overwrite = opts.overwrite ~= false
   if opts.parents then make_local_parents(localpath) end
-  local under = call.course(state.fields)
-  local copy <close>, word, problem = core.create_local(localpath, core.random(), overwrite)
-  if not copy then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
-  local reply, message, code = fetch(self, state, "get", text, path, copy, under)
-  if not reply then return nil, message, code end
+  local under = call.course(state, opts.progress, nil, text)
+  local arguments = { name = path, io_size = buffer_sizes(self, state).read }
+  arguments.read_back, arguments.sha256 = verification(state, opts)
+  local copy <close>, problem, word = local_copy(self, state, text, path, localpath, opts, arguments, under)
+  if not copy then return nil, problem, word end
+  if opts.resume then core.keep(copy) end
+  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end)
+  if not reply then
+    if opts.resume and not transfer.is_lasting(code) then core.keep(copy, false) end
+    return fail(state, "get", text, code, why)
+  end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
-  local ok
-  ok, word, problem = core.complete(copy, mtime, overwrite)
-  if not ok then return fail(state, "get", text, word, ("'%s': %s"):format(localpath, problem)) end
-  return result_of(reply.bytes, under, reply.resumed)
+  local ok, failure
+  ok, failure, why = core.local_cut(copy, reply.bytes)
+  if ok then ok, failure, why = core.complete(copy, mtime, opts.overwrite ~= false) end
+  if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(localpath, why)) end
+  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
 end
 
---- Fetches a whole file into a string.
+-- Reads a file into an LTN12 sink; a failure goes there, too.
+local function read_into(dest, text, sink, under)
+  local source <close>, message, code = dest:open(text)
+  if not source then
+    sink(nil, message)
+    return nil, message, code
+  end
+  local bytes = 0
+  while true do
+    local data, failure, word = source:read(PIECE)
+    if data == nil and failure then
+      sink(nil, failure)
+      return nil, failure, word
+    end
+    local ok, problem, reason = sink(data)
+    if not ok then return nil, problem or "the sink takes no more", reason or "local_io" end
+    if data == nil then return result_of(bytes, under) end
+    bytes = bytes + #data
+  end
+end
+
+--- Fetches a whole file into a string, or into an LTN12 sink.
 -- @tparam string text its name
--- @treturn[1] string its contents
+-- @tparam[opt] function sink gets strings, then nil; its `nil, err` is a failure, whose err comes back as the message
+-- @treturn[1] string|table its contents; with a sink `bytes`, `seconds`, `retries`, `resumed`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
-function methods:read(text)
+function methods:read(text, sink)
   local state = state_of(self)
   check_string(text, 1, "read")
+  if sink ~= nil and type(sink) ~= "function" then
+    error(("bad argument #2 to 'read' (function expected, got %s)"):format(type(sink)), 2)
+  end
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
+  local under = call.course(state, nil, nil, text)
+  if sink then return read_into(self, text, sink, under) end
   local memory <close>, word, problem = core.memory()
   if not memory then return fail(state, "read", text, word, problem) end
-  local reply, message, code = fetch(self, state, "read", text, path, memory, call.course(state.fields))
-  if not reply then return nil, message, code end
+  local arguments = { name = path, file = memory, io_size = buffer_sizes(self, state).read, offset = 0 }
+  local reply, code, why = transfer.fetch(state, arguments, under)
+  if not reply then return fail(state, "read", text, code, why) end
   return core.take(memory, reply.bytes)
 end
 
 -- Sends what a reader gives: strings, until nil. nil and an error is a failure, and comes back as it is.
-local function send_all(up, reader)
+local function send_all(up, reader, hash, under)
+  local bytes = 0
   while true do
-    local data, problem = reader()
+    local data, problem, word = reader()
     if data == nil then
-      if problem ~= nil then return nil, problem, "local_io" end
+      if problem ~= nil then return nil, problem, word or "local_io" end
       return true
     end
-    if type(data) ~= "string" then error(("write: the reader gave a %s, not a string"):format(type(data)), 3) end
+    if type(data) ~= "string" then error(("write: the reader gave a %s, not a string"):format(type(data)), 4) end
+    if hash then core.sha256_add(hash, data) end
     local ok, message, code = up:write(data)
     if not ok then return nil, message, code end
+    bytes = bytes + #data
+    under.done = bytes
   end
 end
 
@@ -592,37 +651,57 @@ local function reader_of(data)
   end
 end
 
+-- One upload of what a reader gives: its size, what an earlier attempt had moved, its SHA-256.
+local function upload(dest, state, text, path, reader, opts, under)
+  local arguments = transfer.target(path, opts.overwrite)
+  local read_back, wanted = verification(state, opts)
+  local hash = wanted and core.sha256()
+  arguments.parents, arguments.io_size = opts.parents, buffer_sizes(dest, state).write
+  local up, message, code = file.upload(dest, state, text, arguments, buffer_sizes(dest, state), under)
+  if not up then return nil, message, code end
+  local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
+  local ok, size, resumed
+  ok, message, code = send_all(up, reader, hash, under)
+  local sha256 = hash and core.sha256_hex(hash) or nil
+  if ok then size, message, code, resumed = file.commit(up, read_back and sha256 or nil) end
+  if not size then return nil, message, code end
+  return { size = size, resumed = resumed, sha256 = sha256 }
+end
+
 --- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
 -- there before is untouched.
 -- @tparam string text its name
--- @tparam string|function data the contents, or a function that gives strings until nil (an LTN12 source); its `nil, err` is
--- a failure, whose err comes back as the message
+-- @tparam string|function|file data the contents; or a function that gives strings until nil (an LTN12 source), whose
+-- `nil, err` is a failure that comes back as it is; or a file of Lua's io, a pipe of io.popen among them, which is read to its
+-- end and closed: a command that fails leaves nothing on the share
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
--- `verify` ("size", "none")
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`
+-- `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told), `progress` (function of bytes done, bytes
+-- in all or nil, name; false cancels)
+-- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:write(text, data, opts)
   local state = state_of(self)
   check_string(text, 1, "write")
+  if io.type(data) == "file" then data = ltn12.source(data) end
   if type(data) ~= "string" and type(data) ~= "function" then
-    error(("bad argument #2 to 'write' (string or function expected, got %s)"):format(type(data)), 2)
+    error(("bad argument #2 to 'write' (string, function or open file expected, got %s)"):format(type(data)), 2)
   end
   opts = check_opts(opts, WRITE_OPTS, "write")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
-  local under = call.course(state.fields)
-  local arguments = target(path, opts.overwrite)
-  arguments.parents, arguments.io_size = opts.parents, buffer_sizes(self, state).write
-  local up, message, code = file.upload(self, state, text, arguments, buffer_sizes(self, state), under)
-  if not up then return nil, message, code end
-  local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
-  local ok, size, resumed
-  ok, message, code = send_all(up, type(data) == "function" and data or reader_of(data))
-  if ok then size, message, code, resumed = file.commit(up) end
-  if not size then return nil, message, code end
-  return result_of(size, under, resumed)
+  local whole = type(data) == "string"
+  local under = call.course(state, opts.progress, whole and #data or nil, text)
+  under.measure = function() end -- what the reader gave counts
+  local function attempt() return upload(self, state, text, path, whole and reader_of(data) or data, opts, under) end
+  local done_so, message, code = attempt()
+  if whole and code == "mismatch" then
+    under.retries = under.retries + 1
+    done_so, message, code = attempt()
+  end
+  if not done_so then return nil, message, code end
+  return result_of(done_so.size, under, done_so.resumed, done_so.sha256)
 end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.
@@ -641,6 +720,64 @@ function methods:open(text, mode)
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "open", text, "invalid_name", reason) end
   return file.open(self, state, text, path, mode, buffer_sizes(self, state))
+end
+
+-- Tidying up. --------------------------------------------------------------------------------------------------------
+
+local OLD = 24 * 3600 -- seconds
+
+-- A file that was moved aside: put back when its name is missing, else it has been replaced, and goes when it is old.
+local function sweep_aside(dest, swept, path, owner, is_old)
+  local found, message, code = dest:exists(owner)
+  if found == nil then return nil, message, code end
+  if found then return is_old and dest:delete(path, { missing_ok = true }) and table.insert(swept, path) end
+  local ok
+  ok, message, code = dest:rename(path, owner, { overwrite = false })
+  if not ok then return nil, message, code end
+  table.insert(swept.restored, owner)
+end
+
+local function sweep_one(dest, swept, path, is_old)
+  local kind, owner = name.parse_temporary(path)
+  if kind == "aside" and not owner then return end -- nobody can tell what it belongs to
+  if kind == "aside" then return sweep_aside(dest, swept, path, owner, is_old) end
+  if not is_old then return end
+  local ok, message, code = dest:delete(path, { missing_ok = true })
+  if not ok then return nil, message, code end
+  table.insert(swept, path)
+end
+
+-- Somebody is at it, or was quicker.
+local OTHERS = { busy = true, not_found = true, exists = true }
+
+--- Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
+-- name is missing is put back, whatever its age.
+-- @tparam[opt=""] string text the folder to look in, with all below it
+-- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours)
+-- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:sweep(text, opts)
+  local state = state_of(self)
+  if text ~= nil then check_string(text, 1, "sweep") end
+  opts = check_opts(opts, { older_than = "number" }, "sweep")
+  local before = os.time() + core.info(self).clock_ahead - (opts.older_than or OLD)
+  local swept, found = { restored = {} }, {}
+  local ok, failure = pcall(function()
+    for path, entry in walk(self, state, text or "", true) do
+      if entry.type == "file" and name.is_temporary(entry.name) then
+        found[#found + 1] = { path = name.join(text or "", path), is_old = (entry.ctime or entry.mtime) <= before }
+      end
+    end
+  end)
+  if not ok and type(failure) == "table" and failure.code then return nil, failure.message, failure.code end
+  if not ok then error(failure, 0) end
+  for _, each in ipairs(found) do
+    local _, message, code = sweep_one(self, swept, each.path, each.is_old)
+    if code and not OTHERS[code] then return nil, message, code end
+  end
+  return show.lines(swept)
 end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------

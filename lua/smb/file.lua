@@ -6,6 +6,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local task = require "smb.task"
 
 local file = {}
 local methods = {}
@@ -28,7 +29,8 @@ local function take_in(state)
   local under_way = state.ahead or state.behind
   if not under_way or not under_way.request then return end
   local request = under_way.request
-  while not core.wait(request, call.SLICE) do end
+  while not core.ended(request) do task.pause(state.home, request, task.SLICE) end
+  if under_way.request ~= request then return end -- another task was here meanwhile
   under_way.request, under_way.code, under_way.reason = nil, "failed", "not enough memory for the answer"
   state.home.on_links[state.link] = nil
   local reply, code, reason = core.result(request)
@@ -47,15 +49,26 @@ local function free_link(state)
 end
 
 local function start(state, verb, arguments)
-  free_link(state)
   arguments.link, arguments.handle = state.link, state.handle
-  return core.start(state.dest, verb, arguments)
+  while true do
+    free_link(state)
+    local request, code, reason = core.start(state.dest, verb, arguments)
+    if request or code ~= "full" then return request, code, reason end
+    task.pause(state.home, nil, task.SLICE, true) -- another task's request is under way there
+  end
 end
 
 local function ask_once(state, verb, arguments, under)
   local request <close>, code, reason = start(state, verb, arguments)
   if not request then return nil, code, reason end
-  return call.finish(request, under)
+  return call.finish(state.home, request, under)
+end
+
+-- Whether the name stands for another file by now. What is written changes its size and time, so that then only its birth counts.
+local function is_another(state, reply)
+  local first = state.identity
+  if state.writable then return reply.btime ~= first.btime end
+  return reply.size ~= first.size or reply.mtime ~= first.mtime
 end
 
 -- After a broken connection: opens the file anew. Gives nil, code, reason on failure; "placed" when there is nothing left to be
@@ -71,6 +84,9 @@ local function reopen(state, size, under)
   if state.reopen_verb == "upload" then
     if reply.bytes < state.arrived then return nil, "failed", "what had arrived is no longer there" end
     state.resumed = state.arrived
+  elseif is_another(state, reply) then
+    call.run(state.dest, "close", { link = reply.link, handle = reply.handle })
+    return nil, "source_changed", "the file is another than the one that was opened"
   end
   state.link, state.handle = reply.link, reply.handle
   core.file_opened(state.self, reply.link, reply.handle, state.readable, state.writable, state.write_size)
@@ -79,7 +95,7 @@ end
 
 -- Sends a request and waits for it, again where that may help.
 local function ask(state, verb, arguments)
-  local under = state.under or call.course(state.home.fields)
+  local under = state.under or call.course(state.home)
   local reply, code, reason = ask_once(state, verb, arguments, under)
   while not reply and under:again(code) do
     local ok = true
@@ -107,7 +123,7 @@ local function settle_write(state)
   local behind = state.behind
   state.behind = nil
   if behind and not behind.reply then -- its bytes are still in their half of the buffer
-    local under, reply, code, reason = state.under or call.course(state.home.fields), nil, behind.code, behind.reason
+    local under, reply, code, reason = state.under or call.course(state.home), nil, behind.code, behind.reason
     if under:again(code) and (code == "busy" or reopen(state, nil, under)) then
       reply, code, reason = ask(state, "write", { offset = behind.offset, size = behind.size, from = behind.from,
         io_size = state.write_size })
@@ -433,10 +449,10 @@ function file.open(dest, home, text, path, mode, sizes)
   local self, state, word, problem = new(dest, home, text, sizes)
   if not self then return fail(state, "open", word, problem) end
   flags.name, flags.buffer = path, self
-  local reply, code, reason = call.persist(dest, "open", flags, call.course(home.fields))
+  local reply, code, reason = call.persist(dest, "open", flags, call.course(home))
   if not reply then return fail(state, "open", code, reason) end
   state.reopen_verb, state.reopen = "open", { name = path, buffer = self, writable = flags.writable }
-  state.append = append
+  state.append, state.identity = append, { size = reply.size, mtime = reply.mtime, btime = reply.btime }
   opened(self, state, reply, readable, flags.writable == true)
   if append and not readable then return stand_at_end(self, state) end
   return self
@@ -463,12 +479,13 @@ end
 --- Ends an upload: the file takes its name.
 -- @local
 -- @treturn[1] integer its size
-function file.commit(self)
+-- @tparam[opt] string digest SHA-256 in hexadecimal, which it has to have when it is read back
+function file.commit(self, digest)
   local state = core.file_state(self)
   local ok, message, code = flush(self)
   if not ok then return nil, message, code end
   local size = core.file_where(self)
-  local reply, word, reason = ask(state, "commit", { size = size })
+  local reply, word, reason = ask(state, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
   state.home.files[self] = nil
   remove_temporary(state, word)

@@ -10,10 +10,14 @@
 local call = require "smb.call"
 local destination = require "smb.destination"
 local file = require "smb.file"
+local ltn12 = require "smb.ltn12"
 local options = require "smb.options"
 local url = require "smb.url"
 
 local smb = { _VERSION = "lua-smb scm-1" }
+
+--- Files as LTN12 sources and sinks that report errors.
+smb.ltn12 = ltn12
 
 --- A URL as the table of fields that `smb.open` takes, with the defaults filled in.
 -- @tparam string text the URL

@@ -158,10 +158,23 @@ end
 
 --- The name under which an old file waits while a new one takes its place. Shortened as `temporary` does.
 -- @tparam string text the file, a name that `check` found right, not `""`
--- @tparam string random eight hexadecimal digits
--- @treturn string `text.random.aside`
-function name.aside(text, random)
-  return beside(text, "." .. random .. ".aside")
+-- @tparam string digits eight hexadecimal digits
+-- @treturn string `text.digits.aside`
+function name.aside(text, digits)
+  return beside(text, "." .. digits .. ".aside")
+end
+
+--- Takes apart a name that `temporary` or `aside` gave.
+-- @tparam string text a name
+-- @treturn[1] string "part" or "aside"
+-- @treturn[1] ?string the name of the file that it belongs to; nil where that was so long that it was shortened
+-- @treturn[2] nil when it has another shape
+function name.parse_temporary(text)
+  if not name.is_temporary(text) then return nil end
+  local target, kind = match(text, "^(.*)%.%x+%.(%l+)$")
+  local part = name.base(text)
+  if #part >= PART_BYTES - 3 or units(part) >= PART_UNITS - 1 then target = nil end -- a character has up to four bytes
+  return kind, target
 end
 
 --- Whether a name has the shape that `temporary` or `aside` gives.

@@ -5,7 +5,7 @@
 --
 -- - `name`: the field (`read_buffer_size`); `url`: how URL query and command line spell it (`read-buffer-size`), nil
 --   for what stands in the URL's front (server, port, share, path)
--- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"choice"`, `"integer"` or `"boolean"`
+-- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"rate"` (bytes per second), `"choice"`, `"integer"` or `"boolean"`
 -- - `default`: nil where there is none; `choices`: an array, weakest or oldest first where that means something
 -- - `min`, `max`: of numbers; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a text
 -- - `live`: may be assigned through `dest.options`; `secret`: never shown; `required`: must be given
@@ -19,6 +19,7 @@ local options = {}
 
 local CREDENTIAL_LIMIT = 255            -- bytes
 local CREDENTIALS_FILE_LIMIT = 65536    -- bytes
+local LEAST_RATE = 1024                 -- bytes per second
 local PROTOCOLS = { "NT1", "SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11" }
 
 -- The rules of single texts: each takes a string that is free of NULs and within its limit, and returns it as it is
@@ -152,12 +153,16 @@ options.list = {
     help = "seconds without a byte moved in a read or write" },
   { name = "total_timeout", url = "total-timeout", type = "seconds", live = true,
     help = "seconds for a whole call with all its attempts; no limit by default" },
-  { name = "retries", url = "retries", type = "integer", min = 0, max = 1000, default = 0, live = true,
+  { name = "rate", url = "rate", type = "rate",
+    help = "bytes per second over all connections; no limit by default" },
+  { name = "connections", url = "connections", type = "integer", min = 1, max = 32, default = 8,
+    help = "connections at most, each made only where it pays" },
+  { name = "retries", url = "retries", type = "integer", min = 0, max = 1000, default = 5, live = true,
     help = "further attempts after timeout, disconnected, unreachable or busy" },
   { name = "retry_delay", url = "retry-delay", type = "seconds", default = 0.5, live = true,
     help = "seconds before the first of them, doubling up to 30" },
-  { name = "verify", url = "verify", type = "choice", choices = { "size", "none" }, default = "size", live = true,
-    help = "what is compared after a transfer" },
+  { name = "verify", url = "verify", type = "choice", choices = { "size", "sha256", "none" }, default = "size", live = true,
+    help = "what is compared after a transfer; sha256 reads everything back" },
 }
 
 --- The rows by field name.
@@ -279,6 +284,16 @@ function kinds.size(value)
   elseif type(value) == "number" then size = math.tointeger(value) end
   if size and size >= 0 then return size end
   return nil, "must be a size in bytes, a whole number below 2^63 or a text like '64k' or '8M'" .. but_not(value)
+end
+
+-- At least so much that a request of the smallest size does not take longer than patience lasts.
+function kinds.rate(value)
+  local rate = value
+  if type(value) == "string" then rate = size_from_text((value:gsub("/s$", ""))) end
+  rate = type(rate) == "number" and math.tointeger(rate)
+  if rate and rate >= LEAST_RATE then return rate end
+  return nil, ("must be bytes per second, a whole number from %d or a text like '500k' or '8M'"):format(LEAST_RATE)
+    .. but_not(value)
 end
 
 function kinds.seconds(value)

@@ -4,6 +4,7 @@
  */
 #include "../protocol.h"
 #include "fault.h"
+#include "pace.h"
 #include "session.h"
 #include "transfer.h"
 #include "watch.h"
@@ -53,7 +54,7 @@ static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
 
 /* ---- messages ---- */
 
-enum { DESCRIPTORS = 2 };
+enum { DESCRIPTORS = 3 };
 
 /* Bytes of the next message, 0 when the module has hung up, -1 on failure; descriptors that came with it in `fds`. */
 static ssize_t receive(void *message, size_t size, int fds[DESCRIPTORS])
@@ -288,19 +289,45 @@ static bool do_rmdir(const struct request *r, struct smb_fault *fault)
 static bool do_put(const struct request *r, struct smb_reply *reply)
 {
 	struct transfer_target target = target_of(r);
+	struct transfer_result result = {0};
+	bool ok = transfer_put(r->fd, r->head.size, r->head.offset, &target, &result, &reply->fault);
+
 	reply->bytes = r->head.size;
-	return transfer_put(r->fd, r->head.size, r->head.offset, &target, &reply->resumed, &reply->fault);
+	reply->resumed = result.resumed;
+	memcpy(reply->digest, result.digest, sizeof reply->digest);
+	return ok;
+}
+
+/* A file that is only opened, since it is worth several connections. */
+static bool offer(struct session_file *file, struct smb_reply *reply)
+{
+	struct handle *h = new_handle(HANDLE_FILE, &reply->handle, &reply->fault);
+	if (h != NULL)
+		h->upload.file = file;
+	else
+		session_close(file, &(struct smb_fault){0});
+	return h != NULL;
 }
 
 static bool do_get(const struct request *r, struct smb_reply *reply)
 {
-	reply->resumed = r->head.offset;
+	struct transfer_source source = {
+	    .path = r->names[SMB_NAME],
+	    .good = r->head.offset,
+	    .flags = r->head.flags,
+	    .io_size = r->head.io_size,
+	    .offer = r->head.flags & SMB_FLAG_OFFER ? SMB_STRIPE_FROM : 0,
+	};
+	struct transfer_result result = {0};
+	bool ok;
+
 	reply->entry.size = r->head.size;
 	reply->entry.mtime = r->head.mtime;
-	if (!transfer_get(r->names[SMB_NAME], r->head.offset, r->head.io_size, r->fd, &reply->entry, &reply->fault))
-		return false;
+	ok = transfer_get(&source, r->fd, &reply->entry, &result, &reply->fault);
 	reply->bytes = reply->entry.size;
-	return true;
+	reply->resumed = result.resumed;
+	memcpy(reply->digest, result.digest, sizeof reply->digest);
+	return ok && (source.file == NULL || offer(source.file, reply));
 }
 
 /* ---- open files ---- */
@@ -327,14 +354,18 @@ static bool do_open(const struct request *r, struct smb_reply *reply)
 	struct handle *h = new_handle(HANDLE_FILE, &reply->handle, &reply->fault);
 	if (h == NULL)
 		return false;
-	if (map_buffer(h, r->fd, &reply->fault))
+	if (r->fd < 0 || map_buffer(h, r->fd, &reply->fault))
 		h->upload.file = session_open(r->names[SMB_NAME], r->head.flags, &reply->fault);
 	if (h->upload.file == NULL) {
 		free_handle(h, &(struct smb_fault){0});
 		return false;
 	}
 	h->owed = (r->head.flags & SMB_FLAG_WRITABLE) != 0 && watch_owe();
-	return true;
+	if (((r->head.flags & SMB_FLAG_WRITABLE) && r->fd < 0) ||
+	    transfer_describe(h->upload.file, &reply->entry, &reply->fault))
+		return true;
+	free_handle(h, &(struct smb_fault){0});
+	return false;
 }
 
 static bool keep_target(struct handle *h, const struct request *r, struct smb_fault *fault)
@@ -353,9 +384,12 @@ static bool do_upload(const struct request *r, struct smb_reply *reply)
 	bool begun;
 	if (h == NULL)
 		return false;
-	begun = keep_target(h, r, &reply->fault) && map_buffer(h, r->fd, &reply->fault) &&
+	begun = keep_target(h, r, &reply->fault) &&
+		(r->fd < 0 || (r->head.flags & SMB_FLAG_RESUME) || map_buffer(h, r->fd, &reply->fault)) &&
 		upload_begin(&h->upload, r->head.size, &reply->fault);
 	reply->bytes = h->upload.kept;
+	if (begun && h->upload.file != NULL && (r->head.flags & SMB_FLAG_RESUME))
+		reply->resumed = upload_good_part(&h->upload, r->fd, r->head.size);
 	if (begun && h->upload.file != NULL)
 		return true;
 	reply->handle = 0;
@@ -392,6 +426,29 @@ static bool do_read(const struct request *r, struct smb_reply *reply)
 					      &reply->bytes, &reply->fault);
 }
 
+static bool do_send(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = file_of(r, &reply->fault);
+	reply->bytes = r->head.size;
+	return h != NULL && transfer_send(h->upload.file, r->fd, r->head.offset, r->head.size, r->head.io_size, &reply->fault);
+}
+
+static bool do_receive(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h = file_of(r, &reply->fault);
+	reply->bytes = r->head.size;
+	return h != NULL && transfer_receive(h->upload.file, r->fd, r->head.offset, r->head.size, r->head.io_size, &reply->fault);
+}
+
+static bool do_hash(const struct request *r, struct smb_reply *reply)
+{
+	struct handle *h;
+	if (r->fd >= 0)
+		return transfer_hash(r->fd, r->head.size, reply->digest, &reply->fault);
+	h = file_of(r, &reply->fault);
+	return h != NULL && transfer_hash_remote(h->upload.file, r->head.size, reply->digest, &reply->fault);
+}
+
 static bool do_size(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = file_of(r, &reply->fault);
@@ -411,7 +468,8 @@ static bool do_commit(const struct request *r, struct smb_fault *fault)
 	if (h == NULL || h->kind != HANDLE_UPLOAD)
 		return false;
 	h->upload.target.mtime = r->head.mtime;
-	ok = upload_commit(&h->upload, r->head.size, fault);
+	h->upload.target.flags |= r->head.flags & SMB_FLAG_VERIFY;
+	ok = upload_commit(&h->upload, r->head.size, r->head.digest, fault);
 	free_handle(h, &(struct smb_fault){0});
 	return ok;
 }
@@ -446,6 +504,10 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_TRUNCATE: return do_truncate(r, fault);
 	case SMB_VERB_COMMIT: return do_commit(r, fault);
 	case SMB_VERB_CLOSE: return do_close(r, fault);
+	case SMB_VERB_SEND: return do_send(r, reply);
+	case SMB_VERB_RECEIVE: return do_receive(r, reply);
+	case SMB_VERB_HASH: return do_hash(r, reply);
+	case SMB_VERB_SYNC: return transfer_sync(r->fd, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}
 }
@@ -518,13 +580,13 @@ static bool sane(const struct smb_connect *t)
 	       terminated(t->ccache, sizeof t->ccache);
 }
 
-static struct smb_shared *map_shared(int fd)
+static void *map_shared(int fd, size_t size)
 {
 	struct stat st;
 	void *page;
-	if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(struct smb_shared))
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)size)
 		return NULL;
-	page = mmap(NULL, sizeof(struct smb_shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return page != MAP_FAILED ? page : NULL;
 }
 
@@ -567,16 +629,20 @@ static bool start(void)
 {
 	static struct smb_connect target;
 	struct smb_shared *shared;
+	struct smb_pace *pace;
 	struct smb_reply *reply;
 	int fds[DESCRIPTORS];
 	ssize_t n = receive(&target, sizeof target, fds);
 
-	if (n != sizeof target || !sane(&target) || fds[0] < 0)
+	if (n != sizeof target || !sane(&target))
 		return false;
-	shared = map_shared(fds[0]);
+	shared = map_shared(fds[0], sizeof *shared);
+	pace = map_shared(fds[1], sizeof *pace);
+	if (shared == NULL || pace == NULL || !watch_start(SMB_WORKER_SOCKET, fds[2], shared, target.short_timeout))
+		return false;
 	close(fds[0]);
-	if (shared == NULL || !watch_start(SMB_WORKER_SOCKET, fds[1], shared, target.short_timeout))
-		return false;
+	close(fds[1]);
+	pace_share(pace, shared);
 	keep_secrets();
 	keep_memory();
 	transfer_count_in(shared);

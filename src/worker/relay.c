@@ -1,6 +1,8 @@
 #include "relay.h"
 
 #include "fault.h"
+#include "pace.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,12 +19,14 @@ struct relay {
 	pthread_cond_t changed;
 	int fd;
 	uint64_t offset, left; /* of the local file, used by the helper alone */
+	struct sha256_ctx *hash; /* NULL: nobody asks for it */
 	size_t chunk;
 	uint8_t *buffers[BUFFERS];
 	size_t sizes[BUFFERS];
 	size_t put, taken; /* buffers filled and emptied so far */
 	bool held;         /* the library's thread is at work on a buffer: the oldest full one, or the next empty one */
 	bool reading;
+	_Atomic bool stop; /* the library's side waits for nothing any more */
 	bool ended;        /* no more will be filled, or taken */
 	struct smb_fault fault; /* the helper's */
 };
@@ -65,6 +69,24 @@ bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, stru
 	return true;
 }
 
+bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bool *stop, struct smb_fault *fault)
+{
+	uint8_t bytes[65536];
+	uint64_t offset = 0;
+
+	while (offset < size) {
+		size_t n = size - offset < sizeof bytes ? (size_t)(size - offset) : sizeof bytes;
+		if (watch_cancelled() || (stop != NULL && atomic_load(stop)))
+			return fault_set(fault, SMB_CANCELLED, "cancelled");
+		pace_alive();
+		if (!local_read(fd, bytes, n, offset, fault))
+			return false;
+		sha256_update(hash, n, bytes);
+		offset += n;
+	}
+	return true;
+}
+
 /* ---- the helper ---- */
 
 static bool full(const struct relay *r)
@@ -87,8 +109,13 @@ static bool helper_waits(struct relay *r)
 
 static bool move_one(struct relay *r, size_t slot, size_t size, struct smb_fault *fault)
 {
-	bool ok = r->reading ? local_read(r->fd, r->buffers[slot], size, r->offset, fault)
-			     : local_write(r->fd, r->buffers[slot], size, r->offset, fault);
+	bool ok = true;
+	if (r->reading)
+		ok = local_read(r->fd, r->buffers[slot], size, r->offset, fault);
+	if (ok && r->hash != NULL)
+		sha256_update(r->hash, size, r->buffers[slot]);
+	if (!r->reading && r->fd >= 0)
+		ok = local_write(r->fd, r->buffers[slot], size, r->offset, fault);
 	r->offset += size;
 	return ok;
 }
@@ -96,9 +123,15 @@ static bool move_one(struct relay *r, size_t slot, size_t size, struct smb_fault
 static void *help(void *argument)
 {
 	struct relay *r = argument;
+	struct smb_fault early = {0};
+	bool begun = r->hash == NULL || r->fd < 0 || local_hash(r->fd, r->offset, r->hash, &r->stop, &early);
 
 	pthread_mutex_lock(&r->lock);
-	while (helper_waits(r)) {
+	if (!begun) {
+		r->fault = early;
+		r->ended = true;
+	}
+	while (begun && helper_waits(r)) {
 		size_t slot = (r->reading ? r->put : r->taken) % BUFFERS;
 		size_t size = r->reading ? (r->left < r->chunk ? (size_t)r->left : r->chunk) : r->sizes[slot];
 		struct smb_fault fault = {0};
@@ -176,14 +209,16 @@ static struct relay *start(struct relay setup, struct smb_fault *fault)
 	return NULL;
 }
 
-struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct smb_fault *fault)
+struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct sha256_ctx *hash,
+			 struct smb_fault *fault)
 {
-	return start((struct relay){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .reading = true}, fault);
+	return start((struct relay){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .hash = hash, .reading = true},
+		     fault);
 }
 
-struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct smb_fault *fault)
+struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct sha256_ctx *hash, struct smb_fault *fault)
 {
-	return start((struct relay){.fd = fd, .offset = offset, .chunk = chunk}, fault);
+	return start((struct relay){.fd = fd, .offset = offset, .chunk = chunk, .hash = hash}, fault);
 }
 
 /* ---- the library's side ---- */
@@ -228,6 +263,11 @@ void relay_give(struct relay *r, size_t size)
 	r->put++;
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
+}
+
+void relay_stop(struct relay *r)
+{
+	atomic_store(&r->stop, true);
 }
 
 bool relay_end(struct relay *r, struct smb_fault *fault)

@@ -7,26 +7,37 @@
 
 #include "../protocol.h"
 
+#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct relay;
 
-/* Reads `size` bytes of `fd` from `offset` on, ahead of who takes them. NULL fills `fault`. */
-struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct smb_fault *fault);
+/*
+ * Reads `size` bytes of `fd` from `offset` on, ahead of who takes them. `hash`, unless NULL, takes in what passes, and before that
+ * the file's bytes up to `offset`. NULL fills `fault`.
+ */
+struct relay *relay_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct sha256_ctx *hash,
+			 struct smb_fault *fault);
 
 /* The next chunk, in order, valid until the next call; NULL at the end or on failure: relay_end tells which. */
 const uint8_t *relay_next(struct relay *r, size_t *size);
 
-/* Writes to `fd` from `offset` on, behind who gives. NULL fills `fault`. */
-struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct smb_fault *fault);
+/* Writes to `fd` from `offset` on, behind who gives; -1: nowhere, but into `hash`, which is as above. NULL fills `fault`. */
+struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct sha256_ctx *hash, struct smb_fault *fault);
 
 /* Room for the next chunk; NULL when the writing has failed. */
 uint8_t *relay_room(struct relay *r);
 void relay_give(struct relay *r, size_t size);
 
+/* The transfer has failed: the helper need not come to the end of what it does. */
+void relay_stop(struct relay *r);
+
 /* Waits for the helper: after a write, until all is written. Frees the relay. False, with `fault`, when the local file failed. */
 bool relay_end(struct relay *r, struct smb_fault *fault);
+
+/* Takes the first `size` bytes of a local file in; ends early when `stop`, unless NULL, becomes true. */
+bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bool *stop, struct smb_fault *fault);
 
 /* Exactly `size` bytes from or to a local file; one that ends before has changed. False fills `fault`. */
 bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault);

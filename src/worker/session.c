@@ -331,6 +331,7 @@ static void fill_entry(struct smb_entry *entry, const struct stat *st)
 	entry->mtime = nanoseconds(st->st_mtim);
 	entry->atime = nanoseconds(st->st_atim);
 	entry->btime = created->seen ? created->btime : 0;
+	entry->ctime = created->seen ? created->ctime : nanoseconds(st->st_ctim);
 	entry->attributes = created->seen ? created->attributes : attributes_of(st->st_mode);
 	entry->type = type_of(entry->attributes);
 	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
@@ -471,6 +472,7 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 	    .mtime = nanoseconds(info->mtime_ts),
 	    .atime = nanoseconds(info->atime_ts),
 	    .btime = nanoseconds(info->btime_ts),
+	    .ctime = nanoseconds(info->ctime_ts),
 	    .attributes = info->attrs,
 	    .type = type_of(info->attrs),
 	};

@@ -1,6 +1,7 @@
 #include "transfer.h"
 
 #include "fault.h"
+#include "pace.h"
 #include "relay.h"
 #include "watch.h"
 #include "wire.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -17,6 +19,11 @@ enum {
 	LONG_ROUND_TRIP = 2000,       /* microseconds from which on that pays: on loopback it only spoils the caches */
 	READ_LIMIT = 32 * 1024 * 1024, /* bytes in such a call */
 	SAFE_SIZE = 64 * 1024,        /* every dialect carries that much */
+	STEP_BACK = 16 * 1024 * 1024, /* of what an earlier run left on one connection so much may have been under way */
+	TAIL = 64 * 1024,             /* bytes before that, which are compared */
+	PLACE_ATTEMPTS = 20,          /* to put a file in the place that others want too */
+	REMOVE_ATTEMPTS = 40,         /* to remove a temporary file that is open elsewhere, */
+	REMOVE_INTERVAL = 50000000,   /* nanoseconds between them */
 };
 
 enum { ATTRIBUTE_READONLY = 1 };
@@ -39,6 +46,11 @@ static bool cancelled(struct smb_fault *fault)
 		return false;
 	fault_set(fault, SMB_CANCELLED, "cancelled");
 	return true;
+}
+
+static bool may_move(size_t size, struct smb_fault *fault)
+{
+	return !cancelled(fault) && (pace_wait(size) || fault_set(fault, SMB_CANCELLED, "cancelled"));
 }
 
 /* ---- the buffer between a local descriptor and the library ---- */
@@ -71,7 +83,7 @@ static size_t write_size(uint32_t asked)
 {
 	struct smb_info info;
 	session_info(&info);
-	return request_size(asked, info.max_write_size);
+	return pace_limit(request_size(asked, info.max_write_size));
 }
 
 /* The library has several reads under way only within one call, and then of the negotiated size. */
@@ -81,8 +93,8 @@ static size_t read_size(uint32_t asked)
 	size_t one;
 	session_info(&info);
 	one = request_size(asked, info.max_read_size);
-	if (one < request_size(0, info.max_read_size) || info.round_trip < LONG_ROUND_TRIP)
-		return one;
+	if (pace_limit(one) < request_size(0, info.max_read_size) || info.round_trip < LONG_ROUND_TRIP)
+		return pace_limit(one);
 	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
 }
 
@@ -173,15 +185,29 @@ bool transfer_rmdir(const char *path, struct smb_fault *fault)
 
 /* ---- the target ---- */
 
+/* A file that was moved aside by somebody who never came to give the new one its name. True when it has its name again. */
+static bool put_back(const struct transfer_target *t)
+{
+	struct smb_fault ignored = {0};
+	struct smb_entry entry;
+
+	return session_stat(t->aside, &entry, &ignored) && entry.type == SMB_ENTRY_FILE &&
+	       session_rename(t->aside, t->path, &ignored);
+}
+
 /* Finds out what stands under the target's name, before anything is sent. */
 static bool look_at(struct transfer_target *t, struct smb_fault *fault)
 {
 	struct smb_entry entry;
+	bool there;
 
 	t->occupied = false;
 	if (t->flags & SMB_FLAG_NEW)
 		return true;
-	if (!session_stat(t->path, &entry, fault)) {
+	there = session_stat(t->path, &entry, fault);
+	if (!there && fault->code == SMB_NOT_FOUND && put_back(t))
+		there = session_stat(t->path, &entry, fault);
+	if (!there) {
 		bool free_name = fault->code == SMB_NOT_FOUND ||
 				 (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS));
 		if (free_name)
@@ -198,16 +224,22 @@ static bool look_at(struct transfer_target *t, struct smb_fault *fault)
 	return true;
 }
 
-/* The connection broke, and there will be another attempt. */
+/* The failure is one after which what has arrived will be of use: to another attempt, or to the next run. */
 static bool goes_on(const struct transfer_target *t, const struct smb_fault *fault)
 {
 	bool broke = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
-	return broke && (t->flags & SMB_FLAG_KEEP);
+	return (broke && (t->flags & (SMB_FLAG_KEEP | SMB_FLAG_RESUME))) ||
+	       (fault->code == SMB_CANCELLED && (t->flags & SMB_FLAG_RESUME));
 }
 
+/* While the file has its name, what stands aside is of no use: whoever moved it there was not able to delete it. */
 static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
 {
+	struct smb_fault ignored = {0};
+
 	if (!t->occupied || session_rename(t->path, t->aside, fault))
+		return true;
+	if (fault->code == SMB_EXISTS && session_unlink(t->aside, &ignored) && session_rename(t->path, t->aside, fault))
 		return true;
 	if (fault->code != SMB_NOT_FOUND)
 		return false;
@@ -215,19 +247,27 @@ static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
 	return true;
 }
 
+/* The old file gets its name back; unless another has it by now, which is whole, too. */
+static void move_back(const struct transfer_target *t)
+{
+	struct smb_fault ignored = {0};
+	if (!session_rename(t->aside, t->path, &ignored) && ignored.code == SMB_EXISTS)
+		session_unlink(t->aside, &ignored);
+}
+
 /*
  * Gives `from` the target's name. One whole copy, old or new, is on the share at every moment, which is why this is not to be
- * cancelled. When somebody else made a file of that name meanwhile, it counts as the old one.
+ * cancelled.
  */
 static bool put_in_place(const char *from, struct transfer_target *t, struct smb_fault *fault)
 {
-	struct smb_fault ignored = {0}, later = {0};
+	struct smb_fault later = {0};
 
 	if (!move_aside(t, fault))
 		return false;
 	if (!session_rename(from, t->path, fault)) {
 		if (t->occupied)
-			session_rename(t->aside, t->path, &ignored);
+			move_back(t);
 		return false;
 	}
 	if (!t->occupied || session_unlink(t->aside, &later) || !goes_on(t, &later))
@@ -236,14 +276,17 @@ static bool put_in_place(const char *from, struct transfer_target *t, struct smb
 	return false;
 }
 
+/* When somebody else made a file of that name meanwhile, it counts as the old one. */
 static bool place(const char *from, struct transfer_target *t, struct smb_fault *fault)
 {
-	if (put_in_place(from, t, fault))
-		return true;
-	if (fault->code != SMB_EXISTS || t->occupied || !(t->flags & SMB_FLAG_OVERWRITE))
-		return false;
-	t->flags &= ~(uint32_t)SMB_FLAG_NEW;
-	return look_at(t, fault) && put_in_place(from, t, fault);
+	for (int i = 1; !put_in_place(from, t, fault); i++) {
+		if (fault->code != SMB_EXISTS || !(t->flags & SMB_FLAG_OVERWRITE) || i == PLACE_ATTEMPTS)
+			return false;
+		t->flags &= ~(uint32_t)SMB_FLAG_NEW;
+		if (!look_at(t, fault))
+			return false;
+	}
+	return true;
 }
 
 /* ---- uploads ---- */
@@ -253,16 +296,14 @@ static void settle_aside(const struct transfer_target *t)
 {
 	struct smb_fault ignored = {0};
 	struct smb_entry entry;
-
-	if (session_stat(t->aside, &entry, &ignored) && !session_rename(t->aside, t->path, &ignored) &&
-	    ignored.code == SMB_EXISTS)
-		session_unlink(t->aside, &ignored);
+	if (session_stat(t->aside, &entry, &ignored))
+		move_back(t);
 }
 
 static bool same_time(int64_t a, int64_t b)
 {
-	const int64_t kept = 1000; /* nanoseconds: utimes keeps microseconds */
-	return a / kept == b / kept;
+	const int64_t kept = 1000; /* nanoseconds: utimes keeps microseconds, and Lua's numbers little more */
+	return a - b < kept && b - a < kept;
 }
 
 /* All bytes had arrived, the temporary file is gone, and the target is what it would have become: it has its name. */
@@ -321,16 +362,18 @@ bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
 		return false;
 	if (!watch_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	if ((!again || reopen(up, fault)) && (up->file != NULL || create(up, fault)))
+	if ((!(t->flags & (SMB_FLAG_AGAIN | SMB_FLAG_RESUME)) || reopen(up, fault)) && (up->file != NULL || create(up, fault)))
 		return true;
 	watch_settle();
 	return false;
 }
 
+/* Other connections that wrote to it may be about to close it. */
 static void remove_temporary(struct transfer_target *t)
 {
-	struct smb_fault ignored = {0};
-	session_unlink(t->temporary, &ignored);
+	struct smb_fault fault = {0};
+	for (int i = 0; !session_unlink(t->temporary, &fault) && fault.code == SMB_BUSY && i < REMOVE_ATTEMPTS; i++)
+		nanosleep(&(struct timespec){.tv_nsec = REMOVE_INTERVAL}, NULL);
 	watch_settle();
 }
 
@@ -365,7 +408,7 @@ void upload_abandon(struct upload *up)
 
 static bool send(struct upload *up, uint64_t *offset, const uint8_t *bytes, size_t size, struct smb_fault *fault)
 {
-	if (cancelled(fault) || !session_write(up->file, *offset, bytes, size, fault))
+	if (!may_move(size, fault) || !session_write(up->file, *offset, bytes, size, fault))
 		return false;
 	*offset += size;
 	set_done(*offset);
@@ -376,6 +419,8 @@ static bool send(struct upload *up, uint64_t *offset, const uint8_t *bytes, size
 static bool end_relay(struct relay *relay, bool ok, struct smb_fault *fault)
 {
 	struct smb_fault later = {0};
+	if (!ok)
+		relay_stop(relay);
 	return relay_end(relay, ok ? fault : &later) && ok;
 }
 
@@ -391,20 +436,76 @@ static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset
 	return end_relay(relay, ok, fault);
 }
 
-static bool send_file(struct upload *up, int fd, uint64_t offset, uint64_t size, struct smb_fault *fault)
+/* `hash`, unless NULL, takes in all bytes up to the end of what is sent. */
+static bool send_file(struct upload *up, int fd, uint64_t offset, uint64_t size, struct sha256_ctx *hash,
+		      struct smb_fault *fault)
 {
 	size_t most = write_size(up->target.io_size);
 	uint64_t left = size - offset;
 	struct relay *relay;
 	uint8_t *bytes;
 
-	if (left > most) {
-		relay = relay_read(fd, offset, left, most, fault);
+	if (left > most || (hash != NULL && offset > 0)) {
+		relay = relay_read(fd, offset, left, most, hash, fault);
 		return relay != NULL && send_relayed(up, relay, offset, fault);
 	}
+	if (left == 0)
+		return true;
 	bytes = buffer_of((size_t)left, fault);
-	return left == 0 || (bytes != NULL && local_read(fd, bytes, (size_t)left, offset, fault) &&
-			     send(up, &offset, bytes, (size_t)left, fault));
+	if (bytes == NULL || !local_read(fd, bytes, (size_t)left, offset, fault))
+		return false;
+	if (hash != NULL)
+		sha256_update(hash, (size_t)left, bytes);
+	return send(up, &offset, bytes, (size_t)left, fault);
+}
+
+bool transfer_send(struct session_file *file, int fd, uint64_t offset, uint64_t size, uint32_t io_size, struct smb_fault *fault)
+{
+	struct upload up = {.file = file, .target = {.io_size = io_size}};
+	return send_file(&up, fd, offset, offset + size, NULL, fault);
+}
+
+/* ---- reading back ---- */
+
+/* The SHA-256 of a remote file's first bytes. */
+static bool hash_remote(struct session_file *file, uint64_t size, struct sha256_ctx *hash, struct smb_fault *fault)
+{
+	size_t most = read_size(0);
+	struct relay *relay = relay_write(-1, 0, most, hash, fault);
+	uint64_t offset = 0;
+	uint8_t *room;
+	bool ok = relay != NULL;
+
+	while (ok && offset < size && (room = relay_room(relay)) != NULL) {
+		size_t ask = size - offset < most ? (size_t)(size - offset) : most;
+		long n = may_move(ask, fault) ? session_read(file, offset, room, ask, fault) : -1;
+		ok = n > 0 || (n == 0 && fault_set(fault, SMB_MISMATCH, "the file on the server is shorter than what was sent"));
+		if (ok)
+			relay_give(relay, (size_t)n);
+		offset += ok ? (uint64_t)n : 0;
+	}
+	return relay != NULL && end_relay(relay, ok, fault);
+}
+
+bool transfer_hash_remote(struct session_file *file, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+{
+	struct sha256_ctx hash;
+
+	sha256_init(&hash);
+	if (!hash_remote(file, size, &hash, fault))
+		return false;
+	sha256_digest(&hash, SMB_DIGEST_SIZE, digest);
+	return true;
+}
+
+static bool read_back(struct session_file *file, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+{
+	uint8_t found[SMB_DIGEST_SIZE];
+
+	if (!transfer_hash_remote(file, size, found, fault))
+		return false;
+	return memcmp(found, digest, sizeof found) == 0 ||
+	       fault_set(fault, SMB_MISMATCH, "what the server has is not what was sent (SHA-256)");
 }
 
 static bool check_size(struct session_file *file, uint64_t size, struct smb_fault *fault)
@@ -428,11 +529,12 @@ static bool finish_file(struct transfer_target *t, struct smb_fault *fault)
 	return ok;
 }
 
-bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault)
+bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
 {
 	bool closed;
 
-	if (!check_size(up->file, size, fault)) {
+	if (!check_size(up->file, size, fault) ||
+	    ((up->target.flags & SMB_FLAG_VERIFY) && !read_back(up->file, size, digest, fault))) {
 		give_up(up, fault);
 		return false;
 	}
@@ -455,7 +557,60 @@ static bool unchanged(int fd, const struct stat *before, struct smb_fault *fault
 	       fault_set(fault, SMB_SOURCE_CHANGED, "the local file changed while it was read");
 }
 
-bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, uint64_t *resumed,
+/* The same bytes before `end` in both files: what an earlier run left is the beginning of this one. */
+static bool same_tail(struct session_file *file, int fd, uint64_t end, struct smb_fault *fault)
+{
+	static uint8_t ours[TAIL], theirs[TAIL];
+	size_t size = end < TAIL ? (size_t)end : TAIL;
+	long n = session_read(file, end - size, theirs, size, fault);
+
+	return n == (long)size && local_read(fd, ours, size, end - size, fault) && memcmp(ours, theirs, size) == 0;
+}
+
+/* What an earlier run left counts but for its last part, which may have been under way. */
+static uint64_t step_back(uint64_t left, uint64_t size)
+{
+	uint64_t back = size >= SMB_STRIPE_FROM ? SMB_STRIPE_WINDOW : STEP_BACK;
+	return left <= size && left > back ? left - back : 0;
+}
+
+uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size)
+{
+	struct smb_fault ignored = {0};
+	uint64_t good = step_back(up->kept, size);
+	return good > 0 && same_tail(up->file, fd, good, &ignored) ? good : 0;
+}
+
+/* Bytes in the temporary file that need not be sent again. */
+static uint64_t good_part(const struct upload *up, int fd, uint64_t size, uint64_t good)
+{
+	if (up->target.flags & SMB_FLAG_AGAIN)
+		return up->kept < good ? up->kept : good;
+	return upload_good_part(up, fd, size);
+}
+
+/* What is left of an earlier run's file must not reach beyond this one. */
+static bool cut(struct upload *up, uint64_t size, struct smb_fault *fault)
+{
+	return up->kept <= size || session_truncate(up->file, size, fault);
+}
+
+static bool put_open(struct upload *up, int fd, uint64_t size, const struct stat *before, struct transfer_result *result,
+		     struct smb_fault *fault)
+{
+	bool wanted = up->target.flags & (SMB_FLAG_DIGEST | SMB_FLAG_VERIFY);
+	struct sha256_ctx hash;
+
+	sha256_init(&hash);
+	set_done(result->resumed);
+	if (!cut(up, size, fault) || !send_file(up, fd, result->resumed, size, wanted ? &hash : NULL, fault) ||
+	    !unchanged(fd, before, fault))
+		return false;
+	sha256_digest(&hash, sizeof result->digest, result->digest);
+	return true;
+}
+
+bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, struct transfer_result *result,
 		  struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
@@ -466,16 +621,26 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *
 	if (!upload_begin(&up, size, fault))
 		return false;
 	if (up.file == NULL) {
-		*resumed = size;
-		return true;
+		result->resumed = size;
+		return !(to->flags & SMB_FLAG_DIGEST) || transfer_hash(fd, size, result->digest, fault);
 	}
-	*resumed = up.kept < good ? up.kept : good;
-	set_done(*resumed);
-	if (!send_file(&up, fd, *resumed, size, fault) || !unchanged(fd, &before, fault)) {
+	result->resumed = good_part(&up, fd, size, good);
+	if (!put_open(&up, fd, size, &before, result, fault)) {
 		give_up(&up, fault);
 		return false;
 	}
-	return upload_commit(&up, size, fault);
+	return upload_commit(&up, size, result->digest, fault);
+}
+
+bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+{
+	struct sha256_ctx hash;
+
+	sha256_init(&hash);
+	if (!local_hash(fd, size, &hash, NULL, fault))
+		return false;
+	sha256_digest(&hash, SMB_DIGEST_SIZE, digest);
+	return true;
 }
 
 /* ---- downloads ---- */
@@ -484,10 +649,11 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *
 static size_t fetch_some(struct session_file *file, uint64_t offset, uint64_t size, uint8_t *to, size_t most,
 			 struct smb_fault *fault)
 {
+	size_t ask = size - offset < most ? (size_t)(size - offset) : most;
 	long n;
-	if (cancelled(fault))
+	if (!may_move(ask, fault))
 		return 0;
-	n = session_read(file, offset, to, size - offset < most ? (size_t)(size - offset) : most, fault);
+	n = session_read(file, offset, to, ask, fault);
 	if (n == 0)
 		fault_set(fault, SMB_SOURCE_CHANGED, "the file became shorter while it was read");
 	if (n <= 0)
@@ -527,41 +693,99 @@ static bool fetch_relayed(struct session_file *file, struct relay *relay, uint64
 	return end_relay(relay, ok, fault);
 }
 
+/* `hash` as in send_file. */
 static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t offset, uint64_t size,
-		  struct smb_fault *fault)
+		  struct sha256_ctx *hash, struct smb_fault *fault)
 {
 	size_t most = read_size(io_size);
 	struct relay *relay;
-	bool ok;
 
-	if (size - offset <= most) {
-		ok = fetch_small(file, fd, offset, size, fault);
-	} else {
-		relay = relay_write(fd, offset, most, fault);
-		ok = relay != NULL && fetch_relayed(file, relay, offset, size, most, fault);
-	}
-	if (!ok)
-		return false;
+	if (size - offset <= most && hash == NULL)
+		return fetch_small(file, fd, offset, size, fault);
+	relay = relay_write(fd, offset, most, hash, fault);
+	return relay != NULL && fetch_relayed(file, relay, offset, size, most, fault);
+}
+
+bool transfer_receive(struct session_file *file, int fd, uint64_t offset, uint64_t size, uint32_t io_size,
+		      struct smb_fault *fault)
+{
+	return fetch(file, io_size, fd, offset, offset + size, NULL, fault);
+}
+
+bool transfer_sync(int fd, struct smb_fault *fault)
+{
 	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
 	       fault_local(fault, "the local file cannot be written to disk", errno);
 }
 
-static bool fetch_rest(struct session_file *file, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
-		       struct smb_fault *fault)
+/* What was written is compared with what arrived, and that with what the server says when it is asked once more. */
+static bool verify_fetched(struct session_file *file, int fd, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE],
+			   struct smb_fault *fault)
+{
+	uint8_t written[SMB_DIGEST_SIZE];
+
+	if (!transfer_hash(fd, size, written, fault))
+		return false;
+	if (memcmp(written, digest, sizeof written) != 0)
+		return fault_set(fault, SMB_MISMATCH, "the local file is not what arrived (SHA-256)");
+	return read_back(file, size, digest, fault);
+}
+
+/* Where nothing is encrypted the answer to the opening has told it already. */
+bool transfer_describe(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
+{
+	const struct wire_created *created = wire_created();
+
+	if (!created->seen)
+		return session_size(file, &entry->size, &entry->mtime, fault);
+	entry->size = created->size;
+	entry->mtime = created->mtime;
+	entry->btime = created->btime;
+	return true;
+}
+
+/* With `good`, size and time have to be what they were. */
+static bool look_at_source(struct session_file *file, uint64_t good, struct smb_entry *entry, struct smb_fault *fault)
 {
 	struct smb_entry before = *entry;
 
-	if (!session_size(file, &entry->size, &entry->mtime, fault))
+	if (!transfer_describe(file, entry, fault))
 		return false;
-	if (good > 0 && (entry->size != before.size || entry->mtime != before.mtime))
+	if (good > 0 && (entry->size != before.size || !same_time(entry->mtime, before.mtime)))
 		return fault_set(fault, SMB_SOURCE_CHANGED, "the file changed while it was read");
 	atomic_store(&counters->size, entry->size);
 	atomic_store(&counters->mtime, entry->mtime);
-	set_done(good);
-	return fetch(file, io_size, fd, good, entry->size, fault);
+	return true;
 }
 
-bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
+/* Bytes in the local file that need not be fetched again. */
+static uint64_t fetched_part(struct session_file *file, const struct transfer_source *from, int fd, uint64_t size)
+{
+	struct smb_fault ignored = {0};
+	uint64_t good = from->good;
+
+	if (!(from->flags & SMB_FLAG_RESUME) || (from->flags & SMB_FLAG_AGAIN))
+		return good;
+	good = step_back(good, size);
+	return good > 0 && same_tail(file, fd, good, &ignored) ? good : 0;
+}
+
+static bool get_open(struct session_file *file, const struct transfer_source *from, int fd, struct smb_entry *entry,
+		     struct transfer_result *result, struct smb_fault *fault)
+{
+	bool wanted = from->flags & (SMB_FLAG_DIGEST | SMB_FLAG_VERIFY);
+	struct sha256_ctx hash;
+
+	set_done(result->resumed);
+	sha256_init(&hash);
+	if (!fetch(file, from->io_size, fd, result->resumed, entry->size, wanted ? &hash : NULL, fault) ||
+	    !transfer_sync(fd, fault))
+		return false;
+	sha256_digest(&hash, sizeof result->digest, result->digest);
+	return !(from->flags & SMB_FLAG_VERIFY) || verify_fetched(file, fd, entry->size, result->digest, fault);
+}
+
+bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry, struct transfer_result *result,
 		  struct smb_fault *fault)
 {
 	struct session_file *file;
@@ -569,10 +793,17 @@ bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, str
 
 	if (cancelled(fault))
 		return false;
-	file = session_open(from, 0, fault);
+	file = session_open(from->path, 0, fault);
 	if (file == NULL)
 		return false;
-	ok = fetch_rest(file, good, io_size, fd, entry, fault);
+	ok = look_at_source(file, from->good, entry, fault);
+	if (ok)
+		result->resumed = fetched_part(file, from, fd, entry->size);
+	if (ok && from->offer > 0 && entry->size >= from->offer) {
+		from->file = file;
+		return true;
+	}
+	ok = ok && get_open(file, from, fd, entry, result, fault);
 	session_close(file, &(struct smb_fault){0});
 	return ok;
 }
@@ -586,6 +817,7 @@ bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *b
 
 	while (size > 0) {
 		size_t n = size < most ? (size_t)size : most;
+		pace_wait(n);
 		if (!session_write(file, offset, bytes, n, fault))
 			return false;
 		bytes += n;
@@ -603,7 +835,9 @@ bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, u
 	*got = 0;
 	while (*got < size) {
 		size_t ask = size - *got < most ? (size_t)(size - *got) : most;
-		long n = session_read(file, offset + *got, bytes + *got, ask, fault);
+		long n;
+		pace_wait(ask);
+		n = session_read(file, offset + *got, bytes + *got, ask, fault);
 		if (n < 0)
 			return false;
 		*got += (uint64_t)n;
@@ -632,7 +866,7 @@ static bool copy_open(struct session_file *source, struct upload *up, uint64_t *
 		give_up(up, fault);
 		return false;
 	}
-	return upload_commit(up, size, fault);
+	return upload_commit(up, size, NULL, fault);
 }
 
 bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault)

@@ -13,7 +13,7 @@ struct transfer_target {
 	const char *path;
 	const char *temporary;
 	const char *aside;
-	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW */
+	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY */
 	int64_t mtime;     /* nanoseconds, with MTIME */
 	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
 	bool occupied;     /* a file with that name is there; found out by the transfer */
@@ -35,18 +35,34 @@ bool transfer_rmdir(const char *path, struct smb_fault *fault);
 bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault);
 bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
 
+/* What a transfer tells beside its success. */
+struct transfer_result {
+	uint64_t resumed;                /* bytes that an earlier attempt had moved */
+	uint8_t digest[SMB_DIGEST_SIZE]; /* with DIGEST or VERIFY */
+};
+
 /*
  * Sends `size` bytes of `fd`; `good` of them, at most, had arrived by an earlier attempt. On failure nothing has changed, and
- * unless the connection broke the temporary file is gone.
+ * unless it may be gone on with the temporary file is gone.
  */
-bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, uint64_t *resumed,
+bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, struct transfer_result *result,
 		  struct smb_fault *fault);
+
+/* A file to fetch, and what of it is there already. */
+struct transfer_source {
+	const char *path;
+	uint64_t good;    /* bytes that are there */
+	uint32_t flags;   /* RESUME: by an earlier run, and to be compared; DIGEST, VERIFY */
+	uint32_t io_size; /* bytes per SMB read, 0: as negotiated */
+	uint64_t offer;
+	struct session_file *file;
+};
 
 /*
  * Fetches a file into `fd`, synced to disk, from byte `good` on, if it still has the size and time that `entry` names. They are
- * filled in.
+ * filled in. A file of `offer` bytes and more, unless that is 0, is not fetched, but left open in `file`.
  */
-bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, struct smb_entry *entry,
+bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry, struct transfer_result *result,
 		  struct smb_fault *fault);
 
 /*
@@ -55,7 +71,8 @@ bool transfer_get(const char *from, uint64_t good, uint32_t io_size, int fd, str
  */
 /* `size` is the whole file's, as far as known: what an earlier attempt made of it is recognized by that. */
 bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault);
-bool upload_commit(struct upload *up, uint64_t size, struct smb_fault *fault);
+/* With VERIFY it is read back, and has to have the digest. */
+bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault);
 void upload_abandon(struct upload *up);
 void upload_leave(struct upload *up);
 
@@ -64,6 +81,24 @@ bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *b
 		    struct smb_fault *fault);
 bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, uint64_t size, uint32_t io_size,
 		   uint64_t *got, struct smb_fault *fault);
+
+/* Bytes between a local file and the same place of a remote one. */
+bool transfer_send(struct session_file *file, int fd, uint64_t offset, uint64_t size, uint32_t io_size, struct smb_fault *fault);
+bool transfer_receive(struct session_file *file, int fd, uint64_t offset, uint64_t size, uint32_t io_size,
+		      struct smb_fault *fault);
+
+/* The SHA-256 of the first bytes of a local file, or of a remote one. */
+bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault);
+bool transfer_hash_remote(struct session_file *file, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault);
+
+/* Writes a local file to disk. */
+bool transfer_sync(int fd, struct smb_fault *fault);
+
+/* What tells a file that was just opened from another that has its name later: size, time, and where it can be seen, birth. */
+bool transfer_describe(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault);
+
+/* Bytes that an earlier run left in an upload and that count: all but the last ones, if what comes before is the local file's. */
+uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size);
 
 /* Counts the bytes moved where the module can see them. */
 void transfer_count_in(struct smb_shared *shared);

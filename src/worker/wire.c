@@ -385,12 +385,22 @@ static void note_cipher(const struct frame *f)
 	}
 }
 
+/* SystemTime of a NEGOTIATE answer: how far the server's clock is ahead of this machine's. */
+static void note_clock(int64_t server)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (server != 0)
+		wire.info.clock_ahead = server - ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+}
+
 static void negotiated(const struct frame *f)
 {
 	const uint32_t wildcard = 0x02ff; /* SMB2 is spoken, the dialect comes with a second NEGOTIATE */
 	uint32_t dialect = at16(f, 68);
 	if (dialect == wildcard)
 		return;
+	note_clock(filetime(at64(f, 104)));
 	wire.info.dialect = dialect;
 	wire.info.max_read_size = at32(f, 96);
 	wire.info.max_write_size = at32(f, 100);
@@ -426,6 +436,7 @@ static void created(const struct frame *f)
 	    .btime = filetime(at64(f, 72)),
 	    .atime = filetime(at64(f, 80)),
 	    .mtime = filetime(at64(f, 88)),
+	    .ctime = filetime(at64(f, 96)),
 	    .size = at64(f, 112),
 	    .attributes = at32(f, 120),
 	};

@@ -1,0 +1,186 @@
+--- A call that goes on while the script does something else: what `dest:submit` returns.
+--
+-- Jobs move on whenever the host calls in: waits for one, asks about one, or calls anything of the destination that has to wait.
+-- An event loop is told by `pollfd`, `events` and `timeout` when to do that.
+-- @classmod job
+
+local call = require "smb.call"
+local core = require "smb.core"
+local task = require "smb.task"
+
+local job = {}
+local methods = {}
+local metatable = { __name = "smb.job", __index = methods }
+local state_of = setmetatable({}, { __mode = "k" })
+
+local function check(self, method)
+  local state = state_of[self]
+  if not state then error(("bad argument #1 to '%s' (job expected)"):format(method), 3) end
+  return state
+end
+
+-- Starts what has waited for its turn.
+local function start_queued(home)
+  while home.queue[1] and #home.tasks < home.fields.connections do
+    local state = table.remove(home.queue, 1)
+    state.task = task.spawn(home, state.fn, table.unpack(state.arguments, 1, state.arguments.n))
+  end
+end
+
+local function move_on(home)
+  if not core.is_open(home.dest) then return end
+  core.poll(home.dest, 0)
+  task.step(home)
+  start_queued(home)
+end
+
+--- Takes a call in: it runs at once or waits for its turn.
+-- @local
+function job.new(home, fn, ...)
+  local self = setmetatable({}, metatable)
+  state_of[self] = { home = home, fn = fn, arguments = table.pack(...) }
+  table.insert(home.queue, state_of[self])
+  start_queued(home)
+  return self
+end
+
+-- What became of it: "queued", "running", "done", "failed", "cancelled".
+local function status(state)
+  if state.dropped then return "cancelled" end
+  if not state.task then return "queued" end
+  if state.task.status ~= "done" then return "running" end
+  local results = state.task.results
+  if results[1] and results[2] ~= nil then return "done" end
+  return results[4] == "cancelled" and "cancelled" or "failed"
+end
+
+local function is_over(state)
+  return state.dropped or (state.task and state.task.status == "done")
+end
+
+local function results_of(state)
+  local results = state.task and state.task.results
+  if state.dropped or (results[2] == "killed" and not core.is_open(state.home.dest)) then
+    return nil, call.message("job", nil, state.home.place, "cancelled"), "cancelled"
+  end
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Waits for jobs until one of them has ended.
+-- @local
+function job.wait_any(jobs, seconds)
+  local till = seconds and core.clock() + seconds
+  while true do
+    local homes = {}
+    for _, each in ipairs(jobs) do
+      local state = check(each, "wait")
+      homes[#homes + 1] = not homes[state.home] and state.home or nil
+      homes[state.home] = true
+    end
+    for _, home in ipairs(homes) do move_on(home) end
+    for _, each in ipairs(jobs) do
+      if is_over(state_of[each]) then return each end
+    end
+    local left = till and till - core.clock() or task.SLICE
+    if left <= 0 then return nil end
+    -- Of several destinations each is looked at often.
+    task.pause(homes[1], nil, math.min(left, #homes > 1 and 0.005 or task.SLICE), true)
+  end
+end
+
+--- Waits until the job has ended.
+-- @tparam[opt] number seconds at most; as long as it takes by default
+-- @return what the call returns; `nil, message, "timeout"` when the time is over and the job still running. An error in the call,
+-- a reader's or a progress function's for one, is raised
+function methods:wait(seconds)
+  local state = check(self, "wait")
+  if seconds ~= nil and type(seconds) ~= "number" then
+    error(("bad argument #1 to 'wait' (number expected, got %s)"):format(type(seconds)), 2)
+  end
+  if not is_over(state) and not job.wait_any({ self }, seconds) then
+    return nil, call.message("wait", nil, state.home.place, "the job is still running"), "timeout"
+  end
+  return results_of(state)
+end
+
+--- How the job stands.
+-- @treturn string "queued", "running", "done", "failed", "cancelled"
+function methods:status()
+  local state = check(self, "status")
+  move_on(state.home)
+  return status(state)
+end
+
+--- How far the job is.
+-- @treturn integer bytes moved
+-- @treturn ?integer bytes in all, as far as known
+function methods:progress()
+  local state = check(self, "progress")
+  move_on(state.home)
+  local course = state.task and state.task.course
+  if not course then return 0, nil end
+  return course.done, course.total
+end
+
+--- Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work already.
+-- @treturn boolean true
+function methods:cancel()
+  local state = check(self, "cancel")
+  if not is_over(state) and not state.task then
+    state.dropped = true
+    for i, other in ipairs(state.home.queue) do
+      if other == state then
+        table.remove(state.home.queue, i)
+        break
+      end
+    end
+  elseif not is_over(state) then
+    task.cancel(state.task)
+    move_on(state.home)
+  end
+  return true
+end
+
+--- The descriptor that an event loop has to watch: readable when there is something to do, which then is done by any of this
+-- job's methods. It serves all jobs of a destination.
+-- @treturn integer a descriptor, valid until the destination is closed
+function methods:pollfd()
+  return core.pollfd(check(self, "pollfd").home.dest)
+end
+
+--- The same, as LuaSocket calls it.
+-- @function methods:getfd
+methods.getfd = methods.pollfd
+
+--- What to wait for at the descriptor.
+-- @treturn string "r"
+function methods:events()
+  check(self, "events")
+  return "r"
+end
+
+--- When something is to be done whatever the descriptor says.
+-- @treturn[1] number seconds from now
+-- @treturn[2] nil when the job has ended
+function methods:timeout()
+  local state = check(self, "timeout")
+  if is_over(state) then return nil end
+  local a, b = core.patience(state.home.dest), task.patience(state.home)
+  return math.max(0, math.min(a or task.SLICE, b or task.SLICE, task.SLICE))
+end
+
+-- LuaSocket's select asks that.
+function methods:dirty() return is_over(check(self, "dirty")) or false end
+
+function metatable.__tostring(self)
+  return ("smb.job (%s)"):format(status(state_of[self]))
+end
+
+--- Whether a value is a job.
+-- @local
+function job.type(value)
+  return type(value) == "table" and state_of[value] ~= nil and "job" or nil
+end
+
+return job

@@ -1,0 +1,165 @@
+--- One big file over several connections: ranges, handed out in ascending order to whoever is free, between a local file and one
+-- remote file.
+--
+-- libsmbclient has one write under way at a time: on a connection with a long round trip most of the time passes with waiting.
+-- Several workers, each with a handle of its own on the same file, wait at the same time.
+-- @module smb.stripe
+
+local call = require "smb.call"
+local core = require "smb.core"
+local task = require "smb.task"
+
+local stripe = {}
+
+--- Bytes: files from this size on are worth it.
+stripe.FROM = core.stripe_from
+
+local WINDOW = core.stripe_window -- bytes from the first that are missing to the last that are under way
+local RANGE = 2 -- requests in a range: one is on its way while the next is read
+local SHORT = 0.002 -- seconds: with a round trip below this two connections keep both ends busy
+local ROUND_TRIP_EACH = 0.0015 -- seconds of round trip that a further connection makes up for
+
+local ranges = {}
+ranges.__index = ranges
+
+-- The bytes from `first` to `size`, in pieces.
+local function new_ranges(first, size, step)
+  return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, step = step, back = {}, done = {} },
+    ranges)
+end
+
+-- The next range to move, lowest first; nil when there is none now; then whether there may be one later.
+function ranges:take()
+  if #self.back > 0 then
+    table.sort(self.back, function(a, b) return a.offset > b.offset end)
+    return table.remove(self.back)
+  end
+  if self.next >= self.size then return nil, self.low < self.size end
+  if self.next + self.step > self.low + WINDOW then return nil, true end
+  local range = { offset = self.next, size = math.min(self.step, self.size - self.next) }
+  self.next = range.offset + range.size
+  return range
+end
+
+function ranges:complete(range)
+  self.done[range.offset] = range.size
+  self.bytes = self.bytes + range.size
+  self.high = math.max(self.high, range.offset + range.size)
+  while self.done[self.low] do
+    local size = self.done[self.low]
+    self.done[self.low] = nil
+    self.low = self.low + size
+  end
+end
+
+function ranges:give_back(range)
+  self.back[#self.back + 1] = range
+end
+
+-- How many connections pay: as long as one waits for answers, others can move bytes.
+local function wanted(home)
+  local most = home.fields.connections
+  local round_trip = core.info(home.dest).round_trip or 0
+  if round_trip < SHORT then return math.min(2, most) end
+  return math.min(most, 2 + round_trip // ROUND_TRIP_EACH)
+end
+
+local transfer = {}
+transfer.__index = transfer
+
+-- Bytes that have arrived, those that are under way among them.
+local function measure(self)
+  local done = self.ranges.bytes
+  for range, request in pairs(self.under_way) do
+    local ok, at = pcall(core.transfer, request)
+    if ok then done = done + math.max(0, math.min(at - range.offset, range.size)) end
+  end
+  return done
+end
+
+-- Moves ranges by one handle until there are none left. False, code, reason when the connection is of no more use.
+function transfer:move(handle)
+  while not self.failure do
+    local range, later = self.ranges:take()
+    if range then
+      local request <close>, code, reason = call.start(self.home.dest, self.home, self.verb,
+        { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
+          io_size = self.io_size }, self.under)
+      local reply
+      if request then
+        self.under_way[range] = request
+        reply, code, reason = call.finish(self.home, request, self.under)
+        self.under_way[range] = nil
+      end
+      if not reply then
+        self.ranges:give_back(range)
+        return false, code, reason
+      end
+      self.ranges:complete(range)
+    elseif later then
+      task.pause(self.home, nil, task.SLICE, true)
+      if self.under:check() then return false, "cancelled", "cancelled" end
+    else
+      return true
+    end
+  end
+  return true
+end
+
+-- A failure that other connections would meet, too.
+local function is_final(code)
+  return not (code == "disconnected" or code == "unreachable" or code == "busy" or code == "timeout")
+end
+
+-- A further connection, with a handle of its own. That there is none to be had is no failure while others move.
+function transfer:lane()
+  local handle = call.run(self.home.dest, "open", { name = self.name, writable = self.verb == "send", own = true }, self.under)
+  if not handle then return end
+  local guard <close> = call.handle(self.home, handle)
+  if self.identity and (handle.size ~= self.identity.size or handle.mtime ~= self.identity.mtime) then
+    self.failure = self.failure or { "source_changed", "the file changed while it was read" }
+    return
+  end
+  local ok, word, reason = self:move(handle)
+  if not ok and is_final(word) then self.failure = self.failure or { word, reason } end
+  guard:close()
+end
+
+--- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
+-- @tparam table home the destination's state
+-- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
+-- connection), `file` (the local file), `io_size`, `identity` (size and mtime that further handles have to show), `beside` (a
+-- function to run in the meantime)
+-- @tparam table left what is left, as `stripe.left` gives it
+-- @tparam table under the call's course
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function stripe.move(home, how, left, under)
+  local self = setmetatable({ home = home, ranges = left, under = under, under_way = {}, verb = how.verb, name = how.name,
+    file = how.file, io_size = how.io_size, identity = how.identity }, transfer)
+  under.measure = function(course) course.done, course.total = measure(self), left.size end
+  local lanes <close> = task.group(home)
+  local ok, code, reason
+  if how.beside then lanes:spawn(how.beside) end
+  lanes:spawn(function() ok, code, reason = self:move(how.handle) end)
+  local pieces = (left.size - left.low) // left.step
+  for _ = 2, math.min(wanted(home), pieces) do lanes:spawn(self.lane, self) end
+  lanes:wait()
+  if ok == false and is_final(code) then self.failure = self.failure or { code, reason } end
+  if self.failure then return nil, self.failure[1], self.failure[2] end
+  if left.low < left.size then return nil, code or "disconnected", reason or "the connection broke" end
+  return true
+end
+
+--- What of a file is left to be moved; kept from one attempt to the next.
+-- @tparam integer first bytes that are there already
+-- @tparam integer size bytes in all
+-- @tparam integer io_size bytes of a request
+-- @treturn table `bytes`: how many have arrived; `high`: the end of the last of them
+function stripe.left(first, size, io_size)
+  return new_ranges(first, size, math.max(RANGE * io_size, 1024 * 1024))
+end
+
+return stripe

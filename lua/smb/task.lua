@@ -1,0 +1,191 @@
+--- Several things at a time on one destination: coroutines that wait for their requests.
+--
+-- A task is a coroutine that belongs to a destination. Where other code would wait in C, a task yields; whoever waits in C for
+-- anything of that destination, or asks about a job, moves all its tasks on. Nothing runs between the host's calls.
+-- @module smb.task
+
+local core = require "smb.core"
+
+local task = {}
+
+--- Seconds: how late a Ctrl-C may be noticed.
+task.SLICE = 0.1
+
+local WAITING = {} -- what our own yields give; any other yield is that of a user's function, which is resumed with the next step
+local by_thread = setmetatable({}, { __mode = "k" })
+
+--- The task that is running, or nil.
+-- @treturn ?table
+function task.running()
+  return by_thread[coroutine.running()]
+end
+
+local function can_yield(me)
+  return me and me.status == "running" and coroutine.isyieldable()
+end
+
+--- Starts a task: it runs until it first waits.
+-- @tparam table home the destination's state
+-- @tparam function fn
+-- @param ... its arguments
+-- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given
+function task.spawn(home, fn, ...)
+  local me = { home = home, parent = task.running(), status = "running" }
+  me.thread = coroutine.create(fn)
+  by_thread[me.thread] = me
+  home.tasks[#home.tasks + 1] = me
+  task.resume(me, ...)
+  return me
+end
+
+local function forget(me)
+  local tasks = me.home.tasks
+  for i, other in ipairs(tasks) do
+    if other == me then return table.remove(tasks, i) end
+  end
+end
+
+local function take(me, ok, first, ...)
+  if coroutine.status(me.thread) ~= "dead" then
+    if first ~= WAITING then me.request, me.till = nil, 0 end
+    return
+  end
+  me.status, me.results = "done", table.pack(ok, first, ...)
+  if not ok then coroutine.close(me.thread) end
+  forget(me)
+end
+
+--- Lets a task go on.
+-- @local
+function task.resume(me, ...)
+  me.active = true
+  take(me, coroutine.resume(me.thread, ...))
+  me.active = false
+end
+
+--- Ends a task where it stands; what it had under way is abandoned. Waits for nothing.
+-- @tparam table me
+function task.kill(me)
+  if me.status == "done" or me.active then return end
+  me.status, me.results = "done", table.pack(false, "killed")
+  forget(me)
+  coroutine.close(me.thread)
+end
+
+--- Asks a task to end: its waiting calls fail with `cancelled`, and it tidies up.
+-- @tparam table me
+function task.cancel(me)
+  me.cancelled = true
+  me.till = 0
+end
+
+--- Whether the running task, or one that it works for, was asked to end.
+-- @treturn boolean
+function task.is_cancelled()
+  local me = task.running()
+  while me do
+    if me.cancelled then return true end
+    me = me.parent
+  end
+  return false
+end
+
+-- A request that was closed meanwhile has ended, too.
+local function is_due(me, now)
+  if now >= me.till or me.any then return true end
+  if not me.request then return false end
+  local ok, ended = pcall(core.ended, me.request)
+  return not ok or ended
+end
+
+--- Moves on the tasks of a destination whose time has come.
+-- @tparam table home the destination's state
+function task.step(home)
+  if #home.tasks == 0 then return end
+  local now = core.clock()
+  for _, me in ipairs { table.unpack(home.tasks) } do
+    if me.elsewhere and core.is_open(me.elsewhere) then core.poll(me.elsewhere, 0) end
+    if me.status ~= "done" and not me.active and is_due(me, now) then task.resume(me) end
+  end
+end
+
+--- Seconds until some task has to go on whatever happens; nil when there is none.
+-- @tparam table home the destination's state
+function task.patience(home)
+  local soonest
+  for _, me in ipairs(home.tasks) do
+    if not soonest or me.till < soonest then soonest = me.till end
+  end
+  return soonest and math.max(0, soonest - core.clock())
+end
+
+--- Waits a while: in a task by yielding. May come back early.
+-- @tparam table home the destination's state
+-- @tparam ?userdata request comes back when it has ended
+-- @tparam number seconds at most; without a task a slice at most
+-- @tparam[opt] boolean any comes back whenever something has happened
+function task.pause(home, request, seconds, any)
+  local me = task.running()
+  if can_yield(me) then
+    me.request, me.till, me.any = request, core.clock() + seconds, any
+    me.elsewhere = me.home ~= home and home.dest or nil
+    if me.elsewhere then me.till = math.min(me.till, core.clock() + 0.01) end
+    coroutine.yield(WAITING)
+    me.request, me.any, me.elsewhere = nil, nil, nil
+    return
+  end
+  local others = task.patience(home)
+  core.poll(home.dest, others and math.min(others, seconds) or seconds)
+  task.step(home)
+end
+
+-- Tasks that work for one call. -----------------------------------------------------------------------------------------
+
+local group = {}
+group.__index = group
+
+--- Tasks that end with the call that they work for: when an error leaves its scope, those that are left are killed.
+-- @tparam table home the destination's state
+-- @treturn table to be declared `<close>`
+function task.group(home)
+  return setmetatable({ home = home }, group)
+end
+
+--- Starts a task of the group.
+function group:spawn(fn, ...)
+  local me = task.spawn(self.home, fn, ...)
+  self[#self + 1] = me
+  return me
+end
+
+--- Waits until all have ended. An error in one is raised.
+-- @tparam[opt] function each called between two waits; anything but nil that it gives ends the wait and is given
+function group:wait(each)
+  local at = 1
+  while at <= #self do
+    local me = self[at]
+    if me.status == "done" then
+      if not me.results[1] then error(me.results[2], 0) end
+      at = at + 1
+    else
+      local verdict = each and each()
+      if verdict ~= nil then return verdict end
+      task.pause(self.home, nil, task.SLICE, true)
+    end
+  end
+end
+
+--- How many have not ended.
+function group:count()
+  local count = 0
+  for _, me in ipairs(self) do
+    if me.status ~= "done" then count = count + 1 end
+  end
+  return count
+end
+
+function group:__close()
+  for _, me in ipairs(self) do task.kill(me) end
+end
+
+return task

@@ -1,0 +1,208 @@
+--- Whole files, to the share and from it: what put, get, read and the trees have in common.
+--
+-- Functions give `nil, code, reason` on failure; their callers find words for it.
+-- @module smb.transfer
+
+local call = require "smb.call"
+local core = require "smb.core"
+local host = require "smb.host"
+local name = require "smb.name"
+local stripe = require "smb.stripe"
+
+local transfer = {}
+
+--- Where a new file goes, as a request's arguments. The temporary name is used once, or found again by the next run; the aside
+-- name is always found again by this host: what it moved there and could not put back, it puts back the next time.
+-- @tparam string path below the share
+-- @tparam ?boolean overwrite
+-- @tparam[opt] string digits of the temporary name, which a later run comes upon again
+function transfer.target(path, overwrite, digits)
+  return { to = path, temp = name.temporary(path, digits or core.random()),
+    aside = name.aside(path, core.short_digest(host.identity() .. "\n" .. path)), overwrite = overwrite ~= false }
+end
+
+--- Digits that a later run of this host comes upon again, if what they stand for is the same.
+function transfer.lasting_digits(...)
+  return core.short_digest(table.concat({ host.identity(), ... }, "\n"))
+end
+
+--- A worker that crashed could not tidy up; another one can.
+function transfer.remove_temporary(home, arguments, code)
+  if code == "failed" then call.run(home.dest, "delete", { name = arguments.temp, missing_ok = true }) end
+end
+
+local function is_unchanged(source, arguments)
+  local size, mtime = core.local_stat(source)
+  return size == arguments.size and mtime == arguments.source_mtime
+end
+
+-- Does it again as long as that may help. `attempt` gives a reply, or nil, code, reason.
+local function persist(under, attempt)
+  while true do
+    local reply, code, reason = attempt()
+    if reply then return reply end
+    if not under:again(code) then return nil, code, reason end
+  end
+end
+
+-- Sending. -------------------------------------------------------------------------------------------------------------
+
+-- What may be gone on with, in this run or the next.
+local LASTING = { timeout = true, disconnected = true, unreachable = true, cancelled = true, busy = true }
+
+local function is_kept(arguments, code)
+  if code == "cancelled" then return arguments.resume end
+  return LASTING[code] and (arguments.keep or arguments.resume)
+end
+
+-- One attempt at a file that goes over several connections. `plan` outlives it: what is left, and the digest.
+local function send_striped(home, source, arguments, under, plan)
+  arguments.keep = under:may_again()
+  arguments.file = arguments.resume and source or nil
+  local up, code, reason = call.run(home.dest, "upload", arguments, under)
+  if not up then return nil, code, reason end
+  arguments.again = true
+  if up.handle == 0 then return { bytes = arguments.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
+  local guard <close> = call.handle(home, up)
+  if not plan.left or up.bytes < plan.left.high then
+    plan.left = stripe.left(arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
+  end
+  local resumed = plan.left.bytes
+  local function hash()
+    if not arguments.sha256 or plan.sha256 then return end
+    local reply = call.run(home.dest, "hash", { file = source, size = arguments.size }, under)
+    plan.sha256 = reply and reply.sha256
+  end
+  local ok
+  ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
+    io_size = arguments.io_size, beside = hash }, plan.left, under)
+  if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
+  if ok and not is_unchanged(source, arguments) then
+    ok, code, reason = nil, "source_changed", "the local file changed while it was read"
+  end
+  if not ok then
+    guard.keep = is_kept(arguments, code)
+    guard:close()
+    return nil, code, reason
+  end
+  guard:is_gone()
+  local done
+  done, code, reason = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
+    mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
+  if not done then return nil, code, reason end
+  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256 }
+end
+
+--- Sends a local file.
+-- @tparam table home the destination's state
+-- @tparam userdata source core.open_local's
+-- @tparam table arguments `transfer.target`'s, with size, source_mtime, mtime, io_size, parents, resume, sha256, read_back, new
+-- @tparam table under the call's course
+-- @treturn[1] table bytes, resumed, sha256
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function transfer.put(home, source, arguments, under)
+  arguments.again, arguments.offset = nil, 0
+  if arguments.size >= stripe.FROM and home.fields.connections > 1 then
+    local plan = {}
+    return persist(under, function()
+      if plan.left and not is_unchanged(source, arguments) then
+        return nil, "source_changed", "the local file changed between two attempts"
+      end
+      return send_striped(home, source, arguments, under, plan)
+    end)
+  end
+  arguments.file = source
+  return call.persist(home.dest, "put", arguments, under, function(come)
+    if not is_unchanged(source, arguments) then
+      return nil, "source_changed", "the local file changed between two attempts"
+    end
+    arguments.offset = math.max(arguments.offset, come.done)
+    return true
+  end)
+end
+
+-- Fetching. ------------------------------------------------------------------------------------------------------------
+
+-- SHA-256s: of what was written here and, to verify, of what the server says when it is asked once more.
+local function verify_fetched(home, arguments, offered, size, under)
+  local here, code, reason = call.run(home.dest, "hash", { file = arguments.file, size = size }, under)
+  if not here then return nil, code, reason end
+  if not arguments.read_back then return here.sha256 end
+  local there
+  there, code, reason = call.run(home.dest, "hash", { link = offered.link, handle = offered.handle, size = size }, under)
+  if not there then return nil, code, reason end
+  if there.sha256 == here.sha256 then return here.sha256 end
+  return nil, "mismatch", "what was fetched is not what the server has (SHA-256)"
+end
+
+-- One attempt at a file that comes over several connections, on a handle that the server's side is open at.
+local function fetch_striped(home, arguments, under, plan, offered)
+  local guard <close> = call.handle(home, offered)
+  local identity = plan.identity or { size = offered.size, mtime = offered.mtime }
+  if offered.size ~= identity.size or offered.mtime ~= identity.mtime then
+    return nil, "source_changed", "the file changed while it was read"
+  end
+  plan.identity = identity
+  plan.left = plan.left or stripe.left(offered.resumed, identity.size, arguments.io_size)
+  local resumed = plan.left.bytes
+  local ok, code, reason = stripe.move(home, { verb = "receive", name = arguments.name, handle = offered, file = arguments.file,
+    io_size = arguments.io_size, identity = identity }, plan.left, under)
+  if ok then ok, code, reason = call.run(home.dest, "sync", { file = arguments.file }, under) end
+  local sha256
+  if ok and arguments.sha256 then
+    sha256, code, reason = verify_fetched(home, arguments, offered, identity.size, under)
+    ok = sha256
+  end
+  guard:close()
+  if not ok then return nil, code, reason end
+  return { bytes = identity.size, mtime = identity.mtime, resumed = resumed, sha256 = sha256 }
+end
+
+local function fetch_once(home, arguments, under)
+  arguments.offer = home.fields.connections > 1
+  local offered, code, reason = call.persist(home.dest, "get", arguments, under, function(come)
+    arguments.offset = math.min(core.local_stat(arguments.file) or 0, come.done)
+    if come.size > 0 then arguments.size, arguments.mtime_ns, arguments.mtime = come.size, come.mtime_ns, nil end
+    return true
+  end)
+  if not offered then return nil, code, reason end
+  if offered.handle == 0 then return offered end
+  local plan = {}
+  return persist(under, function()
+    if not offered then
+      offered, code, reason = call.run(home.dest, "open", { name = arguments.name }, under)
+      if not offered then return nil, code, reason end
+    end
+    local from = offered
+    offered = nil
+    return fetch_striped(home, arguments, under, plan, from)
+  end)
+end
+
+--- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
+-- @tparam table home the destination's state
+-- @tparam table arguments name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size and
+-- mtime (of the file that they are of), io_size, resume, sha256, read_back
+-- @tparam table under the call's course
+-- @treturn[1] table bytes, mtime, resumed, sha256
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function transfer.fetch(home, arguments, under)
+  local reply, code, reason = fetch_once(home, arguments, under)
+  if reply or code ~= "source_changed" or core.local_stat(arguments.file) == 0 then return reply, code, reason end
+  local ok, word, problem = core.local_cut(arguments.file, 0)
+  if not ok then return nil, word, problem end
+  arguments.offset, arguments.again, arguments.resume = 0, nil, nil
+  return fetch_once(home, arguments, under)
+end
+
+--- Whether what a failed transfer has brought is of use to the next run.
+-- @tparam string code the error word
+function transfer.is_lasting(code)
+  return LASTING[code] or false
+end
+
+return transfer
