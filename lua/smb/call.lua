@@ -108,7 +108,10 @@ end
 function call.run(destination, verb, arguments, under)
   local reply, code, reason, come
   local state = core.state(destination)
-  if state and next(state.on_links) then state.settle(state) end -- rather than another connection
+  if state and next(state.on_links) then -- rather than another connection
+    local ok, word, problem = state.settle(state, under)
+    if not ok then return nil, word, problem end
+  end
   repeat -- a worker that died idle is found out by writing to it
     local request <close>, word, problem = core.start(destination, verb, arguments)
     if not request then return nil, word, problem end
@@ -117,14 +120,27 @@ function call.run(destination, verb, arguments, under)
   return reply, code, reason, come
 end
 
---- Waits for a request that was started.
--- @see call.run
-function call.finish(request, under)
+--- Waits until a request has ended.
+-- @tparam userdata request
+-- @tparam[opt] table under the waiting call's course
+-- @treturn[1] boolean true
+-- @treturn[2] boolean false when the call has to end before
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function call.await(request, under)
   while not core.wait(request, under and under:slice() or call.SLICE) do
     local code, reason
     if under then code, reason = under:check(request) end
-    if code then return nil, code, reason end
+    if code then return false, code, reason end
   end
+  return true
+end
+
+--- Waits for a request that was started.
+-- @see call.run
+function call.finish(request, under)
+  local ended, word, problem = call.await(request, under)
+  if not ended then return nil, word, problem end
   local done, size, mtime_ns = core.transfer(request)
   local reply, code, reason, unread = core.result(request)
   if reply then return reply end

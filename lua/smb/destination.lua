@@ -138,8 +138,10 @@ end
 function methods:close()
   if not core.is_open(self) then return true end
   local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
-  local ok, message, code = file.close_all(core.state(self))
-  while not core.settled(self, call.SLICE) do end -- files that a collector closed
+  local state = core.state(self)
+  local under = call.course(state.fields)
+  local ok, message, code = file.close_all(state)
+  while not core.settled(self, under:slice()) and not under:check() do end -- files that a collector closed
   return done(ok, message, code)
 end
 
