@@ -205,7 +205,7 @@ static int limits(lua_State *L)
 	for (int i = 0; i < SMB_PATIENCE_COUNT; i++)
 		allowed[i] = milliseconds(L, i + 2);
 	d->pool->most = (unsigned)luaL_checkinteger(L, 5);
-	atomic_store(&d->pool->pace->rate, (uint64_t)luaL_optinteger(L, 6, 0));
+	pool_limit_rate(d->pool, (uint64_t)luaL_optinteger(L, 6, 0));
 	memcpy(d->pool->limits.allowed, allowed, sizeof allowed);
 	d->target->short_timeout = allowed[SMB_PATIENCE_SHORT];
 	return 0;

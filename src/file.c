@@ -521,6 +521,7 @@ static int read_on(lua_State *L, int status, lua_KContext context)
 	struct file *f = any_file(L);
 	int last = (int)(context & 0xffff), format = (int)(context >> 16);
 	bool asked = status != LUA_OK; /* Lua's side has filled the window, or failed */
+	bool first = status == LUA_OK;
 
 	for (;;) {
 		if (asked && !lua_toboolean(L, -3))
@@ -540,7 +541,9 @@ static int read_on(lua_State *L, int status, lua_KContext context)
 		luaL_checkstack(L, 8, NULL);
 		lua_pushvalue(L, lua_upvalueindex(1));
 		lua_pushvalue(L, 1);
-		lua_callk(L, 1, 3, (lua_KContext)format << 16 | last, read_on);
+		lua_pushboolean(L, first);
+		first = false;
+		lua_callk(L, 2, 3, (lua_KContext)format << 16 | last, read_on);
 	}
 }
 
@@ -586,7 +589,7 @@ static bool push_whole_line(lua_State *L, struct file *f)
 	return true;
 }
 
-/* file:read(...) as io's. Upvalue: fill(file) -> true | nil, message, code, which gives the window bytes or the end. */
+/* file:read(...) as io's. Upvalue: fill(file, first) -> true | nil, message, code, which gives the window bytes or the end. */
 static int file_read(lua_State *L)
 {
 	struct file *f = check(L);
@@ -650,13 +653,13 @@ static int write_some(lua_State *L, struct file *f, int last, int *argument)
 
 /*
  * The stack: file, arguments (2 to `last`), how much of the current argument is written. `context` as for reading. Upvalues:
- * drain(file) -> true | nil, message, code, which makes room; flush(file), likewise.
+ * drain(file, first) -> true | nil, message, code, which makes room; flush(file, first), likewise.
  */
 static int write_on(lua_State *L, int status, lua_KContext context)
 {
 	struct file *f = any_file(L);
 	int last = (int)(context & 0xffff), argument = (int)(context >> 16);
-	bool asked = status != LUA_OK;
+	bool asked = status != LUA_OK, first = status == LUA_OK;
 
 	for (;;) {
 		int upvalue = 0;
@@ -674,8 +677,10 @@ static int write_on(lua_State *L, int status, lua_KContext context)
 			break;
 		lua_pushvalue(L, lua_upvalueindex(upvalue));
 		lua_pushvalue(L, 1);
+		lua_pushboolean(L, first);
 		asked = true;
-		lua_callk(L, 1, 3, (lua_KContext)argument << 16 | last, write_on);
+		first = false;
+		lua_callk(L, 2, 3, (lua_KContext)argument << 16 | last, write_on);
 	}
 	lua_pushvalue(L, 1);
 	return 1;

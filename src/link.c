@@ -432,6 +432,7 @@ static void connected(struct link *l)
 		return;
 	}
 	l->state = READY;
+	l->quiet_since = now_ms();
 	l->ended = l->wanted && !l->sent;
 	send_or_die(l);
 }
@@ -484,7 +485,10 @@ static const char *what_stalled(const struct link *l)
 	}
 }
 
-/* How long the step under way may still last. */
+/*
+ * How long the step under way may still last. Connecting is one, though the worker may look twice. A request that nobody waits for
+ * gets no more time either, however it moves.
+ */
 int64_t link_time_left(struct link *l)
 {
 	uint32_t patience = atomic_load(&l->shared->patience);
@@ -494,7 +498,7 @@ int64_t link_time_left(struct link *l)
 
 	if (l->cancelling || patience >= SMB_PATIENCE_COUNT)
 		patience = SMB_PATIENCE_SHORT;
-	else if (steps != l->seen_steps || (patience == SMB_PATIENCE_DATA && moved != l->seen_moved))
+	else if ((steps != l->seen_steps && l->state == READY) || (patience == SMB_PATIENCE_DATA && moved != l->seen_moved))
 		l->quiet_since = now;
 	l->seen_steps = steps;
 	l->seen_moved = moved;

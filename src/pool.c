@@ -29,14 +29,28 @@ static bool share_pace(struct pool *pool)
 {
 	void *page;
 	pool->pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	if (pool->pace_fd < 0 || ftruncate(pool->pace_fd, sizeof *pool->pace) < 0 ||
-	    fcntl(pool->pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	page = MAP_FAILED;
+	if (pool->pace_fd >= 0 && ftruncate(pool->pace_fd, sizeof *pool->pace) == 0 &&
+	    fcntl(pool->pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->pace_fd, 0);
+	if (page == MAP_FAILED) {
+		int error = errno;
+		if (pool->pace_fd >= 0)
+			close(pool->pace_fd);
+		pool->pace_fd = -1;
+		errno = error;
 		return false;
-	page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->pace_fd, 0);
-	if (page == MAP_FAILED)
-		return false;
+	}
 	pool->pace = page;
+	atomic_store(&pool->pace->rate, pool->rate);
 	return true;
+}
+
+void pool_limit_rate(struct pool *pool, uint64_t rate)
+{
+	pool->rate = rate;
+	if (pool->pace != NULL)
+		atomic_store(&pool->pace->rate, rate);
 }
 
 struct pool *pool_open(const char *program, const struct smb_connect *target)
@@ -48,13 +62,7 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 	pool->program = program;
 	pool->target = target;
 	pool->most = 1;
-	pool->epoll = -1;
-	if (!share_pace(pool)) {
-		int error = errno;
-		pool_close(pool, 0);
-		errno = error;
-		return NULL;
-	}
+	pool->epoll = pool->pace_fd = -1;
 	return pool;
 }
 
@@ -111,10 +119,21 @@ static void sweep(struct pool *pool)
 	}
 }
 
+static int no_pace(struct smb_fault *fault)
+{
+	memset(fault, 0, sizeof *fault);
+	fault->code = SMB_FAILED;
+	fault->error = errno;
+	snprintf(fault->text, sizeof fault->text, "no worker process can be started (%s)", strerror(errno));
+	return POOL_FAILED;
+}
+
 static int start(struct pool *pool, int slot, struct smb_fault *fault)
 {
 	struct pool_slot *s = &pool->slots[slot];
 
+	if (pool->pace == NULL && !share_pace(pool))
+		return no_pace(fault);
 	s->link = link_start(pool->program, pool->target, &pool->limits, pool->pace_fd, fault);
 	if (s->link == NULL)
 		return POOL_FAILED;

@@ -21,7 +21,8 @@ struct pool {
 	unsigned most;                   /* links at a time, 1 to POOL_LINKS; likewise */
 	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
 	struct smb_info info;            /* of the connection that answered last */
-	struct smb_pace *pace;           /* what its workers share, */
+	uint64_t rate;                   /* bytes per second of all together, 0: no limit */
+	struct smb_pace *pace;           /* what its workers share; NULL before the first of them, */
 	int pace_fd;                     /* and the memory it lies in */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
 	bool proven;                     /* a worker has logged on */
@@ -37,11 +38,14 @@ struct pool {
 	struct smb_fault why_lost; /* and of what */
 };
 
-/* `program` and `target` have to outlive the pool. NULL, with errno, on failure. */
+/* `program` and `target` have to outlive the pool. NULL where there is no memory. */
 struct pool *pool_open(const char *program, const struct smb_connect *target);
 
 /* Hangs up on all and frees the pool; `wait_ms` for each, see link_end. */
 void pool_close(struct pool *pool, int wait_ms);
+
+/* From now on; 0: no limit. */
+void pool_limit_rate(struct pool *pool, uint64_t rate);
 
 /* A link that is free, if need be a new one; `own`: one that nobody has files open on. Gives its slot, or one of the above. */
 int pool_take(struct pool *pool, bool own, struct smb_fault *fault);

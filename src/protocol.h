@@ -254,7 +254,7 @@ struct smb_reply {
 
 /* One page that both sides map. The worker writes all but `cancel`; what it says is a hint and no more. */
 struct smb_shared {
-	_Atomic uint64_t moved;    /* bytes that crossed the SMB connection */
+	_Atomic uint64_t moved;    /* grows with the bytes that cross the SMB connection */
 	_Atomic uint64_t done;     /* bytes of the transfer under way that are known good */
 	_Atomic uint64_t size;     /* GET: bytes of the file, */
 	_Atomic int64_t mtime;     /* and its time, nanoseconds since 1970 */

@@ -136,16 +136,30 @@ function call.start(dest, home, verb, arguments, under)
   end
 end
 
---- Waits for a request that was started.
--- @see call.run
-function call.finish(home, request, under)
+--- Waits until a request has ended.
+-- @tparam table home the destination's state
+-- @tparam userdata request
+-- @tparam[opt] table under the waiting call's course
+-- @treturn[1] boolean true
+-- @treturn[2] boolean false when the call has to end before
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function call.await(home, request, under)
   while not core.ended(request) do
     task.pause(home, request, under and under:slice() or task.SLICE)
     if under and not core.ended(request) then
       local code, reason = under:check(request)
-      if code then return nil, code, reason end
+      if code then return false, code, reason end
     end
   end
+  return true
+end
+
+--- Waits for a request that was started.
+-- @see call.run
+function call.finish(home, request, under)
+  local ended, word, problem = call.await(home, request, under)
+  if not ended then return nil, word, problem end
   local done, size, mtime_ns = core.transfer(request)
   local reply, code, reason, unread = core.result(request)
   if reply then return reply end
@@ -172,7 +186,10 @@ end
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   local reply, code, reason, come
-  if next(home.on_links) and not task.running() then home.settle(home) end -- rather than another connection
+  if next(home.on_links) and not task.running() then -- rather than another connection
+    local ok, word, problem = home.settle(home, under)
+    if not ok then return nil, word, problem end
+  end
   repeat -- a worker that died idle is found out by writing to it
     reply, code, reason, come = run_once(destination, home, verb, arguments, under)
   until reply or not come or not come.unread

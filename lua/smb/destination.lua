@@ -9,11 +9,11 @@ local lfs = require "lfs"
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
+local job = require "smb.job"
 local ltn12 = require "smb.ltn12"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
-local task = require "smb.task"
 local transfer = require "smb.transfer"
 local url = require "smb.url"
 
@@ -105,7 +105,7 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {},
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {},
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }), -- by link: the file that has a read or write on its way there
     settle = file.settle }
@@ -132,8 +132,11 @@ end
 function methods:close()
   if not core.is_open(self) then return true end
   local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
-  local ok, message, code = file.close_all(core.state(self))
-  while not core.settled(self, task.SLICE) do end -- files that a collector closed
+  local state = core.state(self)
+  local under = call.course(state)
+  job.end_all(state)
+  local ok, message, code = file.close_all(state)
+  while not core.settled(self, under:slice()) and not under:check() do end -- files that a collector closed
   return done(ok, message, code)
 end
 
@@ -778,6 +781,28 @@ function methods:sweep(text, opts)
     if code and not OTHERS[code] then return nil, message, code end
   end
   return show.lines(swept)
+end
+
+-- Several things at a time. -------------------------------------------------------------------------------------------
+
+local NO_JOB = { dir = true, walk = true, open = true, close = true, submit = true }
+
+--- Starts a call that goes on while the script does something else.
+--
+--     local job = dest:submit("put", "etc.tar.zst")
+--     ...
+--     local result, message, code = job:wait()
+--
+-- @tparam string what a method's name; not dir, walk, open, close
+-- @param ... its arguments. Functions among them (readers, progress, filters) are called whenever the job moves on
+-- @treturn job
+function methods:submit(what, ...)
+  local state = state_of(self)
+  check_string(what, 1, "submit")
+  if NO_JOB[what] or not methods[what] then
+    error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)
+  end
+  return job.new(state, methods[what], self, ...)
 end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------

@@ -24,44 +24,88 @@ local function fail(state, operation, code, reason)
   return nil, call.message(operation, state.text, state.home.place, reason), code
 end
 
--- Waits for a read-ahead or write-behind and takes its result in.
-local function take_in(state)
+-- A call on a file begins: total_timeout counts from here, however many requests it comes to.
+local function begin(state)
+  local total = state.home.fields.total_timeout
+  state.deadline = total and core.clock() + total
+end
+
+-- The course of a request; an upload has one for all of them.
+local function course_of(state)
+  if state.under then return state.under end
+  local under = call.course(state.home)
+  under.deadline = state.deadline
+  return under
+end
+
+-- Waits for a read-ahead or write-behind and takes its result in. False, code, reason when the waiting call, whose course is
+-- `under`, has to end before that: then it is on its way still.
+local function take_in(state, under)
   local under_way = state.ahead or state.behind
-  if not under_way or not under_way.request then return end
+  if not under_way or not under_way.request then return true end
   local request = under_way.request
-  while not core.ended(request) do task.pause(state.home, request, task.SLICE) end
-  if under_way.request ~= request then return end -- another task was here meanwhile
+  local ended, word, problem = call.await(state.home, request, under)
+  if not ended then return false, word, problem end
+  if under_way.request ~= request then return true end -- another task was here meanwhile
   under_way.request, under_way.code, under_way.reason = nil, "failed", "not enough memory for the answer"
   state.home.on_links[state.link] = nil
   local reply, code, reason = core.result(request)
   under_way.reply, under_way.code, under_way.reason = reply, code, reason
+  return true
+end
+
+local function let_go(state, under_way)
+  state.home.on_links[state.link] = nil
+  core.abandon(under_way.request)
 end
 
 --- Takes in what is on its way for any file of a destination.
 -- @local
-function file.settle(home)
-  for _, state in pairs(home.on_links) do take_in(state) end
+-- @treturn[1] boolean true
+-- @treturn[2] boolean false when the call has to end before that
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function file.settle(home, under)
+  for _, state in pairs(home.on_links) do
+    local ok, code, reason = take_in(state, under)
+    if not ok then return false, code, reason end
+  end
+  return true
 end
 
-local function free_link(state)
-  local other = state.home.on_links[state.link]
-  if other then take_in(other) end
-end
-
-local function start(state, verb, arguments)
+local function start(state, verb, arguments, under)
   arguments.link, arguments.handle = state.link, state.handle
   while true do
-    free_link(state)
-    local request, code, reason = core.start(state.dest, verb, arguments)
+    local other, ok = state.home.on_links[state.link], true
+    local request, code, reason
+    if other then ok, code, reason = take_in(other, under) end
+    if not ok then return nil, code, reason end
+    request, code, reason = core.start(state.dest, verb, arguments)
     if request or code ~= "full" then return request, code, reason end
+    if under then code, reason = under:check() else code = nil end
+    if code then return nil, code, reason end
     task.pause(state.home, nil, task.SLICE, true) -- another task's request is under way there
   end
 end
 
 local function ask_once(state, verb, arguments, under)
-  local request <close>, code, reason = start(state, verb, arguments)
+  local request <close>, code, reason = start(state, verb, arguments, under)
   if not request then return nil, code, reason end
-  return call.finish(state.home, request, under)
+  state.unsettled = true
+  local reply, word, problem, come = call.finish(state.home, request, under)
+  state.unsettled = not reply and not come
+  return reply, word, problem
+end
+
+-- A read that was given up, by an error that passed through for one, may still fill the buffer: nothing must be written there.
+local function settle_buffer(state)
+  local under = course_of(state)
+  while state.unsettled and not core.settled(state.dest, under:slice()) do
+    local code, reason = under:check()
+    if code then return false, code, reason end
+  end
+  state.unsettled = false
+  return true
 end
 
 -- Whether the name stands for another file by now. What is written changes its size and time, so that then only its birth counts.
@@ -75,7 +119,7 @@ end
 -- done, because an upload of that size has its name already.
 local function reopen(state, size, under)
   -- The worker may still hold the old handle.
-  call.run(state.dest, "close", { link = state.link, handle = state.handle, keep = true })
+  call.run(state.dest, "close", { link = state.link, handle = state.handle, keep = true }, under)
   local arguments = state.reopen
   arguments.size = size or math.maxinteger
   local reply, code, reason = call.run(state.dest, state.reopen_verb, arguments, under)
@@ -95,7 +139,7 @@ end
 
 -- Sends a request and waits for it, again where that may help.
 local function ask(state, verb, arguments)
-  local under = state.under or call.course(state.home)
+  local under = course_of(state)
   local reply, code, reason = ask_once(state, verb, arguments, under)
   while not reply and under:again(code) do
     local ok = true
@@ -108,7 +152,7 @@ end
 
 -- Sends a request that is taken in later.
 local function leave(state, field, verb, arguments)
-  local request, code, reason = start(state, verb, arguments)
+  local request, code, reason = start(state, verb, arguments, course_of(state))
   local under_way = { request = request, code = code, reason = reason, offset = arguments.offset, from = arguments.from,
     size = arguments.size }
   state[field] = under_way
@@ -119,11 +163,12 @@ end
 
 -- The end of the write that is on its way. A failed one is remembered: close must not say that all is well.
 local function settle_write(state)
-  take_in(state)
+  local ok, word, problem = take_in(state, course_of(state))
+  if not ok then return fail(state, "write", word, problem) end
   local behind = state.behind
   state.behind = nil
   if behind and not behind.reply then -- its bytes are still in their half of the buffer
-    local under, reply, code, reason = state.under or call.course(state.home), nil, behind.code, behind.reason
+    local under, reply, code, reason = course_of(state), nil, behind.code, behind.reason
     if under:again(code) and (code == "busy" or reopen(state, nil, under)) then
       reply, code, reason = ask(state, "write", { offset = behind.offset, size = behind.size, from = behind.from,
         io_size = state.write_size })
@@ -159,8 +204,10 @@ end
 -- Reading. ------------------------------------------------------------------------------------------------------------
 
 local function drop_ahead(state)
-  if state.ahead then take_in(state) end
-  state.ahead = nil
+  if not state.ahead then return true end
+  local ok, code, reason = take_in(state, course_of(state))
+  if ok then state.ahead = nil end
+  return ok, code, reason
 end
 
 local function read_ahead(self, state, offset, from)
@@ -173,12 +220,9 @@ end
 -- Bytes at `offset`: those that were read ahead, or freshly read ones.
 local function fetch(self, state, offset, from)
   local ahead = state.ahead
-  if ahead and ahead.offset == offset then
-    take_in(state)
-    state.ahead = nil
-    if ahead.reply then return ahead.reply, ahead.from, ahead.size end
-  end
-  drop_ahead(state)
+  local ok, word, problem = drop_ahead(state)
+  if not ok then return nil, from, 0, word, problem end
+  if ahead and ahead.offset == offset and ahead.reply then return ahead.reply, ahead.from, ahead.size end
   if offset ~= state.next_offset then state.chunk = math.min(FIRST, state.read_size) end
   if not core.file_reserve(self, state.chunk) then return nil, from, 0, "failed", "no memory for a file's buffer" end
   local reply, code, reason = ask(state, "read",
@@ -186,15 +230,19 @@ local function fetch(self, state, offset, from)
   return reply, from, state.chunk, code, reason
 end
 
--- Gives an empty window the next bytes, or the end of the file.
-local function fill(self)
+-- Gives an empty window the next bytes, or the end of the file. `first`: a call begins.
+local function fill(self, first)
   local state = core.file_state(self)
+  if first then begin(state) end
   local ok, message, code = flush(self)
   if not ok then return nil, message, code end
   local offset, active, _, writing = core.file_where(self)
   if writing then core.file_turn(self, false, offset) end
   local reply, from, asked, word, reason = fetch(self, state, offset, active)
-  if not reply then return fail(state, "read", word, reason) end
+  if not reply then
+    core.file_turn(self, false, offset) -- what came of it lies where the window was
+    return fail(state, "read", word, reason)
+  end
   local at_end = reply.bytes < asked
   core.file_window(self, from, reply.bytes, at_end)
   local in_order = offset == state.next_offset
@@ -206,11 +254,19 @@ local function fill(self)
 end
 
 -- Makes room for writing, in the first place by turning from reading to writing.
-local function drain(self)
+local function drain(self, first)
   local state = core.file_state(self)
+  if first then begin(state) end
   local position, _, _, writing = core.file_where(self)
-  if writing then return send(self, state) end
-  drop_ahead(state)
+  if writing then
+    local sent, message, code = send(self, state)
+    if sent then return true end
+    state.failure = state.failure or { code, "an earlier write was given up" } -- a part of it may be in the buffer
+    return nil, message, code
+  end
+  local ok, word, problem = drop_ahead(state)
+  if ok then ok, word, problem = settle_buffer(state) end
+  if not ok then return fail(state, "write", word, problem) end
   if state.append then
     local reply, code, reason = ask(state, "size", {})
     if not reply then return fail(state, "write", code, reason) end
@@ -220,13 +276,18 @@ local function drain(self)
   return true
 end
 
-methods.read, methods.write = core.file_methods(fill, drain, flush)
+methods.read, methods.write = core.file_methods(fill, drain, function(self, first)
+  if first then begin(core.file_state(self)) end
+  return flush(self)
+end)
 
 -- Other methods. ------------------------------------------------------------------------------------------------------
 
 local function check(self)
   if not core.file_is_open(self) then error("attempt to use a closed file", 3) end
-  return core.file_state(self)
+  local state = core.file_state(self)
+  begin(state)
+  return state
 end
 
 --- Reads as `file:read` of Lua's io does: "n", "l", "L", "a" or a count of bytes; "l" by default.
@@ -339,9 +400,12 @@ function methods:truncate(size)
   if not state.writable then return fail(state, "truncate", "access_denied", "the file is not open for writing") end
   local ok, message, code = flush(self)
   if not ok then return nil, message, code end
-  drop_ahead(state)
+  local word, reason
+  ok, word, reason = drop_ahead(state)
+  if not ok then return fail(state, "truncate", word, reason) end
   core.file_turn(self, false, position)
-  local reply, word, reason = ask(state, "truncate", { size = size })
+  local reply
+  reply, word, reason = ask(state, "truncate", { size = size })
   if not reply then return fail(state, "truncate", word, reason) end
   return true
 end
@@ -362,6 +426,8 @@ end
 local function close(self, state)
   local ok, message, code = flush(self)
   drop_ahead(state)
+  local under_way = state.ahead or state.behind
+  if under_way and under_way.request then let_go(state, under_way) end
   local reply, word, reason = ask(state, "close", {})
   core.file_closed(self)
   state.home.files[self] = nil
@@ -386,6 +452,7 @@ metatable.__index = methods
 function metatable.__close(self, problem)
   if not core.file_is_open(self) then return end
   local state = core.file_state(self)
+  begin(state)
   local ok, message, code = close(self, state)
   if not ok and problem == nil and state.writable then call.raise(message, code) end
 end
@@ -433,6 +500,7 @@ end
 
 -- A file that is only appended to stands at its end from the first.
 local function stand_at_end(self, state)
+  begin(state)
   local reply, code, reason = ask(state, "size", {})
   if not reply then
     close(self, state)
@@ -498,11 +566,9 @@ end
 function file.abandon(self)
   if not core.file_is_open(self) then return end
   local state = core.file_state(self)
-  local under_way = state.behind and state.behind.request
-  if under_way then
-    state.behind, state.home.on_links[state.link] = nil, nil
-    core.abandon(under_way)
-  end
+  local behind = state.behind
+  state.behind = nil
+  if behind and behind.request then let_go(state, behind) end
   if core.is_open(state.dest) then
     local _, code = ask(state, "close", {})
     remove_temporary(state, code)
@@ -526,7 +592,9 @@ function file.close_all(home)
   local failure
   for _, self in ipairs(all) do
     if core.file_is_open(self) then
-      local ok, message, code = close(self, core.file_state(self))
+      local state = core.file_state(self)
+      begin(state)
+      local ok, message, code = close(self, state)
       if not ok then failure = failure or { message, code } end
     end
   end

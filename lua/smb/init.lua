@@ -10,6 +10,7 @@
 local call = require "smb.call"
 local destination = require "smb.destination"
 local file = require "smb.file"
+local job = require "smb.job"
 local ltn12 = require "smb.ltn12"
 local options = require "smb.options"
 local url = require "smb.url"
@@ -43,10 +44,21 @@ end
 
 --- What a value is to this module.
 -- @param value anything
--- @treturn[1] string "destination", "closed destination", "file", "closed file"
+-- @treturn[1] string "destination", "closed destination", "file", "closed file", "job"
 -- @treturn[2] nil for all else
 function smb.type(value)
-  return destination.type(value) or file.type(value)
+  return destination.type(value) or file.type(value) or job.type(value)
+end
+
+--- Waits for jobs, of one destination or several, until one of them has ended.
+-- @tparam {job,...} jobs
+-- @tparam[opt] number seconds at most; as long as it takes by default
+-- @treturn[1] job one that has ended
+-- @treturn[2] nil when the time is over, or there are no jobs
+function smb.wait(jobs, seconds)
+  if type(jobs) ~= "table" then error("smb.wait: a list of jobs expected, got " .. type(jobs), 2) end
+  if seconds ~= nil and type(seconds) ~= "number" then error("smb.wait: seconds must be a number", 2) end
+  return job.wait_any(jobs, seconds)
 end
 
 --- Prints what there is, or what is known about one thing.

@@ -44,9 +44,19 @@ function job.new(home, fn, ...)
   return self
 end
 
+--- Ends all jobs of a destination that is being closed.
+-- @local
+function job.end_all(home)
+  for _, state in ipairs(home.queue) do state.dropped = true end
+  home.queue = {}
+  for _, each in ipairs { table.unpack(home.tasks) } do
+    if each ~= task.running() then task.kill(each) end
+  end
+end
+
 -- What became of it: "queued", "running", "done", "failed", "cancelled".
 local function status(state)
-  if state.dropped then return "cancelled" end
+  if state.dropped or (state.task and state.task.killed) then return "cancelled" end
   if not state.task then return "queued" end
   if state.task.status ~= "done" then return "running" end
   local results = state.task.results
@@ -59,10 +69,10 @@ local function is_over(state)
 end
 
 local function results_of(state)
-  local results = state.task and state.task.results
-  if state.dropped or (results[2] == "killed" and not core.is_open(state.home.dest)) then
+  if state.dropped or state.task.killed then
     return nil, call.message("job", nil, state.home.place, "cancelled"), "cancelled"
   end
+  local results = state.task.results
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end
@@ -70,6 +80,7 @@ end
 --- Waits for jobs until one of them has ended.
 -- @local
 function job.wait_any(jobs, seconds)
+  if #jobs == 0 then return nil end
   local till = seconds and core.clock() + seconds
   while true do
     local homes = {}

@@ -28,7 +28,7 @@ end
 -- @tparam table home the destination's state
 -- @tparam function fn
 -- @param ... its arguments
--- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given
+-- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
 function task.spawn(home, fn, ...)
   local me = { home = home, parent = task.running(), status = "running" }
   me.thread = coroutine.create(fn)
@@ -67,7 +67,7 @@ end
 -- @tparam table me
 function task.kill(me)
   if me.status == "done" or me.active then return end
-  me.status, me.results = "done", table.pack(false, "killed")
+  me.status, me.killed, me.results = "done", true, table.pack(false, "killed")
   forget(me)
   coroutine.close(me.thread)
 end

@@ -10,6 +10,7 @@
  *   cut-each N      every connection is reset after N bytes of its own from the client
  *   cut-frame K     reset instead of passing on the Kth frame that clients send from now on
  *   lose K          the Kth frame is passed on, its answer is not: a reset comes in its place
+ *   stall-frame K   nothing passes any more from the Kth frame on
  *   halfclose N     once N more bytes came from clients, they get end of file and no answer any more
  *   flip N          a bit of the Nth byte from the client of the next connection is another
  *   kill            resets all connections                     calm              takes back all of the above, lets pass
@@ -33,6 +34,7 @@
 
 enum { CONNECTIONS = 32, PIECE = 65536, QUEUE_LIMIT = 4 * 1024 * 1024, LENGTH_SIZE = 4, LINE = 128 };
 enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make for an even flow */
+enum { LEAST_BUFFER = 8192 };
 enum { CLIENT, SERVER, SIDES };
 
 struct piece {
@@ -64,7 +66,7 @@ static struct {
 	int64_t latency, bandwidth; /* microseconds one way, bytes a second */
 	bool stalled;
 	/* Counted down; 0 when there is nothing to do. */
-	uint64_t cut, cut_down, cut_each, cut_frame, lose, halfclose, flip;
+	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, halfclose, flip;
 } faults;
 
 static struct { uint64_t bytes, connections, frames, faults; } stats;
@@ -175,6 +177,19 @@ static void reset_all(void)
 	}
 }
 
+/*
+ * What a slow line has not taken yet waits with its sender: left to itself our end's kernel would take in megabytes at once and
+ * acknowledge them.
+ */
+static void narrow(const struct connection *c)
+{
+	int size = (int)(faults.bandwidth / SLICES);
+	if (size < LEAST_BUFFER)
+		size = LEAST_BUFFER;
+	for (int side = 0; side < SIDES && faults.bandwidth > 0; side++)
+		setsockopt(c->fd[side], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
 static int connect_to_server(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -207,6 +222,7 @@ static void admit(void)
 	}
 	*c = (struct connection){.fd = {client, fd}, .flip = faults.flip};
 	faults.flip = 0;
+	narrow(c);
 	stats.connections++;
 }
 
@@ -223,10 +239,11 @@ static bool expires(uint64_t *count, uint64_t by)
 	return *count == 0;
 }
 
-/* A byte that begins a frame: false when the frame is the one that does not pass. */
+/* A byte that begins a frame: false when the frame is the one that does not pass. One that is stalled waits in the queue. */
 static bool begin_frame(struct connection *c)
 {
 	stats.frames++;
+	faults.stalled = expires(&faults.stall_frame, 1) || faults.stalled;
 	c->doomed = c->doomed || expires(&faults.cut_frame, 1);
 	return !c->doomed;
 }
@@ -449,13 +466,21 @@ static uint64_t *counter(const char *word)
 {
 	static const struct { const char *word; uint64_t *count; } counters[] = {
 	    {"cut", &faults.cut}, {"cut-down", &faults.cut_down}, {"cut-each", &faults.cut_each},
-	    {"cut-frame", &faults.cut_frame}, {"lose", &faults.lose}, {"halfclose", &faults.halfclose},
-	    {"flip", &faults.flip},
+	    {"cut-frame", &faults.cut_frame}, {"lose", &faults.lose}, {"stall-frame", &faults.stall_frame},
+	    {"halfclose", &faults.halfclose}, {"flip", &faults.flip},
 	};
 	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
 		if (strcmp(word, counters[i].word) == 0)
 			return counters[i].count;
 	return NULL;
+}
+
+static void limit_bandwidth(int64_t value)
+{
+	faults.bandwidth = value;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (is_used(&connections[i]))
+			narrow(&connections[i]);
 }
 
 /* False for a word that is not known. */
@@ -467,7 +492,7 @@ static bool set(const char *word, long long value)
 	else if (strcmp(word, "latency") == 0)
 		faults.latency = value * 500;
 	else if (strcmp(word, "bandwidth") == 0)
-		faults.bandwidth = value;
+		limit_bandwidth(value);
 	else
 		return false;
 	return true;

@@ -275,6 +275,8 @@ static bool do_delete(const struct request *r, struct smb_fault *fault)
 	}
 	if (entry.type == SMB_ENTRY_DIRECTORY)
 		return fault_set(fault, SMB_IS_DIRECTORY, "it is a folder");
+	if (watch_cancelled()) /* by now somebody may have made another file of that name */
+		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	return session_unlink(r->names[SMB_NAME], fault);
 }
 

@@ -10,9 +10,12 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -64,6 +67,7 @@ struct connection {
 	struct stream out, in;
 	uint32_t unanswered;
 	uint64_t sent_at;     /* microseconds */
+	int queued;           /* bytes that the kernel has not got rid of, when last looked at */
 };
 
 static struct {
@@ -657,6 +661,20 @@ static void moved(size_t n)
 	atomic_fetch_add(&wire.counters->moved, n);
 }
 
+/*
+ * The kernel takes megabytes in one go: on a slow line it sends them for a minute, in which nothing else is seen to move. A
+ * connection whose other end is silent keeps what is queued.
+ */
+static void look_at_queues(void)
+{
+	for (size_t i = 0; i < CONNECTIONS && wire.counters != NULL; i++) {
+		struct connection *c = &wire.connections[i];
+		int before = c->queued;
+		if (c->fd >= 0 && ioctl(c->fd, SIOCOUTQ, &c->queued) == 0 && c->queued < before)
+			moved(1);
+	}
+}
+
 static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
 {
 	moved(size);
@@ -809,6 +827,22 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 	NEXT(recvmsg)
 	ssize_t n = next(fd, message, flags);
 	return flags & MSG_PEEK ? n : after_scatter(fd, message->msg_iov, message->msg_iovlen, n);
+}
+
+/* The library waits here, for an answer or for room to send. */
+int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
+{
+	const int interval = 100; /* milliseconds */
+	NEXT(epoll_wait)
+	for (;;) {
+		int part = timeout >= 0 && timeout < interval ? timeout : interval;
+		int n = next(epoll, events, most, part);
+		if (timeout >= 0)
+			timeout -= part;
+		if (n != 0 || timeout == 0)
+			return n;
+		look_at_queues();
+	}
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t length)
