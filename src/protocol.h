@@ -82,6 +82,7 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(RECEIVE, "receive")                                                                                          \
 	X(HASH, "hash")                                                                                                \
 	X(SYNC, "sync")                                                                                                \
+	X(SETTLE, "settle")                                                                                            \
 	X(CLOSE, "close")
 
 #define SMB_VERB_ENUM(name, word) SMB_VERB_##name,
@@ -221,6 +222,7 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   RECEIVE, with a descriptor  handle, offset, size: the other way round -> bytes
  *   HASH                        size -> digest of the first bytes of the local file that comes with it, or of a handle's
  *   SYNC, with a descriptor     writes the local file to disk
+ *   SETTLE                      to, aside, perhaps temp: what a request that broke off left there is put right
  *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept
  *
  * A buffer is a memfd, sealed against shrinking, that both sides map.

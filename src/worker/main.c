@@ -155,7 +155,7 @@ static bool free_handle(struct handle *h, struct smb_fault *fault)
 	if (h->list != NULL)
 		session_list_close(h->list);
 	if (h->upload.file != NULL && h->kind == HANDLE_UPLOAD)
-		upload_abandon(&h->upload);
+		ok = upload_abandon(&h->upload, fault);
 	else if (h->upload.file != NULL)
 		ok = session_close(h->upload.file, fault);
 	if (h->owed)
@@ -510,6 +510,7 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_RECEIVE: return do_receive(r, reply);
 	case SMB_VERB_HASH: return do_hash(r, reply);
 	case SMB_VERB_SYNC: return transfer_sync(r->fd, fault);
+	case SMB_VERB_SETTLE: return transfer_settle(&target, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}
 }
