@@ -172,6 +172,42 @@ local function run_once(dest, home, verb, arguments, under)
   return call.finish(home, request, under)
 end
 
+-- What is owed. -----------------------------------------------------------------------------------------------------
+--
+-- A worker that was killed, or whose server is out of reach, cannot tidy up: an old file may still stand aside, a temporary one lie
+-- about. The next call puts that right.
+
+-- Failures after which something may be left: the connection's, and those that may have stopped the tidying up, too.
+local LEAVES = { timeout = true, disconnected = true, unreachable = true, cancelled = true, failed = true, busy = true,
+  access_denied = true }
+
+-- One attempt at it for each call. Not before all that was given up has ended: it may tidy up by itself.
+local function settle_owed(dest, home, under)
+  under.tidied = true
+  if not core.settled(dest, 0) then return end
+  while true do
+    local key, arguments = next(home.owed)
+    if not key then return end
+    home.owed[key] = nil
+    local reply, code = run_once(dest, home, "settle", arguments, under)
+    if not reply and LEAVES[code] then
+      home.owed[key] = arguments
+      return
+    end
+  end
+end
+
+--- A call that made a new file failed: remembers what it may have left on the share.
+-- @tparam table home the destination's state
+-- @tparam table arguments with `to`, `temp`, `aside`; `resume`: what has arrived is left for the next run
+-- @tparam ?string code the error word
+function call.owe(home, arguments, code)
+  if not LEAVES[code] then return end
+  home.owed[arguments.aside .. "\n" .. arguments.temp] =
+    { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
+  if code == "failed" then settle_owed(home.dest, home, call.course(home)) end -- it was the worker that failed, not the server
+end
+
 --- Sends one request and waits for its end.
 -- An error that passes through here, Ctrl-C's for one, abandons the request; the destination stays usable.
 -- @tparam userdata destination the core's destination
@@ -186,6 +222,7 @@ end
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   local reply, code, reason, come
+  if under and not under.tidied and next(home.owed) then settle_owed(destination, home, under) end
   if next(home.on_links) and not task.running() then -- rather than another connection
     local ok, word, problem = home.settle(home, under)
     if not ok then return nil, word, problem end

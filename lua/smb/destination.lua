@@ -105,7 +105,7 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {},
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {}, owed = {},
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }), -- by link: the file that has a read or write on its way there
     settle = file.settle }
@@ -385,7 +385,7 @@ local function from_to(dest, operation, verb, from, to, opts)
   local arguments, reason = two_names(state, from, to, opts.overwrite)
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
   local reply, message, code = run(dest, state, operation, from, verb, arguments)
-  if not reply then transfer.remove_temporary(state, arguments, code) end
+  if not reply then call.owe(state, arguments, code) end
   return done(reply, message, code)
 end
 
@@ -504,7 +504,7 @@ function methods:put(localpath, text, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
   if not reply then
-    transfer.remove_temporary(state, arguments, code)
+    call.owe(state, arguments, code)
     return fail(state, "put", text, code, problem)
   end
   return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)

@@ -531,17 +531,15 @@ end
 function file.upload(dest, home, text, arguments, sizes, under)
   local self, state, word, problem = new(dest, home, text, sizes)
   if not self then return fail(state, "write", word, problem) end
-  arguments.buffer, state.temp = self, arguments.temp
+  arguments.buffer = self
   local reply, code, reason = call.persist(dest, "upload", arguments, under)
-  if not reply then return fail(state, "write", code, reason) end
+  if not reply then
+    call.owe(home, arguments, code)
+    return fail(state, "write", code, reason)
+  end
   arguments.again = true
   state.under, state.reopen_verb, state.reopen = under, "upload", arguments
   return opened(self, state, reply, false, true)
-end
-
--- A worker that crashed could not tidy up; another one can.
-local function remove_temporary(state, code)
-  if code == "failed" then call.run(state.dest, "delete", { name = state.temp, missing_ok = true }) end
 end
 
 --- Ends an upload: the file takes its name.
@@ -556,7 +554,7 @@ function file.commit(self, digest)
   local reply, word, reason = ask(state, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
   state.home.files[self] = nil
-  remove_temporary(state, word)
+  if not reply then call.owe(state.home, state.reopen, word) end
   if not reply then return fail(state, "write", word, reason) end
   return size, nil, nil, state.resumed
 end
@@ -571,7 +569,7 @@ function file.abandon(self)
   if behind and behind.request then let_go(state, behind) end
   if core.is_open(state.dest) then
     local _, code = ask(state, "close", {})
-    remove_temporary(state, code)
+    call.owe(state.home, state.reopen, code)
   end
   core.file_closed(self)
   state.home.files[self] = nil

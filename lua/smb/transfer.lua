@@ -26,11 +26,6 @@ function transfer.lasting_digits(...)
   return core.short_digest(table.concat({ host.identity(), ... }, "\n"))
 end
 
---- A worker that crashed could not tidy up; another one can.
-function transfer.remove_temporary(home, arguments, code)
-  if code == "failed" then call.run(home.dest, "delete", { name = arguments.temp, missing_ok = true }) end
-end
-
 local function is_unchanged(source, arguments)
   local size, mtime = core.local_stat(source)
   return size == arguments.size and mtime == arguments.source_mtime
