@@ -765,7 +765,8 @@ function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
   opts = check_opts(opts, { older_than = "number" }, "sweep")
-  local before = os.time() + core.info(self).clock_ahead - (opts.older_than or OLD)
+  -- A second more: os.time leaves out its fraction, and with 0 all are meant.
+  local before = os.time() + 1 + core.info(self).clock_ahead - (opts.older_than or OLD)
   local swept, found = { restored = {} }, {}
   local ok, failure = pcall(function()
     for path, entry in walk(self, state, text or "", true) do
