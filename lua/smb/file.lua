@@ -137,10 +137,8 @@ local function reopen(state, size, under)
   return true
 end
 
--- Sends a request and waits for it, again where that may help.
-local function ask(state, verb, arguments)
-  local under = course_of(state)
-  local reply, code, reason = ask_once(state, verb, arguments, under)
+-- After an attempt, which may have failed: makes others where that may help.
+local function persist(state, verb, arguments, under, reply, code, reason)
   while not reply and under:again(code) do
     local ok = true
     if code ~= "busy" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
@@ -148,6 +146,12 @@ local function ask(state, verb, arguments)
     if ok then reply, code, reason = ask_once(state, verb, arguments, under) end
   end
   return reply, code, reason
+end
+
+-- Sends a request and waits for it, again where that may help.
+local function ask(state, verb, arguments)
+  local under = course_of(state)
+  return persist(state, verb, arguments, under, ask_once(state, verb, arguments, under))
 end
 
 -- Sends a request that is taken in later.
@@ -168,11 +172,8 @@ local function settle_write(state)
   local behind = state.behind
   state.behind = nil
   if behind and not behind.reply then -- its bytes are still in their half of the buffer
-    local under, reply, code, reason = course_of(state), nil, behind.code, behind.reason
-    if under:again(code) and (code == "busy" or reopen(state, nil, under)) then
-      reply, code, reason = ask(state, "write", { offset = behind.offset, size = behind.size, from = behind.from,
-        io_size = state.write_size })
-    end
+    local arguments = { offset = behind.offset, size = behind.size, from = behind.from, io_size = state.write_size }
+    local reply, code, reason = persist(state, "write", arguments, course_of(state), nil, behind.code, behind.reason)
     if not reply then state.failure = state.failure or { code, reason } end
   end
   if behind and not state.failure then state.arrived = behind.offset + behind.size end
