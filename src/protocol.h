@@ -247,6 +247,8 @@ struct smb_reply {
 	struct smb_entry entry;  /* STAT, GET */
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
 	uint32_t count;          /* entries that follow */
+	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
+	uint32_t unused;
 	uint64_t bytes;          /* moved by PUT, GET, COPY */
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */

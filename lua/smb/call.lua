@@ -197,12 +197,13 @@ local function settle_owed(dest, home, under)
   end
 end
 
---- A call that made a new file failed: remembers what it may have left on the share.
+--- A call that made a new file has ended: remembers what it may have left on the share.
 -- @tparam table home the destination's state
 -- @tparam table arguments with `to`, `temp`, `aside`; `resume`: what has arrived is left for the next run
--- @tparam ?string code the error word
-function call.owe(home, arguments, code)
-  if not LEAVES[code] then return end
+-- @tparam ?table reply of a call that did well
+-- @tparam ?string code the error word of one that failed
+function call.owe(home, arguments, reply, code)
+  if not (reply and reply.left or LEAVES[code]) then return end
   home.owed[arguments.aside .. "\n" .. arguments.temp] =
     { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
   if code == "failed" then settle_owed(home.dest, home, call.course(home)) end -- it was the worker that failed, not the server

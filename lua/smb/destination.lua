@@ -385,7 +385,7 @@ local function from_to(dest, operation, verb, from, to, opts)
   local arguments, reason = two_names(state, from, to, opts.overwrite)
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
   local reply, message, code = run(dest, state, operation, from, verb, arguments)
-  if not reply then call.owe(state, arguments, code) end
+  call.owe(state, arguments, reply, code)
   return done(reply, message, code)
 end
 
@@ -503,10 +503,8 @@ function methods:put(localpath, text, opts)
   arguments.read_back, arguments.sha256 = verification(state, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
-  if not reply then
-    call.owe(state, arguments, code)
-    return fail(state, "put", text, code, problem)
-  end
+  call.owe(state, arguments, reply, code)
+  if not reply then return fail(state, "put", text, code, problem) end
   return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
 end
 

@@ -535,7 +535,7 @@ function file.upload(dest, home, text, arguments, sizes, under)
   arguments.buffer = self
   local reply, code, reason = call.persist(dest, "upload", arguments, under)
   if not reply then
-    call.owe(home, arguments, code)
+    call.owe(home, arguments, nil, code)
     return fail(state, "write", code, reason)
   end
   arguments.again = true
@@ -555,7 +555,7 @@ function file.commit(self, digest)
   local reply, word, reason = ask(state, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
   state.home.files[self] = nil
-  if not reply then call.owe(state.home, state.reopen, word) end
+  call.owe(state.home, state.reopen, reply, word)
   if not reply then return fail(state, "write", word, reason) end
   return size, nil, nil, state.resumed
 end
@@ -570,7 +570,7 @@ function file.abandon(self)
   if behind and behind.request then let_go(state, behind) end
   if core.is_open(state.dest) then
     local _, code = ask(state, "close", {})
-    call.owe(state.home, state.reopen, code)
+    call.owe(state.home, state.reopen, nil, code)
   end
   core.file_closed(self)
   state.home.files[self] = nil

@@ -85,7 +85,7 @@ local function send_striped(home, source, arguments, under, plan)
   done, code, reason = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
     mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
   if not done then return nil, code, reason end
-  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256 }
+  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left }
 end
 
 --- Sends a local file.

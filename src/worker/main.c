@@ -563,6 +563,7 @@ static bool serve(void)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	session_info(&reply->info);
+	reply->left = transfer_left();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
 	return true;
 }

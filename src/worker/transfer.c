@@ -29,6 +29,7 @@ enum {
 enum { ATTRIBUTE_READONLY = 1 };
 
 static struct smb_shared *counters;
+static bool aside_left; /* the request under way is done, but for the old file, which is still there */
 
 void transfer_count_in(struct smb_shared *shared)
 {
@@ -326,8 +327,12 @@ static bool put_in_place(const char *from, struct transfer_target *t, struct smb
 			move_back(t, &later);
 		return false;
 	}
-	if (!t->occupied || remove_aside(t, &later) || !goes_on(t, &later))
+	if (!t->occupied || remove_aside(t, &later))
 		return true;
+	if (!goes_on(t, &later)) {
+		aside_left = true;
+		return true;
+	}
 	*fault = later; /* the next attempt finds the new file in place, and removes the old one */
 	return false;
 }
@@ -422,16 +427,23 @@ static void leave_temporary(const struct transfer_target *t, const struct smb_fa
 	watch_settle();
 }
 
+bool transfer_left(void)
+{
+	bool left = aside_left;
+	aside_left = false;
+	return left;
+}
+
 bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault)
 {
 	struct smb_entry entry;
+	int64_t began = now_ms();
+	bool there;
 
-	if (session_stat(t->aside, &entry, fault)) {
-		if (!move_back(t, fault))
-			return false;
-	} else if (fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING) {
+	while (!(there = session_stat(t->aside, &entry, fault)) && tidy_again(began, fault))
+		;
+	if (there ? !move_back(t, fault) : fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING)
 		return false;
-	}
 	return t->temporary[0] == '\0' || remove_temporary(t, fault);
 }
 

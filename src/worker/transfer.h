@@ -41,6 +41,9 @@ bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes
  */
 bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault);
 
+/* Since it was last asked: a file was replaced, but the old one could not be removed and still stands aside. */
+bool transfer_left(void);
+
 /* What a transfer tells beside its success. */
 struct transfer_result {
 	uint64_t resumed;                /* bytes that an earlier attempt had moved */
