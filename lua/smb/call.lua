@@ -133,6 +133,7 @@ function call.start(dest, home, verb, arguments, under)
       if code then return nil, code, reason end
     end
     task.pause(home, nil, task.SLICE, true)
+    if not task.running() then home.settle(home, under) end -- what an open file had given up may have ended
   end
 end
 

@@ -45,7 +45,10 @@ local function take_in(state, under)
   if not under_way or not under_way.request then return true end
   local request = under_way.request
   local ended, word, problem = call.await(state.home, request, under)
-  if not ended then return false, word, problem end
+  if not ended then
+    under_way.given_up = true
+    return false, word, problem
+  end
   if under_way.request ~= request then return true end -- another task was here meanwhile
   under_way.request, under_way.code, under_way.reason = nil, "failed", "not enough memory for the answer"
   state.home.on_links[state.link] = nil
@@ -59,7 +62,13 @@ local function let_go(state, under_way)
   core.abandon(under_way.request)
 end
 
---- Takes in what is on its way for any file of a destination.
+-- Somebody has waited for it in vain: others need not do so, too, and rather take another connection.
+local function is_stuck(state)
+  local under_way = state.ahead or state.behind
+  return under_way and under_way.request and under_way.given_up and not core.ended(under_way.request)
+end
+
+--- Takes in what is on its way for any file of a destination, but for what was given up and has not ended.
 -- @local
 -- @treturn[1] boolean true
 -- @treturn[2] boolean false when the call has to end before that
@@ -67,8 +76,10 @@ end
 -- @treturn[2] string what happened
 function file.settle(home, under)
   for _, state in pairs(home.on_links) do
-    local ok, code, reason = take_in(state, under)
-    if not ok then return false, code, reason end
+    if not is_stuck(state) then
+      local ok, code, reason = take_in(state, under)
+      if not ok then return false, code, reason end
+    end
   end
   return true
 end
