@@ -212,8 +212,9 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
  *                               resumed, when that many are on offer
  *   OPEN, perhaps with a buffer name -> handle, entry (size and times)
- *   UPLOAD, perhaps with one    to, temp, aside; size, mtime -> handle, 0 if the file has its name already; bytes that an
- *                               earlier attempt has left; to resume it comes with the local file -> resumed
+ *   UPLOAD, perhaps with one    to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> handle, 0 if the file has
+ *                               its name already; bytes that an earlier attempt has left; to resume it comes with the local
+ *                               file -> resumed
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size

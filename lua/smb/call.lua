@@ -173,10 +173,10 @@ local function run_once(dest, home, verb, arguments, under)
   return call.finish(home, request, under)
 end
 
--- What is owed. -----------------------------------------------------------------------------------------------------
+-- What is owed. -------------------------------------------------------------------------------------------------------
 --
--- A worker that was killed, or whose server is out of reach, cannot tidy up: an old file may still stand aside, a temporary one lie
--- about. The next call puts that right.
+-- A worker that was killed, or whose server is out of reach, cannot tidy up: an old file may still stand aside, a temporary one
+-- lie about. The next call puts that right.
 
 -- Failures after which something may be left: the connection's, and those that may have stopped the tidying up, too.
 local LEAVES = { timeout = true, disconnected = true, unreachable = true, cancelled = true, failed = true, busy = true,

@@ -132,7 +132,7 @@ local function reopen(state, size, under)
   -- The worker may still hold the old handle.
   call.run(state.dest, "close", { link = state.link, handle = state.handle, keep = true }, under)
   local arguments = state.reopen
-  arguments.size = size or math.maxinteger
+  arguments.size, arguments.offset = size or math.maxinteger, size or 0
   local reply, code, reason = call.run(state.dest, state.reopen_verb, arguments, under)
   if not reply then return nil, code, reason end
   if reply.handle == 0 then return "placed" end
@@ -152,7 +152,8 @@ end
 local function persist(state, verb, arguments, under, reply, code, reason)
   while not reply and under:again(code) do
     local ok = true
-    if code ~= "busy" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
+    -- A commit closes its file, well or not.
+    if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
     if ok == "placed" then return {} end
     if ok then reply, code, reason = ask_once(state, verb, arguments, under) end
   end
@@ -543,7 +544,7 @@ end
 function file.upload(dest, home, text, arguments, sizes, under)
   local self, state, word, problem = new(dest, home, text, sizes)
   if not self then return fail(state, "write", word, problem) end
-  arguments.buffer = self
+  arguments.buffer, arguments.size = self, math.maxinteger
   local reply, code, reason = call.persist(dest, "upload", arguments, under)
   if not reply then
     call.owe(home, arguments, nil, code)

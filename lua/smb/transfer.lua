@@ -54,6 +54,7 @@ end
 local function send_striped(home, source, arguments, under, plan)
   arguments.keep = under:may_again()
   arguments.file = arguments.resume and source or nil
+  arguments.offset = plan.left and plan.left.bytes or 0
   local up, code, reason = call.run(home.dest, "upload", arguments, under)
   if not up then return nil, code, reason end
   arguments.again = true

@@ -388,7 +388,7 @@ static bool do_upload(const struct request *r, struct smb_reply *reply)
 		return false;
 	begun = keep_target(h, r, &reply->fault) &&
 		(r->fd < 0 || (r->head.flags & SMB_FLAG_RESUME) || map_buffer(h, r->fd, &reply->fault)) &&
-		upload_begin(&h->upload, r->head.size, &reply->fault);
+		upload_begin(&h->upload, r->head.size, r->head.offset, &reply->fault);
 	reply->bytes = h->upload.kept;
 	if (begun && h->upload.file != NULL && (r->head.flags & SMB_FLAG_RESUME))
 		reply->resumed = upload_good_part(&h->upload, r->fd, r->head.size);

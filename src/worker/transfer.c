@@ -234,7 +234,8 @@ static bool broke(const struct smb_fault *fault)
 /* The failure is one after which what has arrived will be of use: to another attempt, or to the next run. */
 static bool goes_on(const struct transfer_target *t, const struct smb_fault *fault)
 {
-	return (broke(fault) && (t->flags & (SMB_FLAG_KEEP | SMB_FLAG_RESUME))) ||
+	bool passing = broke(fault) || fault->code == SMB_BUSY;
+	return (passing && (t->flags & (SMB_FLAG_KEEP | SMB_FLAG_RESUME))) ||
 	       (fault->code == SMB_CANCELLED && (t->flags & SMB_FLAG_RESUME));
 }
 
@@ -447,7 +448,7 @@ bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault)
 	return t->temporary[0] == '\0' || remove_temporary(t, fault);
 }
 
-bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
+bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault)
 {
 	struct transfer_target *t = &up->target;
 	bool again = (t->flags & SMB_FLAG_AGAIN) != 0;
@@ -458,7 +459,7 @@ bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
 		return false;
 	if (again) {
 		settle_aside(t);
-		if (is_placed(t, size))
+		if (good >= size && is_placed(t, size))
 			return true;
 	}
 	if (!look_at(t, fault))
@@ -712,7 +713,7 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *
 
 	if (fstat(fd, &before) < 0)
 		return fault_local(fault, "the local file cannot be asked for its size", errno);
-	if (!upload_begin(&up, size, fault))
+	if (!upload_begin(&up, size, good, fault))
 		return false;
 	if (up.file == NULL) {
 		result->resumed = size;
@@ -952,10 +953,9 @@ static bool copy_open(struct session_file *source, struct upload *up, uint64_t *
 		return false;
 	up->target.flags |= SMB_FLAG_MTIME;
 	*bytes = size;
-	if (!upload_begin(up, size, fault))
+	/* What an earlier attempt has copied is not known: it is copied once more. */
+	if (!upload_begin(up, UINT64_MAX, 0, fault))
 		return false;
-	if (up->file == NULL)
-		return true;
 	if (!session_copy(source, up->file, size, fault)) {
 		give_up(up, fault);
 		return false;

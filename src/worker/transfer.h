@@ -78,8 +78,11 @@ bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry,
  * An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not), abandoned, or left for another
  * attempt.
  */
-/* `size` is the whole file's, as far as known: what an earlier attempt made of it is recognized by that. */
-bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault);
+/*
+ * `size` is the whole file's, as far as known. Where `good` bytes, all of them, had arrived by an earlier attempt, the file may have
+ * its name already: it is recognized by its size and time.
+ */
+bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault);
 /* With VERIFY it is read back, and has to have the digest. */
 bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault);
 /* False when its temporary file could not be removed. */
