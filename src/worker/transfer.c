@@ -101,11 +101,23 @@ static size_t read_size(uint32_t asked)
 
 /* ---- folders ---- */
 
-static bool is_folder(const char *path)
+/* The request may have been carried out all the same. */
+static bool broke(const struct smb_fault *fault)
 {
-	struct smb_fault ignored = {0};
+	return fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
+}
+
+/* After a failure to make it: whether it is there. */
+static bool is_folder(const char *path, struct smb_fault *fault)
+{
+	struct smb_fault later = {0};
 	struct smb_entry entry;
-	return session_stat(path, &entry, &ignored) && entry.type != SMB_ENTRY_FILE;
+
+	if (session_stat(path, &entry, &later))
+		return entry.type != SMB_ENTRY_FILE;
+	if (broke(&later))
+		*fault = later;
+	return false;
 }
 
 /* Makes the folder that holds `path`. */
@@ -136,7 +148,7 @@ bool transfer_mkdir(const char *path, struct smb_fault *fault)
 			return true;
 	}
 	/* Where nothing may be made, what is there already answers "access denied" too. */
-	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path);
+	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path, fault);
 }
 
 static char *join(const char *folder, const char *name)
@@ -223,12 +235,6 @@ static bool look_at(struct transfer_target *t, struct smb_fault *fault)
 		return fault_set(fault, SMB_ACCESS_DENIED, "the file there is marked read-only");
 	t->occupied = true;
 	return true;
-}
-
-/* The request may have been carried out all the same. */
-static bool broke(const struct smb_fault *fault)
-{
-	return fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
 }
 
 /* The failure is one after which what has arrived will be of use: to another attempt, or to the next run. */
