@@ -37,7 +37,7 @@ HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)
 SIZE ?= 1G
 RUNS ?= 5
 
-.PHONY: all clean install uninstall deps test asan lint demo repl bench docs
+.PHONY: all clean install uninstall deps test asan lint demo repl bench docs soak
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
@@ -81,6 +81,11 @@ test: all
 # hosts and an allocator of their own.
 asan:
 	@spec/support/asan $(or $(BUSTED),$(wildcard spec/[2-5]*_spec.lua))
+
+# Random operations while network and server fail, SOAK_S seconds; SEED repeats a run.
+soak: all
+	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
+	$(HERE) $$sandbox $(LUA) spec/support/soak.lua
 
 demo: all
 	@$(HERE) $(LUA) spec/support/demo.lua

@@ -393,7 +393,9 @@ describe("survival: the disk", function()
   local function fill(spare)
     local free = shell.check { "df", "-B1", "--output=avail", srv.dir .. "/shares" }
     local size = math.tointeger(tonumber(free:match "(%d+)%s*$")) - (spare or 0)
-    if size > 0 then shell.check(("fallocate -l %d %s"):format(size, shell.quote(filler() .. (spare or "")))) end
+    local path = shell.quote(filler() .. (spare or ""))
+    if spare then shell.check(("fallocate -l %d %s"):format(size, path)) end
+    if not spare then shell.run(("head -c %d /dev/zero >%s"):format(size + MIB, path)) end -- the transfer takes some, too
   end
 
   before_each(function()
