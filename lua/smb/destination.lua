@@ -465,11 +465,15 @@ local function verification(state, opts)
   return read_back, read_back or opts.sha256 or false
 end
 
--- Does it again, once, when what arrived was not what was sent.
-local function try_twice(under, attempt)
+-- Does it again, once, when what arrived was not what was sent. `prepare` is called before that; nil, code, reason ends the call.
+local function try_twice(under, attempt, prepare)
   local reply, code, reason = attempt()
   if reply or code ~= "mismatch" then return reply, code, reason end
   under.retries = under.retries + 1
+  if prepare then
+    local ok, word, problem = prepare()
+    if not ok then return nil, word, problem end
+  end
   return attempt()
 end
 
@@ -569,7 +573,8 @@ function methods:get(text, localpath, opts)
   local copy <close>, problem, word = local_copy(self, state, text, path, localpath, opts, arguments, under)
   if not copy then return nil, problem, word end
   if opts.resume then core.keep(copy) end
-  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end)
+  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
+    function() return transfer.begin_anew(arguments) end)
   if not reply then
     if opts.resume and not transfer.is_lasting(code) then core.keep(copy, false) end
     return fail(state, "get", text, code, why)

@@ -181,6 +181,17 @@ local function fetch_once(home, arguments, under)
   end)
 end
 
+--- Forgets what was fetched: the next attempt begins with the first byte.
+-- @tparam table arguments those of `transfer.fetch`
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function transfer.begin_anew(arguments)
+  arguments.offset, arguments.again, arguments.resume = 0, nil, nil
+  return core.local_cut(arguments.file, 0)
+end
+
 --- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
 -- @tparam table home the destination's state
 -- @tparam table arguments name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size and
@@ -193,9 +204,8 @@ end
 function transfer.fetch(home, arguments, under)
   local reply, code, reason = fetch_once(home, arguments, under)
   if reply or code ~= "source_changed" or core.local_stat(arguments.file) == 0 then return reply, code, reason end
-  local ok, word, problem = core.local_cut(arguments.file, 0)
+  local ok, word, problem = transfer.begin_anew(arguments)
   if not ok then return nil, word, problem end
-  arguments.offset, arguments.again, arguments.resume = 0, nil, nil
   return fetch_once(home, arguments, under)
 end
 
