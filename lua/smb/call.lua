@@ -56,6 +56,14 @@ function call.course(home, progress, total, name)
   return self
 end
 
+--- For what has to be done after a failure: it ends no later than the call, and nobody cancels it.
+-- @treturn table a course
+function course:to_tidy()
+  local own = call.course(self.home)
+  own.deadline, own.retries, own.tidying = self.deadline, self.retries, true
+  return own
+end
+
 -- What was moved until now: by the request that is waited for, unless the course knows better.
 function course:measure(request)
   local done, size = core.transfer(request)
@@ -71,13 +79,14 @@ end
 function course:check(request)
   local now = core.clock()
   if self.deadline and now >= self.deadline then return "timeout", "the time for the whole call is over" end
-  if task.is_cancelled() then return "cancelled", "cancelled" end
+  if not self.tidying and (self.cancelled or task.is_cancelled()) then return "cancelled", "cancelled" end
   if request then self:measure(request) end
   if self.progress and now - self.told >= PROGRESS_INTERVAL then
     self.told = now
     local ok, verdict = pcall(self.progress, self.done, self.total, self.name)
     if not ok then self.raised = { verdict } end
-    if not ok or verdict == false then return "cancelled", "cancelled" end
+    self.cancelled = not ok or verdict == false
+    if self.cancelled then return "cancelled", "cancelled" end
   end
 end
 
@@ -88,9 +97,13 @@ function course:finished(bytes)
   if self.progress then self.progress(bytes, bytes, self.name) end
 end
 
--- After a cancelled request: the worker tidies up first, then a user's error goes on its way.
+-- After a cancelled request: the worker tidies up.
 function course:settle(dest)
   while core.is_open(dest) and not core.settled(dest, 0) do task.pause(self.home, nil, task.SLICE, true) end
+end
+
+--- The call has failed, and all is tidied up: an error in the progress function, which was the reason, goes on its way.
+function course:failed()
   if self.raised then error(self.raised[1], 0) end
 end
 

@@ -509,6 +509,7 @@ function methods:put(localpath, text, opts)
   local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
   if not reply then
     transfer.remove_temporary(state, arguments, code)
+    under:failed()
     return fail(state, "put", text, code, problem)
   end
   return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
@@ -571,12 +572,16 @@ function methods:get(text, localpath, opts)
   local arguments = { name = path, io_size = buffer_sizes(self, state).read }
   arguments.read_back, arguments.sha256 = verification(state, opts)
   local copy <close>, problem, word = local_copy(self, state, text, path, localpath, opts, arguments, under)
-  if not copy then return nil, problem, word end
+  if not copy then
+    under:failed()
+    return nil, problem, word
+  end
   if opts.resume then core.keep(copy) end
   local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
     function() return transfer.begin_anew(arguments) end)
   if not reply then
     if opts.resume and not transfer.is_lasting(code) then core.keep(copy, false) end
+    under:failed()
     return fail(state, "get", text, code, why)
   end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
@@ -648,6 +653,8 @@ local function send_all(up, reader, hash, under)
     if not ok then return nil, message, code end
     bytes = bytes + #data
     under.done = bytes
+    code, message = under:check() -- nothing may have been waited for but the reader
+    if code then return fail(under.home, "write", under.name, code, message) end
   end
 end
 
@@ -708,7 +715,10 @@ function methods:write(text, data, opts)
     under.retries = under.retries + 1
     done_so, message, code = attempt()
   end
-  if not done_so then return nil, message, code end
+  if not done_so then
+    under:failed()
+    return nil, message, code
+  end
   return result_of(done_so.size, under, done_so.resumed, done_so.sha256)
 end
 

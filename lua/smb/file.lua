@@ -570,6 +570,7 @@ function file.abandon(self)
   state.behind = nil
   if behind and behind.request then let_go(state, behind) end
   if core.is_open(state.dest) then
+    state.under = state.under:to_tidy()
     local _, code = ask(state, "close", {})
     remove_temporary(state, code)
   end
