@@ -744,13 +744,23 @@ end
 
 local OLD = 24 * 3600 -- seconds
 
+local function sweep_old(dest, swept, path)
+  local ok, message, code = dest:delete(path, { missing_ok = true })
+  if not ok then return nil, message, code end
+  table.insert(swept, path)
+end
+
 -- A file that was moved aside: put back when its name is missing, else it has been replaced, and goes when it is old.
 local function sweep_aside(dest, swept, path, owner, is_old)
   local found, message, code = dest:exists(owner)
   if found == nil then return nil, message, code end
-  if found then return is_old and dest:delete(path, { missing_ok = true }) and table.insert(swept, path) end
+  if found and is_old then return sweep_old(dest, swept, path) end
+  if found then return end
+  local state = core.state(dest)
+  local arguments = two_names(state, path, owner, false)
+  arguments.aside = arguments.temp -- else the rename itself would put it back, and find its target there
   local ok
-  ok, message, code = dest:rename(path, owner, { overwrite = false })
+  ok, message, code = run(dest, state, "sweep", path, "rename", arguments)
   if not ok then return nil, message, code end
   table.insert(swept.restored, owner)
 end
@@ -759,10 +769,7 @@ local function sweep_one(dest, swept, path, is_old)
   local kind, owner = name.parse_temporary(path)
   if kind == "aside" and not owner then return end -- nobody can tell what it belongs to
   if kind == "aside" then return sweep_aside(dest, swept, path, owner, is_old) end
-  if not is_old then return end
-  local ok, message, code = dest:delete(path, { missing_ok = true })
-  if not ok then return nil, message, code end
-  table.insert(swept, path)
+  if is_old then return sweep_old(dest, swept, path) end
 end
 
 -- Somebody is at it, or was quicker.
@@ -785,7 +792,9 @@ function methods:sweep(text, opts)
   local ok, failure = pcall(function()
     for path, entry in walk(self, state, text or "", true) do
       if entry.type == "file" and name.is_temporary(entry.name) then
-        found[#found + 1] = { path = name.join(text or "", path), is_old = (entry.ctime or entry.mtime) <= before }
+        -- Samba tells mtime for the time of change, and a finished temporary file has its source's.
+        local newest = math.max(entry.mtime, entry.ctime or 0, entry.btime or 0)
+        found[#found + 1] = { path = name.join(text or "", path), is_old = newest <= before }
       end
     end
   end)
