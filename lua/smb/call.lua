@@ -56,6 +56,15 @@ function call.course(home, progress, total, name)
   return self
 end
 
+--- A call that is a part of another one: it has its own attempts, and the other one's deadline and progress.
+-- @tparam table parent
+-- @treturn table the course
+function call.part(parent)
+  local self = setmetatable({ home = parent.home, began = core.clock(), fields = parent.fields, retries = 0, done = 0, told = 0,
+    counted = 0, deadline = parent.deadline, parent = parent }, course)
+  return self
+end
+
 -- What was moved until now: by the request that is waited for, unless the course knows better.
 function course:measure(request)
   local done, size = core.transfer(request)
@@ -72,7 +81,11 @@ function course:check(request)
   local now = core.clock()
   if self.deadline and now >= self.deadline then return "timeout", "the time for the whole call is over" end
   if task.is_cancelled() then return "cancelled", "cancelled" end
-  if request then self:measure(request) end
+  if request or rawget(self, "measure") then self:measure(request) end
+  if self.parent then
+    self:count(self.done)
+    return self.parent:check()
+  end
   if self.progress and now - self.told >= PROGRESS_INTERVAL then
     self.told = now
     local ok, verdict = pcall(self.progress, self.done, self.total, self.name)
@@ -81,9 +94,16 @@ function course:check(request)
   end
 end
 
+-- Of a part: the whole call has moved as many bytes.
+function course:count(bytes)
+  self.parent.done = self.parent.done + bytes - self.counted
+  self.counted = bytes
+end
+
 --- The last word on progress, when all is done.
 -- @tparam integer bytes
 function course:finished(bytes)
+  if self.parent then return self:count(bytes) end
   self.done, self.total = bytes, bytes
   if self.progress then self.progress(bytes, bytes, self.name) end
 end
@@ -91,7 +111,8 @@ end
 -- After a cancelled request: the worker tidies up first, then a user's error goes on its way.
 function course:settle(dest)
   while core.is_open(dest) and not core.settled(dest, 0) do task.pause(self.home, nil, task.SLICE, true) end
-  if self.raised then error(self.raised[1], 0) end
+  local raised = self.raised or (self.parent and self.parent.raised)
+  if raised then error(raised[1], 0) end
 end
 
 function course:slice()

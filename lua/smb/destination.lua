@@ -15,6 +15,7 @@ local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
 local transfer = require "smb.transfer"
+local tree = require "smb.tree"
 local url = require "smb.url"
 
 local destination = {}
@@ -643,6 +644,9 @@ local function send_all(up, reader, hash, under)
     if not ok then return nil, message, code end
     bytes = bytes + #data
     under.done = bytes
+    code, problem = under:check()
+    if under.raised then error(under.raised[1], 0) end
+    if code then return fail(under.home, "write", under.name, code, problem) end
   end
 end
 
@@ -705,6 +709,64 @@ function methods:write(text, data, opts)
   end
   if not done_so then return nil, message, code end
   return result_of(done_so.size, under, done_so.resumed, done_so.sha256)
+end
+
+-- Folders, whole. -----------------------------------------------------------------------------------------------------
+
+local function tree_opts(dest, state, given, method)
+  local filter = type(given) == "table" and given.filter or nil
+  if filter ~= nil and type(filter) ~= "function" and type(filter) ~= "table" then
+    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, type(filter)), 3)
+  end
+  local allowed = { filter = type(filter) }
+  for key, value in pairs(tree.OPTS) do allowed[key] = value end
+  local opts = {}
+  for key, value in pairs(check_opts(given, allowed, method)) do opts[key] = value end
+  opts.read_back = verification(state, opts)
+  opts.io_size = buffer_sizes(dest, state)
+  return opts
+end
+
+--- Sends a local folder with all that is in it. Files go side by side over several connections, each whole or not at all and with
+-- its time; what has the same size and time on the share already is left alone.
+-- @tparam string localdir the local folder
+-- @tparam[opt=""] string text the folder on the share; made when it is missing
+-- @tparam[opt] table opts `filter` (list of globs, those with `!` exclude; or a function of path and entry), `changed` ("mtime":
+-- size and time, the default; "sha256"; "always"), `mirror` (afterwards delete what is not in the source; refused for an empty
+-- source unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks` ("skip", the
+-- default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes in all, name;
+-- false cancels), `encode_names` (write what SMB cannot hold with look-alikes), `verify`
+-- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `errors` (a list of `name`, `message`, `code`),
+-- `seconds`
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree
+function methods:put_tree(localdir, text, opts)
+  local state = state_of(self)
+  check_string(localdir, 1, "put_tree")
+  if text ~= nil then check_string(text, 2, "put_tree") end
+  opts = tree_opts(self, state, opts, "put_tree")
+  local path, reason = resolve(state, text or "")
+  if not path then return fail(state, "put_tree", text, "invalid_name", reason) end
+  return tree.put(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
+end
+
+--- Fetches a folder with all that is in it. As `put_tree`, the other way round.
+-- @tparam string text the folder on the share
+-- @tparam string localdir the local folder; made when it is missing
+-- @tparam[opt] table opts as for `put_tree`
+-- @treturn[1] table the summary, as of `put_tree`
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:get_tree(text, localdir, opts)
+  local state = state_of(self)
+  check_string(text, 1, "get_tree")
+  check_string(localdir, 2, "get_tree")
+  opts = tree_opts(self, state, opts, "get_tree")
+  local path, reason = resolve(state, text)
+  if not path then return fail(state, "get_tree", text, "invalid_name", reason) end
+  return tree.get(state, text, path, #localdir > 1 and localdir:gsub("/+$", "") or localdir, opts)
 end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.

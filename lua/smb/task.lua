@@ -162,16 +162,15 @@ end
 -- @tparam[opt] function each called between two waits; anything but nil that it gives ends the wait and is given
 function group:wait(each)
   local at = 1
-  while at <= #self do
-    local me = self[at]
-    if me.status == "done" then
-      if not me.results[1] then error(me.results[2], 0) end
+  while true do
+    local verdict = each and each()
+    if verdict ~= nil then return verdict end
+    while self[at] and self[at].status == "done" do
+      if not self[at].results[1] then error(self[at].results[2], 0) end
       at = at + 1
-    else
-      local verdict = each and each()
-      if verdict ~= nil then return verdict end
-      task.pause(self.home, nil, task.SLICE, true)
     end
+    if not self[at] then return nil end
+    task.pause(self.home, nil, task.SLICE, true)
   end
 end
 

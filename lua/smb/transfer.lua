@@ -75,7 +75,8 @@ local function send_striped(home, source, arguments, under, plan)
   end
   local ok
   ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
-    io_size = arguments.io_size, beside = hash }, plan.left, under)
+    io_size = arguments.io_size, beside = hash, is_changed = function() return not is_unchanged(source, arguments) end },
+    plan.left, under)
   if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
   if ok and not is_unchanged(source, arguments) then
     ok, code, reason = nil, "source_changed", "the local file changed while it was read"
