@@ -38,6 +38,13 @@ local PASSING = { timeout = true, disconnected = true, unreachable = true, busy 
 local PROGRESS_INTERVAL = 0.1 -- seconds between two calls of a progress function
 local LONGEST_DELAY = 30 -- seconds between two attempts
 
+--- Whether a failure may be gone with another attempt.
+-- @tparam string code the error word
+-- @treturn boolean
+function call.is_passing(code)
+  return PASSING[code] or false
+end
+
 local course = {}
 course.__index = course
 
@@ -243,11 +250,14 @@ function handle:is_gone()
   self.closed = true
 end
 
-function handle:__close()
+--- Sees to it that it will be closed, and waits for nothing.
+function handle:drop()
   if self.closed or not core.is_open(self.home.dest) then return end
   self.closed = true
   core.post_close(self.home.dest, self.link, self.handle, self.keep)
 end
+
+handle.__close, handle.__gc = handle.drop, handle.drop
 
 --- Sends a request again and again, until it has succeeded, failed for good, or been tried often enough.
 -- @tparam userdata destination the core's destination

@@ -183,8 +183,11 @@ function group:count()
   return count
 end
 
-function group:__close()
+--- Ends those that have not ended.
+function group:kill()
   for _, me in ipairs(self) do task.kill(me) end
 end
+
+group.__close = group.kill
 
 return task

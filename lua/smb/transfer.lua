@@ -173,6 +173,7 @@ local function fetch_once(home, arguments, under)
   local plan = {}
   return persist(under, function()
     if not offered then
+      arguments.again = true
       offered, code, reason = call.run(home.dest, "open", { name = arguments.name }, under)
       if not offered then return nil, code, reason end
     end
@@ -192,8 +193,9 @@ end
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
 function transfer.fetch(home, arguments, under)
+  local from = arguments.offset
   local reply, code, reason = fetch_once(home, arguments, under)
-  if reply or code ~= "source_changed" or core.local_stat(arguments.file) == 0 then return reply, code, reason end
+  if reply or code ~= "source_changed" or (from == 0 and not arguments.again) then return reply, code, reason end
   local ok, word, problem = core.local_cut(arguments.file, 0)
   if not ok then return nil, word, problem end
   arguments.offset, arguments.again, arguments.resume = 0, nil, nil
