@@ -77,10 +77,9 @@ test: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
 	BUILD='$(BUILD)' $$sandbox busted $(BUSTED)
 
-# Module and worker under AddressSanitizer and UndefinedBehaviorSanitizer; BUSTED as for test. The specs from 60 on bring
-# hosts and an allocator of their own.
+# The suite with AddressSanitizer and UndefinedBehaviorSanitizer in the module, the worker and the specs' own programs.
 asan:
-	@spec/support/asan $(or $(BUSTED),$(wildcard spec/[2-5]*_spec.lua))
+	@spec/support/asan $(BUSTED)
 
 demo: all
 	@$(HERE) $(LUA) spec/support/demo.lua
