@@ -553,8 +553,8 @@ end)
 
 describe("a host that inherits orphans", function()
   -- Counts children, dead or alive, after rounds of something.
-  -- LeakSanitizer looks at a process that ends through a child of that process: a worker that is killed meanwhile leaves it as one
-  -- more orphan, and cannot be waited for itself. Hence these workers end without that look.
+  -- LeakSanitizer looks at a process that ends through a child of that process: a worker that is killed meanwhile leaves it as
+  -- one more orphan, and cannot be waited for itself. Hence these workers end without that look.
   local function children_after(text, prefix)
     return run([[
       local dest
