@@ -553,8 +553,6 @@ end)
 
 describe("a host that inherits orphans", function()
   -- Counts children, dead or alive, after rounds of something.
-  -- LeakSanitizer looks at a process that ends through a child of that process: a worker that is killed meanwhile leaves it as
-  -- one more orphan, and cannot be waited for itself. Hence these workers end without that look.
   local function children_after(text, prefix)
     return run([[
       local dest
@@ -563,7 +561,7 @@ describe("a host that inherits orphans", function()
     ]] .. text .. [[
       shell.poll(function() return count() == 0 end, 0.5)
       say(count())
-    ]], { prefix = "ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 " .. (prefix or "") })
+    ]], { prefix = quote(processes.NO_LEAK_CHECK) .. " " .. (prefix or "") })
   end
 
   local CLOSING = [[
