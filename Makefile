@@ -37,7 +37,7 @@ HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)
 SIZE ?= 1G
 RUNS ?= 5
 
-.PHONY: all clean install uninstall deps test asan lint demo repl bench docs
+.PHONY: all clean install uninstall deps test asan gc lint demo repl bench docs
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
@@ -77,10 +77,13 @@ test: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
 	BUILD='$(BUILD)' $$sandbox busted $(BUSTED)
 
-# Module and worker under AddressSanitizer and UndefinedBehaviorSanitizer; BUSTED as for test. The specs from 60 on bring
-# hosts and an allocator of their own.
+# The suite with AddressSanitizer and UndefinedBehaviorSanitizer in the module, the worker and the specs' own programs.
 asan:
-	@spec/support/asan $(or $(BUSTED),$(wildcard spec/[2-5]*_spec.lua))
+	@spec/support/asan $(BUSTED)
+
+# The specs with a collector that runs while the module is at work. BUSTED: spec files.
+gc: all
+	@BUILD='$(BUILD)' spec/support/gc $(BUSTED)
 
 demo: all
 	@$(HERE) $(LUA) spec/support/demo.lua
@@ -101,7 +104,8 @@ lint:
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
-	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan
+	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan \
+		spec/support/gc
 	$(HERE) $(LUA) docs/options.lua check README.md
 
 docs:
