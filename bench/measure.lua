@@ -7,7 +7,7 @@ local shell = require "spec.support.shell"
 local measure = {}
 
 -- A client gets no further run of a case once it has used up this many seconds of it.
-local PATIENCE = tonumber(os.getenv "PATIENCE" or 40)
+local PATIENCE = tonumber(os.getenv "PATIENCE" or 30)
 
 --- Seconds, runs and what was printed, of one client in one case.
 local Result = {}

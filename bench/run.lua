@@ -23,7 +23,8 @@ function parts.transfer(options)
   local here <close> = stage.start()
   local section = report.section("transfer", ("A file of %s, put and get"):format(options.size_text),
     EXPLAINED:format(options.runs) .. "On loopback, or at a round trip of so many ms. handle is lua-smb with dest:open, in "
-    .. "pieces of 64 KiB; C loop is one connection of libsmbclient.")
+    .. "pieces of 64 KiB; C loop is one connection of libsmbclient. rclone gets with "
+    .. "--multi-thread-streams=0, which is faster over a distance than its default.")
   local results = compare.run("transfer", here, options, section)
   require "bench.memory" (results, section)
   section:finish()
