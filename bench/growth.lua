@@ -4,6 +4,7 @@
 local clients = require "bench.clients"
 local files = require "spec.support.files"
 local measure = require "bench.measure"
+local memory = require "bench.memory"
 local report = require "bench.report"
 local stage = require "bench.stage"
 
@@ -12,25 +13,24 @@ local SIZES = { 1 << 10, 1 << 14, 1 << 18, 1 << 22, 1 << 26, 1 << 30, 1 << 32 }
 local CONNECTIONS = { 1, 2, 4, 8, 16 }
 local DISTANCE = 10 -- ms, where the number of connections is varied
 
--- The median seconds of lua-smb, or nil where it cannot.
-local function seconds(place, runs, case)
+-- Measures lua-smb and adds two cells: seconds, and what one of so many costs. Gives the result, or nil where it cannot.
+local function measured(row, place, runs, case, count, unit)
   local result = measure.run(place, case, { clients["lua-smb"] }, runs)["lua-smb"]
-  return result and result:median()
-end
-
--- Two cells: seconds, and what one of so many costs.
-local function cost(row, time, count, unit)
-  row[#row + 1] = time and ("%.3f"):format(time) or "not there yet"
-  row[#row + 1] = time and ("%.3f"):format(time / count * unit) or ""
+  row[#row + 1] = result and ("%.3f"):format(result:median()) or "not there yet"
+  row[#row + 1] = result and ("%.3f"):format(result:median() / count * unit) or ""
+  return result
 end
 
 local function count_files(place, runs, section)
-  local rows = section:table { "files of 1 KiB", "put_tree s", "ms a file", "again s", "ms a file", "list s", "ms a file" }
+  local rows = section:table { "files of 1 KiB", "put_tree s", "ms a file", "again s", "ms a file", "list s", "ms a file",
+    "Lua MiB" }
   for _, count in ipairs(COUNTS) do
-    local row = { ("%d"):format(count) }
+    local row, results = { ("%d"):format(count) }, {}
     for _, operation in ipairs { "put_tree", "again", "list" } do
-      cost(row, seconds(place, runs, { operation = operation, count = count, size = 1024 }), count, 1000)
+      local case = { operation = operation, count = count, size = 1024 }
+      results[#results + 1] = measured(row, place, runs, case, count, 1000)
     end
+    row[#row + 1] = ("%.1f"):format(memory.most(results))
     rows:row(row)
     files.remove(place:here(("tree-%d-1024"):format(count)))
   end
@@ -42,7 +42,7 @@ local function grow_file(place, options, section)
     if size > 4 * options.size then break end
     local row = { ("%d"):format(size) }
     for _, operation in ipairs { "put", "get" } do
-      cost(row, seconds(place, options.runs, { operation = operation, size = size }), size, 1e9)
+      measured(row, place, options.runs, { operation = operation, size = size }, size, 1e9)
     end
     rows:row(row)
   end
@@ -54,11 +54,11 @@ local function add_connections(place, options, section)
   for _, connections in ipairs(CONNECTIONS) do
     local row = { ("%d"):format(connections) }
     for _, operation in ipairs { "put", "get" } do
-      cost(row, seconds(place, options.runs, { operation = operation, size = options.size, round_trip = DISTANCE,
-        connections = connections }), options.size, 1e9)
+      measured(row, place, options.runs, { operation = operation, size = options.size, round_trip = DISTANCE,
+        connections = connections }, options.size, 1e9)
     end
-    cost(row, seconds(place, options.runs, { operation = "put_tree", count = 500, size = 8192, round_trip = DISTANCE,
-      connections = connections }), 500, 1000)
+    measured(row, place, options.runs, { operation = "put_tree", count = 500, size = 8192, round_trip = DISTANCE,
+      connections = connections }, 500, 1000)
     rows:row(row)
   end
 end
@@ -66,7 +66,8 @@ end
 return function(options)
   local place <close> = stage.start()
   local section = report.section("growth", "How cost grows", ("lua-smb; the median of %d runs, fewer where they are long. Trees "
-    .. "have 100 files a folder; what is listed is one folder. Starting and connecting is in all figures."):format(options.runs))
+    .. "have 100 files a folder; what is listed is one folder. Starting and connecting is in all figures. Lua MiB: the process's "
+    .. "memory beyond bare Lua."):format(options.runs))
   count_files(place, options.runs, section)
   grow_file(place, options, section)
   add_connections(place, options, section)
