@@ -1,7 +1,8 @@
 --- `make bench`: lua-smb beside other clients, and how its cost grows. `run.lua SIZE RUNS PART...`
 --
 -- Server, share and local files are on this machine, in TMPDIR, which should be in memory. The parts are listed below; what they
--- found is printed, and kept in bench/results.md.
+-- found is printed, and kept in bench/results.md. In the environment, PATIENCE: seconds of a case after which a client gets no
+-- further run (30).
 
 local compare = require "bench.compare"
 local memory = require "bench.memory"
