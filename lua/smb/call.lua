@@ -200,6 +200,55 @@ local function run_once(dest, home, verb, arguments, under)
   return call.finish(home, request, under)
 end
 
+-- Requests that are taken in later. ---------------------------------------------------------------------------------------
+
+--- A request that is on its way while the script does something else. Whoever needs its connection takes it in first.
+-- @tparam table home the destination's state
+-- @tparam integer link where it is
+-- @tparam ?userdata request nil when it could not be started: then code and reason say why
+-- @treturn table with `request` while it is on its way, then with `reply`, or `code` and `reason`
+function call.flight(home, link, request, code, reason)
+  local flight = { home = home, link = link, request = request, code = code, reason = reason }
+  if request then home.on_links[link] = flight end
+  return flight
+end
+
+--- Waits for a flight and takes its result in.
+-- @tparam table flight
+-- @tparam[opt] table under the waiting call's course
+-- @treturn[1] boolean true
+-- @treturn[2] boolean false when the waiting call has to end before that: then it is on its way still
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function call.take_in(flight, under)
+  local request = flight.request
+  if not request then return true end
+  local ended, word, problem = call.await(flight.home, request, under)
+  if not ended then return false, word, problem end
+  if flight.request ~= request then return true end -- another task was here meanwhile
+  flight.request, flight.code, flight.reason = nil, "failed", "not enough memory for the answer"
+  flight.home.on_links[flight.link] = nil
+  local reply, code, reason = core.result(request)
+  flight.reply, flight.code, flight.reason = reply, code, reason
+  return true
+end
+
+--- Nobody wants a flight's result any more.
+function call.let_go(flight)
+  if not flight.request then return end
+  flight.home.on_links[flight.link] = nil
+  core.abandon(flight.request)
+end
+
+-- Takes in what is on its way on any connection of a destination.
+local function settle(home, under)
+  for _, flight in pairs(home.on_links) do
+    local ok, code, reason = call.take_in(flight, under)
+    if not ok then return false, code, reason end
+  end
+  return true
+end
+
 --- Sends one request and waits for its end.
 -- An error that passes through here, Ctrl-C's for one, abandons the request; the destination stays usable.
 -- @tparam userdata destination the core's destination
@@ -215,7 +264,7 @@ function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   local reply, code, reason, come
   if next(home.on_links) and not task.running() then -- rather than another connection
-    local ok, word, problem = home.settle(home, under)
+    local ok, word, problem = settle(home, under)
     if not ok then return nil, word, problem end
   end
   repeat -- a worker that died idle is found out by writing to it

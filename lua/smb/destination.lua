@@ -9,13 +9,11 @@ local lfs = require "lfs"
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
-local job = require "smb.job"
-local ltn12 = require "smb.ltn12"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
+local task = require "smb.task"
 local transfer = require "smb.transfer"
-local tree = require "smb.tree"
 local url = require "smb.url"
 
 local destination = {}
@@ -108,8 +106,7 @@ function destination.open(fields, warnings)
   fields.password = nil -- from here on only the C side has it
   local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {},
     files = setmetatable({}, { __mode = "k" }), -- open ones
-    on_links = setmetatable({}, { __mode = "v" }), -- by link: the file that has a read or write on its way there
-    settle = file.settle }
+    on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)
   set_limits(dest, fields)
   local reply, code, reason = call.persist(dest, "connect", {}, call.course(state))
@@ -135,7 +132,7 @@ function methods:close()
   local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
   local state = core.state(self)
   local under = call.course(state)
-  job.end_all(state)
+  task.end_all(state)
   local ok, message, code = file.close_all(state)
   while not core.settled(self, under:slice()) and not under:check() do end -- files that a collector closed
   return done(ok, message, code)
@@ -194,8 +191,10 @@ local function open_listing(dest, state, operation, text, ctime)
   if not path then return fail(state, operation, text, "invalid_name", reason) end
   local batch, message, code = run(dest, state, operation, text, "list_open", { name = path, ctime = ctime })
   if not batch then return nil, message, code end
-  return setmetatable({ dest = dest, state = state, operation = operation, text = text, ctime = ctime, batch = batch, at = 0 },
-    listing)
+  local found = setmetatable({ dest = dest, state = state, operation = operation, text = text, ctime = ctime, batch = batch,
+    at = 0 }, listing)
+  found:ask_ahead()
+  return found
 end
 
 function listing:next()
@@ -208,17 +207,32 @@ function listing:next()
       self.batch = nil
       return nil
     end
-    local batch, code, reason = call.run(self.dest, "list_next",
-      { handle = self.batch.handle, link = self.batch.link, ctime = self.ctime })
-    self.batch, self.at = batch, 0
-    if not batch then return fail(self.state, self.operation, self.text, code, reason) end
+    local ahead = self.ahead
+    call.take_in(ahead)
+    self.batch, self.at = ahead.reply, 0
+    if not self.batch then return fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
+    self:ask_ahead()
   end
+end
+
+-- While the script looks at a batch the next one is on its way.
+function listing:ask_ahead()
+  local batch = self.batch
+  if batch.handle == 0 then return end
+  self.ahead = call.flight(self.state, batch.link, call.start(self.dest, self.state, "list_next",
+    { handle = batch.handle, link = batch.link, ctime = self.ctime }))
 end
 
 function listing:__close()
   local batch = self.batch
   self.batch = nil
-  if batch and batch.handle ~= 0 and core.is_open(self.dest) then
+  if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
+  local last = batch
+  if self.ahead then
+    call.take_in(self.ahead)
+    last = self.ahead.reply
+  end
+  if last and last.handle ~= 0 then
     call.run(self.dest, "list_close", { handle = batch.handle, link = batch.link })
   end
 end
@@ -234,15 +248,17 @@ function methods:list(text)
   if text ~= nil then check_string(text, 1, "list") end
   local found <close>, message, code = open_listing(self, state, "list", text or "")
   if not found then return nil, message, code end
-  local entries = {}
+  local names, by_name = {}, {}
   while true do
     local entry, problem, word = found:next()
     if problem then return nil, problem, word end
     if not entry then break end
-    entries[#entries + 1] = entry
+    names[#names + 1] = entry.name
+    by_name[entry.name] = entry
   end
-  table.sort(entries, function(a, b) return a.name < b.name end)
-  return show.entries(entries)
+  table.sort(names) -- strings are compared in C
+  for i, each in ipairs(names) do names[i] = by_name[each] end
+  return show.entries(names)
 end
 
 --- Iterates over a folder's entries as they come, for the generic `for`, which closes it too. Failures raise.
@@ -691,7 +707,7 @@ end
 function methods:write(text, data, opts)
   local state = state_of(self)
   check_string(text, 1, "write")
-  if io.type(data) == "file" then data = ltn12.source(data) end
+  if io.type(data) == "file" then data = require "smb.ltn12".source(data) end
   if type(data) ~= "string" and type(data) ~= "function" then
     error(("bad argument #2 to 'write' (string, function or open file expected, got %s)"):format(type(data)), 2)
   end
@@ -713,7 +729,9 @@ end
 
 -- Folders, whole. -----------------------------------------------------------------------------------------------------
 
+-- What few scripts need is loaded when they do: a first answer should not wait for it.
 local function tree_opts(dest, state, given, method)
+  local tree = require "smb.tree"
   local filter = type(given) == "table" and given.filter or nil
   if filter ~= nil and type(filter) ~= "function" and type(filter) ~= "table" then
     error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, type(filter)), 3)
@@ -748,7 +766,7 @@ function methods:put_tree(localdir, text, opts)
   opts = tree_opts(self, state, opts, "put_tree")
   local path, reason = resolve(state, text or "")
   if not path then return fail(state, "put_tree", text, "invalid_name", reason) end
-  return tree.put(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
+  return require "smb.tree".put(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
 end
 
 --- Fetches a folder with all that is in it. As `put_tree`, the other way round.
@@ -766,7 +784,7 @@ function methods:get_tree(text, localdir, opts)
   opts = tree_opts(self, state, opts, "get_tree")
   local path, reason = resolve(state, text)
   if not path then return fail(state, "get_tree", text, "invalid_name", reason) end
-  return tree.get(state, text, path, #localdir > 1 and localdir:gsub("/+$", "") or localdir, opts)
+  return require "smb.tree".get(state, text, path, #localdir > 1 and localdir:gsub("/+$", "") or localdir, opts)
 end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.
@@ -864,7 +882,7 @@ function methods:submit(what, ...)
   if NO_JOB[what] or not methods[what] then
     error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)
   end
-  return job.new(state, methods[what], self, ...)
+  return require "smb.job".new(state, methods[what], self, ...)
 end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------

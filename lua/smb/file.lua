@@ -40,48 +40,13 @@ local function course_of(state)
   return under
 end
 
--- Waits for a flight and takes its result in. False, code, reason when the waiting call, whose course is `under`, has to end
--- before that: then it is on its way still.
-local function take_in(flight, under)
-  local request = flight.request
-  if not request then return true end
-  local ended, word, problem = call.await(flight.home, request, under)
-  if not ended then return false, word, problem end
-  if flight.request ~= request then return true end -- another task was here meanwhile
-  flight.request, flight.code, flight.reason = nil, "failed", "not enough memory for the answer"
-  flight.home.on_links[flight.link] = nil
-  local reply, code, reason = core.result(request)
-  flight.reply, flight.code, flight.reason = reply, code, reason
-  return true
-end
-
-local function let_go(flight)
-  if not flight.request then return end
-  flight.home.on_links[flight.link] = nil
-  core.abandon(flight.request)
-end
-
---- Takes in what is on its way for any file of a destination.
--- @local
--- @treturn[1] boolean true
--- @treturn[2] boolean false when the call has to end before that
--- @treturn[2] string the error word
--- @treturn[2] string what happened
-function file.settle(home, under)
-  for _, flight in pairs(home.on_links) do
-    local ok, code, reason = take_in(flight, under)
-    if not ok then return false, code, reason end
-  end
-  return true
-end
-
 -- Starts a request at a handle.
 local function start(state, at, verb, arguments, under)
   arguments.link, arguments.handle = at.link, at.handle
   while true do
     local other, ok = state.home.on_links[at.link], true
     local request, code, reason
-    if other then ok, code, reason = take_in(other, under) end
+    if other then ok, code, reason = call.take_in(other, under) end
     if not ok then return nil, code, reason end
     request, code, reason = core.start(state.dest, verb, arguments)
     if request or code ~= "full" then return request, code, reason end
@@ -217,10 +182,10 @@ end
 -- Sends a request that is taken in later.
 local function leave(state, at, verb, arguments)
   local request, code, reason = start(state, at, verb, arguments, course_of(state))
-  local flight = { home = state.home, request = request, link = at.link, main = at == state, epoch = state.epoch, code = code,
-    reason = reason, offset = arguments.offset, from = arguments.from, size = arguments.size }
+  local flight = call.flight(state.home, at.link, request, code, reason)
+  flight.main, flight.epoch = at == state, state.epoch
+  flight.offset, flight.from, flight.size = arguments.offset, arguments.from, arguments.size
   table.insert(state.flights, flight)
-  if request then state.home.on_links[at.link] = flight end
 end
 
 -- Writing. ------------------------------------------------------------------------------------------------------------
@@ -242,7 +207,7 @@ end
 local function settle_oldest(state)
   local flight = state.flights[1]
   if flight then
-    local ok, word, problem = take_in(flight, course_of(state))
+    local ok, word, problem = call.take_in(flight, course_of(state))
     if not ok then return fail(state, "write", word, problem) end
     local reply, code, reason = flight.reply, nil, nil
     if not reply and not state.failure then reply, code, reason = write_again(state, flight) end
@@ -301,7 +266,7 @@ end
 local function drop_ahead(state)
   while state.flights[1] do
     local flight = state.flights[1]
-    local ok, code, reason = take_in(flight, course_of(state))
+    local ok, code, reason = call.take_in(flight, course_of(state))
     if not ok then return false, code, reason end
     if state.flights[1] == flight then table.remove(state.flights, 1) end
   end
@@ -328,7 +293,7 @@ local function fetch(self, state, offset, from)
   local ahead = state.flights[1]
   local ok, word, problem = true, nil, nil
   if ahead and ahead.offset == offset then
-    ok, word, problem = take_in(ahead, course_of(state))
+    ok, word, problem = call.take_in(ahead, course_of(state))
     if ok then table.remove(state.flights, 1) end
     if ok and ahead.reply then return ahead.reply, ahead.from, ahead.size end
   end
@@ -535,7 +500,7 @@ end
 local function close(self, state)
   local ok, message, code = flush(self)
   drop_ahead(state)
-  for _, flight in ipairs(state.flights) do let_go(flight) end
+  for _, flight in ipairs(state.flights) do call.let_go(flight) end
   state.flights = {}
   close_lanes(state)
   local reply, word, reason = ask(state, "close", {})
@@ -680,7 +645,7 @@ function file.abandon(self)
   local state = core.file_state(self)
   local flights = state.flights
   state.flights = {}
-  for _, flight in ipairs(flights) do let_go(flight) end
+  for _, flight in ipairs(flights) do call.let_go(flight) end
   close_lanes(state)
   if core.is_open(state.dest) then
     local _, code = ask(state, "close", {})

@@ -175,7 +175,8 @@ end
 -- @treturn[2] string what happened
 function stripe.move(home, how, left, under)
   local self = setmetatable({ home = home, ranges = left, under = under, under_way = {}, moving = 0, beside = how.beside,
-    verb = how.verb, name = how.name, file = how.file, io_size = how.io_size, identity = how.identity, is_changed = how.is_changed or function() end }, transfer)
+    verb = how.verb, name = how.name, file = how.file, io_size = how.io_size, identity = how.identity,
+    is_changed = how.is_changed or function() end }, transfer)
   under.measure = function(course) course.done, course.total = measure(self), left.size end
   local lanes <close> = task.group(home)
   lanes:spawn(function()

@@ -72,6 +72,14 @@ function task.kill(me)
   coroutine.close(me.thread)
 end
 
+--- Ends all tasks of a destination that is being closed, and what waits for its turn.
+-- @tparam table home the destination's state
+function task.end_all(home)
+  for _, state in ipairs(home.queue) do state.dropped = true end
+  home.queue = {}
+  for _, each in ipairs { table.unpack(home.tasks) } do task.kill(each) end
+end
+
 --- Asks a task to end: its waiting calls fail with `cancelled`, and it tidies up.
 -- @tparam table me
 function task.cancel(me)
