@@ -1,8 +1,8 @@
 --- Folders with all that is in them, to the share and from it: files side by side, folders made once, what is there already left
 -- alone.
 --
--- One task walks the source and fills a short queue; others take from it. Of the tree only the folders from its top down to where
--- the walk stands are in memory.
+-- Tasks, one for each connection, take from two stacks: folders to be looked into, which give further folders and files, and
+-- files to be moved. Both are bounded: whoever finds more does it himself first, so that a tree of any size needs little memory.
 -- @module smb.tree
 
 local lfs = require "lfs"
@@ -18,7 +18,7 @@ local transfer = require "smb.transfer"
 
 local tree = {}
 
-local QUEUE = 256 -- files that wait to be moved
+local FILES, FOLDERS = 256, 64 -- that wait for their turn
 local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
 local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
@@ -35,7 +35,7 @@ job.__index = job
 
 local function new_job(home, operation, top, opts)
   return setmetatable({ home = home, operation = operation, top = top, opts = opts, filter = pattern.filter(opts.filter),
-    refused = {}, queue = {}, first = 1, last = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
+    refused = {}, files = {}, folders = {}, visiting = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
@@ -70,23 +70,31 @@ function job:ask(subject, verb, arguments)
   return self:try(subject, call.persist(self.home.dest, verb, arguments, call.part(self.under)))
 end
 
--- The queue. -----------------------------------------------------------------------------------------------------------
+-- The work. ------------------------------------------------------------------------------------------------------------
 
-function job:push(item)
-  while self.last - self.first >= QUEUE - 1 and not self:is_over() do task.pause(self.home, nil, task.SLICE, true) end
-  self.last = self.last + 1
-  self.queue[self.last] = item
+-- Moves one file.
+function job:move_one(item)
+  local part = call.part(self.under)
+  local reply, code, reason = self.move(self, item, part)
+  part:finished(reply and reply.bytes or 0)
+  if not reply then return self:fail(item.subject, code, reason) end
+  self.summary.files = self.summary.files + 1
+  self.summary.bytes = self.summary.bytes + reply.bytes
 end
 
-function job:pop()
-  while self.first > self.last do
-    if self.walked or self:is_over() then return nil end
-    task.pause(self.home, nil, task.SLICE, true)
-  end
-  local item = self.queue[self.first]
-  self.queue[self.first] = nil
-  self.first = self.first + 1
-  return item
+function job:add_file(item)
+  while #self.files >= FILES and not self:is_over() do self:move_one(table.remove(self.files)) end
+  table.insert(self.files, item)
+end
+
+function job:visit_one(folder)
+  self.visiting = self.visiting + 1
+  self.visit(self, folder)
+  self.visiting = self.visiting - 1
+end
+
+function job:add_folder(folder)
+  if #self.folders < FOLDERS then table.insert(self.folders, folder) else self.visit(self, folder) end
 end
 
 local function lanes_wanted(home)
@@ -94,35 +102,27 @@ local function lanes_wanted(home)
   return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
 end
 
--- Moves what the walk finds.
-function job:lane(move)
-  for item in function() return self:pop() end do
-    if self:is_over() then return end
-    local part = call.part(self.under)
-    local reply, code, reason = move(self, item, part)
-    if reply then
-      part:finished(reply.bytes)
-      self.summary.files = self.summary.files + 1
-      self.summary.bytes = self.summary.bytes + reply.bytes
-    else
-      part:finished(0)
-      self:fail(item.subject, code, reason)
-    end
+-- Works as long as there is something to do, or may be.
+function job:lane()
+  while not self:is_over() do
+    if #self.files > 0 then self:move_one(table.remove(self.files))
+    elseif #self.folders > 0 then self:visit_one(table.remove(self.folders))
+    elseif self.visiting > 0 then task.pause(self.home, nil, task.SLICE, true)
+    else return end
   end
 end
 
--- Walks and moves side by side; then what is too much goes, and the summary is told.
-function job:run(walk, move, remove)
+-- Looks into the first folder and all that comes of it; then what is too much goes, and the summary is told.
+function job:run(top, visit, move, remove)
+  self.visit, self.move = visit, move
   local tasks <close> = task.group(self.home)
-  tasks:spawn(function()
-    walk(self)
-    self.walked = true
-  end)
-  local lanes = 0
+  table.insert(self.folders, top)
+  tasks:spawn(self.lane, self)
   tasks:wait(function()
-    while lanes < lanes_wanted(self.home) and self.last - self.first + 1 > 0 and not self.stopped do
-      lanes = lanes + 1
-      tasks:spawn(self.lane, self, move)
+    local work = #self.files + #self.folders
+    while work > 0 and tasks:count() < lanes_wanted(self.home) and not self.stopped do
+      tasks:spawn(self.lane, self)
+      work = work - 1
     end
   end)
   if self.opts.mirror and #self.summary.errors == 0 then remove(self) end
@@ -206,7 +206,16 @@ function job:remote_name(text)
   return text
 end
 
--- Walks over a local tree before anything is sent: the names, and how much it is.
+-- Whether a folder is one of those that lead to where the walk stands: then a link leads back.
+local function is_above(folder, identity)
+  while folder do
+    if folder.identity == identity then return true end
+    folder = folder.above
+  end
+  return false
+end
+
+-- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
 function job:inspect(here, below, above)
   local seen = {}
   for text, entry, place in self:local_entries(here, below) do
@@ -224,33 +233,48 @@ function job:inspect(here, below, above)
     self.any = true
     if entry.type == "file" then
       self.under.total = self.under.total + entry.size
-    elseif above[entry.identity] then
+    elseif is_above(above, entry.identity) then
       self:fail(path, "local_io", "a link leads back to a folder above it")
     else
-      above[entry.identity] = true
-      self:inspect(place, path, above)
-      above[entry.identity] = nil
+      self:inspect(place, path, { identity = entry.identity, above = above })
     end
   end
 end
 
 -- Sending. -------------------------------------------------------------------------------------------------------------
 
--- What a remote folder holds, by folded name, and the files of it that wait aside. nil when it does not exist.
+local IS_MISSING = { folder_missing = true, not_found = true }
+
+-- Calls fn with each entry of a remote folder. True at its end; false, code when it could not be listed.
+function job:each_remote(subject, path, fn)
+  local batch, code, reason = call.persist(self.home.dest, "list_open", { name = path }, call.part(self.under))
+  while batch do
+    local link, handle = batch.link, batch.handle
+    for _, entry in ipairs(batch) do
+      if not self:is_over() then fn(entry) end
+    end
+    if handle == 0 then return not self.stopped end
+    if self:is_over() then
+      call.run(self.home.dest, "list_close", { handle = handle, link = link })
+      return false
+    end
+    batch, code, reason = call.run(self.home.dest, "list_next", { handle = handle, link = link }, self.under)
+  end
+  if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
+  return false, code
+end
+
+-- What a remote folder holds, by folded name, and the files of it that wait aside. nil when it does not exist, false when it
+-- cannot be listed.
 function job:remote_entries(subject, path)
   local found, aside = {}, {}
-  local batch, code, reason = call.persist(self.home.dest, "list_open", { name = path }, call.part(self.under))
-  if not batch and (code == "folder_missing" or code == "not_found") then return nil, aside end
-  while batch do
-    for _, entry in ipairs(batch) do
-      local kind, owner = name.parse_temporary(entry.name)
-      if not kind then found[entry.name:lower()] = entry end
-      if owner then aside[owner:lower()] = true end
-    end
-    if batch.handle == 0 then return found, aside end
-    batch, code, reason = call.run(self.home.dest, "list_next", { handle = batch.handle, link = batch.link }, self.under)
-  end
-  self:fail(subject, code, reason)
+  local ok, code = self:each_remote(subject, path, function(entry)
+    local kind, owner = name.parse_temporary(entry.name)
+    if not kind then found[entry.name:lower()] = entry end
+    if owner then aside[owner:lower()] = true end
+  end)
+  if ok then return found, aside end
+  if self.stopped or not IS_MISSING[code] then return false, aside end
   return nil, aside
 end
 
@@ -289,42 +313,43 @@ function job:send_file(text, entry, place, known, aside, below, path)
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
-  self:push { subject = subject, here = place, path = name.join(path, text), is_new = not there and not aside[text:lower()] }
+  self:add_file { subject = subject, here = place, path = name.join(path, text),
+    is_new = not there and not aside[text:lower()] }
 end
 
-function job:send_below(text, entry, place, known, below, path, above)
-  local there, subject, folder = known[text:lower()], name.join(below, text), name.join(path, text)
+function job:send_below(text, entry, place, known, folder)
+  local there, subject, path = known[text:lower()], name.join(folder.below, text), name.join(folder.path, text)
   if there then there.seen = true end
-  if above[entry.identity] then return end
-  above[entry.identity] = true
+  if is_above(folder, entry.identity) then return end
   if there and there.type ~= "directory" then
     self:fail(subject, "exists", "a file has this name")
-  elseif there or self:make_folder(subject, folder) then
-    self:send_folder(place, subject, folder, not there, above)
+  elseif there or self:make_folder(subject, path) then
+    self:add_folder { here = place, below = subject, path = path, is_new = not there, identity = entry.identity, above = folder }
   end
-  above[entry.identity] = nil
 end
 
--- `is_new`: the folder was just made.
-function job:send_folder(here, below, path, is_new, above)
+-- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
+-- one `above`.
+function job:send_folder(folder)
   local known, aside = {}, {}
-  if not is_new then known, aside = self:remote_entries(below, path) end
-  if self.stopped then return end
+  if not folder.is_new then known, aside = self:remote_entries(folder.below, folder.path) end
+  if known == false then return end
   if not known then
     known = {}
-    if not self:make_folder(below, path) then return end
+    if not self:make_folder(folder.below, folder.path) then return end
   end
-  for text, entry, place in self:local_entries(here, below) do
+  for text, entry, place in self:local_entries(folder.here, folder.below) do
     if self:is_over() then return end
     local remote, reason = self:remote_name(text)
-    if not remote and not self.refused[name.join(below, text)] then -- it came after all names had been looked at
-      self:fail(name.join(below, text), "invalid_name", reason)
-    elseif remote and not self.refused[name.join(below, text)] then
-      if entry.type == "file" then self:send_file(remote, entry, place, known, aside, below, path)
-      else self:send_below(remote, entry, place, known, below, path, above) end
+    local refused = self.refused[name.join(folder.below, text)]
+    if not remote and not refused then -- it came after all names had been looked at
+      self:fail(name.join(folder.below, text), "invalid_name", reason)
+    elseif remote and not refused then
+      if entry.type == "file" then self:send_file(remote, entry, place, known, aside, folder.below, folder.path)
+      else self:send_below(remote, entry, place, known, folder) end
     end
   end
-  self:note_extra(known, below, path)
+  self:note_extra(known, folder.below, folder.path)
 end
 
 local function send(self, item, part)
@@ -354,12 +379,13 @@ end
 -- @local
 function tree.put(home, here, top, path, opts)
   local self = new_job(home, "put_tree", top, opts)
+  self.is_missing_fine = true
   local kind, code, reason, identity = core.lstat(here, true)
   if kind ~= "directory" then
     return nil, call.message("put_tree", top, home.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
       kind and "not_directory" or code
   end
-  self:inspect(here, "", { [identity] = true })
+  self:inspect(here, "", { identity = identity })
   if #self.summary.errors > 0 and (self.stopped or opts.on_error ~= "continue") then
     local first = self.stopped or self.summary.errors[1]
     return nil, first.message, first.code
@@ -367,7 +393,7 @@ function tree.put(home, here, top, path, opts)
   if opts.mirror and not opts.force and not self.any then
     return nil, call.message("put_tree", top, home.place, "the source is empty: with mirror, that needs force"), "failed"
   end
-  return self:run(function() self:send_folder(here, "", path, false, { [identity] = true }) end, send, self.remove_remote)
+  return self:run({ here = here, below = "", path = path, identity = identity }, self.send_folder, send, self.remove_remote)
 end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------
@@ -391,7 +417,7 @@ function job:fetch_file(entry, subject, path, place)
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
-  self:push { subject = subject, here = place, path = path }
+  self:add_file { subject = subject, here = place, path = path }
 end
 
 function job:make_local_folder(subject, place)
@@ -415,35 +441,31 @@ function job:note_local_extra(place, below, seen)
   end
 end
 
-function job:fetch_folder(below, path, place)
-  local batch = self:ask(below, "list_open", { name = path })
-  local seen = {}
-  while batch do
-    for _, entry in ipairs(batch) do
-      if self:is_over() then break end
-      local text = self:local_name(entry.name)
-      local subject = name.join(below, entry.name)
-      if not text then
-        self:fail(subject, "invalid_name", "no local file can have this name")
-      elseif not name.is_temporary(entry.name) and self.filter(name.join(below, text), entry) then
-        seen[text] = true
-        self.any = true
-        local there, here = name.join(path, entry.name), place .. "/" .. text
-        if entry.type == "file" then
-          self:fetch_file(entry, subject, there, here)
-        elseif entry.type == "directory" and self:make_local_folder(subject, here) then
-          self:fetch_folder(subject, there, here)
-        end
-      end
+-- An entry of a remote folder; gives the name that it has here.
+function job:fetch_entry(entry, folder)
+  local text, subject = self:local_name(entry.name), name.join(folder.below, entry.name)
+  if not text then
+    self:fail(subject, "invalid_name", "no local file can have this name")
+  elseif not name.is_temporary(entry.name) and self.filter(name.join(folder.below, text), entry) then
+    local path, here = name.join(folder.path, entry.name), folder.here .. "/" .. text
+    self.any = true
+    if entry.type == "file" then
+      self:fetch_file(entry, subject, path, here)
+    elseif entry.type == "directory" and self:make_local_folder(subject, here) then
+      self:add_folder { here = here, below = subject, path = path }
     end
-    if batch.handle == 0 then break end
-    if self:is_over() then
-      call.run(self.home.dest, "list_close", { handle = batch.handle, link = batch.link })
-      return
-    end
-    batch = self:try(below, call.run(self.home.dest, "list_next", { handle = batch.handle, link = batch.link }, self.under))
+    return text
   end
-  if batch then self:note_local_extra(place, below, seen) end
+end
+
+-- A folder: its `path` on the share, `below` the top, and `here`.
+function job:fetch_folder(folder)
+  local seen = {}
+  local ok = self:each_remote(folder.below, folder.path, function(entry)
+    local text = self:fetch_entry(entry, folder)
+    if text then seen[text] = true end
+  end)
+  if ok then self:note_local_extra(folder.here, folder.below, seen) end
 end
 
 local function fetch(self, item, part)
@@ -496,13 +518,12 @@ end
 -- @local
 function tree.get(home, top, path, place, opts)
   local self = new_job(home, "get_tree", top, opts)
-  return self:run(function()
-    -- What is not there must not leave an empty folder here.
-    local entry = self:ask(top, "stat", { name = path })
-    if not entry then return end
-    if entry.type ~= "directory" then return self:fail(top, "not_directory", "it is no folder") end
-    if make_local_folders(self, place) then self:fetch_folder("", path, place) end
-  end, fetch, self.remove_local)
+  -- What is not there must not leave an empty folder here.
+  local entry, code, reason = call.persist(home.dest, "stat", { name = path }, call.part(self.under))
+  if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
+  if not entry then return nil, call.message("get_tree", top, home.place, reason), code end
+  if not make_local_folders(self, place) then return nil, self.stopped.message, self.stopped.code end
+  return self:run({ path = path, below = "", here = place }, self.fetch_folder, fetch, self.remove_local)
 end
 
 return tree
