@@ -413,6 +413,28 @@ static bool take_reply(struct link *l, ssize_t n)
 	return true;
 }
 
+/* At the end of the outbox; false, with errno, when there is no memory or no descriptor for it. */
+static bool hand_over(struct link *l, const struct smb_request *request, size_t size, int fd, bool wanted)
+{
+	struct outgoing *o = malloc(sizeof *o + size), **last = &l->outbox;
+
+	if (o == NULL)
+		return false;
+	*o = (struct outgoing){.fd = -1, .wanted = wanted, .size = size};
+	memcpy(o->message, request, size);
+	if (fd >= 0) {
+		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (o->fd < 0) {
+			free(o);
+			return false;
+		}
+	}
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = o;
+	return true;
+}
+
 static void send_or_die(struct link *l)
 {
 	if (send_outbox(l))
@@ -437,6 +459,14 @@ static void connected(struct link *l)
 	send_or_die(l);
 }
 
+/* What an abandoned request has opened all the same. */
+static void close_unwanted(struct link *l, uint32_t handle)
+{
+	struct smb_request request = {.verb = SMB_VERB_CLOSE, .handle = handle};
+	if (hand_over(l, &request, sizeof request, -1, false))
+		send_or_die(l);
+}
+
 static void replied(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
@@ -448,8 +478,10 @@ static void replied(struct link *l)
 	l->expected--;
 	if (l->wanted && l->before == 0)
 		l->ended = true;
-	else
+	else if (l->before > 0)
 		l->before--;
+	if (!l->ended && reply->handle != 0)
+		close_unwanted(l, reply->handle);
 	if (l->expected == 0 && l->cancelling) {
 		l->cancelling = false;
 		atomic_store(&l->shared->cancel, 0);
@@ -512,28 +544,6 @@ static void check_deadline(struct link *l)
 }
 
 /* ---- what others ask ---- */
-
-/* At the end of the outbox; false, with errno, when there is no memory or no descriptor for it. */
-static bool hand_over(struct link *l, const struct smb_request *request, size_t size, int fd, bool wanted)
-{
-	struct outgoing *o = malloc(sizeof *o + size), **last = &l->outbox;
-
-	if (o == NULL)
-		return false;
-	*o = (struct outgoing){.fd = -1, .wanted = wanted, .size = size};
-	memcpy(o->message, request, size);
-	if (fd >= 0) {
-		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		if (o->fd < 0) {
-			free(o);
-			return false;
-		}
-	}
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = o;
-	return true;
-}
 
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd)
 {

@@ -167,6 +167,19 @@ show.result = kind("smb.result", function(result)
   return table.concat(words, ", ")
 end)
 
+--- Makes the summary of a tree's transfer print as a sentence.
+-- @function show.summary
+-- @tparam table summary
+-- @treturn table the same
+show.summary = kind("smb.summary", function(summary)
+  local words = { ("%d files, %s in %.2f s"):format(summary.files, show.size(summary.bytes), summary.seconds) }
+  for _, key in ipairs { "unchanged", "deleted" } do
+    if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
+  end
+  if #summary.errors > 0 then words[#words + 1] = ("%d errors"):format(#summary.errors) end
+  return table.concat(words, ", ")
+end)
+
 --- Makes what `dest:quota` gives print as sizes.
 -- @function show.quota
 -- @tparam table quota
