@@ -209,6 +209,28 @@ describe("progress", function()
     end)
   end
 
+  it("of a folder raises and cancels, too", function()
+    open { rate = SIZE }
+    for i = 1, 3 do shell.check { "ln", sources[SIZE], ("%s/run/%d"):format(dir, i) } end
+    local function assert_ended(fn)
+      local calls = 0
+      local function raises()
+        calls = calls + 1
+        if calls == 2 then error("mine", 0) end
+      end
+      local ok, problem = pcall(fn, { progress = raises })
+      assert.is_false(ok)
+      assert.equal("mine", problem)
+      assert_fails("cancelled", fn { progress = function() return false end })
+      for _, place in ipairs { on_server "tree", dir .. "/local" } do
+        for _, name in ipairs(files.exists(place) and files.list(place) or {}) do assert.not_matches("%.part$", name) end
+      end
+    end
+    assert_ended(function(opts) return dest:put_tree(dir .. "/run", "tree", opts) end)
+    shell.check { "cp", "-rT", dir .. "/run", on_server "tree" }
+    assert_ended(function(opts) return dest:get_tree("tree", dir .. "/local", opts) end)
+  end)
+
   it("that raises at the end does so when the file is there", function()
     open {}
     local ok, problem = pcall(dest.put, dest, sources[5], "file", { progress = function() error("mine", 0) end })
@@ -320,15 +342,14 @@ describe("a source that changes meanwhile", function()
       end)
     end
 
-    it(("is fetched as it is then: %d MiB"):format(size // MIB), function()
+    it(("is not fetched: %d MiB"):format(size // MIB), function()
       open { rate = 3 * size }
       files.make(on_server "file", size, 9)
-      local result, message = dest:get("file", dir .. "/local/got", { progress = once(function()
+      files.write(dir .. "/local/got", "old")
+      assert_fails("source_changed", dest:get("file", dir .. "/local/got", { progress = once(function()
         files.make(on_server "file", size // 4, 10)
-      end) })
-      assert.is_nil(message)
-      assert.equal(size // 4, result.bytes)
-      assert.is_true(files.same(on_server "file", dir .. "/local/got"))
+      end) }))
+      assert.equal("old", files.read(dir .. "/local/got"))
       assert.same({ "got" }, locals())
     end)
   end
