@@ -534,7 +534,7 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 	bool closed;
 
 	if (!check_size(up->file, size, fault) ||
-	    ((up->target.flags & SMB_FLAG_VERIFY) && !read_back(up->file, size, digest, fault))) {
+	    (digest != NULL && (up->target.flags & SMB_FLAG_VERIFY) && !read_back(up->file, size, digest, fault))) {
 		give_up(up, fault);
 		return false;
 	}
