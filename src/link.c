@@ -665,7 +665,7 @@ bool link_free(struct link *l)
 {
 	if (!l->wanted)
 		link_wait(l, 0);
-	return l->state != DEAD && !l->wanted;
+	return l->state != DEAD && !l->wanted && !l->cancelling;
 }
 
 bool link_settled(struct link *l)
