@@ -333,7 +333,7 @@ describe("a host", function()
     shell.check { "truncate", "-s", "2G", dir .. "/source" }
     assert.equal("nil\ttrue\ttrue\nnil\ttrue\ttrue\nnil\ttrue\ttrue\n", run [[
       be_particular()
-      local dest = open()
+      local dest = open { connections = 1 }
       local function say_result(result, _, code)
         say(result, code == "failed" or code == "disconnected" or code, dest:exists "")
       end

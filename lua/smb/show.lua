@@ -172,11 +172,12 @@ end)
 -- @tparam table summary
 -- @treturn table the same
 show.summary = kind("smb.summary", function(summary)
-  local words = { ("%d files, %s in %.2f s"):format(summary.files, show.size(summary.bytes), summary.seconds) }
+  local function count(number, noun) return ("%d %s%s"):format(number, noun, number == 1 and "" or "s") end
+  local words = { ("%s, %s in %.2f s"):format(count(summary.files, "file"), show.size(summary.bytes), summary.seconds) }
   for _, key in ipairs { "unchanged", "deleted" } do
     if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
   end
-  if #summary.errors > 0 then words[#words + 1] = ("%d errors"):format(#summary.errors) end
+  if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
   return table.concat(words, ", ")
 end)
 
