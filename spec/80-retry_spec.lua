@@ -85,6 +85,13 @@ local operations = {
   { name = "write over a file", before = { file = "old" }, after = { file = "new" }, run = function()
     return dest:write("file", "new")
   end },
+  { name = "put over a file of the same size, without its time", before = { file = "old" }, after = { file = "new" },
+    run = function()
+      return dest:put(files.write(dir .. "/local/source", "new"), "file", { preserve_mtime = false })
+    end },
+  { name = "write over an empty file", before = { file = "" }, after = { file = "new" }, run = function()
+    return dest:write("file", "new")
+  end },
   { name = "get", before = { file = "content" }, after = { file = "content" }, run = function()
     local result, message, code = dest:get("file", dir .. "/local/got")
     if result then assert.equal("content", files.read(dir .. "/local/got")) end

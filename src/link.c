@@ -308,10 +308,16 @@ static bool send_message_of(struct link *l, const struct outgoing *o)
 	return send_message(l, o->message, o->size, &o->fd, o->fd >= 0);
 }
 
+/* While the worker is asked to stop, whatever it takes it would stop. */
+static bool may_send(const struct link *l)
+{
+	return l->state == READY && !l->cancelling && l->outbox != NULL;
+}
+
 /* Sends what the socket takes. False when the worker cannot be reached. */
 static bool send_outbox(struct link *l)
 {
-	while (l->state == READY && l->outbox != NULL) {
+	while (may_send(l)) {
 		if (!send_message_of(l, l->outbox))
 			return errno == EAGAIN;
 		if (l->outbox->wanted)
@@ -355,6 +361,7 @@ void link_end(struct link *l, int wait_ms)
 		discard(l);
 		return;
 	}
+	l->cancelling = false;
 	send_outbox(l);
 	if (l->state == GREETING) {
 		kill_off(l);
@@ -366,10 +373,19 @@ void link_end(struct link *l, int wait_ms)
 	discard(l);
 }
 
+static bool has_unsent(const struct link *l)
+{
+	for (const struct outgoing *o = l->outbox; o != NULL; o = o->next)
+		if (o->wanted)
+			return true;
+	return false;
+}
+
 /* The link is of no more use; the request under way, if any, has ended with `code`. */
 static void die(struct link *l, enum smb_code code, const char *text)
 {
 	kill_off(l);
+	l->unread = l->unread || (l->state == READY && has_unsent(l));
 	set_fault(&l->fault, code, text, 0);
 	l->state = DEAD;
 	l->ended = l->wanted;
@@ -476,7 +492,7 @@ static void replied(struct link *l)
 		l->refused = true;
 	l->quiet_since = now_ms();
 	l->expected--;
-	if (l->wanted && l->before == 0)
+	if (l->wanted && l->before == 0 && !has_unsent(l))
 		l->ended = true;
 	else if (l->before > 0)
 		l->before--;
@@ -485,6 +501,7 @@ static void replied(struct link *l)
 	if (l->expected == 0 && l->cancelling) {
 		l->cancelling = false;
 		atomic_store(&l->shared->cancel, 0);
+		send_or_die(l);
 	}
 }
 
@@ -585,7 +602,7 @@ int link_descriptor(const struct link *l)
 
 short link_events(const struct link *l)
 {
-	return (short)(l->state == READY && l->outbox != NULL ? POLLIN | POLLOUT : POLLIN);
+	return (short)(may_send(l) ? POLLIN | POLLOUT : POLLIN);
 }
 
 void link_watch(struct link *l, int epoll)

@@ -82,6 +82,7 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(RECEIVE, "receive")                                                                                          \
 	X(HASH, "hash")                                                                                                \
 	X(SYNC, "sync")                                                                                                \
+	X(SETTLE, "settle")                                                                                            \
 	X(CLOSE, "close")
 
 #define SMB_VERB_ENUM(name, word) SMB_VERB_##name,
@@ -211,8 +212,9 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
  *                               resumed, when that many are on offer
  *   OPEN, perhaps with a buffer name -> handle, entry (size and times)
- *   UPLOAD, perhaps with one    to, temp, aside; size, mtime -> handle, 0 if the file has its name already; bytes that an
- *                               earlier attempt has left; to resume it comes with the local file -> resumed
+ *   UPLOAD, perhaps with one    to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> handle, 0 if the file has
+ *                               its name already; bytes that an earlier attempt has left; to resume it comes with the local
+ *                               file -> resumed
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size
@@ -221,6 +223,7 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   RECEIVE, with a descriptor  handle, offset, size: the other way round -> bytes
  *   HASH                        size -> digest of the first bytes of the local file that comes with it, or of a handle's
  *   SYNC, with a descriptor     writes the local file to disk
+ *   SETTLE                      to, aside, perhaps temp: what a request that broke off left there is put right
  *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept
  *
  * A buffer is a memfd, sealed against shrinking, that both sides map.
@@ -245,6 +248,8 @@ struct smb_reply {
 	struct smb_entry entry;  /* STAT, GET */
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
 	uint32_t count;          /* entries that follow */
+	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
+	uint32_t unused;
 	uint64_t bytes;          /* moved by PUT, GET, COPY */
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */

@@ -372,6 +372,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 		lua_newtable(L);
 		set_integer(L, "bytes", reply.bytes);
 		set_integer(L, "resumed", reply.resumed);
+		set_flag(L, "left", reply.left != 0);
 		set_integer(L, "total", reply.total);
 		set_integer(L, "available", reply.available);
 		set_integer(L, "size", reply.entry.size);

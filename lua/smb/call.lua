@@ -173,6 +173,7 @@ function call.start(dest, home, verb, arguments, under)
       if code then return nil, code, reason end
     end
     task.pause(home, nil, task.SLICE, true)
+    if not task.running() then home.settle(home, under) end -- what an open file had given up may have ended
   end
 end
 
@@ -236,7 +237,10 @@ function call.take_in(flight, under)
   local request = flight.request
   if not request then return true end
   local ended, word, problem = call.await(flight.home, request, under)
-  if not ended then return false, word, problem end
+  if not ended then
+    flight.given_up = true
+    return false, word, problem
+  end
   if flight.request ~= request then return true end -- another task was here meanwhile
   flight.request, flight.code, flight.reason = nil, "failed", "not enough memory for the answer"
   flight.home.on_links[flight.link] = nil
@@ -252,13 +256,57 @@ function call.let_go(flight)
   core.abandon(flight.request)
 end
 
--- Takes in what is on its way on any connection of a destination.
+-- Somebody has waited for it in vain: others need not do so, too, and rather take another connection.
+local function is_stuck(flight)
+  return flight.request and flight.given_up and not core.ended(flight.request)
+end
+
+-- Takes in what is on its way on any connection of a destination, but for what was given up and has not ended.
 local function settle(home, under)
   for _, flight in pairs(home.on_links) do
-    local ok, code, reason = call.take_in(flight, under)
-    if not ok then return false, code, reason end
+    if not is_stuck(flight) then
+      local ok, code, reason = call.take_in(flight, under)
+      if not ok then return false, code, reason end
+    end
   end
   return true
+end
+
+-- What is owed. -------------------------------------------------------------------------------------------------------
+--
+-- A worker that was killed, or whose server is out of reach, cannot tidy up: an old file may still stand aside, a temporary one
+-- lie about. The next call puts that right.
+
+-- Failures after which something may be left: the connection's, and those that may have stopped the tidying up, too.
+local LEAVES = { timeout = true, disconnected = true, unreachable = true, cancelled = true, failed = true, busy = true,
+  access_denied = true }
+
+-- One attempt at it for each call. Not before all that was given up has ended: it may tidy up by itself.
+local function settle_owed(dest, home, under)
+  under.tidied = true
+  if not core.settled(dest, 0) then return end
+  while true do
+    local key, arguments = next(home.owed)
+    if not key then return end
+    home.owed[key] = nil
+    local reply, code = run_once(dest, home, "settle", arguments, under)
+    if not reply and LEAVES[code] then
+      home.owed[key] = arguments
+      return
+    end
+  end
+end
+
+--- A call that made a new file has ended: remembers what it may have left on the share.
+-- @tparam table home the destination's state
+-- @tparam table arguments with `to`, `temp`, `aside`; `resume`: what has arrived is left for the next run
+-- @tparam ?table reply of a call that did well
+-- @tparam ?string code the error word of one that failed
+function call.owe(home, arguments, reply, code)
+  if not (reply and reply.left or LEAVES[code]) then return end
+  home.owed[arguments.aside .. "\n" .. arguments.temp] =
+    { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
+  if code == "failed" then settle_owed(home.dest, home, call.course(home)) end -- it was the worker that failed, not the server
 end
 
 --- Sends one request and waits for its end.
@@ -275,6 +323,7 @@ end
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   local reply, code, reason, come
+  if under and not under.tidied and next(home.owed) then settle_owed(destination, home, under) end
   if next(home.on_links) and not task.running() then -- rather than another connection
     local ok, word, problem = settle(home, under)
     if not ok then return nil, word, problem end

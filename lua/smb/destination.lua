@@ -104,7 +104,7 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {},
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {}, owed = {},
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)
@@ -402,7 +402,7 @@ local function from_to(dest, operation, verb, from, to, opts)
   local arguments, reason = two_names(state, from, to, opts.overwrite)
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
   local reply, message, code = run(dest, state, operation, from, verb, arguments)
-  if not reply then transfer.remove_temporary(state, arguments, code) end
+  call.owe(state, arguments, reply, code)
   return done(reply, message, code)
 end
 
@@ -524,8 +524,8 @@ function methods:put(localpath, text, opts)
   arguments.read_back, arguments.sha256 = verification(state, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
+  call.owe(state, arguments, reply, code)
   if not reply then
-    transfer.remove_temporary(state, arguments, code)
     under:failed()
     return fail(state, "put", text, code, problem)
   end
@@ -864,7 +864,8 @@ function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
   opts = check_opts(opts, { older_than = "number" }, "sweep")
-  local before = os.time() + core.info(self).clock_ahead - (opts.older_than or OLD)
+  -- A second more: os.time leaves out its fraction, and with 0 all are meant.
+  local before = os.time() + 1 + core.info(self).clock_ahead - (opts.older_than or OLD)
   local swept, found = { restored = {} }, {}
   local ok, failure = pcall(function()
     for path, entry in walk(self, state, text or "", true) do

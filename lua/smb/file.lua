@@ -150,7 +150,7 @@ local function reopen(state, size, under)
   -- The worker may still hold the old handle.
   call.run(state.dest, "close", { link = state.link, handle = state.handle, keep = true }, under)
   local arguments = state.reopen
-  arguments.size = size or math.maxinteger
+  arguments.size, arguments.offset = size or math.maxinteger, size or 0
   local reply, code, reason = call.run(state.dest, state.reopen_verb, arguments, under)
   if not reply then return nil, code, reason end
   if reply.handle == 0 then return "placed" end
@@ -166,17 +166,22 @@ local function reopen(state, size, under)
   return true
 end
 
--- Sends a request and waits for it, again where that may help.
-local function ask(state, verb, arguments)
-  local under = course_of(state)
-  local reply, code, reason = ask_once(state, verb, arguments, under)
+-- After an attempt, which may have failed: makes others where that may help.
+local function persist(state, verb, arguments, under, reply, code, reason)
   while not reply and under:again(code) do
     local ok = true
-    if code ~= "busy" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
+    -- A commit closes its file, well or not.
+    if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
     if ok == "placed" then return {} end
     if ok then reply, code, reason = ask_once(state, verb, arguments, under) end
   end
   return reply, code, reason
+end
+
+-- Sends a request and waits for it, again where that may help.
+local function ask(state, verb, arguments)
+  local under = course_of(state)
+  return persist(state, verb, arguments, under, ask_once(state, verb, arguments, under))
 end
 
 -- Sends a request that is taken in later.
@@ -192,15 +197,13 @@ end
 
 -- A write that failed is done again, by the first connection, from the slot where its bytes still are.
 local function write_again(state, flight)
-  local under, code = course_of(state), flight.code
+  local arguments = { offset = flight.offset, size = flight.size, from = flight.from, io_size = state.write_size }
   if flight.main and flight.epoch == state.epoch then
-    if not (under:again(code) and (code == "busy" or reopen(state, nil, under))) then return nil, code, flight.reason end
-  elseif not call.is_passing(code) then
-    return nil, code, flight.reason
-  else
-    drop_lanes(state)
+    return persist(state, "write", arguments, course_of(state), nil, flight.code, flight.reason)
   end
-  return ask(state, "write", { offset = flight.offset, size = flight.size, from = flight.from, io_size = state.write_size })
+  if not call.is_passing(flight.code) then return nil, flight.code, flight.reason end
+  drop_lanes(state)
+  return ask(state, "write", arguments)
 end
 
 -- The end of the oldest write that is on its way. A failed one is remembered: close must not say that all is well.
@@ -607,17 +610,15 @@ end
 function file.upload(dest, home, text, arguments, sizes, under)
   local self, state, word, problem = new(dest, home, text, sizes)
   if not self then return fail(state, "write", word, problem) end
-  arguments.buffer, state.temp = self, arguments.temp
+  arguments.buffer, arguments.size = self, math.maxinteger
   local reply, code, reason = call.persist(dest, "upload", arguments, under)
-  if not reply then return fail(state, "write", code, reason) end
+  if not reply then
+    call.owe(home, arguments, nil, code)
+    return fail(state, "write", code, reason)
+  end
   arguments.again = true
   state.under, state.reopen_verb, state.reopen = under, "upload", arguments
   return opened(self, state, reply, false, true)
-end
-
--- A worker that crashed could not tidy up; another one can.
-local function remove_temporary(state, code)
-  if code == "failed" then call.run(state.dest, "delete", { name = state.temp, missing_ok = true }) end
 end
 
 --- Ends an upload: the file takes its name.
@@ -633,7 +634,7 @@ function file.commit(self, digest)
   local reply, word, reason = ask(state, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
   state.home.files[self] = nil
-  remove_temporary(state, word)
+  call.owe(state.home, state.reopen, reply, word)
   if not reply then return fail(state, "write", word, reason) end
   return size, nil, nil, state.resumed
 end
@@ -650,7 +651,7 @@ function file.abandon(self)
   if core.is_open(state.dest) then
     state.under = state.under:to_tidy()
     local _, code = ask(state, "close", {})
-    remove_temporary(state, code)
+    call.owe(state.home, state.reopen, nil, code)
   end
   core.file_closed(self)
   state.home.files[self] = nil

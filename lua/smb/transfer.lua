@@ -26,11 +26,6 @@ function transfer.lasting_digits(...)
   return core.short_digest(table.concat({ host.identity(), ... }, "\n"))
 end
 
---- A worker that crashed could not tidy up; another one can.
-function transfer.remove_temporary(home, arguments, code)
-  if code == "failed" then call.run(home.dest, "delete", { name = arguments.temp, missing_ok = true }) end
-end
-
 local function is_unchanged(source, arguments)
   local size, mtime = core.local_stat(source)
   return size == arguments.size and mtime == arguments.source_mtime
@@ -59,6 +54,7 @@ end
 local function send_striped(home, source, arguments, under, plan)
   arguments.keep = under:may_again()
   arguments.file = arguments.resume and source or nil
+  arguments.offset = plan.left and plan.left.bytes or 0
   local up, code, reason = call.run(home.dest, "upload", arguments, under)
   if not up then return nil, code, reason end
   arguments.again = true
@@ -91,7 +87,7 @@ local function send_striped(home, source, arguments, under, plan)
   done, code, reason = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
     mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
   if not done then return nil, code, reason end
-  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256 }
+  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left }
 end
 
 --- Sends a local file.

@@ -363,7 +363,7 @@ local function send(self, item, part)
   arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
   arguments.sha256 = self.opts.read_back
   local reply, code, reason = transfer.put(self.home, source, arguments, part)
-  if not reply then transfer.remove_temporary(self.home, arguments, code) end
+  call.owe(self.home, arguments, reply, code)
   return reply, code, reason
 end
 

@@ -186,9 +186,9 @@ local function section(lines, name, defaults, overrides)
   end
 end
 
-local function configuration(srv, options)
+local function configuration(srv)
   local lines = {}
-  section(lines, "global", global_section(srv), options.global or {})
+  section(lines, "global", global_section(srv), srv.global or {})
   for _, name in ipairs(sorted_keys(srv.shares)) do
     section(lines, name, share_section(srv, name), srv.shares[name])
   end
@@ -291,7 +291,7 @@ end
 -- Writes all that smbd needs to find.
 local function prepare(srv, options)
   make_directories(srv, options)
-  files.write(srv.conf, configuration(srv, options))
+  files.write(srv.conf, configuration(srv))
   files.write(srv.dir .. "/users.map", accounts.map(srv.unix_names))
   if srv.runner then
     shell.check { "chown", "-R", srv.runner .. ":" .. accounts.group(srv.runner), srv.dir }
@@ -325,6 +325,7 @@ local function try(options)
   srv.port = math.tointeger(tonumber(srv.ports:match "%d+"))
   srv.dir = make_base(options)
   srv.conf = srv.dir .. "/smb.conf"
+  srv.global = options.global
   start_keeper(srv)
   running[srv.dir] = srv
   local ok, result, reason = pcall(function()
@@ -430,6 +431,17 @@ function Server:restart()
   local ok, reason = launch(self)
   if not ok then
     error(reason, 2)
+  end
+end
+
+--- Changes lines of smb.conf for a share. In force when this returns; those who are connected to it have to open it anew.
+function Server:change(share, settings)
+  for key, value in pairs(settings) do
+    self.shares[share][key] = value
+  end
+  files.write(self.conf, configuration(self))
+  for _, words in ipairs { { "reload-config" }, { "close-share", share } } do
+    shell.check(command(self, { "smbcontrol", "-s", self.conf, "smbd", table.unpack(words) }))
   end
 end
 

@@ -155,7 +155,7 @@ static bool free_handle(struct handle *h, struct smb_fault *fault)
 	if (h->list != NULL)
 		session_list_close(h->list);
 	if (h->upload.file != NULL && h->kind == HANDLE_UPLOAD)
-		upload_abandon(&h->upload);
+		ok = upload_abandon(&h->upload, fault);
 	else if (h->upload.file != NULL)
 		ok = session_close(h->upload.file, fault);
 	if (h->owed)
@@ -388,7 +388,7 @@ static bool do_upload(const struct request *r, struct smb_reply *reply)
 		return false;
 	begun = keep_target(h, r, &reply->fault) &&
 		(r->fd < 0 || (r->head.flags & SMB_FLAG_RESUME) || map_buffer(h, r->fd, &reply->fault)) &&
-		upload_begin(&h->upload, r->head.size, &reply->fault);
+		upload_begin(&h->upload, r->head.size, r->head.offset, &reply->fault);
 	reply->bytes = h->upload.kept;
 	if (begun && h->upload.file != NULL && (r->head.flags & SMB_FLAG_RESUME))
 		reply->resumed = upload_good_part(&h->upload, r->fd, r->head.size);
@@ -510,6 +510,7 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_RECEIVE: return do_receive(r, reply);
 	case SMB_VERB_HASH: return do_hash(r, reply);
 	case SMB_VERB_SYNC: return transfer_sync(r->fd, fault);
+	case SMB_VERB_SETTLE: return transfer_settle(&target, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}
 }
@@ -562,6 +563,7 @@ static bool serve(void)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	session_info(&reply->info);
+	reply->left = transfer_left();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
 	return true;
 }

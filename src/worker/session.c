@@ -28,6 +28,7 @@ static struct {
 	const struct smb_connect *target;
 	char *root;       /* smb://server:port/share */
 	smbc_add_cached_srv_fn keep_server;
+	bool ended;       /* the server ended the logon or closed the share: the library would use them for ever */
 	bool poisoned;    /* the logon was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
 } session;
@@ -71,8 +72,16 @@ static bool make_root(const struct smb_connect *target)
 
 /* ---- failures ---- */
 
+/* MS-ERREF 2.3.1: the TCP connection stands, and nothing can be had by it any more. */
+static bool is_ended(uint32_t status)
+{
+	const uint32_t network_name_deleted = 0xc00000c9, user_session_deleted = 0xc0000203, session_expired = 0xc000035c;
+	return status == network_name_deleted || status == user_session_deleted || status == session_expired;
+}
+
 static bool failed_with(struct smb_fault *fault, int error)
 {
+	session.ended = session.ended || is_ended(wire_status());
 	if (wire_refusal() == WIRE_NOT_ENCRYPTED)
 		return fault_set(fault, SMB_PROTOCOL,
 				 "encryption is required, but the library would send clear text (the server does not offer "
@@ -93,8 +102,8 @@ static bool failed_with(struct smb_fault *fault, int error)
 /* Every call begins here: false when the library must not be asked. */
 static bool begin(enum smb_patience patience, struct smb_fault *fault)
 {
-	/* The library would send a request into a connection that the server has closed meanwhile. */
-	if (session.context != NULL && wire_hung_up())
+	/* The library would send a request into a connection that the server has closed meanwhile. Open files hold theirs. */
+	if (session.context != NULL && (session.ended || wire_hung_up()))
 		smbc_getFunctionPurgeCachedServers(session.context)(session.context);
 	wire_begin(patience);
 	errno = 0;
@@ -116,6 +125,8 @@ static bool finish(char *url, int result, struct smb_fault *fault)
 {
 	int error = errno;
 	free(url);
+	if (result >= 0)
+		session.ended = false;
 	return result >= 0 || failed_with(fault, error);
 }
 

@@ -22,13 +22,14 @@ enum {
 	STEP_BACK = 16 * 1024 * 1024, /* of what an earlier run left on one connection so much may have been under way */
 	TAIL = 64 * 1024,             /* bytes before that, which are compared */
 	PLACE_ATTEMPTS = 20,          /* to put a file in the place that others want too */
-	REMOVE_ATTEMPTS = 40,         /* to remove a temporary file that is open elsewhere, */
-	REMOVE_INTERVAL = 50000000,   /* nanoseconds between them */
+	TIDY_TIME = 2000,             /* milliseconds for another try at tidying up: others may hold a file for a moment, */
+	TIDY_INTERVAL = 50,           /* the server may be about to come back */
 };
 
 enum { ATTRIBUTE_READONLY = 1 };
 
 static struct smb_shared *counters;
+static bool aside_left; /* the request under way is done, but for the old file, which is still there */
 
 void transfer_count_in(struct smb_shared *shared)
 {
@@ -100,11 +101,23 @@ static size_t read_size(uint32_t asked)
 
 /* ---- folders ---- */
 
-static bool is_folder(const char *path)
+/* The request may have been carried out all the same. */
+static bool broke(const struct smb_fault *fault)
 {
-	struct smb_fault ignored = {0};
+	return fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
+}
+
+/* After a failure to make it: whether it is there. */
+static bool is_folder(const char *path, struct smb_fault *fault)
+{
+	struct smb_fault later = {0};
 	struct smb_entry entry;
-	return session_stat(path, &entry, &ignored) && entry.type != SMB_ENTRY_FILE;
+
+	if (session_stat(path, &entry, &later))
+		return entry.type != SMB_ENTRY_FILE;
+	if (broke(&later))
+		*fault = later;
+	return false;
 }
 
 /* Makes the folder that holds `path`. */
@@ -135,7 +148,7 @@ bool transfer_mkdir(const char *path, struct smb_fault *fault)
 			return true;
 	}
 	/* Where nothing may be made, what is there already answers "access denied" too. */
-	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path);
+	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path, fault);
 }
 
 static char *join(const char *folder, const char *name)
@@ -227,9 +240,50 @@ static bool look_at(struct transfer_target *t, struct smb_fault *fault)
 /* The failure is one after which what has arrived will be of use: to another attempt, or to the next run. */
 static bool goes_on(const struct transfer_target *t, const struct smb_fault *fault)
 {
-	bool broke = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
-	return (broke && (t->flags & (SMB_FLAG_KEEP | SMB_FLAG_RESUME))) ||
+	bool passing = broke(fault) || fault->code == SMB_BUSY;
+	return (passing && (t->flags & (SMB_FLAG_KEEP | SMB_FLAG_RESUME))) ||
 	       (fault->code == SMB_CANCELLED && (t->flags & SMB_FLAG_RESUME));
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* After a failure to tidy up: waits a moment. False when it is of no use to try again. */
+static bool tidy_again(int64_t began, const struct smb_fault *fault)
+{
+	if ((fault->code != SMB_BUSY && !broke(fault)) || now_ms() - began >= TIDY_TIME)
+		return false;
+	nanosleep(&(struct timespec){.tv_nsec = TIDY_INTERVAL * 1000000L}, NULL);
+	return true;
+}
+
+static bool remove_aside(const struct transfer_target *t, struct smb_fault *fault)
+{
+	int64_t began = now_ms();
+	while (!session_unlink(t->aside, fault))
+		if (!tidy_again(began, fault))
+			return fault->code == SMB_NOT_FOUND;
+	return true;
+}
+
+/*
+ * The old file gets its name back; unless another has it by now, which is whole, too. False where it is not known to have it: the
+ * module sees to that later.
+ */
+static bool move_back(const struct transfer_target *t, struct smb_fault *fault)
+{
+	int64_t began = now_ms();
+	while (!session_rename(t->aside, t->path, fault)) {
+		if (fault->code == SMB_EXISTS)
+			return remove_aside(t, fault);
+		if (!tidy_again(began, fault))
+			return fault->code == SMB_NOT_FOUND;
+	}
+	return true;
 }
 
 /* While the file has its name, what stands aside is of no use: whoever moved it there was not able to delete it. */
@@ -241,18 +295,28 @@ static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
 		return true;
 	if (fault->code == SMB_EXISTS && session_unlink(t->aside, &ignored) && session_rename(t->path, t->aside, fault))
 		return true;
+	if (broke(fault))
+		move_back(t, &ignored);
 	if (fault->code != SMB_NOT_FOUND)
 		return false;
 	t->occupied = false; /* somebody else removed it */
 	return true;
 }
 
-/* The old file gets its name back; unless another has it by now, which is whole, too. */
-static void move_back(const struct transfer_target *t)
+/* The old name is gone and the new one there. Where the connection breaks under the question, it is asked again. */
+static bool is_renamed(const char *from, const struct transfer_target *to)
 {
-	struct smb_fault ignored = {0};
-	if (!session_rename(t->aside, t->path, &ignored) && ignored.code == SMB_EXISTS)
-		session_unlink(t->aside, &ignored);
+	struct smb_fault fault = {0};
+	struct smb_entry entry;
+	int64_t began = now_ms();
+
+	do {
+		if (session_stat(from, &entry, &fault))
+			return false;
+		if (fault.code == SMB_NOT_FOUND)
+			return session_stat(to->path, &entry, &fault);
+	} while (tidy_again(began, &fault));
+	return false;
 }
 
 /*
@@ -265,13 +329,17 @@ static bool put_in_place(const char *from, struct transfer_target *t, struct smb
 
 	if (!move_aside(t, fault))
 		return false;
-	if (!session_rename(from, t->path, fault)) {
+	if (!session_rename(from, t->path, fault) && !(broke(fault) && is_renamed(from, t))) {
 		if (t->occupied)
-			move_back(t);
+			move_back(t, &later);
 		return false;
 	}
-	if (!t->occupied || session_unlink(t->aside, &later) || !goes_on(t, &later))
+	if (!t->occupied || remove_aside(t, &later))
 		return true;
+	if (!goes_on(t, &later)) {
+		aside_left = true;
+		return true;
+	}
 	*fault = later; /* the next attempt finds the new file in place, and removes the old one */
 	return false;
 }
@@ -297,7 +365,7 @@ static void settle_aside(const struct transfer_target *t)
 	struct smb_fault ignored = {0};
 	struct smb_entry entry;
 	if (session_stat(t->aside, &entry, &ignored))
-		move_back(t);
+		move_back(t, &ignored);
 }
 
 static bool same_time(int64_t a, int64_t b)
@@ -344,7 +412,49 @@ static bool create(struct upload *up, struct smb_fault *fault)
 	return up->file != NULL;
 }
 
-bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
+/* Other connections that wrote to it may be about to close it. Where the server is out of reach the module sees to it later. */
+static bool remove_temporary(const struct transfer_target *t, struct smb_fault *fault)
+{
+	int64_t began = now_ms();
+	bool broken = false;
+
+	while (!session_unlink(t->temporary, fault)) {
+		if ((broken && broke(fault)) || !tidy_again(began, fault))
+			return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
+		broken = broke(fault);
+	}
+	return true;
+}
+
+/* After a failure: another attempt can go on from what has arrived, else nothing is left of it. */
+static void leave_temporary(const struct transfer_target *t, const struct smb_fault *fault)
+{
+	if (!goes_on(t, fault))
+		remove_temporary(t, &(struct smb_fault){0});
+	watch_settle();
+}
+
+bool transfer_left(void)
+{
+	bool left = aside_left;
+	aside_left = false;
+	return left;
+}
+
+bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+	int64_t began = now_ms();
+	bool there;
+
+	while (!(there = session_stat(t->aside, &entry, fault)) && tidy_again(began, fault))
+		;
+	if (there ? !move_back(t, fault) : fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING)
+		return false;
+	return t->temporary[0] == '\0' || remove_temporary(t, fault);
+}
+
+bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault)
 {
 	struct transfer_target *t = &up->target;
 	bool again = (t->flags & SMB_FLAG_AGAIN) != 0;
@@ -355,7 +465,7 @@ bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
 		return false;
 	if (again) {
 		settle_aside(t);
-		if (is_placed(t, size))
+		if (good >= size && is_placed(t, size))
 			return true;
 	}
 	if (!look_at(t, fault))
@@ -364,26 +474,11 @@ bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault)
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	if ((!(t->flags & (SMB_FLAG_AGAIN | SMB_FLAG_RESUME)) || reopen(up, fault)) && (up->file != NULL || create(up, fault)))
 		return true;
-	watch_settle();
-	return false;
-}
-
-/* Other connections that wrote to it may be about to close it. */
-static void remove_temporary(struct transfer_target *t)
-{
-	struct smb_fault fault = {0};
-	for (int i = 0; !session_unlink(t->temporary, &fault) && fault.code == SMB_BUSY && i < REMOVE_ATTEMPTS; i++)
-		nanosleep(&(struct timespec){.tv_nsec = REMOVE_INTERVAL}, NULL);
-	watch_settle();
-}
-
-/* After a failure: another attempt can go on from what has arrived, else nothing is left of it. */
-static void leave_temporary(struct transfer_target *t, const struct smb_fault *fault)
-{
-	if (goes_on(t, fault))
-		watch_settle();
+	if (broke(fault))
+		leave_temporary(t, fault); /* it may have been made */
 	else
-		remove_temporary(t);
+		watch_settle();
+	return false;
 }
 
 static void give_up(struct upload *up, const struct smb_fault *fault)
@@ -401,9 +496,15 @@ void upload_leave(struct upload *up)
 	watch_settle();
 }
 
-void upload_abandon(struct upload *up)
+bool upload_abandon(struct upload *up, struct smb_fault *fault)
 {
-	give_up(up, &(struct smb_fault){.code = SMB_CANCELLED});
+	bool ok;
+
+	session_close(up->file, &(struct smb_fault){0});
+	up->file = NULL;
+	ok = remove_temporary(&up->target, fault);
+	watch_settle();
+	return ok;
 }
 
 static bool send(struct upload *up, uint64_t *offset, const uint8_t *bytes, size_t size, struct smb_fault *fault)
@@ -618,7 +719,7 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *
 
 	if (fstat(fd, &before) < 0)
 		return fault_local(fault, "the local file cannot be asked for its size", errno);
-	if (!upload_begin(&up, size, fault))
+	if (!upload_begin(&up, size, good, fault))
 		return false;
 	if (up.file == NULL) {
 		result->resumed = size;
@@ -860,10 +961,9 @@ static bool copy_open(struct session_file *source, struct upload *up, uint64_t *
 		return false;
 	up->target.flags |= SMB_FLAG_MTIME;
 	*bytes = size;
-	if (!upload_begin(up, size, fault))
+	/* What an earlier attempt has copied is not known: it is copied once more. */
+	if (!upload_begin(up, UINT64_MAX, 0, fault))
 		return false;
-	if (up->file == NULL)
-		return true;
 	if (!session_copy(source, up->file, size, fault)) {
 		give_up(up, fault);
 		return false;
@@ -883,14 +983,6 @@ bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes
 	ok = copy_open(source, &up, bytes, fault);
 	session_close(source, &ignored);
 	return ok;
-}
-
-/* By an earlier attempt: the old name is gone and the new one there. */
-static bool is_renamed(const char *from, const struct transfer_target *to)
-{
-	struct smb_fault fault = {0};
-	struct smb_entry entry;
-	return !session_stat(from, &entry, &fault) && fault.code == SMB_NOT_FOUND && session_stat(to->path, &entry, &fault);
 }
 
 /*

@@ -35,6 +35,15 @@ bool transfer_rmdir(const char *path, struct smb_fault *fault);
 bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault);
 bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
 
+/*
+ * After a transfer that could not tidy up: an old file that stands aside gets its name back, or is removed where the name is taken,
+ * and the temporary file, unless its name is "", goes.
+ */
+bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault);
+
+/* Since it was last asked: a file was replaced, but the old one could not be removed and still stands aside. */
+bool transfer_left(void);
+
 /* What a transfer tells beside its success. */
 struct transfer_result {
 	uint64_t resumed;                /* bytes that an earlier attempt had moved */
@@ -69,11 +78,15 @@ bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry,
  * An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not), abandoned, or left for another
  * attempt.
  */
-/* `size` is the whole file's, as far as known: what an earlier attempt made of it is recognized by that. */
-bool upload_begin(struct upload *up, uint64_t size, struct smb_fault *fault);
+/*
+ * `size` is the whole file's, as far as known. Where `good` bytes, all of them, had arrived by an earlier attempt, the file may have
+ * its name already: it is recognized by its size and time.
+ */
+bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault);
 /* With VERIFY it is read back, and has to have the digest. */
 bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault);
-void upload_abandon(struct upload *up);
+/* False when its temporary file could not be removed. */
+bool upload_abandon(struct upload *up, struct smb_fault *fault);
 void upload_leave(struct upload *up);
 
 /* Bytes between memory and an open file, in requests of `io_size`; a read gives less only at the end of the file. */
