@@ -111,7 +111,7 @@ lint:
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
-	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan \
+	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan spec/support/apart \
 		spec/support/gc
 	$(HERE) $(LUA) docs/options.lua check README.md
 
