@@ -308,10 +308,10 @@ static bool send_message_of(struct link *l, const struct outgoing *o)
 	return send_message(l, o->message, o->size, &o->fd, o->fd >= 0);
 }
 
-/* While the worker is asked to stop, whatever it takes it would stop. */
+/* While the worker is asked to stop, whatever it takes it would stop; but for what nobody waits for, the last writes and the close. */
 static bool may_send(const struct link *l)
 {
-	return l->state == READY && !l->cancelling && l->outbox != NULL;
+	return l->state == READY && l->outbox != NULL && (!l->cancelling || !l->outbox->wanted);
 }
 
 /* Sends what the socket takes. False when the worker cannot be reached. */

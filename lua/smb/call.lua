@@ -162,6 +162,8 @@ end
 
 -- Requests. -----------------------------------------------------------------------------------------------------------
 
+local settle
+
 --- Starts a request, when there is a connection for it.
 -- @see call.run
 function call.start(dest, home, verb, arguments, under)
@@ -173,7 +175,7 @@ function call.start(dest, home, verb, arguments, under)
       if code then return nil, code, reason end
     end
     task.pause(home, nil, task.SLICE, true)
-    if not task.running() then home.settle(home, under) end -- what an open file had given up may have ended
+    if not task.running() then settle(home, under) end -- what an open file had given up may have ended
   end
 end
 
@@ -262,7 +264,7 @@ local function is_stuck(flight)
 end
 
 -- Takes in what is on its way on any connection of a destination, but for what was given up and has not ended.
-local function settle(home, under)
+function settle(home, under)
   for _, flight in pairs(home.on_links) do
     if not is_stuck(flight) then
       local ok, code, reason = call.take_in(flight, under)
