@@ -33,14 +33,15 @@ WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c))
 # Lua with the module as it stands here.
 HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)/?.so;;' LUA='$(LUA)'
 
-# For `make bench`: bytes (or 64M, 1G) and how often.
-SIZE ?= 1G
-RUNS ?= 5
+# For `make bench`: bytes (or 64M, 1G), how often, and which of transfer, trees, lines, requests, growth, plot.
+SIZE  ?= 1G
+RUNS  ?= 5
+PARTS ?= transfer trees lines requests
 
-.PHONY: all clean install uninstall deps test asan lint demo repl bench docs soak
+.PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak
 
 # "make -j deps test" must not build what it has not installed yet.
-ifneq ($(filter deps,$(MAKECMDGOALS)),)
+ifneq ($(filter deps deps-bench,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
@@ -72,15 +73,22 @@ $(LOOP): bench/loop.c
 deps:
 	@spec/support/deps
 
+# The rivals of `make bench` besides.
+deps-bench:
+	@spec/support/deps bench
+
 # Specs that need ports 445 and 139 or a full disk want the sandbox; where there is none they are skipped.
 test: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
 	BUILD='$(BUILD)' $$sandbox busted $(BUSTED)
 
-# Module and worker under AddressSanitizer and UndefinedBehaviorSanitizer; BUSTED as for test. The specs from 60 on bring
-# hosts and an allocator of their own.
+# The suite with AddressSanitizer and UndefinedBehaviorSanitizer in the module, the worker and the specs' own programs.
 asan:
-	@spec/support/asan $(or $(BUSTED),$(wildcard spec/[2-5]*_spec.lua))
+	@spec/support/asan $(BUSTED)
+
+# The specs with a collector that runs while the module is at work. BUSTED: spec files.
+gc: all
+	@BUILD='$(BUILD)' spec/support/gc $(BUSTED)
 
 # Random operations while network and server fail, SOAK_S seconds; SEED repeats a run.
 soak: all
@@ -93,9 +101,11 @@ demo: all
 repl: all
 	@$(HERE) $(LUA) spec/support/repl.lua
 
-# In memory, lest the disk be measured.
+# In memory, lest the disk be measured. All rivals take part, or none.
 bench: all $(LOOP)
-	@$(HERE) TMPDIR=/dev/shm $(LUA) bench/run.lua $(LOOP) $(SIZE) $(RUNS)
+	@{ command -v rclone && command -v gnuplot && /usr/bin/python3 -c 'import smbc'; } >/dev/null 2>&1 || \
+		{ echo "make deps-bench first: rclone, python3-smbc or gnuplot-nox is missing" >&2; exit 1; }
+	@$(HERE) TMPDIR=/dev/shm BUILD='$(BUILD)' LOOP='$(LOOP)' $(LUA) bench/run.lua $(SIZE) $(RUNS) $(PARTS)
 
 COMPILERS = $(shell command -v gcc clang | xargs -rn1 basename)
 
@@ -106,7 +116,8 @@ lint:
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
-	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan
+	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan spec/support/apart \
+		spec/support/gc
 	$(HERE) $(LUA) docs/options.lua check README.md
 
 docs:

@@ -4,7 +4,6 @@
 --
 -- Exit status 1 when something could not be restored.
 
-local lfs = require "lfs"
 local smb = require "smb"
 
 local url, folder = ...
@@ -13,24 +12,8 @@ if not folder then
   os.exit(2)
 end
 
-local restored, failed, bytes = 0, 0, 0
-
 local dest <close> = assert(smb.open(url))
-lfs.mkdir(folder)
-for path, entry in dest:walk() do
-  local target = folder .. "/" .. path
-  if entry.type == "directory" then
-    lfs.mkdir(target)
-  elseif entry.type == "file" then
-    local result, message = dest:get(path, target, { parents = true })
-    if result then
-      restored, bytes = restored + 1, bytes + result.bytes
-      print(path)
-    else
-      failed = failed + 1
-      io.stderr:write("FAILED  ", message, "\n")
-    end
-  end
-end
-print(("%d files restored (%.1f MiB), %d failed"):format(restored, bytes / 2 ^ 20, failed))
-os.exit(failed == 0, true)
+local summary = assert(dest:get_tree("", folder, { on_error = "continue", encode_names = true }))
+for _, failure in ipairs(summary.errors) do io.stderr:write("FAILED  ", failure.message, "\n") end
+print(summary)
+os.exit(#summary.errors == 0, true)

@@ -26,7 +26,7 @@ end)
 before_each(function()
   srv:mark()
   shell.check(("find %s %s -mindepth 1 -delete"):format(srv:path "backup", dir))
-  dest = assert(smb.open(srv:url "backup", { retries = 0 }))
+  dest = assert(smb.open(srv:url "backup", { retries = 0, connections = 1 }))
 end)
 
 after_each(function()

@@ -9,12 +9,6 @@ local BUILD = os.getenv "BUILD" or "build"
 
 local srv, dir
 
--- The sanitizer has an allocator of its own.
-if os.getenv "ASAN_OPTIONS" then
-  pending "the host with memory that ends does without AddressSanitizer"
-  return
-end
-
 setup(function()
   srv = server.start()
   dir = files.directory()

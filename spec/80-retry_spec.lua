@@ -13,7 +13,7 @@ local smb = require "smb"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
 local MIB = 1024 * 1024
-local OPTIONS = { retries = 5, retry_delay = 0.05 } -- rather than the default's half second
+local OPTIONS = { retries = 5, retry_delay = 0.05, connections = 1 } -- rather than the default's half second
 local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
 
 local srv, net, dir, dest

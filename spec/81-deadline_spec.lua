@@ -54,7 +54,7 @@ local function set_limits(seconds)
 end
 
 local function open(where)
-  dest = assert(smb.open(where, { read_buffer_size = "64k", write_buffer_size = "64k", retry_delay = 0.05 }))
+  dest = assert(smb.open(where, { read_buffer_size = "64k", write_buffer_size = "64k", retries = 0, retry_delay = 0.05 }))
 end
 
 before_each(clean)
@@ -95,7 +95,7 @@ end
 -- What opening has to be when nothing comes of it.
 local function assert_bounded(fields, what)
   local function variant(changes)
-    local own = { short_timeout = AMPLE, retry_delay = 0.05 }
+    local own = { short_timeout = AMPLE, retries = 0, retry_delay = 0.05 }
     for key, value in pairs(fields) do own[key] = value end
     for key, value in pairs(changes) do own[key] = value end
     return function() return smb.open(own) end
@@ -153,7 +153,7 @@ describe("a deadline while connecting", function()
   end)
 
   it("holds when a server that keeps silent hangs up, and does so again", function()
-    local fields = net:fields { short_timeout = 1.5 }
+    local fields = net:fields { short_timeout = 1.5, retries = 0 }
     net:tell "stall"
     local seconds, result = timed(function()
       return processes.during(function() return smb.open(fields) end, function() net:tell "kill" end, 1.3)
@@ -171,7 +171,7 @@ describe("a deadline while logging on", function()
     for frame = 1, frames do
       net:tell("stall-frame", frame)
       local seconds, result, message, code = timed(function()
-        return smb.open(net:fields { short_timeout = 2 * LIMIT, total_timeout = AMPLE })
+        return smb.open(net:fields { short_timeout = 2 * LIMIT, total_timeout = AMPLE, retries = 0 })
       end)
       net:tell "kill"
       net:tell "calm"
@@ -569,7 +569,7 @@ describe("a line of 50 KB/s that keeps moving is no time-out", function()
   local content = files.content(2 * RATE, 9)
 
   before_each(function()
-    dest = assert(smb.open(net:url "backup", { read_buffer_size = "8M", write_buffer_size = "8M" }))
+    dest = assert(smb.open(net:url "backup", { read_buffer_size = "8M", write_buffer_size = "8M", retries = 0 }))
     dest.options.read_write_timeout = 1
     net:tell("bandwidth", RATE)
   end)

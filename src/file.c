@@ -1,10 +1,10 @@
 /*
- * userdata "smb.file": an open file's buffer, and reading and writing in it as Lua's own io does. The buffer has two halves in
- * memory that the worker shares: while the script works in one, the other is on its way. What needs the worker is Lua's
+ * userdata "smb.file": an open file's buffer, and reading and writing in it as Lua's own io does. The buffer has several slots in
+ * memory that workers share: while the script works in one, others are on their way. What needs a worker is Lua's
  * (lua/smb/file.lua), called without a C frame between, so that it may yield or raise.
  *
- * `position` is where the script stands. Reading, [begin, end) of the active half are the bytes from there on. Writing, the
- * active half's first `filled` bytes are those before it.
+ * `position` is where the script stands. Reading, [begin, end) of the active slot are the bytes from there on. Writing, the
+ * active slot's first `filled` bytes are those before it.
  */
 #include "core.h"
 #include "descriptor.h"
@@ -21,18 +21,18 @@
 #define FILE_TYPE "smb.file"
 
 enum buffering { BUFFER_FULL, BUFFER_LINE, BUFFER_NONE };
-enum { NUMERAL_SIZE = 200 /* as Lua's own */, FIRST_RESERVE = 65536 };
+enum { NUMERAL_SIZE = 200 /* as Lua's own */, FIRST_RESERVE = 65536, FILE_SLOTS = 33 };
 
 struct file {
 	struct destination *destination; /* kept alive by the first user value; the second is Lua's state */
 	bool open, readable, writable, writing;
 	uint32_t link, handle;
 	int fd;          /* the buffer's memfd */
-	uint8_t *map;    /* both halves */
-	size_t half;     /* bytes in each */
-	size_t reserved; /* bytes of each half that memory is set aside for */
+	uint8_t *map;    /* all slots */
+	size_t slots, slot_size;
+	size_t reserved[FILE_SLOTS]; /* bytes of each slot that memory is set aside for */
 	size_t most;     /* bytes in one write */
-	int active;
+	size_t active;
 	size_t begin, end, filled;
 	uint64_t position;
 	bool at_end, told_end; /* nothing follows the window; and the script was told so */
@@ -65,27 +65,26 @@ static void unmap(struct file *f)
 	f->fd = -1;
 	f->open = false;
 	if (map != NULL)
-		munmap(map, 2 * f->half);
+		munmap(map, f->slots * f->slot_size);
 	if (fd >= 0)
 		close(fd);
 }
 
 /* Memory is set aside before it is touched: where there is none, that is an error and no signal. */
-static bool reserve(struct file *f, size_t size)
+static bool reserve(struct file *f, size_t slot, size_t size)
 {
-	size_t want = f->reserved > 0 ? f->reserved : FIRST_RESERVE;
+	size_t want = f->reserved[slot] > 0 ? f->reserved[slot] : FIRST_RESERVE;
 
-	if (size <= f->reserved)
+	if (size <= f->reserved[slot])
 		return true;
 	while (want < size)
 		want *= 2;
-	if (want > f->half)
-		want = f->half;
-	for (int i = 0; i < 2; i++)
-		while (fallocate(f->fd, 0, (off_t)((size_t)i * f->half), (off_t)want) < 0)
-			if (errno != EINTR)
-				return false;
-	f->reserved = want;
+	if (want > f->slot_size)
+		want = f->slot_size;
+	while (fallocate(f->fd, 0, (off_t)(slot * f->slot_size), (off_t)want) < 0)
+		if (errno != EINTR)
+			return false;
+	f->reserved[slot] = want;
 	return true;
 }
 
@@ -97,15 +96,16 @@ static int push_no_buffer(lua_State *L)
 	return 3;
 }
 
-/* file(destination, state, half) -> file, not open yet | nil, code, text; `half` is the size of each half of its buffer */
+/* file(destination, state, slot_size, slots) -> file, not open yet | nil, code, text */
 static int new_file(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
-	lua_Integer half = luaL_checkinteger(L, 3);
+	lua_Integer slot_size = luaL_checkinteger(L, 3), slots = luaL_checkinteger(L, 4);
 	struct file *f;
 	void *map;
 
-	luaL_argcheck(L, half > 0 && half <= 1 << 30, 3, "out of range");
+	luaL_argcheck(L, slot_size > 0 && slot_size <= 1 << 30, 3, "out of range");
+	luaL_argcheck(L, slots >= 2 && slots <= FILE_SLOTS, 4, "out of range");
 	f = lua_newuserdatauv(L, sizeof *f, 2);
 	memset(f, 0, sizeof *f);
 	f->fd = -1;
@@ -115,12 +115,13 @@ static int new_file(lua_State *L)
 	lua_setiuservalue(L, -2, 1);
 	lua_pushvalue(L, 2);
 	lua_setiuservalue(L, -2, 2);
-	f->half = (size_t)half;
+	f->slot_size = (size_t)slot_size;
+	f->slots = (size_t)slots;
 	f->fd = descriptor_clear(memfd_create("smb-file", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	if (f->fd < 0 || ftruncate(f->fd, (off_t)(2 * f->half)) < 0 ||
+	if (f->fd < 0 || ftruncate(f->fd, (off_t)(f->slots * f->slot_size)) < 0 ||
 	    fcntl(f->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return push_no_buffer(L);
-	map = mmap(NULL, 2 * f->half, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+	map = mmap(NULL, f->slots * f->slot_size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 	if (map == MAP_FAILED)
 		return push_no_buffer(L);
 	f->map = map;
@@ -141,8 +142,8 @@ static int file_opened(lua_State *L)
 	f->readable = lua_toboolean(L, 4);
 	f->writable = lua_toboolean(L, 5);
 	f->most = (size_t)luaL_checkinteger(L, 6);
-	if (f->most > f->half)
-		f->most = f->half;
+	if (f->most > f->slot_size)
+		f->most = f->slot_size;
 	f->open = true;
 	return 0;
 }
@@ -175,7 +176,7 @@ static int collect(lua_State *L)
 			request.verb = SMB_VERB_WRITE;
 			request.offset = f->position - f->filled;
 			request.size = f->filled;
-			request.from = (uint64_t)f->active * f->half;
+			request.from = (uint64_t)f->active * f->slot_size;
 			link_post(link, &request, sizeof request);
 		}
 		request.verb = SMB_VERB_CLOSE;
@@ -201,21 +202,30 @@ static int file_is_open(lua_State *L)
 	return 1;
 }
 
-/* file_where(file) -> position, active half's offset in the buffer, filled, writing, unread */
+/* file_where(file) -> position, active slot's offset in the buffer, filled, writing, unread */
 static int file_where(lua_State *L)
 {
 	struct file *f = any_file(L);
 	lua_pushinteger(L, (lua_Integer)f->position);
-	lua_pushinteger(L, (lua_Integer)((size_t)f->active * f->half));
+	lua_pushinteger(L, (lua_Integer)(f->active * f->slot_size));
 	lua_pushinteger(L, (lua_Integer)f->filled);
 	lua_pushboolean(L, f->writing);
 	lua_pushinteger(L, (lua_Integer)(f->end - f->begin));
 	return 5;
 }
 
+static size_t check_slot(lua_State *L, const struct file *f, int argument)
+{
+	size_t from = (size_t)luaL_checkinteger(L, argument);
+	luaL_argcheck(L, from % f->slot_size == 0 && from / f->slot_size < f->slots, argument, "no slot");
+	return from / f->slot_size;
+}
+
+/* file_reserve(file, offset in the buffer, size) -> whether there is memory for that */
 static int file_reserve(lua_State *L)
 {
-	lua_pushboolean(L, reserve(any_file(L), (size_t)luaL_checkinteger(L, 2)));
+	struct file *f = any_file(L);
+	lua_pushboolean(L, reserve(f, check_slot(L, f, 2), (size_t)luaL_checkinteger(L, 3)));
 	return 1;
 }
 
@@ -223,10 +233,9 @@ static int file_reserve(lua_State *L)
 static int file_window(lua_State *L)
 {
 	struct file *f = any_file(L);
-	size_t from = (size_t)luaL_checkinteger(L, 2), size = (size_t)luaL_checkinteger(L, 3);
-	luaL_argcheck(L, from == 0 || from == f->half, 2, "no half");
-	luaL_argcheck(L, size <= f->reserved, 3, "too large");
-	f->active = from != 0;
+	size_t slot = check_slot(L, f, 2), size = (size_t)luaL_checkinteger(L, 3);
+	luaL_argcheck(L, size <= f->reserved[slot], 3, "too large");
+	f->active = slot;
 	f->begin = 0;
 	f->end = size;
 	f->at_end = lua_toboolean(L, 4);
@@ -244,12 +253,12 @@ static int file_turn(lua_State *L)
 	return 0;
 }
 
-/* file_sent(file): the active half is on its way; writing goes on in the other one */
+/* file_sent(file, offset in the buffer): the active slot is on its way; writing goes on in the one that lies there */
 static int file_sent(lua_State *L)
 {
 	struct file *f = any_file(L);
 	f->filled = 0;
-	f->active = !f->active;
+	f->active = check_slot(L, f, 2);
 	return 0;
 }
 
@@ -286,7 +295,7 @@ static size_t unread(const struct file *f)
 
 static const char *window(const struct file *f)
 {
-	return (const char *)f->map + (size_t)f->active * f->half + f->begin;
+	return (const char *)f->map + f->active * f->slot_size + f->begin;
 }
 
 static void consume(struct file *f, size_t n)
@@ -636,9 +645,9 @@ static int write_some(lua_State *L, struct file *f, int last, int *argument)
 		return NO_ACCESS;
 	n = size - written < room(f) ? size - written : room(f);
 	if (n > 0) {
-		if (!reserve(f, f->filled + n))
+		if (!reserve(f, f->active, f->filled + n))
 			luaL_error(L, "no memory for a file's buffer");
-		memcpy(f->map + (size_t)f->active * f->half + f->filled, data + written, n);
+		memcpy(f->map + f->active * f->slot_size + f->filled, data + written, n);
 		f->filled += n;
 		f->position += n;
 	}

@@ -308,10 +308,10 @@ static bool send_message_of(struct link *l, const struct outgoing *o)
 	return send_message(l, o->message, o->size, &o->fd, o->fd >= 0);
 }
 
-/* While the worker is asked to stop, it would stop what is waited for, too; what was posted it carries out. */
+/* While the worker is asked to stop, whatever it takes it would stop; but for what nobody waits for, the last writes and the close. */
 static bool may_send(const struct link *l)
 {
-	return l->state == READY && l->outbox != NULL && !(l->cancelling && l->outbox->wanted);
+	return l->state == READY && l->outbox != NULL && (!l->cancelling || !l->outbox->wanted);
 }
 
 /* Sends what the socket takes. False when the worker cannot be reached. */
@@ -429,6 +429,28 @@ static bool take_reply(struct link *l, ssize_t n)
 	return true;
 }
 
+/* At the end of the outbox; false, with errno, when there is no memory or no descriptor for it. */
+static bool hand_over(struct link *l, const struct smb_request *request, size_t size, int fd, bool wanted)
+{
+	struct outgoing *o = malloc(sizeof *o + size), **last = &l->outbox;
+
+	if (o == NULL)
+		return false;
+	*o = (struct outgoing){.fd = -1, .wanted = wanted, .size = size};
+	memcpy(o->message, request, size);
+	if (fd >= 0) {
+		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (o->fd < 0) {
+			free(o);
+			return false;
+		}
+	}
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = o;
+	return true;
+}
+
 static void send_or_die(struct link *l)
 {
 	if (send_outbox(l))
@@ -453,6 +475,14 @@ static void connected(struct link *l)
 	send_or_die(l);
 }
 
+/* What an abandoned request has opened all the same. */
+static void close_unwanted(struct link *l, uint32_t handle)
+{
+	struct smb_request request = {.verb = SMB_VERB_CLOSE, .handle = handle};
+	if (hand_over(l, &request, sizeof request, -1, false))
+		send_or_die(l);
+}
+
 static void replied(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
@@ -464,8 +494,10 @@ static void replied(struct link *l)
 	l->expected--;
 	if (l->wanted && l->before == 0 && !has_unsent(l))
 		l->ended = true;
-	else
+	else if (l->before > 0)
 		l->before--;
+	if (!l->ended && reply->handle != 0)
+		close_unwanted(l, reply->handle);
 	if (l->expected == 0 && l->cancelling) {
 		l->cancelling = false;
 		atomic_store(&l->shared->cancel, 0);
@@ -529,28 +561,6 @@ static void check_deadline(struct link *l)
 }
 
 /* ---- what others ask ---- */
-
-/* At the end of the outbox; false, with errno, when there is no memory or no descriptor for it. */
-static bool hand_over(struct link *l, const struct smb_request *request, size_t size, int fd, bool wanted)
-{
-	struct outgoing *o = malloc(sizeof *o + size), **last = &l->outbox;
-
-	if (o == NULL)
-		return false;
-	*o = (struct outgoing){.fd = -1, .wanted = wanted, .size = size};
-	memcpy(o->message, request, size);
-	if (fd >= 0) {
-		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		if (o->fd < 0) {
-			free(o);
-			return false;
-		}
-	}
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = o;
-	return true;
-}
 
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd)
 {
@@ -672,7 +682,7 @@ bool link_free(struct link *l)
 {
 	if (!l->wanted)
 		link_wait(l, 0);
-	return l->state != DEAD && !l->wanted;
+	return l->state != DEAD && !l->wanted && !l->cancelling;
 }
 
 bool link_settled(struct link *l)

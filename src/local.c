@@ -272,6 +272,24 @@ static int complete(lua_State *L)
 	return 1;
 }
 
+/* lstat(path, follow) -> type, size, mtime, what tells the file from all others | nil, code, text */
+static int local_lstat(lua_State *L)
+{
+	const char *path = check_path(L, 1);
+	bool follow = lua_toboolean(L, 2);
+	struct stat st;
+
+	if (path == NULL)
+		return push_no_path(L);
+	if ((follow ? stat(path, &st) : lstat(path, &st)) < 0)
+		return push_failure(L, "the local file cannot be looked at", errno);
+	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "directory" : S_ISLNK(st.st_mode) ? "link" : "other");
+	lua_pushinteger(L, (lua_Integer)st.st_size);
+	lua_pushnumber(L, seconds(st.st_mtim));
+	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st.st_dev, (LUAI_UACINT)st.st_ino);
+	return 4;
+}
+
 /* local_stat(local) -> size, mtime of what the descriptor stands for | nil, code, text */
 static int local_stat(lua_State *L)
 {
@@ -332,7 +350,8 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
     {"memory", memory},         {"take", take},                 {"local_stat", local_stat},
-    {"local_cut", local_cut},   {"keep", keep},                 {NULL, NULL},
+    {"local_cut", local_cut},   {"keep", keep},                 {"lstat", local_lstat},
+    {NULL, NULL},
 };
 
 void local_register(lua_State *L)

@@ -38,6 +38,13 @@ local PASSING = { timeout = true, disconnected = true, unreachable = true, busy 
 local PROGRESS_INTERVAL = 0.1 -- seconds between two calls of a progress function
 local LONGEST_DELAY = 30 -- seconds between two attempts
 
+--- Whether a failure may be gone with another attempt.
+-- @tparam string code the error word
+-- @treturn boolean
+function call.is_passing(code)
+  return PASSING[code] or false
+end
+
 local course = {}
 course.__index = course
 
@@ -56,6 +63,23 @@ function call.course(home, progress, total, name)
   return self
 end
 
+--- For what has to be done after a failure: it ends no later than the call, and nobody cancels it.
+-- @treturn table a course
+function course:to_tidy()
+  local own = call.course(self.home)
+  own.deadline, own.retries, own.tidying = self.deadline, self.retries, true
+  return own
+end
+
+--- A call that is a part of another one: it has its own attempts, and the other one's deadline and progress.
+-- @tparam table parent
+-- @treturn table the course
+function call.part(parent)
+  local self = setmetatable({ home = parent.home, began = core.clock(), fields = parent.fields, retries = 0, done = 0, told = 0,
+    counted = 0, deadline = parent.deadline, parent = parent }, course)
+  return self
+end
+
 -- What was moved until now: by the request that is waited for, unless the course knows better.
 function course:measure(request)
   local done, size = core.transfer(request)
@@ -71,26 +95,42 @@ end
 function course:check(request)
   local now = core.clock()
   if self.deadline and now >= self.deadline then return "timeout", "the time for the whole call is over" end
-  if task.is_cancelled() then return "cancelled", "cancelled" end
-  if request then self:measure(request) end
+  if not self.tidying and (self.cancelled or task.is_cancelled()) then return "cancelled", "cancelled" end
+  if request or rawget(self, "measure") then self:measure(request) end
+  if self.parent then
+    self:count(self.done)
+    return self.parent:check()
+  end
   if self.progress and now - self.told >= PROGRESS_INTERVAL then
     self.told = now
     local ok, verdict = pcall(self.progress, self.done, self.total, self.name)
     if not ok then self.raised = { verdict } end
-    if not ok or verdict == false then return "cancelled", "cancelled" end
+    self.cancelled = not ok or verdict == false
+    if self.cancelled then return "cancelled", "cancelled" end
   end
+end
+
+-- Of a part: the whole call has moved as many bytes.
+function course:count(bytes)
+  self.parent.done = self.parent.done + bytes - self.counted
+  self.counted = bytes
 end
 
 --- The last word on progress, when all is done.
 -- @tparam integer bytes
 function course:finished(bytes)
+  if self.parent then return self:count(bytes) end
   self.done, self.total = bytes, bytes
   if self.progress then self.progress(bytes, bytes, self.name) end
 end
 
--- After a cancelled request: the worker tidies up first, then a user's error goes on its way.
+-- After a cancelled request: the worker tidies up.
 function course:settle(dest)
   while core.is_open(dest) and not core.settled(dest, 0) do task.pause(self.home, nil, task.SLICE, true) end
+end
+
+--- The call has failed, and all is tidied up: an error in the progress function, which was the reason, goes on its way.
+function course:failed()
   if self.raised then error(self.raised[1], 0) end
 end
 
@@ -122,6 +162,8 @@ end
 
 -- Requests. -----------------------------------------------------------------------------------------------------------
 
+local settle
+
 --- Starts a request, when there is a connection for it.
 -- @see call.run
 function call.start(dest, home, verb, arguments, under)
@@ -133,7 +175,7 @@ function call.start(dest, home, verb, arguments, under)
       if code then return nil, code, reason end
     end
     task.pause(home, nil, task.SLICE, true)
-    if not task.running() then home.settle(home, under) end -- what an open file had given up may have ended
+    if not task.running() then settle(home, under) end -- what an open file had given up may have ended
   end
 end
 
@@ -171,6 +213,65 @@ local function run_once(dest, home, verb, arguments, under)
   local request <close>, code, reason = call.start(dest, home, verb, arguments, under)
   if not request then return nil, code, reason end
   return call.finish(home, request, under)
+end
+
+-- Requests that are taken in later. ---------------------------------------------------------------------------------------
+
+--- A request that is on its way while the script does something else. Whoever needs its connection takes it in first.
+-- @tparam table home the destination's state
+-- @tparam integer link where it is
+-- @tparam ?userdata request nil when it could not be started: then code and reason say why
+-- @treturn table with `request` while it is on its way, then with `reply`, or `code` and `reason`
+function call.flight(home, link, request, code, reason)
+  local flight = { home = home, link = link, request = request, code = code, reason = reason }
+  if request then home.on_links[link] = flight end
+  return flight
+end
+
+--- Waits for a flight and takes its result in.
+-- @tparam table flight
+-- @tparam[opt] table under the waiting call's course
+-- @treturn[1] boolean true
+-- @treturn[2] boolean false when the waiting call has to end before that: then it is on its way still
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function call.take_in(flight, under)
+  local request = flight.request
+  if not request then return true end
+  local ended, word, problem = call.await(flight.home, request, under)
+  if not ended then
+    flight.given_up = true
+    return false, word, problem
+  end
+  if flight.request ~= request then return true end -- another task was here meanwhile
+  flight.request, flight.code, flight.reason = nil, "failed", "not enough memory for the answer"
+  flight.home.on_links[flight.link] = nil
+  local reply, code, reason = core.result(request)
+  flight.reply, flight.code, flight.reason = reply, code, reason
+  return true
+end
+
+--- Nobody wants a flight's result any more.
+function call.let_go(flight)
+  if not flight.request then return end
+  flight.home.on_links[flight.link] = nil
+  core.abandon(flight.request)
+end
+
+-- Somebody has waited for it in vain: others need not do so, too, and rather take another connection.
+local function is_stuck(flight)
+  return flight.request and flight.given_up and not core.ended(flight.request)
+end
+
+-- Takes in what is on its way on any connection of a destination, but for what was given up and has not ended.
+function settle(home, under)
+  for _, flight in pairs(home.on_links) do
+    if not is_stuck(flight) then
+      local ok, code, reason = call.take_in(flight, under)
+      if not ok then return false, code, reason end
+    end
+  end
+  return true
 end
 
 -- What is owed. -------------------------------------------------------------------------------------------------------
@@ -226,7 +327,7 @@ function call.run(destination, verb, arguments, under)
   local reply, code, reason, come
   if under and not under.tidied and next(home.owed) then settle_owed(destination, home, under) end
   if next(home.on_links) and not task.running() then -- rather than another connection
-    local ok, word, problem = home.settle(home, under)
+    local ok, word, problem = settle(home, under)
     if not ok then return nil, word, problem end
   end
   repeat -- a worker that died idle is found out by writing to it
@@ -261,11 +362,14 @@ function handle:is_gone()
   self.closed = true
 end
 
-function handle:__close()
+--- Sees to it that it will be closed, and waits for nothing.
+function handle:drop()
   if self.closed or not core.is_open(self.home.dest) then return end
   self.closed = true
   core.post_close(self.home.dest, self.link, self.handle, self.keep)
 end
+
+handle.__close, handle.__gc = handle.drop, handle.drop
 
 --- Sends a request again and again, until it has succeeded, failed for good, or been tried often enough.
 -- @tparam userdata destination the core's destination

@@ -282,7 +282,7 @@ function commands.list(dest, args)
 end
 
 local function transfer_opts(args)
-  return { overwrite = not args.keep, parents = args.parents }
+  return { overwrite = not args.keep, parents = args.parents, resume = args.resume }
 end
 
 -- To the standard output, in pieces.
@@ -339,7 +339,7 @@ end
 function commands.put(dest, args)
   each(args, args.files, function(file)
     local name = args.names[file]
-    if file == "-" then return dest:write(name, standard_input, transfer_opts(args)) end
+    if file == "-" then return dest:write(name, standard_input, { overwrite = not args.keep, parents = args.parents }) end
     return dest:put(file, name, transfer_opts(args))
   end)
 end
@@ -425,6 +425,7 @@ end
 local function transfer_flags(command)
   return command:flag("-p --parents", "make missing folders"),
     command:flag("--no-overwrite", "fail if it is there already"):target "keep",
+    command:flag("--resume", "go on where an earlier run broke off; if this one does, leave what has arrived to the next"),
     command:flag("-v --verbose", "say how much, and how fast")
 end
 

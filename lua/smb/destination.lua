@@ -9,11 +9,10 @@ local lfs = require "lfs"
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
-local job = require "smb.job"
-local ltn12 = require "smb.ltn12"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
+local task = require "smb.task"
 local transfer = require "smb.transfer"
 local url = require "smb.url"
 
@@ -107,8 +106,7 @@ function destination.open(fields, warnings)
   fields.password = nil -- from here on only the C side has it
   local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {}, owed = {},
     files = setmetatable({}, { __mode = "k" }), -- open ones
-    on_links = setmetatable({}, { __mode = "v" }), -- by link: the file that has a read or write on its way there
-    settle = file.settle }
+    on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)
   set_limits(dest, fields)
   local reply, code, reason = call.persist(dest, "connect", {}, call.course(state))
@@ -134,7 +132,7 @@ function methods:close()
   local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
   local state = core.state(self)
   local under = call.course(state)
-  job.end_all(state)
+  task.end_all(state)
   local ok, message, code = file.close_all(state)
   while not core.settled(self, under:slice()) and not under:check() do end -- files that a collector closed
   return done(ok, message, code)
@@ -193,8 +191,10 @@ local function open_listing(dest, state, operation, text, ctime)
   if not path then return fail(state, operation, text, "invalid_name", reason) end
   local batch, message, code = run(dest, state, operation, text, "list_open", { name = path, ctime = ctime })
   if not batch then return nil, message, code end
-  return setmetatable({ dest = dest, state = state, operation = operation, text = text, ctime = ctime, batch = batch, at = 0 },
-    listing)
+  local found = setmetatable({ dest = dest, state = state, operation = operation, text = text, ctime = ctime, batch = batch,
+    at = 0 }, listing)
+  found:ask_ahead()
+  return found
 end
 
 function listing:next()
@@ -207,17 +207,32 @@ function listing:next()
       self.batch = nil
       return nil
     end
-    local batch, code, reason = call.run(self.dest, "list_next",
-      { handle = self.batch.handle, link = self.batch.link, ctime = self.ctime })
-    self.batch, self.at = batch, 0
-    if not batch then return fail(self.state, self.operation, self.text, code, reason) end
+    local ahead = self.ahead
+    call.take_in(ahead)
+    self.batch, self.at = ahead.reply, 0
+    if not self.batch then return fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
+    self:ask_ahead()
   end
+end
+
+-- While the script looks at a batch the next one is on its way.
+function listing:ask_ahead()
+  local batch = self.batch
+  if batch.handle == 0 then return end
+  self.ahead = call.flight(self.state, batch.link, call.start(self.dest, self.state, "list_next",
+    { handle = batch.handle, link = batch.link, ctime = self.ctime }))
 end
 
 function listing:__close()
   local batch = self.batch
   self.batch = nil
-  if batch and batch.handle ~= 0 and core.is_open(self.dest) then
+  if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
+  local last = batch
+  if self.ahead then
+    call.take_in(self.ahead)
+    last = self.ahead.reply
+  end
+  if last and last.handle ~= 0 then
     call.run(self.dest, "list_close", { handle = batch.handle, link = batch.link })
   end
 end
@@ -233,15 +248,17 @@ function methods:list(text)
   if text ~= nil then check_string(text, 1, "list") end
   local found <close>, message, code = open_listing(self, state, "list", text or "")
   if not found then return nil, message, code end
-  local entries = {}
+  local names, by_name = {}, {}
   while true do
     local entry, problem, word = found:next()
     if problem then return nil, problem, word end
     if not entry then break end
-    entries[#entries + 1] = entry
+    names[#names + 1] = entry.name
+    by_name[entry.name] = entry
   end
-  table.sort(entries, function(a, b) return a.name < b.name end)
-  return show.entries(entries)
+  table.sort(names) -- strings are compared in C
+  for i, each in ipairs(names) do names[i] = by_name[each] end
+  return show.entries(names)
 end
 
 --- Iterates over a folder's entries as they come, for the generic `for`, which closes it too. Failures raise.
@@ -465,11 +482,15 @@ local function verification(state, opts)
   return read_back, read_back or opts.sha256 or false
 end
 
--- Does it again, once, when what arrived was not what was sent.
-local function try_twice(under, attempt)
+-- Does it again, once, when what arrived was not what was sent. `prepare` is called before that; nil, code, reason ends the call.
+local function try_twice(under, attempt, prepare)
   local reply, code, reason = attempt()
   if reply or code ~= "mismatch" then return reply, code, reason end
   under.retries = under.retries + 1
+  if prepare then
+    local ok, word, problem = prepare()
+    if not ok then return nil, word, problem end
+  end
   return attempt()
 end
 
@@ -504,7 +525,10 @@ function methods:put(localpath, text, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
   call.owe(state, arguments, reply, code)
-  if not reply then return fail(state, "put", text, code, problem) end
+  if not reply then
+    under:failed()
+    return fail(state, "put", text, code, problem)
+  end
   return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
 end
 
@@ -565,11 +589,16 @@ function methods:get(text, localpath, opts)
   local arguments = { name = path, io_size = buffer_sizes(self, state).read }
   arguments.read_back, arguments.sha256 = verification(state, opts)
   local copy <close>, problem, word = local_copy(self, state, text, path, localpath, opts, arguments, under)
-  if not copy then return nil, problem, word end
+  if not copy then
+    under:failed()
+    return nil, problem, word
+  end
   if opts.resume then core.keep(copy) end
-  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end)
+  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
+    function() return transfer.begin_anew(arguments) end)
   if not reply then
     if opts.resume and not transfer.is_lasting(code) then core.keep(copy, false) end
+    under:failed()
     return fail(state, "get", text, code, why)
   end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
@@ -641,6 +670,8 @@ local function send_all(up, reader, hash, under)
     if not ok then return nil, message, code end
     bytes = bytes + #data
     under.done = bytes
+    code, problem = under:check() -- nothing may have been waited for but the reader
+    if code then return fail(under.home, "write", under.name, code, problem) end
   end
 end
 
@@ -685,7 +716,7 @@ end
 function methods:write(text, data, opts)
   local state = state_of(self)
   check_string(text, 1, "write")
-  if io.type(data) == "file" then data = ltn12.source(data) end
+  if io.type(data) == "file" then data = require "smb.ltn12".source(data) end
   if type(data) ~= "string" and type(data) ~= "function" then
     error(("bad argument #2 to 'write' (string, function or open file expected, got %s)"):format(type(data)), 2)
   end
@@ -701,8 +732,71 @@ function methods:write(text, data, opts)
     under.retries = under.retries + 1
     done_so, message, code = attempt()
   end
-  if not done_so then return nil, message, code end
+  if not done_so then
+    under:failed()
+    return nil, message, code
+  end
   return result_of(done_so.size, under, done_so.resumed, done_so.sha256)
+end
+
+-- Folders, whole. -----------------------------------------------------------------------------------------------------
+
+-- What few scripts need is loaded when they do: a first answer should not wait for it.
+local function tree_opts(dest, state, given, method)
+  local tree = require "smb.tree"
+  local filter = type(given) == "table" and given.filter or nil
+  if filter ~= nil and type(filter) ~= "function" and type(filter) ~= "table" then
+    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, type(filter)), 3)
+  end
+  local allowed = { filter = type(filter) }
+  for key, value in pairs(tree.OPTS) do allowed[key] = value end
+  local opts = {}
+  for key, value in pairs(check_opts(given, allowed, method)) do opts[key] = value end
+  opts.read_back = verification(state, opts)
+  opts.io_size = buffer_sizes(dest, state)
+  return opts
+end
+
+--- Sends a local folder with all that is in it. Files go side by side over several connections, each whole or not at all and with
+-- its time; what has the same size and time on the share already is left alone.
+-- @tparam string localdir the local folder
+-- @tparam[opt=""] string text the folder on the share; made when it is missing
+-- @tparam[opt] table opts `filter` (list of globs, those with `!` exclude; or a function of path and entry), `changed` ("mtime":
+-- size and time, the default; "sha256"; "always"), `mirror` (afterwards delete what is not in the source; refused for an empty
+-- source unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks` ("skip", the
+-- default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes in all, name;
+-- false cancels), `encode_names` (write what SMB cannot hold with look-alikes), `verify`
+-- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `errors` (a list of `name`, `message`, `code`),
+-- `seconds`
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree
+function methods:put_tree(localdir, text, opts)
+  local state = state_of(self)
+  check_string(localdir, 1, "put_tree")
+  if text ~= nil then check_string(text, 2, "put_tree") end
+  opts = tree_opts(self, state, opts, "put_tree")
+  local path, reason = resolve(state, text or "")
+  if not path then return fail(state, "put_tree", text, "invalid_name", reason) end
+  return require "smb.tree".put(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
+end
+
+--- Fetches a folder with all that is in it. As `put_tree`, the other way round.
+-- @tparam string text the folder on the share
+-- @tparam string localdir the local folder; made when it is missing
+-- @tparam[opt] table opts as for `put_tree`
+-- @treturn[1] table the summary, as of `put_tree`
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:get_tree(text, localdir, opts)
+  local state = state_of(self)
+  check_string(text, 1, "get_tree")
+  check_string(localdir, 2, "get_tree")
+  opts = tree_opts(self, state, opts, "get_tree")
+  local path, reason = resolve(state, text)
+  if not path then return fail(state, "get_tree", text, "invalid_name", reason) end
+  return require "smb.tree".get(state, text, path, #localdir > 1 and localdir:gsub("/+$", "") or localdir, opts)
 end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.
@@ -727,13 +821,23 @@ end
 
 local OLD = 24 * 3600 -- seconds
 
+local function sweep_old(dest, swept, path)
+  local ok, message, code = dest:delete(path, { missing_ok = true })
+  if not ok then return nil, message, code end
+  table.insert(swept, path)
+end
+
 -- A file that was moved aside: put back when its name is missing, else it has been replaced, and goes when it is old.
 local function sweep_aside(dest, swept, path, owner, is_old)
   local found, message, code = dest:exists(owner)
   if found == nil then return nil, message, code end
-  if found then return is_old and dest:delete(path, { missing_ok = true }) and table.insert(swept, path) end
+  if found and is_old then return sweep_old(dest, swept, path) end
+  if found then return end
+  local state = core.state(dest)
+  local arguments = two_names(state, path, owner, false)
+  arguments.aside = arguments.temp -- else the rename itself would put it back, and find its target there
   local ok
-  ok, message, code = dest:rename(path, owner, { overwrite = false })
+  ok, message, code = run(dest, state, "sweep", path, "rename", arguments)
   if not ok then return nil, message, code end
   table.insert(swept.restored, owner)
 end
@@ -742,10 +846,7 @@ local function sweep_one(dest, swept, path, is_old)
   local kind, owner = name.parse_temporary(path)
   if kind == "aside" and not owner then return end -- nobody can tell what it belongs to
   if kind == "aside" then return sweep_aside(dest, swept, path, owner, is_old) end
-  if not is_old then return end
-  local ok, message, code = dest:delete(path, { missing_ok = true })
-  if not ok then return nil, message, code end
-  table.insert(swept, path)
+  if is_old then return sweep_old(dest, swept, path) end
 end
 
 -- Somebody is at it, or was quicker.
@@ -769,7 +870,9 @@ function methods:sweep(text, opts)
   local ok, failure = pcall(function()
     for path, entry in walk(self, state, text or "", true) do
       if entry.type == "file" and name.is_temporary(entry.name) then
-        found[#found + 1] = { path = name.join(text or "", path), is_old = (entry.ctime or entry.mtime) <= before }
+        -- Samba tells mtime for the time of change, and a finished temporary file has its source's.
+        local newest = math.max(entry.mtime, entry.ctime or 0, entry.btime or 0)
+        found[#found + 1] = { path = name.join(text or "", path), is_old = newest <= before }
       end
     end
   end)
@@ -801,7 +904,7 @@ function methods:submit(what, ...)
   if NO_JOB[what] or not methods[what] then
     error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)
   end
-  return job.new(state, methods[what], self, ...)
+  return require "smb.job".new(state, methods[what], self, ...)
 end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------

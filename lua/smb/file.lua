@@ -1,11 +1,13 @@
 --- An open file on the share, with the methods of Lua's own files.
 --
--- Reading is ahead of the script and writing behind it: while the script works in one half of the buffer, the other half is on
--- its way. A write that failed is reported at the latest by `flush` or `close`.
+-- Reading is ahead of the script and writing behind it: while the script works in one slot of the buffer, others are on their
+-- way; where the round trip is long, over several connections. A write that failed is reported at the latest by `flush` or
+-- `close`.
 -- @classmod file
 
 local call = require "smb.call"
 local core = require "smb.core"
+local stripe = require "smb.stripe"
 local task = require "smb.task"
 
 local file = {}
@@ -16,9 +18,9 @@ local FIRST = 64 * 1024 -- bytes of the first read; each further one in order do
 
 -- Requests. -----------------------------------------------------------------------------------------------------------
 --
--- A file's state: dest, home (the destination's state), text (its name), link and handle (in the worker), io sizes, and what is
--- on its way: `ahead` (a read) or `behind` (a write), never both. A worker does one thing at a time: before a request, what
--- another file has on its way there is taken in.
+-- A file's state: dest, home (the destination's state), text (its name), link and handle (in its first worker), lanes (further
+-- handles, each in a worker of its own), io sizes, and `flights`: what is on its way, oldest first, all reads or all writes. A
+-- worker does one thing at a time: before a request, what another file has on its way there is taken in.
 
 local function fail(state, operation, code, reason)
   return nil, call.message(operation, state.text, state.home.place, reason), code
@@ -38,58 +40,13 @@ local function course_of(state)
   return under
 end
 
--- Waits for a read-ahead or write-behind and takes its result in. False, code, reason when the waiting call, whose course is
--- `under`, has to end before that: then it is on its way still.
-local function take_in(state, under)
-  local under_way = state.ahead or state.behind
-  if not under_way or not under_way.request then return true end
-  local request = under_way.request
-  local ended, word, problem = call.await(state.home, request, under)
-  if not ended then
-    under_way.given_up = true
-    return false, word, problem
-  end
-  if under_way.request ~= request then return true end -- another task was here meanwhile
-  under_way.request, under_way.code, under_way.reason = nil, "failed", "not enough memory for the answer"
-  state.home.on_links[state.link] = nil
-  local reply, code, reason = core.result(request)
-  under_way.reply, under_way.code, under_way.reason = reply, code, reason
-  return true
-end
-
-local function let_go(state, under_way)
-  state.home.on_links[state.link] = nil
-  core.abandon(under_way.request)
-end
-
--- Somebody has waited for it in vain: others need not do so, too, and rather take another connection.
-local function is_stuck(state)
-  local under_way = state.ahead or state.behind
-  return under_way and under_way.request and under_way.given_up and not core.ended(under_way.request)
-end
-
---- Takes in what is on its way for any file of a destination, but for what was given up and has not ended.
--- @local
--- @treturn[1] boolean true
--- @treturn[2] boolean false when the call has to end before that
--- @treturn[2] string the error word
--- @treturn[2] string what happened
-function file.settle(home, under)
-  for _, state in pairs(home.on_links) do
-    if not is_stuck(state) then
-      local ok, code, reason = take_in(state, under)
-      if not ok then return false, code, reason end
-    end
-  end
-  return true
-end
-
-local function start(state, verb, arguments, under)
-  arguments.link, arguments.handle = state.link, state.handle
+-- Starts a request at a handle.
+local function start(state, at, verb, arguments, under)
+  arguments.link, arguments.handle = at.link, at.handle
   while true do
-    local other, ok = state.home.on_links[state.link], true
+    local other, ok = state.home.on_links[at.link], true
     local request, code, reason
-    if other then ok, code, reason = take_in(other, under) end
+    if other then ok, code, reason = call.take_in(other, under) end
     if not ok then return nil, code, reason end
     request, code, reason = core.start(state.dest, verb, arguments)
     if request or code ~= "full" then return request, code, reason end
@@ -100,7 +57,7 @@ local function start(state, verb, arguments, under)
 end
 
 local function ask_once(state, verb, arguments, under)
-  local request <close>, code, reason = start(state, verb, arguments, under)
+  local request <close>, code, reason = start(state, state, verb, arguments, under)
   if not request then return nil, code, reason end
   state.unsettled = true
   local reply, word, problem, come = call.finish(state.home, request, under)
@@ -119,6 +76,65 @@ local function settle_buffer(state)
   return true
 end
 
+-- Further connections. ------------------------------------------------------------------------------------------------
+
+-- Hangs up on further handles; nobody waits for that, but who needs to.
+local function drop_lanes(state)
+  local lanes = state.lanes
+  state.lanes = {}
+  for _, lane in ipairs(lanes) do lane:drop() end
+end
+
+local function close_lanes(state)
+  state.no_more = true
+  if #state.lanes == 0 then return end
+  drop_lanes(state)
+  local under = course_of(state)
+  while not core.settled(state.dest, 0) and not under:check() do task.pause(state.home, nil, task.SLICE, true) end
+end
+
+local function open_lane(state)
+  local self = state.self
+  local reply = call.run(state.dest, "open", { name = state.temp or state.reopen.name, writable = state.writable, own = true,
+    buffer = self }, call.course(state.home))
+  state.opening = state.opening - 1
+  local lane = reply and call.handle(state.home, reply)
+  if not lane or state.no_more or not core.file_is_open(self) then
+    state.no_more = true
+    if lane then lane:drop() end
+    return
+  end
+  state.lanes[#state.lanes + 1] = lane
+end
+
+-- Where the round trip is long, further connections read ahead and write behind, too.
+local function grow(state)
+  local most = stripe.connections(state.home, 1) - 1
+  while not state.no_more and #state.lanes + state.opening < math.min(most, state.slots - 2) do
+    state.opening = state.opening + 1
+    task.spawn(state.home, open_lane, state)
+  end
+end
+
+-- A handle at which nothing is on its way.
+local function free_lane(state)
+  local busy = {}
+  for _, flight in ipairs(state.flights) do busy[flight.link] = true end
+  if not busy[state.link] then return state end
+  for _, lane in ipairs(state.lanes) do
+    if not busy[lane.link] then return lane end
+  end
+end
+
+-- A place in the buffer that neither the script nor a flight uses.
+local function free_slot(state, active)
+  local used = { [active] = true }
+  for _, flight in ipairs(state.flights) do used[flight.from] = true end
+  for slot = 0, state.slots - 1 do
+    if not used[slot * state.slot_size] then return slot * state.slot_size end
+  end
+end
+
 -- Whether the name stands for another file by now. What is written changes its size and time, so that then only its birth counts.
 local function is_another(state, reply)
   local first = state.identity
@@ -129,6 +145,8 @@ end
 -- After a broken connection: opens the file anew. Gives nil, code, reason on failure; "placed" when there is nothing left to be
 -- done, because an upload of that size has its name already.
 local function reopen(state, size, under)
+  drop_lanes(state)
+  state.epoch = state.epoch + 1
   -- The worker may still hold the old handle.
   call.run(state.dest, "close", { link = state.link, handle = state.handle, keep = true }, under)
   local arguments = state.reopen
@@ -167,39 +185,71 @@ local function ask(state, verb, arguments)
 end
 
 -- Sends a request that is taken in later.
-local function leave(state, field, verb, arguments)
-  local request, code, reason = start(state, verb, arguments, course_of(state))
-  local under_way = { request = request, code = code, reason = reason, offset = arguments.offset, from = arguments.from,
-    size = arguments.size }
-  state[field] = under_way
-  if request then state.home.on_links[state.link] = state end
+local function leave(state, at, verb, arguments)
+  local request, code, reason = start(state, at, verb, arguments, course_of(state))
+  local flight = call.flight(state.home, at.link, request, code, reason)
+  flight.main, flight.epoch = at == state, state.epoch
+  flight.offset, flight.from, flight.size = arguments.offset, arguments.from, arguments.size
+  table.insert(state.flights, flight)
 end
 
 -- Writing. ------------------------------------------------------------------------------------------------------------
 
--- The end of the write that is on its way. A failed one is remembered: close must not say that all is well.
-local function settle_write(state)
-  local ok, word, problem = take_in(state, course_of(state))
-  if not ok then return fail(state, "write", word, problem) end
-  local behind = state.behind
-  state.behind = nil
-  if behind and not behind.reply then -- its bytes are still in their half of the buffer
-    local arguments = { offset = behind.offset, size = behind.size, from = behind.from, io_size = state.write_size }
-    local reply, code, reason = persist(state, "write", arguments, course_of(state), nil, behind.code, behind.reason)
-    if not reply then state.failure = state.failure or { code, reason } end
+-- A write that failed is done again, by the first connection, from the slot where its bytes still are.
+local function write_again(state, flight)
+  local arguments = { offset = flight.offset, size = flight.size, from = flight.from, io_size = state.write_size }
+  if flight.main and flight.epoch == state.epoch then
+    return persist(state, "write", arguments, course_of(state), nil, flight.code, flight.reason)
   end
-  if behind and not state.failure then state.arrived = behind.offset + behind.size end
+  if not call.is_passing(flight.code) then return nil, flight.code, flight.reason end
+  drop_lanes(state)
+  return ask(state, "write", arguments)
+end
+
+-- The end of the oldest write that is on its way. A failed one is remembered: close must not say that all is well.
+local function settle_oldest(state)
+  local flight = state.flights[1]
+  if flight then
+    local ok, word, problem = call.take_in(flight, course_of(state))
+    if not ok then return fail(state, "write", word, problem) end
+    local reply, code, reason = flight.reply, nil, nil
+    if not reply and not state.failure then reply, code, reason = write_again(state, flight) end
+    if state.flights[1] == flight then table.remove(state.flights, 1) end
+    if not reply then state.failure = state.failure or { code, reason } end
+    if not state.failure then state.arrived = flight.offset + flight.size end
+  end
   if not state.failure then return true end
   return fail(state, "write", state.failure[1], state.failure[2])
 end
 
+local function settle_writes(state)
+  while #state.flights > 0 do
+    local before = #state.flights
+    local ok, message, code = settle_oldest(state)
+    if not ok and #state.flights == before then return nil, message, code end -- the time is over
+  end
+  return settle_oldest(state)
+end
+
 local function send(self, state)
-  local ok, message, code = settle_write(state)
-  if not ok then return nil, message, code end
   local position, from, filled = core.file_where(self)
+  if state.failure then return settle_oldest(state) end
   if filled == 0 then return true end
-  leave(state, "behind", "write", { offset = position - filled, size = filled, from = from, io_size = state.write_size })
-  core.file_sent(self)
+  local lane = free_lane(state)
+  while not lane do
+    local ok, message, code = settle_oldest(state)
+    if not ok then return nil, message, code end
+    lane = free_lane(state)
+  end
+  leave(state, lane, "write", { offset = position - filled, size = filled, from = from, io_size = state.write_size })
+  local slot = free_slot(state, from)
+  while not slot do
+    local ok, message, code = settle_oldest(state)
+    if not ok then return nil, message, code end
+    slot = free_slot(state, from)
+  end
+  core.file_sent(self, slot)
+  if filled == state.write_size and position > 2 * filled then grow(state) end
   return true
 end
 
@@ -208,7 +258,7 @@ local function flush(self)
   local _, _, _, writing = core.file_where(self)
   if not writing then return true end
   local ok, message, code = send(self, state)
-  if ok then ok, message, code = settle_write(state) end
+  if ok then ok, message, code = settle_writes(state) end
   if not ok then return nil, message, code end
   if state.append then core.file_turn(self, false, (core.file_where(self))) end -- the end may be elsewhere next time
   return true
@@ -217,27 +267,43 @@ end
 -- Reading. ------------------------------------------------------------------------------------------------------------
 
 local function drop_ahead(state)
-  if not state.ahead then return true end
-  local ok, code, reason = take_in(state, course_of(state))
-  if ok then state.ahead = nil end
-  return ok, code, reason
+  while state.flights[1] do
+    local flight = state.flights[1]
+    local ok, code, reason = call.take_in(flight, course_of(state))
+    if not ok then return false, code, reason end
+    if state.flights[1] == flight then table.remove(state.flights, 1) end
+  end
+  return true
 end
 
-local function read_ahead(self, state, offset, from)
-  local size = math.min(state.chunk * 2, state.read_size)
-  if not core.file_reserve(self, size) then return end
-  state.chunk = size
-  leave(state, "ahead", "read", { offset = offset, size = size, from = from, io_size = state.read_size })
+-- Asks for what follows, as long as there is a connection and a slot that are free.
+local function read_ahead(self, state, active)
+  local last = state.flights[#state.flights]
+  local offset = last and last.offset + last.size or state.next_offset
+  while true do
+    local lane, slot = free_lane(state), free_slot(state, active)
+    local size = math.min(state.chunk * 2, state.read_size)
+    if not lane or not slot or not core.file_reserve(self, slot, size) then return end
+    state.chunk = size
+    leave(state, lane, "read", { offset = offset, size = size, from = slot, io_size = state.read_size })
+    offset = offset + size
+    if size == state.read_size then grow(state) end
+  end
 end
 
 -- Bytes at `offset`: those that were read ahead, or freshly read ones.
 local function fetch(self, state, offset, from)
-  local ahead = state.ahead
-  local ok, word, problem = drop_ahead(state)
+  local ahead = state.flights[1]
+  local ok, word, problem = true, nil, nil
+  if ahead and ahead.offset == offset then
+    ok, word, problem = call.take_in(ahead, course_of(state))
+    if ok then table.remove(state.flights, 1) end
+    if ok and ahead.reply then return ahead.reply, ahead.from, ahead.size end
+  end
+  if ok then ok, word, problem = drop_ahead(state) end
   if not ok then return nil, from, 0, word, problem end
-  if ahead and ahead.offset == offset and ahead.reply then return ahead.reply, ahead.from, ahead.size end
   if offset ~= state.next_offset then state.chunk = math.min(FIRST, state.read_size) end
-  if not core.file_reserve(self, state.chunk) then return nil, from, 0, "failed", "no memory for a file's buffer" end
+  if not core.file_reserve(self, from, state.chunk) then return nil, from, 0, "failed", "no memory for a file's buffer" end
   local reply, code, reason = ask(state, "read",
     { offset = offset, size = state.chunk, from = from, io_size = state.read_size })
   return reply, from, state.chunk, code, reason
@@ -260,9 +326,7 @@ local function fill(self, first)
   core.file_window(self, from, reply.bytes, at_end)
   local in_order = offset == state.next_offset
   state.next_offset = offset + reply.bytes
-  if in_order and not at_end then
-    read_ahead(self, state, state.next_offset, from == 0 and state.half or 0)
-  end
+  if in_order and not at_end then read_ahead(self, state, from) end
   return true
 end
 
@@ -439,8 +503,9 @@ end
 local function close(self, state)
   local ok, message, code = flush(self)
   drop_ahead(state)
-  local under_way = state.ahead or state.behind
-  if under_way and under_way.request then let_go(state, under_way) end
+  for _, flight in ipairs(state.flights) do call.let_go(flight) end
+  state.flights = {}
+  close_lanes(state)
   local reply, word, reason = ask(state, "close", {})
   core.file_closed(self)
   state.home.files[self] = nil
@@ -498,8 +563,9 @@ end
 -- A file's userdata and state, not open yet. `sizes` are the effective buffer sizes.
 local function new(dest, home, text, sizes)
   local state = { dest = dest, home = home, text = text, read_size = sizes.read, write_size = sizes.write,
-    arrived = 0, resumed = 0, half = math.max(sizes.read, sizes.write), chunk = math.min(FIRST, sizes.read), next_offset = 0 }
-  local self, code, reason = core.file(dest, state, state.half)
+    arrived = 0, resumed = 0, slot_size = math.max(sizes.read, sizes.write), slots = home.fields.connections + 1,
+    chunk = math.min(FIRST, sizes.read), next_offset = 0, flights = {}, lanes = {}, opening = 0, epoch = 0 }
+  local self, code, reason = core.file(dest, state, state.slot_size, state.slots)
   return self, state, code, reason
 end
 
@@ -563,6 +629,7 @@ function file.commit(self, digest)
   local state = core.file_state(self)
   local ok, message, code = flush(self)
   if not ok then return nil, message, code end
+  close_lanes(state)
   local size = core.file_where(self)
   local reply, word, reason = ask(state, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
@@ -577,10 +644,12 @@ end
 function file.abandon(self)
   if not core.file_is_open(self) then return end
   local state = core.file_state(self)
-  local behind = state.behind
-  state.behind = nil
-  if behind and behind.request then let_go(state, behind) end
+  local flights = state.flights
+  state.flights = {}
+  for _, flight in ipairs(flights) do call.let_go(flight) end
+  close_lanes(state)
   if core.is_open(state.dest) then
+    state.under = state.under:to_tidy()
     local _, code = ask(state, "close", {})
     call.owe(state.home, state.reopen, nil, code)
   end

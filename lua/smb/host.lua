@@ -8,11 +8,14 @@ local function line_of(path)
   return file and file:read "l" or ""
 end
 
+local identity
+
 --- What tells this machine from others, the same in each of its runs: systemd's machine id, and the host's name, since images are
 -- copied.
 -- @treturn string
 function host.identity()
-  return line_of "/etc/machine-id" .. "\n" .. line_of "/proc/sys/kernel/hostname"
+  identity = identity or line_of "/etc/machine-id" .. "\n" .. line_of "/proc/sys/kernel/hostname"
+  return identity
 end
 
 return host

@@ -10,15 +10,18 @@
 local call = require "smb.call"
 local destination = require "smb.destination"
 local file = require "smb.file"
-local job = require "smb.job"
-local ltn12 = require "smb.ltn12"
 local options = require "smb.options"
 local url = require "smb.url"
 
 local smb = { _VERSION = "lua-smb scm-1" }
 
---- Files as LTN12 sources and sinks that report errors.
-smb.ltn12 = ltn12
+--- Files as LTN12 sources and sinks that report errors: the module smb.ltn12, loaded when it is asked for.
+-- @field smb.ltn12
+setmetatable(smb, {
+  __index = function(_, key)
+    if key == "ltn12" then return require "smb.ltn12" end
+  end,
+})
 
 --- A URL as the table of fields that `smb.open` takes, with the defaults filled in.
 -- @tparam string text the URL
@@ -47,7 +50,8 @@ end
 -- @treturn[1] string "destination", "closed destination", "file", "closed file", "job"
 -- @treturn[2] nil for all else
 function smb.type(value)
-  return destination.type(value) or file.type(value) or job.type(value)
+  local job = package.loaded["smb.job"]
+  return destination.type(value) or file.type(value) or (job and job.type(value))
 end
 
 --- Waits for jobs, of one destination or several, until one of them has ended.
@@ -58,7 +62,7 @@ end
 function smb.wait(jobs, seconds)
   if type(jobs) ~= "table" then error("smb.wait: a list of jobs expected, got " .. type(jobs), 2) end
   if seconds ~= nil and type(seconds) ~= "number" then error("smb.wait: seconds must be a number", 2) end
-  return job.wait_any(jobs, seconds)
+  return require "smb.job".wait_any(jobs, seconds)
 end
 
 --- Prints what there is, or what is known about one thing.

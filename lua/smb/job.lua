@@ -44,16 +44,6 @@ function job.new(home, fn, ...)
   return self
 end
 
---- Ends all jobs of a destination that is being closed.
--- @local
-function job.end_all(home)
-  for _, state in ipairs(home.queue) do state.dropped = true end
-  home.queue = {}
-  for _, each in ipairs { table.unpack(home.tasks) } do
-    if each ~= task.running() then task.kill(each) end
-  end
-end
-
 -- What became of it: "queued", "running", "done", "failed", "cancelled".
 local function status(state)
   if state.dropped or (state.task and state.task.killed) then return "cancelled" end

@@ -48,7 +48,10 @@ local function units(text)
   return utf8.len(text) + pairs_needed
 end
 
-local function is_device(part)
+--- Whether a part is a device's name on Windows.
+-- @tparam string part
+-- @treturn boolean
+function name.is_device(part)
   local stem = gsub(match(part, "^[^.]*"), " +$", "")
   return DEVICES[gsub(stem, "[A-Z]", string.lower)] ~= nil
 end
@@ -60,7 +63,7 @@ local function fault_in_part(part)
   if #part > PART_UNITS and units(part) > PART_UNITS then
     return ("a part of a name cannot be longer than %d UTF-16 units"):format(PART_UNITS)
   end
-  if is_device(part) then return ("'%s' is the name of a device on Windows"):format(part) end
+  if name.is_device(part) then return ("'%s' is the name of a device on Windows"):format(part) end
 end
 
 local function fault_in_text(text)

@@ -167,6 +167,20 @@ show.result = kind("smb.result", function(result)
   return table.concat(words, ", ")
 end)
 
+--- Makes the summary of a tree's transfer print as a sentence.
+-- @function show.summary
+-- @tparam table summary
+-- @treturn table the same
+show.summary = kind("smb.summary", function(summary)
+  local function count(number, noun) return ("%d %s%s"):format(number, noun, number == 1 and "" or "s") end
+  local words = { ("%s, %s in %.2f s"):format(count(summary.files, "file"), show.size(summary.bytes), summary.seconds) }
+  for _, key in ipairs { "unchanged", "deleted" } do
+    if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
+  end
+  if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
+  return table.concat(words, ", ")
+end)
+
 --- Makes what `dest:quota` gives print as sizes.
 -- @function show.quota
 -- @tparam table quota

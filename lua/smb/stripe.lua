@@ -16,7 +16,8 @@ stripe.FROM = core.stripe_from
 
 local WINDOW = core.stripe_window -- bytes from the first that are missing to the last that are under way
 local RANGE = 2 -- requests in a range: one is on its way while the next is read
-local SHORT = 0.002 -- seconds: with a round trip below this two connections keep both ends busy
+local SHORT = 0.002 -- seconds: with a round trip below this
+local SHORT_DISTANCE = 2 -- connections keep both ends busy
 local ROUND_TRIP_EACH = 0.0015 -- seconds of round trip that a further connection makes up for
 
 local ranges = {}
@@ -56,12 +57,15 @@ function ranges:give_back(range)
   self.back[#self.back + 1] = range
 end
 
--- How many connections pay: as long as one waits for answers, others can move bytes.
-local function wanted(home)
+--- How many connections pay: as long as one waits for answers, others can move bytes.
+-- @tparam table home the destination's state
+-- @tparam integer least when the round trip is short
+-- @treturn integer
+function stripe.connections(home, least)
   local most = home.fields.connections
   local round_trip = core.info(home.dest).round_trip or 0
-  if round_trip < SHORT then return math.min(2, most) end
-  return math.min(most, 2 + round_trip // ROUND_TRIP_EACH)
+  if round_trip < SHORT then return math.min(least, most) end
+  return math.min(most, 2 + math.tointeger(round_trip // ROUND_TRIP_EACH))
 end
 
 local transfer = {}
@@ -77,33 +81,49 @@ local function measure(self)
   return done
 end
 
--- Moves ranges by one handle until there are none left. False, code, reason when the connection is of no more use.
-function transfer:move(handle)
+-- Moves one range by a handle.
+function transfer:move_one(handle, range)
+  local request <close>, code, reason = call.start(self.home.dest, self.home, self.verb,
+    { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
+      io_size = self.io_size }, self.under)
+  if not request then return nil, code, reason end
+  self.under_way[range] = request
+  local reply, word, problem = call.finish(self.home, request, self.under)
+  self.under_way[range] = nil
+  if word == "cancelled" then self.under:settle(self.home.dest) end
+  return reply, word, problem
+end
+
+-- Moves ranges by a handle until there are none left. False, code, reason when the connection is of no more use.
+function transfer:move_all(handle)
   while not self.failure do
+    local code, reason = self.under:check()
+    if code then return false, code, reason end
     local range, later = self.ranges:take()
     if range then
-      local request <close>, code, reason = call.start(self.home.dest, self.home, self.verb,
-        { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
-          io_size = self.io_size }, self.under)
       local reply
-      if request then
-        self.under_way[range] = request
-        reply, code, reason = call.finish(self.home, request, self.under)
-        self.under_way[range] = nil
-      end
+      reply, code, reason = self:move_one(handle, range)
       if not reply then
         self.ranges:give_back(range)
         return false, code, reason
       end
       self.ranges:complete(range)
+      if self.is_changed() then return false, "source_changed", "the file changed while it was read" end
     elseif later then
       task.pause(self.home, nil, task.SLICE, true)
-      if self.under:check() then return false, "cancelled", "cancelled" end
     else
       return true
     end
   end
   return true
+end
+
+function transfer:move(handle)
+  self.moving = self.moving + 1
+  local ok, code, reason = self:move_all(handle)
+  self.moving = self.moving - 1
+  if not ok then self.broken = { code, reason } end
+  return ok, code, reason
 end
 
 -- A failure that other connections would meet, too.
@@ -114,7 +134,10 @@ end
 -- A further connection, with a handle of its own. That there is none to be had is no failure while others move.
 function transfer:lane()
   local handle = call.run(self.home.dest, "open", { name = self.name, writable = self.verb == "send", own = true }, self.under)
-  if not handle then return end
+  if not handle then
+    self.enough = true
+    return
+  end
   local guard <close> = call.handle(self.home, handle)
   if self.identity and (handle.size ~= self.identity.size or handle.mtime ~= self.identity.mtime) then
     self.failure = self.failure or { "source_changed", "the file changed while it was read" }
@@ -125,11 +148,25 @@ function transfer:lane()
   guard:close()
 end
 
+-- Whether it is all moved, or nobody moves anything any more. Those who are still opening then come too late.
+function transfer:is_over()
+  return self.moving == 0 and not self.beside and (self.broken ~= nil or self.ranges.low >= self.ranges.size)
+end
+
+-- Adds connections while they pay; in place of those that broke, too.
+function transfer:grow(lanes)
+  local left = (self.ranges.size - self.ranges.next) // self.ranges.step + #self.ranges.back
+  local most = math.min(stripe.connections(self.home, SHORT_DISTANCE), lanes:count() + left)
+  while not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most do
+    lanes:spawn(self.lane, self)
+  end
+end
+
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
 -- @tparam table home the destination's state
 -- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
--- connection), `file` (the local file), `io_size`, `identity` (size and mtime that further handles have to show), `beside` (a
--- function to run in the meantime)
+-- connection), `file` (the local file), `io_size`, `identity` (size and mtime that further handles have to show), `is_changed` (a
+-- function that tells whether the local file did), `beside` (a function to run in the meantime)
 -- @tparam table left what is left, as `stripe.left` gives it
 -- @tparam table under the call's course
 -- @treturn[1] boolean true
@@ -137,19 +174,27 @@ end
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
 function stripe.move(home, how, left, under)
-  local self = setmetatable({ home = home, ranges = left, under = under, under_way = {}, verb = how.verb, name = how.name,
-    file = how.file, io_size = how.io_size, identity = how.identity }, transfer)
+  local self = setmetatable({ home = home, ranges = left, under = under, under_way = {}, moving = 0, beside = how.beside,
+    verb = how.verb, name = how.name, file = how.file, io_size = how.io_size, identity = how.identity,
+    is_changed = how.is_changed or function() end }, transfer)
   under.measure = function(course) course.done, course.total = measure(self), left.size end
   local lanes <close> = task.group(home)
-  local ok, code, reason
-  if how.beside then lanes:spawn(how.beside) end
-  lanes:spawn(function() ok, code, reason = self:move(how.handle) end)
-  local pieces = (left.size - left.low) // left.step
-  for _ = 2, math.min(wanted(home), pieces) do lanes:spawn(self.lane, self) end
-  lanes:wait()
-  if ok == false and is_final(code) then self.failure = self.failure or { code, reason } end
-  if self.failure then return nil, self.failure[1], self.failure[2] end
-  if left.low < left.size then return nil, code or "disconnected", reason or "the connection broke" end
+  lanes:spawn(function()
+    local ok, code, reason = self:move(how.handle)
+    if not ok and is_final(code) then self.failure = self.failure or { code, reason } end
+  end)
+  lanes:spawn(function()
+    if how.beside then how.beside() end
+    self.beside = nil
+  end)
+  lanes:wait(function()
+    if self:is_over() then return true end
+    self:grow(lanes)
+  end)
+  lanes:kill()
+  while not core.settled(home.dest, 0) and not under:check() do task.pause(home, nil, task.SLICE, true) end
+  local failure = self.failure or (left.low < left.size and self.broken)
+  if failure then return nil, failure[1], failure[2] end
   return true
 end
 

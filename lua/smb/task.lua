@@ -72,6 +72,14 @@ function task.kill(me)
   coroutine.close(me.thread)
 end
 
+--- Ends all tasks of a destination that is being closed, and what waits for its turn.
+-- @tparam table home the destination's state
+function task.end_all(home)
+  for _, state in ipairs(home.queue) do state.dropped = true end
+  home.queue = {}
+  for _, each in ipairs { table.unpack(home.tasks) } do task.kill(each) end
+end
+
 --- Asks a task to end: its waiting calls fail with `cancelled`, and it tidies up.
 -- @tparam table me
 function task.cancel(me)
@@ -162,16 +170,15 @@ end
 -- @tparam[opt] function each called between two waits; anything but nil that it gives ends the wait and is given
 function group:wait(each)
   local at = 1
-  while at <= #self do
-    local me = self[at]
-    if me.status == "done" then
-      if not me.results[1] then error(me.results[2], 0) end
+  while true do
+    local verdict = each and each()
+    if verdict ~= nil then return verdict end
+    while self[at] and self[at].status == "done" do
+      if not self[at].results[1] then error(self[at].results[2], 0) end
       at = at + 1
-    else
-      local verdict = each and each()
-      if verdict ~= nil then return verdict end
-      task.pause(self.home, nil, task.SLICE, true)
     end
+    if not self[at] then return nil end
+    task.pause(self.home, nil, task.SLICE, true)
   end
 end
 
@@ -184,8 +191,11 @@ function group:count()
   return count
 end
 
-function group:__close()
+--- Ends those that have not ended.
+function group:kill()
   for _, me in ipairs(self) do task.kill(me) end
 end
+
+group.__close = group.kill
 
 return task

@@ -71,7 +71,8 @@ local function send_striped(home, source, arguments, under, plan)
   end
   local ok
   ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
-    io_size = arguments.io_size, beside = hash }, plan.left, under)
+    io_size = arguments.io_size, beside = hash, is_changed = function() return not is_unchanged(source, arguments) end },
+    plan.left, under)
   if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
   if ok and not is_unchanged(source, arguments) then
     ok, code, reason = nil, "source_changed", "the local file changed while it was read"
@@ -168,6 +169,7 @@ local function fetch_once(home, arguments, under)
   local plan = {}
   return persist(under, function()
     if not offered then
+      arguments.again = true
       offered, code, reason = call.run(home.dest, "open", { name = arguments.name }, under)
       if not offered then return nil, code, reason end
     end
@@ -175,6 +177,17 @@ local function fetch_once(home, arguments, under)
     offered = nil
     return fetch_striped(home, arguments, under, plan, from)
   end)
+end
+
+--- Forgets what was fetched: the next attempt begins with the first byte.
+-- @tparam table arguments those of `transfer.fetch`
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function transfer.begin_anew(arguments)
+  arguments.offset, arguments.again, arguments.resume = 0, nil, nil
+  return core.local_cut(arguments.file, 0)
 end
 
 --- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
@@ -187,11 +200,11 @@ end
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
 function transfer.fetch(home, arguments, under)
+  local from = arguments.offset
   local reply, code, reason = fetch_once(home, arguments, under)
-  if reply or code ~= "source_changed" or core.local_stat(arguments.file) == 0 then return reply, code, reason end
-  local ok, word, problem = core.local_cut(arguments.file, 0)
+  if reply or code ~= "source_changed" or (from == 0 and not arguments.again) then return reply, code, reason end
+  local ok, word, problem = transfer.begin_anew(arguments)
   if not ok then return nil, word, problem end
-  arguments.offset, arguments.again, arguments.resume = 0, nil, nil
   return fetch_once(home, arguments, under)
 end
 

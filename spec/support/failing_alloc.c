@@ -39,10 +39,17 @@
 
 enum { BLOCKS = 4096, POISON = 0xdb };
 
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
-extern void __libc_free(void *block);
+/* What this program's malloc and the like stand before. */
+#ifdef __SANITIZE_ADDRESS__
+#define UNDERLYING(name) __interceptor_##name
+#else
+#define UNDERLYING(name) __libc_##name
+#endif
+
+extern void *UNDERLYING(malloc)(size_t size);
+extern void *UNDERLYING(calloc)(size_t count, size_t size);
+extern void *UNDERLYING(realloc)(void *block, size_t size);
+extern void UNDERLYING(free)(void *block);
 
 /* ---- who is refused what ---- */
 
@@ -121,7 +128,7 @@ static void *lua_memory(void *unused, void *block, size_t old, size_t size)
 	if (size > 0) {
 		if (size > old && lua_is_refused(object))
 			return NULL;
-		new = __libc_malloc(size);
+		new = UNDERLYING(malloc)(size);
 		if (new == NULL)
 			return NULL;
 		if (block != NULL)
@@ -129,7 +136,7 @@ static void *lua_memory(void *unused, void *block, size_t old, size_t size)
 	}
 	if (block != NULL)
 		memset(block, POISON, old);
-	__libc_free(block);
+	UNDERLYING(free)(block);
 	lua.bytes += size - old;
 	return new;
 }
@@ -160,15 +167,15 @@ static void *no_block(void)
 void *malloc(size_t size)
 {
 	if (!is_module(__builtin_return_address(0)))
-		return __libc_malloc(size);
-	return refused() ? no_block() : keep(__libc_malloc(size));
+		return UNDERLYING(malloc)(size);
+	return refused() ? no_block() : keep(UNDERLYING(malloc)(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
 	if (!is_module(__builtin_return_address(0)))
-		return __libc_calloc(count, size);
-	return refused() ? no_block() : keep(__libc_calloc(count, size));
+		return UNDERLYING(calloc)(count, size);
+	return refused() ? no_block() : keep(UNDERLYING(calloc)(count, size));
 }
 
 void *realloc(void *block, size_t size)
@@ -177,20 +184,20 @@ void *realloc(void *block, size_t size)
 	if (of_module && refused())
 		return no_block();
 	forget(block);
-	block = __libc_realloc(block, size);
+	block = UNDERLYING(realloc)(block, size);
 	return of_module ? keep(block) : block;
 }
 
 void free(void *block)
 {
 	forget(block);
-	__libc_free(block);
+	UNDERLYING(free)(block);
 }
 
 char *strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
-	char *copy = REFUSES ? no_block() : __libc_malloc(size);
+	char *copy = REFUSES ? no_block() : UNDERLYING(malloc)(size);
 	if (copy == NULL)
 		return NULL;
 	memcpy(copy, text, size);

@@ -17,11 +17,16 @@
  *   stats           answers BYTES CONNECTIONS FRAMES FAULTS: from clients, made until now, from clients, done by us
  *
  * Counts from 1; what counts down happens once. A frame is what NetBIOS sessions and direct TCP mean by it (MS-SMB2 2.1).
+ * Latency alone slows nothing that does not wait for answers: as much is under way as the latency asks for, whatever the
+ * windows of real connections would allow.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +37,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 32, PIECE = 65536, QUEUE_LIMIT = 4 * 1024 * 1024, LENGTH_SIZE = 4, LINE = 128 };
+enum { CONNECTIONS = 64, PIECE = 1024 * 1024, QUEUE_LIMIT = 4 * 1024 * 1024, LENGTH_SIZE = 4, LINE = 128 };
+enum { FLOW = 4096 };  /* bytes a microsecond that latency lets pass */
 enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make for an even flow */
 enum { LEAST_BUFFER = 8192 };
 enum { CLIENT, SERVER, SIDES };
@@ -93,18 +99,32 @@ static void look_at_clock(void)
 
 /* ---- queues ---- */
 
-static void enqueue(struct queue *q, const uint8_t *bytes, size_t size)
+static struct piece *resized(struct piece *p, size_t size)
 {
-	struct piece *p = malloc(sizeof *p + size);
-	int64_t due = now + faults.latency;
+	p = realloc(p, sizeof *p + size);
 	if (p == NULL)
 		die("faultproxy: memory");
+	return p;
+}
+
+/* Takes the piece over. */
+static void enqueue(struct queue *q, struct piece *p)
+{
+	size_t size = p->size;
+	int64_t due = now + faults.latency;
+	if (size == 0) {
+		free(p);
+		return;
+	}
 	if (faults.bandwidth > 0) {
 		q->busy_until = (q->busy_until > due ? q->busy_until : due) + (int64_t)size * 1000000 / faults.bandwidth;
 		due = q->busy_until;
 	}
-	*p = (struct piece){.due = due, .size = size};
-	memcpy(p->bytes, bytes, size);
+	if (size < PIECE / 2)
+		p = resized(p, size);
+	p->next = NULL;
+	p->due = due;
+	p->sent = 0;
 	if (q->first == NULL)
 		q->last = &q->first;
 	*q->last = p;
@@ -190,11 +210,19 @@ static void narrow(const struct connection *c)
 		setsockopt(c->fd[side], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
+/* What is due goes at once. */
+static void hurry(int fd)
+{
+	const int on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 static int connect_to_server(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&server, sizeof server) == 0) {
 		fcntl(fd, F_SETFL, O_NONBLOCK);
+		hurry(fd);
 		return fd;
 	}
 	if (fd >= 0)
@@ -220,6 +248,7 @@ static void admit(void)
 			close(client);
 		return;
 	}
+	hurry(client);
 	*c = (struct connection){.fd = {client, fd}, .flip = faults.flip};
 	faults.flip = 0;
 	narrow(c);
@@ -303,12 +332,12 @@ static void spoil(struct connection *c, uint8_t *bytes, size_t size)
 	stats.faults++;
 }
 
-/* Bytes from the client: what passes goes into the queue. */
-static void from_client(struct connection *c, uint8_t *bytes, size_t size)
+/* A piece from the client: what passes of it goes into the queue. */
+static void from_client(struct connection *c, struct piece *p)
 {
-	size = least(least(size, faults.cut), own_limit(c));
-	size = follow_frames(c, bytes, size);
-	spoil(c, bytes, size);
+	size_t size = least(least(p->size, faults.cut), own_limit(c));
+	size = follow_frames(c, p->bytes, size);
+	spoil(c, p->bytes, size);
 	c->taken += size;
 	stats.bytes += size;
 	if (expires(&faults.cut, size))
@@ -321,17 +350,18 @@ static void from_client(struct connection *c, uint8_t *bytes, size_t size)
 		c->mute = true;
 		shutdown(c->fd[CLIENT], SHUT_WR);
 	}
-	if (size > 0)
-		enqueue(&c->from[CLIENT], bytes, size);
+	p->size = size;
+	enqueue(&c->from[CLIENT], p);
 }
 
-static void from_server(struct connection *c, const uint8_t *bytes, size_t size)
+static void from_server(struct connection *c, struct piece *p)
 {
-	size = least(size, faults.cut_down);
-	if (expires(&faults.cut_down, size))
+	p->size = least(p->size, faults.cut_down);
+	if (expires(&faults.cut_down, p->size))
 		c->doomed = true;
-	if (!c->mute)
-		enqueue(&c->from[SERVER], bytes, size);
+	if (c->mute)
+		p->size = 0;
+	enqueue(&c->from[SERVER], p);
 }
 
 /* ---- the flow ---- */
@@ -345,7 +375,7 @@ static size_t piece_size(void)
 static size_t queue_limit(void)
 {
 	size_t second = (size_t)faults.bandwidth;
-	return second > 0 && second < QUEUE_LIMIT ? second : QUEUE_LIMIT;
+	return second > 0 && second < QUEUE_LIMIT ? second : QUEUE_LIMIT + (size_t)faults.latency * FLOW;
 }
 
 static bool wants_more(const struct connection *c, int side)
@@ -356,18 +386,27 @@ static bool wants_more(const struct connection *c, int side)
 /* Reads from one side; false when the connection is over at once. */
 static bool receive(struct connection *c, int side)
 {
-	static uint8_t bytes[PIECE];
-	ssize_t n = recv(c->fd[side], bytes, piece_size(), 0);
+	static struct piece *p; /* waits to be filled, if there is one */
+	struct piece *full;
+	ssize_t n;
+	if (p == NULL)
+		p = resized(NULL, PIECE);
+	n = recv(c->fd[side], p->bytes, piece_size(), 0);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	if (n == 0)
+	if (n == 0) {
 		c->from[side].ended = true;
-	else if (side == CLIENT)
-		from_client(c, bytes, (size_t)n);
-	else if (c->losing)
+		return true;
+	}
+	if (side == SERVER && c->losing)
 		return false;
+	full = p;
+	full->size = (size_t)n;
+	p = NULL;
+	if (side == CLIENT)
+		from_client(c, full);
 	else
-		from_server(c, bytes, (size_t)n);
+		from_server(c, full);
 	return true;
 }
 
@@ -408,9 +447,10 @@ static struct pollfd watch(const struct connection *c, int side)
 	return (struct pollfd){events ? c->fd[side] : -1, events, 0};
 }
 
-/* Milliseconds until the next piece is due, -1 when none waits for its time. */
-static int patience(void)
+/* The time until the next piece is due, NULL when none waits for its time. */
+static const struct timespec *patience(void)
 {
+	static struct timespec time;
 	int64_t soonest = INT64_MAX, wait;
 	for (size_t i = 0; i < SIDES * CONNECTIONS && !faults.stalled; i++) {
 		const struct queue *q = &connections[i / SIDES].from[i % SIDES];
@@ -418,9 +458,10 @@ static int patience(void)
 			soonest = q->first->due;
 	}
 	if (soonest == INT64_MAX)
-		return -1;
-	wait = soonest - now;
-	return wait > 0 ? (int)(wait / 1000) + 1 : 0;
+		return NULL;
+	wait = soonest > now ? soonest - now : 0;
+	time = (struct timespec){.tv_sec = wait / 1000000, .tv_nsec = wait % 1000000 * 1000};
+	return &time;
 }
 
 /* ---- commands ---- */
@@ -560,7 +601,7 @@ static bool turn(void)
 		fds[i] = watch(&connections[i / SIDES], (int)(i % SIDES));
 	fds[ORDERS] = (struct pollfd){STDIN_FILENO, POLLIN, 0};
 	fds[NEWCOMERS] = (struct pollfd){listener, POLLIN, 0};
-	if (poll(fds, ALL, patience()) < 0)
+	if (ppoll(fds, ALL, patience(), NULL) < 0)
 		return errno == EINTR;
 	look_at_clock();
 	for (size_t i = 0; i < CONNECTIONS; i++)
@@ -587,6 +628,9 @@ int main(int argc, char **argv)
 		fputs("usage: faultproxy SERVER PORT\n", stderr);
 		return 2;
 	}
+	/* Pieces come and go: their memory is kept. */
+	mallopt(M_MMAP_THRESHOLD, INT_MAX);
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	server = place(argv[1], argv[2]);
 	here = place("127.0.0.1", "0");
 	listener = listen_there();

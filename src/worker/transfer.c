@@ -829,7 +829,9 @@ static bool verify_fetched(struct session_file *file, int fd, uint64_t size, con
 		return false;
 	if (memcmp(written, digest, sizeof written) != 0)
 		return fault_set(fault, SMB_MISMATCH, "the local file is not what arrived (SHA-256)");
-	return read_back(file, size, digest, fault);
+	return read_back(file, size, digest, fault) ||
+	       (fault->code == SMB_MISMATCH &&
+		fault_set(fault, SMB_MISMATCH, "what was fetched is not what the server has (SHA-256)"));
 }
 
 /* Where nothing is encrypted the answer to the opening has told it already. */

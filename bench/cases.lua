@@ -1,0 +1,31 @@
+--- What `make bench` compares, and how many times as fast as each peer lua-smb is wanted to be.
+--
+-- A function of the size of the big file. Clients beyond those with a wanted ratio take part for comparison.
+
+return function(size)
+  local KiB = 1024
+  local big = { "lua-smb", "handle", "C loop", "smbclient", "rclone", "pysmbc" }
+  local far = { "lua-smb", "C loop", "smbclient", "rclone", "pysmbc" }
+  local trees = { "lua-smb", "smbclient", "rclone", "pysmbc" }
+  return {
+    transfer = {
+      { operation = "put", size = size, clients = big, wanted = { smbclient = 1.5, rclone = 5, ["C loop"] = 1.1 } },
+      { operation = "get", size = size, clients = big, wanted = { smbclient = 1.8, rclone = 5, ["C loop"] = 1.3 } },
+      { operation = "put", size = size, round_trip = 10, clients = far, wanted = { smbclient = 1.3, ["C loop"] = 2 } },
+      { operation = "get", size = size, round_trip = 10, clients = far, wanted = { smbclient = 1.3, ["C loop"] = 2 } },
+      { operation = "put", size = size, round_trip = 50, clients = far,
+        wanted = { smbclient = 2, rclone = 10, ["C loop"] = 3 } },
+      { operation = "get", size = size, round_trip = 50, clients = far,
+        wanted = { smbclient = 2, rclone = 10, ["C loop"] = 3 } },
+    },
+    trees = {
+      { operation = "put_tree", count = 2000, size = 8 * KiB, clients = trees, wanted = { smbclient = 2, rclone = 4 } },
+      { operation = "get_tree", count = 2000, size = 8 * KiB, clients = trees, wanted = { smbclient = 2, rclone = 2 } },
+      { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16,
+        clients = { "lua-smb", "smbclient", "rclone" }, wanted = { smbclient = 5, rclone = 3 } },
+      { operation = "again", count = 20000, size = 8 * KiB, clients = { "lua-smb", "rclone" }, wanted = { rclone = 3 } },
+      { operation = "list", count = 20000, clients = trees, wanted = { smbclient = 1.2 } },
+      { operation = "stat", clients = trees, wanted = { smbclient = 1 } },
+    },
+  }
+end

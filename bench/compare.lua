@@ -1,0 +1,91 @@
+--- The parts "transfer" and "trees": lua-smb beside its peers, case by case, with the ratios that are wanted.
+
+local cases = require "bench.cases"
+local clients = require "bench.clients"
+local measure = require "bench.measure"
+local operations = require "bench.operations"
+
+local NAMES = {
+  transfer = { "lua-smb", "handle", "C loop", "smbclient", "rclone", "pysmbc" },
+  trees = { "lua-smb", "smbclient", "rclone", "pysmbc" },
+}
+local RATIOS = { "C loop", "smbclient", "rclone" }
+
+local WORDS = { put_tree = "put_tree", again = "put_tree again", list = "list", stat = "first answer" }
+
+local compare = {}
+
+local function bytes(size)
+  for _, unit in ipairs { { "G", 30 }, { "M", 20 }, { "K", 10 } } do
+    if size >= 1 << unit[2] then return ("%g%s"):format(size / (1 << unit[2]), unit[1]) end
+  end
+  return ("%d"):format(size)
+end
+
+local function title(case)
+  local words = { WORDS[case.operation] or case.operation }
+  if case.count and case.size then
+    words[#words + 1] = ("%d x %s"):format(case.count, bytes(case.size))
+  elseif case.count or case.size then
+    words[#words + 1] = case.count or bytes(case.size)
+  end
+  if case.round_trip then words[#words + 1] = ("%d ms"):format(case.round_trip) end
+  return table.concat(words, " ")
+end
+
+local function number(value) return (value < 10 and "%.2f" or value < 100 and "%.1f" or "%.0f"):format(value) end
+
+-- The median; with more detail: lowest, highest and number of runs.
+local function cell(case, result)
+  if not result then return "" end
+  local function shown(seconds) return number(operations[case.operation].shown(case, seconds)) end
+  local fastest, slowest = shown(result.seconds[1]), shown(result.seconds[#result.seconds])
+  return { shown(result:median()), ("%s (%s to %s, %d)"):format(shown(result:median()), slowest, fastest, #result.seconds) }
+end
+
+-- Measured, and wanted in brackets; a star where that is missed.
+local function ratio(case, results, peer, tally)
+  local wanted = case.wanted[peer]
+  if not (results[peer] and results["lua-smb"]) then return wanted and ("- (%g)"):format(wanted) or "" end
+  local measured = results[peer]:median() / results["lua-smb"]:median()
+  if not wanted then return ("%.2f"):format(measured) end
+  tally.wanted = tally.wanted + 1
+  tally.met = tally.met + (measured >= wanted and 1 or 0)
+  return ("%s%.2f (%g)"):format(measured < wanted and "*" or "", measured, wanted)
+end
+
+local function chosen(names)
+  local list = {}
+  for i, name in ipairs(names) do list[i] = clients[name] end
+  return list
+end
+
+local function run_case(stage, case, names, runs, rows, tally)
+  local results = measure.run(stage, case, chosen(case.clients), runs)
+  local row = { title(case), operations[case.operation].unit }
+  for _, name in ipairs(names) do row[#row + 1] = cell(case, results[name]) end
+  for _, peer in ipairs(RATIOS) do row[#row + 1] = ratio(case, results, peer, tally) end
+  rows:row(row)
+  return results
+end
+
+--- Runs a part.
+-- @tparam string part "transfer" or "trees"
+-- @param stage of bench.stage
+-- @tparam table options `size` of the big file, `runs`
+-- @param section of bench.report
+-- @treturn table what lua-smb's results were, a list
+function compare.run(part, stage, options, section)
+  local names, header, ours = NAMES[part], { "", "unit" }, {}
+  for _, name in ipairs(names) do header[#header + 1] = name end
+  for _, name in ipairs(RATIOS) do header[#header + 1] = "  : " .. name end
+  local rows, tally = section:table(header), { wanted = 0, met = 0 }
+  for _, case in ipairs(cases(options.size)[part]) do
+    ours[#ours + 1] = run_case(stage, case, names, options.runs, rows, tally)["lua-smb"]
+  end
+  section:write ""
+  section:say(("Of %d wanted ratios %d are met."):format(tally.wanted, tally.met))
+  return ours
+end
+
+return compare

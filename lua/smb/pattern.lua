@@ -1,0 +1,77 @@
+--- Which files of a tree are meant: glob patterns, or a function of the user's.
+-- @module smb.pattern
+
+local pattern = {}
+
+-- A glob as Lua's pattern: `*` and `?` stay within a part, `**` crosses parts, `[...]` is a set.
+local function translate(glob)
+  local out, at = { "^" }, 1
+  while at <= #glob do
+    local set = glob:match("^%[[!^]?%]?[^%]]*%]", at)
+    if glob:sub(at, at + 2) == "**/" then
+      out[#out + 1], at = "\1", at + 3
+    elseif glob:sub(at, at + 1) == "**" then
+      out[#out + 1], at = ".*", at + 2
+    elseif glob:sub(at, at) == "*" then
+      out[#out + 1], at = "[^/]*", at + 1
+    elseif glob:sub(at, at) == "?" then
+      out[#out + 1], at = "[^/]", at + 1
+    elseif set then
+      out[#out + 1], at = set:gsub("^%[!", "[^"):gsub("%%", "%%%%"), at + #set
+    else
+      out[#out + 1], at = glob:sub(at, at):gsub("%p", "%%%0"), at + 1
+    end
+  end
+  return table.concat(out) .. "$"
+end
+
+-- "**/" matches nothing, too: both ways are tried.
+local function alternatives(text)
+  local first, rest = text:match "^([^\1]*)\1(.*)$"
+  if not first then return { text } end
+  local all = {}
+  for _, tail in ipairs(alternatives(rest)) do
+    all[#all + 1] = first .. tail
+    all[#all + 1] = first .. ".*/" .. tail
+  end
+  return all
+end
+
+local function compile(glob)
+  local excludes = glob:sub(1, 1) == "!"
+  if excludes then glob = glob:sub(2) end
+  local whole = glob:find("/", 1, true) ~= nil
+  return { excludes = excludes, whole = whole, texts = alternatives(translate((glob:gsub("^/", "")))) }
+end
+
+local function matches(rule, path, base)
+  for _, text in ipairs(rule.texts) do
+    if (rule.whole and path or base):find(text) then return true end
+  end
+  return false
+end
+
+--- A function that tells which files are meant.
+-- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that begins with
+-- `!` excludes. A file is meant when the last glob that matches it includes it; when none does, if all of them exclude. A folder
+-- that is excluded is not looked into.
+-- @tparam ?function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what is meant
+-- @treturn function of path and entry
+function pattern.filter(filter)
+  if filter == nil then return function() return true end end
+  if type(filter) == "function" then return filter end
+  local rules, only_excludes = {}, true
+  for i, glob in ipairs(filter) do
+    rules[i] = compile(glob)
+    only_excludes = only_excludes and rules[i].excludes
+  end
+  return function(path, entry)
+    local base = path:match "[^/]*$"
+    for i = #rules, 1, -1 do
+      if matches(rules[i], path, base) then return not rules[i].excludes end
+    end
+    return only_excludes or entry.type == "directory"
+  end
+end
+
+return pattern

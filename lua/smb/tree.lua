@@ -1,0 +1,535 @@
+--- Folders with all that is in them, to the share and from it: files side by side, folders made once, what is there already left
+-- alone.
+--
+-- Tasks, one for each connection, take from two stacks: folders to be looked into, which give further folders and files, and
+-- files to be moved. Both are bounded: whoever finds more does it himself first, so that a tree of any size needs little memory.
+-- @module smb.tree
+
+local lfs = require "lfs"
+
+local call = require "smb.call"
+local core = require "smb.core"
+local lookalike = require "smb.lookalike"
+local name = require "smb.name"
+local pattern = require "smb.pattern"
+local show = require "smb.show"
+local task = require "smb.task"
+local transfer = require "smb.transfer"
+
+local tree = {}
+
+local FILES, FOLDERS = 256, 64 -- that wait for their turn
+local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
+local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
+local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
+
+--- The options of put_tree and get_tree, as `options.check_opts` takes them.
+tree.OPTS = {
+  changed = { "mtime", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
+  symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
+  verify = { "size", "sha256", "none" },
+}
+
+local job = {}
+job.__index = job
+
+local function new_job(home, operation, top, opts)
+  return setmetatable({ home = home, operation = operation, top = top, opts = opts, filter = pattern.filter(opts.filter),
+    refused = {}, files = {}, folders = {}, visiting = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
+    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
+      actions = opts.dry_run and {} or nil } }, job)
+end
+
+-- Failures. ------------------------------------------------------------------------------------------------------------
+
+-- Takes a failure in. What cannot get better for other files ends the whole.
+local HOPELESS = { cancelled = true, auth_failed = true, share_missing = true, host_not_found = true, protocol = true }
+
+function job:fail(subject, code, reason)
+  local message = call.message(self.operation, subject, self.home.place, reason)
+  local errors = self.summary.errors
+  errors[#errors + 1] = { name = subject, message = message, code = code }
+  if self.opts.on_error ~= "continue" or HOPELESS[code] then self.stopped = self.stopped or errors[#errors] end
+end
+
+-- Whether the walk and the lanes have to end.
+function job:is_over()
+  if self.stopped then return true end
+  local code, reason = self.under:check()
+  if code then self:fail(self.top, code, reason) end
+  return self.stopped ~= nil
+end
+
+-- A step of the way: what fails is taken in.
+function job:try(subject, reply, code, reason)
+  if reply == nil then self:fail(subject, code, reason) end
+  return reply
+end
+
+function job:ask(subject, verb, arguments)
+  return self:try(subject, call.persist(self.home.dest, verb, arguments, call.part(self.under)))
+end
+
+-- The work. ------------------------------------------------------------------------------------------------------------
+
+-- Moves one file.
+function job:move_one(item)
+  local part = call.part(self.under)
+  local reply, code, reason = self.move(self, item, part)
+  part:finished(reply and reply.bytes or 0)
+  if not reply then return self:fail(item.subject, code, reason) end
+  self.summary.files = self.summary.files + 1
+  self.summary.bytes = self.summary.bytes + reply.bytes
+end
+
+function job:add_file(item)
+  while #self.files >= FILES and not self:is_over() do self:move_one(table.remove(self.files)) end
+  table.insert(self.files, item)
+end
+
+function job:visit_one(folder)
+  self.visiting = self.visiting + 1
+  self.visit(self, folder)
+  self.visiting = self.visiting - 1
+end
+
+function job:add_folder(folder)
+  if #self.folders < FOLDERS then table.insert(self.folders, folder) else self.visit(self, folder) end
+end
+
+local function lanes_wanted(home)
+  local round_trip = core.info(home.dest).round_trip or 0
+  return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
+end
+
+-- Works as long as there is something to do, or may be.
+function job:lane()
+  while not self:is_over() do
+    if #self.files > 0 then self:move_one(table.remove(self.files))
+    elseif #self.folders > 0 then self:visit_one(table.remove(self.folders))
+    elseif self.visiting > 0 then task.pause(self.home, nil, task.SLICE, true)
+    else return end
+  end
+end
+
+-- Looks into the first folder and all that comes of it; then what is too much goes, and the summary is told.
+function job:run(top, visit, move, remove)
+  self.visit, self.move = visit, move
+  local tasks <close> = task.group(self.home)
+  table.insert(self.folders, top)
+  tasks:spawn(self.lane, self)
+  tasks:wait(function()
+    local work = #self.files + #self.folders
+    while work > 0 and tasks:count() < lanes_wanted(self.home) and not self.stopped do
+      tasks:spawn(self.lane, self)
+      work = work - 1
+    end
+  end)
+  if self.opts.mirror and #self.summary.errors == 0 then remove(self) end
+  local summary, stopped = self.summary, self.stopped
+  summary.seconds = core.clock() - self.under.began
+  if stopped then
+    self.under:failed()
+    return nil, stopped.message, stopped.code
+  end
+  self.under:finished(self.under.done)
+  return show.summary(summary)
+end
+
+function job:note(what, subject, bytes)
+  local actions = self.summary.actions
+  if actions then actions[#actions + 1] = { action = what, name = subject, bytes = bytes } end
+end
+
+local function same_time(a, b)
+  -- A server that keeps whole seconds only is not to be sent everything anew.
+  if b == math.floor(b) then a = math.floor(a) end
+  return math.abs(a - b) <= SAME_TIME
+end
+
+-- Whether two files of one size have the same contents.
+local function same_contents(self, here, path)
+  local source <close>, size = core.open_local(here)
+  if not source then return false end
+  local ours = call.run(self.home.dest, "hash", { file = source, size = size }, self.under)
+  local opened = call.run(self.home.dest, "open", { name = path }, self.under)
+  if not ours or not opened then return false end
+  local guard <close> = call.handle(self.home, opened)
+  local theirs = call.run(self.home.dest, "hash", { link = opened.link, handle = opened.handle, size = size }, self.under)
+  guard:close()
+  return theirs ~= nil and theirs.sha256 == ours.sha256
+end
+
+function job:is_unchanged(size, mtime, entry, here, path)
+  if self.opts.changed == "always" or size ~= entry.size then return false end
+  if self.opts.changed == "sha256" then return same_contents(self, here, path) end
+  return same_time(mtime, entry.mtime)
+end
+
+-- Local folders. -------------------------------------------------------------------------------------------------------
+
+local function open_folder(here)
+  local ok, next_name, handle = pcall(lfs.dir, here)
+  if ok then return next_name, handle end
+  return nil, next_name
+end
+
+-- What of a local folder is meant: iterates over name, entry. A link is what it names, or skipped.
+function job:local_entries(here, below)
+  local next_name, handle = open_folder(here)
+  if not next_name then
+    self:fail(below, "local_io", ("'%s': the folder cannot be read (%s)"):format(here, tostring(handle):match "[^:]*$"))
+    return function() end
+  end
+  local follow = self.opts.symlinks == "follow"
+  return function()
+    while true do
+      local text = next_name(handle)
+      if not text then return nil end
+      if text ~= "." and text ~= ".." then
+        local place = here .. "/" .. text
+        local kind, size, mtime, identity = core.lstat(place, follow)
+        local entry = { name = text, type = kind, size = size, mtime = mtime, identity = identity }
+        if not kind then
+          self:fail(name.join(below, text), size, ("'%s': %s"):format(place, mtime))
+        elseif (kind == "file" or kind == "directory") and self.filter(name.join(below, text), entry) then
+          return text, entry, place
+        end
+      end
+    end
+  end, nil, nil, handle and setmetatable({}, { __close = function() handle:close() end })
+end
+
+-- A name as it is to be on the share; nil, reason when SMB cannot hold it.
+function job:remote_name(text)
+  if self.opts.encode_names then text = lookalike.encode(text) end
+  local ok, reason = name.check(text)
+  if not ok then return nil, reason end
+  if name.is_temporary(text) then return nil, "it looks like a temporary file of ours" end
+  return text
+end
+
+-- Whether a folder is one of those that lead to where the walk stands: then a link leads back.
+local function is_above(folder, identity)
+  while folder do
+    if folder.identity == identity then return true end
+    folder = folder.above
+  end
+  return false
+end
+
+-- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
+function job:inspect(here, below, above)
+  local seen = {}
+  for text, entry, place in self:local_entries(here, below) do
+    if self:is_over() then return end
+    local path = name.join(below, text)
+    local remote, reason = self:remote_name(text)
+    local folded = remote and remote:lower() or ""
+    if seen[folded] then reason = ("it differs from '%s' in case only"):format(seen[folded]) end
+    if reason then
+      self.refused[path] = true
+      self:fail(path, "invalid_name", reason)
+    else
+      seen[folded] = text
+    end
+    self.any = true
+    if entry.type == "file" then
+      self.under.total = self.under.total + entry.size
+    elseif is_above(above, entry.identity) then
+      self:fail(path, "local_io", "a link leads back to a folder above it")
+    else
+      self:inspect(place, path, { identity = entry.identity, above = above })
+    end
+  end
+end
+
+-- Sending. -------------------------------------------------------------------------------------------------------------
+
+local IS_MISSING = { folder_missing = true, not_found = true }
+
+-- Calls fn with each entry of a remote folder. True at its end; false, code when it could not be listed.
+function job:each_remote(subject, path, fn)
+  local batch, code, reason = call.persist(self.home.dest, "list_open", { name = path }, call.part(self.under))
+  while batch do
+    local link, handle = batch.link, batch.handle
+    for _, entry in ipairs(batch) do
+      if not self:is_over() then fn(entry) end
+    end
+    if handle == 0 then return not self.stopped end
+    if self:is_over() then
+      call.run(self.home.dest, "list_close", { handle = handle, link = link })
+      return false
+    end
+    batch, code, reason = call.run(self.home.dest, "list_next", { handle = handle, link = link }, self.under)
+  end
+  if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
+  return false, code
+end
+
+-- What a remote folder holds, by folded name, and the files of it that wait aside. nil when it does not exist, false when it
+-- cannot be listed.
+function job:remote_entries(subject, path)
+  local found, aside = {}, {}
+  local ok, code = self:each_remote(subject, path, function(entry)
+    local kind, owner = name.parse_temporary(entry.name)
+    if not kind then found[entry.name:lower()] = entry end
+    if owner then aside[owner:lower()] = true end
+  end)
+  if ok then return found, aside end
+  if self.stopped or not IS_MISSING[code] then return false, aside end
+  return nil, aside
+end
+
+function job:make_folder(subject, path)
+  self.summary.folders = self.summary.folders + 1
+  self:note("mkdir", subject)
+  if self.opts.dry_run then return true end
+  return self:ask(subject, "mkdir", { name = path })
+end
+
+-- What is on the share and not in the source, for later.
+function job:note_extra(found, below, path)
+  if not self.opts.mirror then return end
+  for _, entry in pairs(found) do
+    local decoded = self.opts.encode_names and lookalike.decode(entry.name) or entry.name
+    if not entry.seen and self.filter(name.join(below, decoded), entry) then
+      self.extra[#self.extra + 1] = { subject = name.join(below, entry.name), path = name.join(path, entry.name), entry = entry }
+    end
+  end
+end
+
+function job:send_file(text, entry, place, known, aside, below, path)
+  local there = known[text:lower()]
+  local subject = name.join(below, text)
+  if there then there.seen = true end
+  if there and there.type == "directory" then
+    return self:fail(subject, "is_directory", "a folder has this name")
+  end
+  if there and self:is_unchanged(entry.size, entry.mtime, there, place, name.join(path, there.name)) then
+    self.summary.unchanged = self.summary.unchanged + 1
+    self.under.done = self.under.done + entry.size
+    return
+  end
+  self:note("put", subject, entry.size)
+  if self.opts.dry_run then
+    self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
+    return
+  end
+  self:add_file { subject = subject, here = place, path = name.join(path, text),
+    is_new = not there and not aside[text:lower()] }
+end
+
+function job:send_below(text, entry, place, known, folder)
+  local there, subject, path = known[text:lower()], name.join(folder.below, text), name.join(folder.path, text)
+  if there then there.seen = true end
+  if is_above(folder, entry.identity) then return end
+  if there and there.type ~= "directory" then
+    self:fail(subject, "exists", "a file has this name")
+  elseif there or self:make_folder(subject, path) then
+    self:add_folder { here = place, below = subject, path = path, is_new = not there, identity = entry.identity, above = folder }
+  end
+end
+
+-- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
+-- one `above`.
+function job:send_folder(folder)
+  local known, aside = {}, {}
+  if not folder.is_new then known, aside = self:remote_entries(folder.below, folder.path) end
+  if known == false then return end
+  if not known then
+    known = {}
+    if not self:make_folder(folder.below, folder.path) then return end
+  end
+  for text, entry, place in self:local_entries(folder.here, folder.below) do
+    if self:is_over() then return end
+    local remote, reason = self:remote_name(text)
+    local refused = self.refused[name.join(folder.below, text)]
+    if not remote and not refused then -- it came after all names had been looked at
+      self:fail(name.join(folder.below, text), "invalid_name", reason)
+    elseif remote and not refused then
+      if entry.type == "file" then self:send_file(remote, entry, place, known, aside, folder.below, folder.path)
+      else self:send_below(remote, entry, place, known, folder) end
+    end
+  end
+  self:note_extra(known, folder.below, folder.path)
+end
+
+local function send(self, item, part)
+  local source <close>, size, mtime = core.open_local(item.here)
+  if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
+  local arguments = transfer.target(item.path)
+  arguments.new, arguments.size, arguments.source_mtime, arguments.mtime = item.is_new, size, mtime, mtime
+  arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
+  arguments.sha256 = self.opts.read_back
+  local reply, code, reason = transfer.put(self.home, source, arguments, part)
+  call.owe(self.home, arguments, reply, code)
+  return reply, code, reason
+end
+
+function job:remove_remote()
+  for _, each in ipairs(self.extra) do
+    if self:is_over() then return end
+    local is_folder = each.entry.type == "directory"
+    self:note("delete", each.subject)
+    local ok = self.opts.dry_run or self:ask(each.subject, is_folder and "rmdir" or "delete",
+      { name = each.path, recursive = true, missing_ok = true })
+    if ok then self.summary.deleted = self.summary.deleted + 1 end
+  end
+end
+
+--- Sends a local folder. See `dest:put_tree`.
+-- @local
+function tree.put(home, here, top, path, opts)
+  local self = new_job(home, "put_tree", top, opts)
+  self.is_missing_fine = true
+  local kind, code, reason, identity = core.lstat(here, true)
+  if kind ~= "directory" then
+    return nil, call.message("put_tree", top, home.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
+      kind and "not_directory" or code
+  end
+  self:inspect(here, "", { identity = identity })
+  if #self.summary.errors > 0 and (self.stopped or opts.on_error ~= "continue") then
+    local first = self.stopped or self.summary.errors[1]
+    return nil, first.message, first.code
+  end
+  if opts.mirror and not opts.force and not self.any then
+    return nil, call.message("put_tree", top, home.place, "the source is empty: with mirror, that needs force"), "failed"
+  end
+  return self:run({ here = here, below = "", path = path, identity = identity }, self.send_folder, send, self.remove_remote)
+end
+
+-- Fetching. ------------------------------------------------------------------------------------------------------------
+
+-- A name as it is to be on this side; nil when no file can have it.
+function job:local_name(text)
+  if not self.opts.encode_names then return text end
+  return lookalike.decode(text)
+end
+
+function job:fetch_file(entry, subject, path, place)
+  local kind, size, mtime = core.lstat(place, true)
+  if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
+  if kind == "file" and self:is_unchanged(size, mtime, entry, place, path) then
+    self.summary.unchanged = self.summary.unchanged + 1
+    return
+  end
+  self.under.total = self.under.total + entry.size
+  self:note("get", subject, entry.size)
+  if self.opts.dry_run then
+    self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
+    return
+  end
+  self:add_file { subject = subject, here = place, path = path }
+end
+
+function job:make_local_folder(subject, place)
+  local kind = core.lstat(place, true)
+  if kind == "directory" then return true end
+  self.summary.folders = self.summary.folders + 1
+  self:note("mkdir", subject)
+  if self.opts.dry_run then return true end
+  local ok, reason = lfs.mkdir(place)
+  if not ok then self:fail(subject, "local_io", ("'%s': the folder cannot be made (%s)"):format(place, reason)) end
+  return ok
+end
+
+-- What is here and not on the share, for later.
+function job:note_local_extra(place, below, seen)
+  if not self.opts.mirror or core.lstat(place) ~= "directory" then return end
+  for text, entry, here in self:local_entries(place, below) do
+    if not seen[text] then
+      self.extra[#self.extra + 1] = { subject = name.join(below, text), here = here, entry = entry }
+    end
+  end
+end
+
+-- An entry of a remote folder; gives the name that it has here.
+function job:fetch_entry(entry, folder)
+  local text, subject = self:local_name(entry.name), name.join(folder.below, entry.name)
+  if not text then
+    self:fail(subject, "invalid_name", "no local file can have this name")
+  elseif not name.is_temporary(entry.name) and self.filter(name.join(folder.below, text), entry) then
+    local path, here = name.join(folder.path, entry.name), folder.here .. "/" .. text
+    self.any = true
+    if entry.type == "file" then
+      self:fetch_file(entry, subject, path, here)
+    elseif entry.type == "directory" and self:make_local_folder(subject, here) then
+      self:add_folder { here = here, below = subject, path = path }
+    end
+    return text
+  end
+end
+
+-- A folder: its `path` on the share, `below` the top, and `here`.
+function job:fetch_folder(folder)
+  local seen = {}
+  local ok = self:each_remote(folder.below, folder.path, function(entry)
+    local text = self:fetch_entry(entry, folder)
+    if text then seen[text] = true end
+  end)
+  if ok then self:note_local_extra(folder.here, folder.below, seen) end
+end
+
+local function fetch(self, item, part)
+  local copy <close>, code, reason = core.create_local(item.here, core.random(), true)
+  if not copy then return nil, code, ("'%s': %s"):format(item.here, reason) end
+  local arguments = { name = item.path, file = copy, offset = 0, io_size = self.opts.io_size.read,
+    read_back = self.opts.read_back, sha256 = self.opts.read_back }
+  local reply
+  reply, code, reason = transfer.fetch(self.home, arguments, part)
+  if not reply then return nil, code, reason end
+  local ok, word, problem = core.complete(copy, reply.mtime, true)
+  if not ok then return nil, word, ("'%s': %s"):format(item.here, problem) end
+  return reply
+end
+
+local function remove_local_tree(place)
+  if core.lstat(place) ~= "directory" then return os.remove(place) end
+  for text in lfs.dir(place) do
+    if text ~= "." and text ~= ".." then
+      local ok, reason = remove_local_tree(place .. "/" .. text)
+      if not ok then return nil, reason end
+    end
+  end
+  return lfs.rmdir(place)
+end
+
+function job:remove_local()
+  if not self.any and not self.opts.force then
+    return self:fail(self.top, "failed", "the source is empty: with mirror, that needs force")
+  end
+  for _, each in ipairs(self.extra) do
+    if self:is_over() then return end
+    self:note("delete", each.subject)
+    local ok, reason = true, nil
+    if not self.opts.dry_run then ok, reason = remove_local_tree(each.here) end
+    if ok then self.summary.deleted = self.summary.deleted + 1
+    else self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason))) end
+  end
+end
+
+-- Makes a local folder with those above it.
+local function make_local_folders(self, place)
+  for folder in place:gmatch("()/") do
+    if folder > 1 then lfs.mkdir(place:sub(1, folder - 1)) end
+  end
+  return self:make_local_folder(self.top, place)
+end
+
+--- Fetches a folder. See `dest:get_tree`.
+-- @local
+function tree.get(home, top, path, place, opts)
+  local self = new_job(home, "get_tree", top, opts)
+  -- What is not there must not leave an empty folder here.
+  local entry, code, reason = call.persist(home.dest, "stat", { name = path }, call.part(self.under))
+  if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
+  if not entry then
+    self.under:failed()
+    return nil, call.message("get_tree", top, home.place, reason), code
+  end
+  if not make_local_folders(self, place) then return nil, self.stopped.message, self.stopped.code end
+  return self:run({ path = path, below = "", here = place }, self.fetch_folder, fetch, self.remove_local)
+end
+
+return tree

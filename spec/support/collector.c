@@ -1,0 +1,273 @@
+/*
+ * A Lua module for spec/support/collector.lua: from start() on the collector runs at allocations that are made while lua-smb is at
+ * work, memory that was freed is overwritten, and a block that changes its size always moves: who uses what the collector took, or
+ * keeps a pointer too long, is found.
+ *
+ * lua-smb is at work when a function of its own, C or Lua, is on the stack; its Lua functions are looked for in the main thread.
+ *
+ * At such an allocation Lua collects twice. The request for a new object is refused once, which Lua answers with a full
+ * collection and a second request; such a collection runs no finalizers. The next time that Lua looks whether it is time to
+ * collect, mostly right after the object was made, it is: that collection runs them.
+ *
+ * A collection of busted's own heap takes milliseconds. Hence places are thinned out: a place in lua-smb collects at its first
+ * `dense` allocations, then at every second for as many, then at every fourth, and so on.
+ *
+ *   start(program, source, dense)   the module's file; what the sources of its Lua functions begin with
+ *   stop()                          -> the counts: allocations, collected, finalized, places
+ */
+#include <lauxlib.h>
+#include <lua.h>
+
+#include <link.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	POISON = 0xdb,
+	FRAMES = 8192, /* bytes of the C stack in which the module is looked for: Lua's frames, lauxlib's buffers */
+	LEVELS = 12,   /* of Lua's stack, likewise */
+	PLACES = 4096, /* a power of 2 */
+};
+
+struct place {
+	uintptr_t key;
+	unsigned long count, next, every; /* allocations; the one that collects next; how far apart they are now */
+	unsigned left;                    /* collections until they come half as often */
+};
+
+static struct {
+	lua_State *main;
+	const char *program, *source;
+	uintptr_t first, end; /* where the module's code lies */
+	const char *stack_end;
+	bool running, refused;
+	int pause; /* what it was before */
+	unsigned dense;
+	struct place places[PLACES];
+	unsigned long allocations, collected, finalized, place_count;
+} collector;
+
+/* ---- is lua-smb at work, and where? ---- */
+
+/* The first word on the C stack that points into the module, as its functions' return addresses do. 0: there is none. */
+static uintptr_t place_in_c(void)
+{
+	const char *from = __builtin_frame_address(0);
+	size_t size = collector.stack_end > from ? (size_t)(collector.stack_end - from) : 0;
+
+	if (size > FRAMES)
+		size = FRAMES;
+	for (size_t at = 0; at + sizeof(uintptr_t) <= size; at += sizeof(uintptr_t)) {
+		uintptr_t word = *(const uintptr_t *)(const void *)(from + at);
+		if (word >= collector.first && word < collector.end)
+			return word;
+	}
+	return 0;
+}
+
+/* The line of the module's innermost Lua function, as a number. 0: there is none. */
+static uintptr_t place_in_lua(void)
+{
+	lua_Debug at;
+
+	for (int level = 0; level < LEVELS && lua_getstack(collector.main, level, &at); level++) {
+		lua_getinfo(collector.main, "S", &at);
+		if (strncmp(at.source, collector.source, strlen(collector.source)) != 0)
+			continue;
+		lua_getinfo(collector.main, "l", &at);
+		return (uintptr_t)at.source ^ (uintptr_t)at.currentline << 4;
+	}
+	return 0;
+}
+
+static uintptr_t place(void)
+{
+	uintptr_t in_c = place_in_c();
+	return in_c != 0 ? in_c : place_in_lua();
+}
+
+static struct place *find(uintptr_t key)
+{
+	size_t at = (size_t)(key * 0x9e3779b97f4a7c15 >> 40);
+
+	for (size_t tries = 0; tries < PLACES; tries++) {
+		struct place *p = &collector.places[(at + tries) % PLACES];
+		if (p->key == key)
+			return p;
+		if (p->key == 0) {
+			*p = (struct place){.key = key, .next = 1, .every = 1, .left = collector.dense};
+			collector.place_count++;
+			return p;
+		}
+	}
+	abort();
+}
+
+/* Whether this allocation is one to collect at. */
+static bool is_due(struct place *p)
+{
+	if (++p->count < p->next)
+		return false;
+	if (p->left-- == 0) {
+		p->every *= 2;
+		p->left = collector.dense - 1;
+	}
+	p->next = p->count + p->every;
+	return true;
+}
+
+/* ---- Lua's memory ---- */
+
+/* Lua tells new objects from other blocks by giving their type for the old size. lauxlib's buffers do not ask twice. */
+static bool is_refused(void)
+{
+	uintptr_t key;
+
+	if (collector.refused) {
+		collector.refused = false;
+		lua_gc(collector.main, LUA_GCSETPAUSE, collector.pause);
+		return false;
+	}
+	key = collector.running ? place() : 0;
+	if (key == 0)
+		return false;
+	collector.allocations++;
+	if (!is_due(find(key)))
+		return false;
+	/* With no pause the collection that follows asks for the next one at once. */
+	collector.pause = lua_gc(collector.main, LUA_GCSETPAUSE, 0);
+	collector.collected++;
+	collector.refused = true;
+	return true;
+}
+
+static void *lua_memory(void *unused, void *block, size_t old, size_t size)
+{
+	void *new = NULL;
+
+	(void)unused;
+	if (block == NULL && size > 0 && old != 0 && is_refused())
+		return NULL;
+	if (block == NULL)
+		old = 0;
+	if (size > 0) {
+		new = malloc(size);
+		if (new == NULL)
+			return NULL;
+		if (block != NULL)
+			memcpy(new, block, old < size ? old : size);
+	}
+	if (block != NULL) {
+		/* The compiler knows free, and would spare itself the memset but for somebody who may look. */
+		memset(block, POISON, old);
+		__asm__ volatile("" : : "r"(block) : "memory");
+	}
+	free(block);
+	return new;
+}
+
+/* ---- what the script asks ---- */
+
+/* The finalizer of an object that nobody holds: it has its next one at once. */
+static int count_finalized(lua_State *L)
+{
+	if (collector.running && place() != 0)
+		collector.finalized++;
+	lua_settop(L, 1);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_setmetatable(L, 1);
+	return 0;
+}
+
+static void make_witness(lua_State *L)
+{
+	lua_newuserdatauv(L, 1, 0);
+	lua_newtable(L);
+	lua_pushvalue(L, -1);
+	lua_pushcclosure(L, count_finalized, 1);
+	lua_setfield(L, -2, "__gc");
+	lua_setmetatable(L, -2);
+	lua_pop(L, 1);
+}
+
+static int look_at(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)size;
+	(void)unused;
+	if (strstr(info->dlpi_name, collector.program) == NULL)
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		if (part->p_type == PT_LOAD && (part->p_flags & PF_X)) {
+			collector.first = info->dlpi_addr + part->p_vaddr;
+			collector.end = collector.first + part->p_memsz;
+		}
+	}
+	return 1;
+}
+
+static void find_stack_end(void)
+{
+	pthread_attr_t attributes;
+	void *low;
+	size_t size;
+
+	if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+		return;
+	if (pthread_attr_getstack(&attributes, &low, &size) == 0)
+		collector.stack_end = (const char *)low + size;
+	pthread_attr_destroy(&attributes);
+}
+
+static int start(lua_State *L)
+{
+	const int whole = 60; /* a step of the collector, as a power of 2: it always goes through to the end */
+
+	collector.program = luaL_checkstring(L, 1);
+	collector.source = luaL_checkstring(L, 2);
+	collector.dense = (unsigned)luaL_checkinteger(L, 3);
+	luaL_argcheck(L, collector.dense > 0, 3, "must be positive");
+	luaL_argcheck(L, dl_iterate_phdr(look_at, NULL), 1, "is not loaded");
+	lua_pushvalue(L, 1);
+	luaL_ref(L, LUA_REGISTRYINDEX);
+	lua_pushvalue(L, 2);
+	luaL_ref(L, LUA_REGISTRYINDEX);
+	find_stack_end();
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+	collector.main = lua_tothread(L, -1);
+	lua_gc(L, LUA_GCINC, 0, 0, whole);
+	make_witness(L);
+	lua_setallocf(L, lua_memory, NULL);
+	collector.running = true;
+	return 0;
+}
+
+static void set_count(lua_State *L, const char *name, unsigned long count)
+{
+	lua_pushinteger(L, (lua_Integer)count);
+	lua_setfield(L, -2, name);
+}
+
+static int stop(lua_State *L)
+{
+	collector.running = false;
+	lua_newtable(L);
+	set_count(L, "allocations", collector.allocations);
+	set_count(L, "collected", collector.collected);
+	set_count(L, "finalized", collector.finalized);
+	set_count(L, "places", collector.place_count);
+	return 1;
+}
+
+static const luaL_Reg functions[] = {{"start", start}, {"stop", stop}, {NULL, NULL}};
+
+int luaopen_collector(lua_State *L);
+
+int luaopen_collector(lua_State *L)
+{
+	luaL_newlib(L, functions);
+	return 1;
+}
