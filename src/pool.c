@@ -219,12 +219,12 @@ int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fau
 {
 	int i = pool_find(pool, number);
 
-	if (i >= 0 && pool->slots[i].taken)
-		return POOL_FULL;
-	if (i >= 0 && is_free(&pool->slots[i])) {
+	if (i >= 0 && !pool->slots[i].taken && is_free(&pool->slots[i])) {
 		pool->slots[i].taken = true;
 		return i;
 	}
+	if (i >= 0 && !link_dead(pool->slots[i].link)) /* at work, or still giving up what it was at */
+		return POOL_FULL;
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_DISCONNECTED;
 	snprintf(fault->text, sizeof fault->text, "the connection it was opened on has gone");
