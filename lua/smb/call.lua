@@ -353,8 +353,8 @@ end
 --- Closes it and waits until that is done.
 function handle:close()
   if self.closed then return end
-  self.closed = true
   call.run(self.home.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
+  self.closed = true -- not before: a task that is killed while it waits has the scope's end close it
 end
 
 --- The worker has closed it by itself.

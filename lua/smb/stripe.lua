@@ -81,8 +81,7 @@ local function measure(self)
   return done
 end
 
--- Moves one range by a handle.
-function transfer:move_one(handle, range)
+local function request_range(self, handle, range)
   local request <close>, code, reason = call.start(self.home.dest, self.home, self.verb,
     { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
       io_size = self.io_size }, self.under)
@@ -90,8 +89,14 @@ function transfer:move_one(handle, range)
   self.under_way[range] = request
   local reply, word, problem = call.finish(self.home, request, self.under)
   self.under_way[range] = nil
-  if word == "cancelled" then self.under:settle(self.home.dest) end
   return reply, word, problem
+end
+
+-- Moves one range by a handle.
+function transfer:move_one(handle, range)
+  local reply, code, reason = request_range(self, handle, range)
+  if code == "cancelled" then self.under:settle(self.home.dest) end
+  return reply, code, reason
 end
 
 -- Moves ranges by a handle until there are none left. False, code, reason when the connection is of no more use.
