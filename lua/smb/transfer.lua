@@ -59,7 +59,7 @@ local function send_striped(home, source, arguments, under, plan)
   if not up then return nil, code, reason end
   arguments.again = true
   if up.handle == 0 then return { bytes = arguments.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
-  local guard <close> = call.handle(home, up)
+  local guard <close> = call.handle(home, up, arguments.resume)
   if not plan.left or up.bytes < plan.left.high then
     plan.left = stripe.left(arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
   end

@@ -658,6 +658,15 @@ static bool start(void)
 	return send_message(outbox, sizeof *reply, -1) && reply->fault.code == SMB_OK;
 }
 
+/* The module has gone: what its next run may go on with is left to it. */
+static void end_handle(struct handle *h)
+{
+	if (h->kind == HANDLE_UPLOAD && h->upload.file != NULL && (h->upload.target.flags & SMB_FLAG_RESUME))
+		upload_leave(&h->upload);
+	if (h->kind != HANDLE_FREE)
+		free_handle(h, &(struct smb_fault){0});
+}
+
 int main(void)
 {
 	struct stat st;
@@ -671,7 +680,6 @@ int main(void)
 	while (serve())
 		;
 	for (size_t i = 0; i < HANDLES; i++)
-		if (handles[i].kind != HANDLE_FREE)
-			free_handle(&handles[i], &(struct smb_fault){0});
+		end_handle(&handles[i]);
 	_exit(0);
 }
