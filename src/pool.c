@@ -249,25 +249,31 @@ void pool_give_back(struct pool *pool, int slot)
 
 /* ---- waiting ---- */
 
+/* Idle links are listened to as well: one whose worker has died would be readable for ever. */
 void pool_poll(struct pool *pool, int wait_ms)
 {
 	struct pollfd fds[POOL_LINKS];
-	int busy[POOL_LINKS], count = 0;
+	int heard[POOL_LINKS], count = 0;
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
 		int64_t left;
-		if (l == NULL || link_idle(l))
+		if (l == NULL || link_hushed(l))
 			continue;
-		left = link_time_left(l);
+		left = link_idle(l) ? wait_ms : link_time_left(l);
 		wait_ms = left < wait_ms ? (int)(left > 0 ? left : 0) : wait_ms;
 		fds[count] = (struct pollfd){.fd = link_descriptor(l), .events = link_events(l)};
-		busy[count++] = i;
+		heard[count++] = i;
 	}
 	if (poll(fds, (nfds_t)count, wait_ms) < 0)
 		return;
-	for (int i = 0; i < count; i++)
-		link_wait(pool->slots[busy[i]].link, 0);
+	for (int i = 0; i < count; i++) {
+		struct link *l = pool->slots[heard[i]].link;
+		if (!link_idle(l))
+			link_wait(l, 0);
+		else if (fds[i].revents != 0)
+			link_heard(l);
+	}
 	for (int i = 0; i < POOL_LINKS; i++)
 		pool->proven = pool->proven || (pool->slots[i].link != NULL && link_ready(pool->slots[i].link));
 }
