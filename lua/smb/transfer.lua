@@ -8,6 +8,7 @@ local core = require "smb.core"
 local host = require "smb.host"
 local name = require "smb.name"
 local stripe = require "smb.stripe"
+local task = require "smb.task"
 
 local transfer = {}
 
@@ -206,6 +207,23 @@ function transfer.fetch(home, arguments, under)
   local ok, word, problem = transfer.begin_anew(arguments)
   if not ok then return nil, word, problem end
   return fetch_once(home, arguments, under)
+end
+
+--- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, for which an event loop
+-- may wait, has a worker do that.
+-- @tparam table home the destination's state
+-- @tparam userdata copy core.create_local's, on disk already
+-- @tparam ?number mtime seconds since 1970
+-- @tparam boolean overwrite
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function transfer.complete(home, copy, mtime, overwrite)
+  local folder <close>, code, reason = core.complete(copy, mtime, overwrite)
+  if folder == nil then return nil, code, reason end
+  if folder and not (task.is_job() and call.run(home.dest, "sync", { file = folder })) then core.sync(folder) end
+  return true
 end
 
 --- Whether what a failed transfer has brought is of use to the next run.
