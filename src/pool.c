@@ -16,6 +16,9 @@
 /* A link that nobody needed for so long is given back, but for the last. Servers count sessions. */
 enum { IDLE_MS = 10000 };
 
+/* Between two starts of a worker where it is to be done gently. */
+enum { START_MS = 10 };
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -140,6 +143,7 @@ static int start(struct pool *pool, int slot, struct smb_fault *fault)
 	if (pool->epoll >= 0)
 		link_watch(s->link, pool->epoll);
 	s->number = ++pool->last_number;
+	pool->started = now_ms();
 	s->taken = true;
 	return slot;
 }
@@ -180,7 +184,7 @@ static int no_more(struct smb_fault *fault, const char *text)
 	return POOL_FAILED;
 }
 
-int pool_take(struct pool *pool, bool own, struct smb_fault *fault)
+int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 {
 	unsigned count;
 	int best;
@@ -196,8 +200,11 @@ int pool_take(struct pool *pool, bool own, struct smb_fault *fault)
 		return best;
 	}
 	count = pool_count(pool);
-	if (count < pool->most && count < POOL_LINKS && (pool->proven || count == 0))
+	if (count < pool->most && count < POOL_LINKS && (pool->proven || count == 0)) {
+		if (gently && now_ms() - pool->started < START_MS)
+			return POOL_SOON;
 		return start(pool, empty_slot(pool), fault);
+	}
 	if (own && count >= pool->most)
 		return no_more(fault, "all connections are in use");
 	if (best >= 0 && !own) {

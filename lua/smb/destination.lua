@@ -626,7 +626,11 @@ function methods:get(text, localpath, opts)
   local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
     function() return transfer.begin_anew(arguments) end)
   if not reply then
-    if opts.resume and not transfer.is_lasting(code) then core.keep(copy, false) end
+    local kept = opts.resume and transfer.is_lasting(code)
+    if not kept then
+      core.keep(copy, false)
+      transfer.discard(state, copy)
+    end
     under:failed()
     return fail(state, "get", text, code, why)
   end

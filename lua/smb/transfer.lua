@@ -12,6 +12,8 @@ local task = require "smb.task"
 
 local transfer = {}
 
+local AT_A_TIME = 16 * 1024 * 1024 -- bytes of a file that are freed at a time
+
 --- Where a new file goes, as a request's arguments. The temporary name is used once, or found again by the next run; the aside
 -- name is always found again by this host: what it moved there and could not put back, it puts back the next time.
 -- @tparam string path below the share
@@ -224,6 +226,18 @@ function transfer.complete(home, copy, mtime, overwrite)
   if folder == nil then return nil, code, reason end
   if folder and not (task.is_job() and call.run(home.dest, "sync", { file = folder })) then core.sync(folder) end
   return true
+end
+
+--- Frees what a failed transfer has brought. Of a big file that takes long: a job does it bit by bit.
+-- @tparam table home the destination's state
+-- @tparam userdata copy core.create_local's, about to be closed
+function transfer.discard(home, copy)
+  local size = task.is_job() and core.local_stat(copy) or 0
+  while size > AT_A_TIME do
+    size = size - AT_A_TIME
+    core.local_cut(copy, size)
+    task.breathe(home)
+  end
 end
 
 --- Whether what a failed transfer has brought is of use to the next run.

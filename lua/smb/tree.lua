@@ -480,7 +480,10 @@ local function fetch(self, item, part)
     read_back = self.opts.read_back, sha256 = self.opts.read_back }
   local reply
   reply, code, reason = transfer.fetch(self.home, arguments, part)
-  if not reply then return nil, code, reason end
+  if not reply then
+    transfer.discard(self.home, copy)
+    return nil, code, reason
+  end
   local ok, word, problem = transfer.complete(self.home, copy, reply.mtime, true)
   if not ok then return nil, word, ("'%s': %s"):format(item.here, problem) end
   return reply
