@@ -211,8 +211,8 @@ function transfer.fetch(home, arguments, under)
   return fetch_once(home, arguments, under)
 end
 
---- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, for which an event loop
--- may wait, has a worker do that.
+--- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, under which an event
+-- loop may run, has a worker do that.
 -- @tparam table home the destination's state
 -- @tparam userdata copy core.create_local's, on disk already
 -- @tparam ?number mtime seconds since 1970
