@@ -174,7 +174,8 @@ function methods:timeout()
   local state = check(self, "timeout")
   if is_over(state) then return 0 end
   local a, b = core.patience(state.home.dest), task.patience(state.home)
-  return math.max(0, math.min(a or task.SLICE, b or task.SLICE, task.SLICE))
+  -- Whole milliseconds, upwards: loops that cut them off would spin through the last one.
+  return math.max(0, math.ceil(math.min(a or task.SLICE, b or task.SLICE, task.SLICE) * 1000) / 1000)
 end
 
 -- LuaSocket's select asks that.
