@@ -49,6 +49,7 @@ struct link {
 	int shared_fd;
 	int pace_fd; /* the pool's */
 	int epoll;   /* the pool's, -1 for none */
+	bool hushed; /* not watched while its answer waits to be taken */
 	const struct smb_connect *target;
 	const struct link_limits *limits;
 
@@ -605,6 +606,22 @@ short link_events(const struct link *l)
 	return (short)(may_send(l) ? POLLIN | POLLOUT : POLLIN);
 }
 
+void link_heard(struct link *l)
+{
+	if (!l->ended) {
+		link_wait(l, 0);
+		return;
+	}
+	if (l->epoll >= 0)
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->socket, NULL);
+	l->hushed = true;
+}
+
+bool link_hushed(const struct link *l)
+{
+	return l->hushed || l->state == DEAD;
+}
+
 void link_watch(struct link *l, int epoll)
 {
 	struct epoll_event event = {.events = EPOLLIN};
@@ -650,6 +667,9 @@ void link_done(struct link *l)
 {
 	l->wanted = l->ended = false;
 	l->size = 0;
+	if (l->hushed && l->epoll >= 0)
+		link_watch(l, l->epoll);
+	l->hushed = false;
 }
 
 static bool unsend(struct link *l)

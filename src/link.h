@@ -51,6 +51,13 @@ int64_t link_time_left(struct link *l);
 /* From now on the epoll descriptor tells when there is something to read. */
 void link_watch(struct link *l, int epoll);
 
+/*
+ * There is something to read on an idle link: its worker has died, or goes on while an answer waits to be taken. Then the link is
+ * hushed, that is not watched any more, until the answer was taken. A dead link counts as hushed.
+ */
+void link_heard(struct link *l);
+bool link_hushed(const struct link *l);
+
 /* Of the request that ended: the reply, or NULL where `link_fault` says why there is none. */
 const struct smb_reply *link_reply(const struct link *l, size_t *size);
 const struct smb_fault *link_fault(const struct link *l);

@@ -222,8 +222,8 @@ static bool set_mtime(int fd, lua_Number mtime)
 	return futimens(fd, times) == 0;
 }
 
-/* A rename lasts once its folder is on disk. File systems that cannot do that have their reasons. */
-static void sync_folder(const char *path)
+/* A rename lasts once its folder is on disk: the folder of a path, to be synced. */
+static int open_folder(const char *path)
 {
 	char *folder = strdup(path), *slash = folder != NULL ? strrchr(folder, '/') : NULL;
 	int fd;
@@ -231,11 +231,8 @@ static void sync_folder(const char *path)
 	if (slash != NULL)
 		slash[slash == folder] = '\0';
 	fd = folder == NULL ? -1 : open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)!fsync(fd);
-		close(fd);
-	}
 	free(folder);
+	return descriptor_clear(fd);
 }
 
 /* Without `overwrite` a file that has come meanwhile stays. */
@@ -246,10 +243,10 @@ static bool rename_into_place(const char *from, const char *to, bool overwrite)
 	return link(from, to) == 0 && unlink(from) == 0;
 }
 
-/* complete(local, mtime | nil, overwrite) -> true | nil, code, text */
+/* complete(local, mtime | nil, overwrite) -> its folder, to be synced (false where that cannot be) | nil, code, text */
 static int complete(lua_State *L)
 {
-	struct local *f = check(L, 1);
+	struct local *f = check(L, 1), *folder = new_local(L);
 	bool overwrite = lua_toboolean(L, 3);
 
 	luaL_argcheck(L, f->temp != NULL, 1, "not a new file");
@@ -266,10 +263,18 @@ static int complete(lua_State *L)
 	}
 	free(f->temp);
 	f->temp = NULL;
-	sync_folder(f->path);
+	folder->fd = open_folder(f->path);
 	release(f);
-	lua_pushboolean(L, 1);
+	if (folder->fd < 0)
+		lua_pushboolean(L, 0);
 	return 1;
+}
+
+/* sync(local): what the descriptor stands for gets onto the disk. File systems that cannot do that have their reasons. */
+static int sync_local(lua_State *L)
+{
+	(void)!fsync(check(L, 1)->fd);
+	return 0;
 }
 
 /* lstat(path, follow) -> type, size, mtime, what tells the file from all others | nil, code, text */
@@ -350,7 +355,7 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
     {"memory", memory},         {"take", take},                 {"local_stat", local_stat},
-    {"local_cut", local_cut},   {"keep", keep},                 {"lstat", local_lstat},
+    {"sync", sync_local},       {"local_cut", local_cut},   {"keep", keep},                 {"lstat", local_lstat},
     {NULL, NULL},
 };
 

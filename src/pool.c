@@ -16,6 +16,9 @@
 /* A link that nobody needed for so long is given back, but for the last. Servers count sessions. */
 enum { IDLE_MS = 10000 };
 
+/* Between two starts of a worker where it is to be done gently. */
+enum { START_MS = 10 };
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -140,6 +143,7 @@ static int start(struct pool *pool, int slot, struct smb_fault *fault)
 	if (pool->epoll >= 0)
 		link_watch(s->link, pool->epoll);
 	s->number = ++pool->last_number;
+	pool->started = now_ms();
 	s->taken = true;
 	return slot;
 }
@@ -180,7 +184,7 @@ static int no_more(struct smb_fault *fault, const char *text)
 	return POOL_FAILED;
 }
 
-int pool_take(struct pool *pool, bool own, struct smb_fault *fault)
+int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 {
 	unsigned count;
 	int best;
@@ -196,8 +200,11 @@ int pool_take(struct pool *pool, bool own, struct smb_fault *fault)
 		return best;
 	}
 	count = pool_count(pool);
-	if (count < pool->most && count < POOL_LINKS && (pool->proven || count == 0))
+	if (count < pool->most && count < POOL_LINKS && (pool->proven || count == 0)) {
+		if (gently && now_ms() - pool->started < START_MS)
+			return POOL_SOON;
 		return start(pool, empty_slot(pool), fault);
+	}
 	if (own && count >= pool->most)
 		return no_more(fault, "all connections are in use");
 	if (best >= 0 && !own) {
@@ -249,25 +256,31 @@ void pool_give_back(struct pool *pool, int slot)
 
 /* ---- waiting ---- */
 
+/* Idle links are listened to as well: one whose worker has died would be readable for ever. */
 void pool_poll(struct pool *pool, int wait_ms)
 {
 	struct pollfd fds[POOL_LINKS];
-	int busy[POOL_LINKS], count = 0;
+	int heard[POOL_LINKS], count = 0;
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
 		int64_t left;
-		if (l == NULL || link_idle(l))
+		if (l == NULL || link_hushed(l))
 			continue;
-		left = link_time_left(l);
+		left = link_idle(l) ? wait_ms : link_time_left(l);
 		wait_ms = left < wait_ms ? (int)(left > 0 ? left : 0) : wait_ms;
 		fds[count] = (struct pollfd){.fd = link_descriptor(l), .events = link_events(l)};
-		busy[count++] = i;
+		heard[count++] = i;
 	}
 	if (poll(fds, (nfds_t)count, wait_ms) < 0)
 		return;
-	for (int i = 0; i < count; i++)
-		link_wait(pool->slots[busy[i]].link, 0);
+	for (int i = 0; i < count; i++) {
+		struct link *l = pool->slots[heard[i]].link;
+		if (!link_idle(l))
+			link_wait(l, 0);
+		else if (fds[i].revents != 0)
+			link_heard(l);
+	}
 	for (int i = 0; i < POOL_LINKS; i++)
 		pool->proven = pool->proven || (pool->slots[i].link != NULL && link_ready(pool->slots[i].link));
 }

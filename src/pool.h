@@ -11,8 +11,11 @@
 
 enum { POOL_LINKS = 32 };
 
-/* Instead of a slot: there is none for now, one will come free; or none at all, and `fault` says why. */
-enum { POOL_FULL = -2, POOL_FAILED = -1 };
+/*
+ * Instead of a slot: another worker may be started, but not so soon after the last; there is none for now, one will come free; or none
+ * at all, and `fault` says why.
+ */
+enum { POOL_SOON = -3, POOL_FULL = -2, POOL_FAILED = -1 };
 
 struct pool {
 	const char *program;             /* smb-worker's absolute path */
@@ -26,6 +29,7 @@ struct pool {
 	int pace_fd;                     /* and the memory it lies in */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
 	bool proven;                     /* a worker has logged on */
+	int64_t started;                 /* milliseconds: when the last worker was */
 	struct pool_slot {
 		struct link *link; /* NULL: the slot is empty */
 		uint32_t number;   /* names the link, never used again */
@@ -47,8 +51,11 @@ void pool_close(struct pool *pool, int wait_ms);
 /* From now on; 0: no limit. */
 void pool_limit_rate(struct pool *pool, uint64_t rate);
 
-/* A link that is free, if need be a new one; `own`: one that nobody has files open on. Gives its slot, or one of the above. */
-int pool_take(struct pool *pool, bool own, struct smb_fault *fault);
+/*
+ * A link that is free, if need be a new one; `own`: one that nobody has files open on; `gently`: an event loop is waiting, and
+ * starting a worker takes milliseconds: one at a time. Gives its slot, or one of the above.
+ */
+int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault);
 
 /* The link that has the number, when it is free. */
 int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault);

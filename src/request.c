@@ -158,8 +158,8 @@ static int take_link(lua_State *L, struct request *r, struct smb_fault *fault)
 {
 	struct pool *pool = r->destination->pool;
 	uint32_t number = (uint32_t)get_integer(L, "link", UINT32_MAX);
-	bool own = get_flag(L, "own", 1);
-	int slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, own, fault);
+	bool own = get_flag(L, "own", 1), gently = get_flag(L, "gently", 1);
+	int slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, own, gently, fault);
 
 	if (slot < 0)
 		return slot;
@@ -173,7 +173,7 @@ static int no_link(lua_State *L, int what, const struct smb_fault *fault)
 	if (what == POOL_FAILED)
 		return core_push_fault(L, fault);
 	lua_pushnil(L);
-	lua_pushliteral(L, "full");
+	lua_pushstring(L, what == POOL_SOON ? "soon" : "full");
 	lua_pushliteral(L, "all connections are at work");
 	return 3;
 }
@@ -189,7 +189,10 @@ static int no_hand_over(lua_State *L, struct request *r)
 	return 3;
 }
 
-/* start(destination, verb, arguments) -> request | nil, code, text; the code "full": not now, but when a request has ended */
+/*
+ * start(destination, verb, arguments) -> request | nil, code, text; the code "full": not now, but when a request has ended; "soon":
+ * in a few milliseconds, since `gently` was asked for
+ */
 static int start(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);

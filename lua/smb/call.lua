@@ -36,6 +36,7 @@ end
 local PASSING = { timeout = true, disconnected = true, unreachable = true, busy = true }
 
 local PROGRESS_INTERVAL = 0.1 -- seconds between two calls of a progress function
+local SOON = 0.01 -- seconds between two starts of a worker, where an event loop waits
 local LONGEST_DELAY = 30 -- seconds between two attempts
 
 --- Whether a failure may be gone with another attempt.
@@ -167,14 +168,16 @@ local settle
 --- Starts a request, when there is a connection for it.
 -- @see call.run
 function call.start(dest, home, verb, arguments, under)
+  arguments.gently = task.is_job()
   while true do
     local request, code, reason = core.start(dest, verb, arguments)
-    if request or code ~= "full" then return request, code, reason end
+    if request or (code ~= "full" and code ~= "soon") then return request, code, reason end
+    local wait = code == "soon" and SOON or task.SLICE
     if under then
       code, reason = under:check()
       if code then return nil, code, reason end
     end
-    task.pause(home, nil, task.SLICE, true)
+    task.pause(home, nil, wait, true)
     if not task.running() then settle(home, under) end -- what an open file had given up may have ended
   end
 end

@@ -22,6 +22,8 @@ local metatable = core.destination_metatable
 
 local PATH_LIMIT = 15900 -- bytes of a path below the share: protocol.h's SMB_PATH_LIMIT, less what temporary names add
 local PIECE = 1024 * 1024 -- bytes that a sink gets at a time
+local TURN = 256 -- names after which it is looked whether others want their turn
+local SORTED_AT_ONCE = 1024 -- names
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 
 
@@ -237,6 +239,30 @@ function listing:__close()
   end
 end
 
+-- Merges two sorted arrays.
+local function merge(state, a, b)
+  local all, i, j = {}, 1, 1
+  while a[i] and b[j] do
+    if b[j] < a[i] then all[#all + 1], j = b[j], j + 1 else all[#all + 1], i = a[i], i + 1 end
+    if #all % TURN == 0 then task.breathe(state) end
+  end
+  table.move(a, i, #a, #all + 1, all)
+  return table.move(b, j, #b, #all + 1, all)
+end
+
+-- Sorts names. In a job piece by piece, so that others have their turn; else at once, which is faster: strings are compared in C.
+local function sort(state, names, first, last)
+  first, last = first or 1, last or #names
+  if last - first >= SORTED_AT_ONCE and task.is_job() then
+    local middle = (first + last) // 2
+    return merge(state, sort(state, names, first, middle), sort(state, names, middle + 1, last))
+  end
+  local piece = first == 1 and last == #names and names or table.move(names, first, last, 1, {})
+  table.sort(piece)
+  task.breathe(state)
+  return piece
+end
+
 --- All entries of a folder, sorted by name.
 -- @tparam[opt=""] string text the folder's name
 -- @treturn[1] {table,...} entries as `stat` gives them
@@ -256,8 +282,11 @@ function methods:list(text)
     names[#names + 1] = entry.name
     by_name[entry.name] = entry
   end
-  table.sort(names) -- strings are compared in C
-  for i, each in ipairs(names) do names[i] = by_name[each] end
+  names = sort(state, names)
+  for i, each in ipairs(names) do
+    names[i] = by_name[each]
+    if i % TURN == 0 then task.breathe(state) end
+  end
   return show.entries(names)
 end
 
@@ -597,14 +626,18 @@ function methods:get(text, localpath, opts)
   local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
     function() return transfer.begin_anew(arguments) end)
   if not reply then
-    if opts.resume and not transfer.is_lasting(code) then core.keep(copy, false) end
+    local kept = opts.resume and transfer.is_lasting(code)
+    if not kept then
+      core.keep(copy, false)
+      transfer.discard(state, copy)
+    end
     under:failed()
     return fail(state, "get", text, code, why)
   end
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
   local ok, failure
   ok, failure, why = core.local_cut(copy, reply.bytes)
-  if ok then ok, failure, why = core.complete(copy, mtime, opts.overwrite ~= false) end
+  if ok then ok, failure, why = transfer.complete(state, copy, mtime, opts.overwrite ~= false) end
   if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(localpath, why)) end
   return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
 end
@@ -655,6 +688,19 @@ function methods:read(text, sink)
   return core.take(memory, reply.bytes)
 end
 
+-- Hashing takes time: of long strings piece by piece, so that a job lets others have their turn.
+local function send_piece(up, data, hash, under)
+  if not hash then return up:write(data) end
+  for first = 1, #data, PIECE do
+    local piece = #data <= PIECE and data or data:sub(first, first + PIECE - 1)
+    core.sha256_add(hash, piece)
+    local ok, message, code = up:write(piece)
+    if not ok then return nil, message, code end
+    task.breathe(under.home)
+  end
+  return true
+end
+
 -- Sends what a reader gives: strings, until nil. nil and an error is a failure, and comes back as it is.
 local function send_all(up, reader, hash, under)
   local bytes = 0
@@ -665,8 +711,7 @@ local function send_all(up, reader, hash, under)
       return true
     end
     if type(data) ~= "string" then error(("write: the reader gave a %s, not a string"):format(type(data)), 4) end
-    if hash then core.sha256_add(hash, data) end
-    local ok, message, code = up:write(data)
+    local ok, message, code = send_piece(up, data, hash, under)
     if not ok then return nil, message, code end
     bytes = bytes + #data
     under.done = bytes

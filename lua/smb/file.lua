@@ -68,9 +68,10 @@ end
 -- A read that was given up, by an error that passed through for one, may still fill the buffer: nothing must be written there.
 local function settle_buffer(state)
   local under = course_of(state)
-  while state.unsettled and not core.settled(state.dest, under:slice()) do
+  while state.unsettled and not core.settled(state.dest, 0) do
     local code, reason = under:check()
     if code then return false, code, reason end
+    task.pause(state.home, nil, under:slice(), true)
   end
   state.unsettled = false
   return true

@@ -19,11 +19,16 @@ local function check(self, method)
   return state
 end
 
+local function run(fn, ...)
+  task.running().is_job = true
+  return fn(...)
+end
+
 -- Starts what has waited for its turn.
 local function start_queued(home)
   while home.queue[1] and #home.tasks < home.fields.connections do
     local state = table.remove(home.queue, 1)
-    state.task = task.spawn(home, state.fn, table.unpack(state.arguments, 1, state.arguments.n))
+    state.task = task.spawn(home, run, state.fn, table.unpack(state.arguments, 1, state.arguments.n))
   end
 end
 
@@ -145,9 +150,11 @@ end
 
 --- The descriptor that an event loop has to watch: readable when there is something to do, which then is done by any of this
 -- job's methods. It serves all jobs of a destination.
--- @treturn integer a descriptor, valid until the destination is closed
+-- @treturn integer a descriptor, valid until the destination is closed; -1 for a job that ended with its destination
 function methods:pollfd()
-  return core.pollfd(check(self, "pollfd").home.dest)
+  local state = check(self, "pollfd")
+  if is_over(state) and not core.is_open(state.home.dest) then return -1 end
+  return core.pollfd(state.home.dest)
 end
 
 --- The same, as LuaSocket calls it.
@@ -162,13 +169,13 @@ function methods:events()
 end
 
 --- When something is to be done whatever the descriptor says.
--- @treturn[1] number seconds from now
--- @treturn[2] nil when the job has ended
+-- @treturn number seconds from now; 0 when the job has ended, so that no loop waits for it
 function methods:timeout()
   local state = check(self, "timeout")
-  if is_over(state) then return nil end
+  if is_over(state) then return 0 end
   local a, b = core.patience(state.home.dest), task.patience(state.home)
-  return math.max(0, math.min(a or task.SLICE, b or task.SLICE, task.SLICE))
+  -- Whole milliseconds, upwards: loops that cut them off would spin through the last one.
+  return math.max(0, math.ceil(math.min(a or task.SLICE, b or task.SLICE, task.SLICE) * 1000) / 1000)
 end
 
 -- LuaSocket's select asks that.

@@ -11,7 +11,10 @@ local task = {}
 --- Seconds: how late a Ctrl-C may be noticed.
 task.SLICE = 0.1
 
-local WAITING = {} -- what our own yields give; any other yield is that of a user's function, which is resumed with the next step
+local SHARE = 0.004 -- seconds that tasks may take of an event loop's time at a stretch
+local SHORTEST_NAP = 0.001 -- seconds
+
+local WAITING = {} -- what our own yields give; any other yield is that of a user's function
 local by_thread = setmetatable({}, { __mode = "k" })
 
 --- The task that is running, or nil.
@@ -45,9 +48,16 @@ local function forget(me)
   end
 end
 
+-- A user's function that yields waits for something of the host's. It goes on whenever the host calls in, and by itself after a
+-- while, which grows as long as nothing comes of it: an event loop must not spin meanwhile.
+local function nap(me)
+  me.nap = math.min(2 * (me.nap or SHORTEST_NAP / 2), task.SLICE)
+  me.request, me.any, me.till = nil, true, core.clock() + me.nap
+end
+
 local function take(me, ok, first, ...)
   if coroutine.status(me.thread) ~= "dead" then
-    if first ~= WAITING then me.request, me.till = nil, 0 end
+    if first ~= WAITING then nap(me) end
     return
   end
   me.status, me.results = "done", table.pack(ok, first, ...)
@@ -111,6 +121,7 @@ end
 function task.step(home)
   if #home.tasks == 0 then return end
   local now = core.clock()
+  home.stepped = now
   for _, me in ipairs { table.unpack(home.tasks) } do
     if me.elsewhere and core.is_open(me.elsewhere) then core.poll(me.elsewhere, 0) end
     if me.status ~= "done" and not me.active and is_due(me, now) then task.resume(me) end
@@ -138,6 +149,7 @@ function task.pause(home, request, seconds, any)
     me.request, me.till, me.any = request, core.clock() + seconds, any
     me.elsewhere = me.home ~= home and home.dest or nil
     if me.elsewhere then me.till = math.min(me.till, core.clock() + 0.01) end
+    me.nap = nil
     coroutine.yield(WAITING)
     me.request, me.any, me.elsewhere = nil, nil, nil
     return
@@ -145,6 +157,23 @@ function task.pause(home, request, seconds, any)
   local others = task.patience(home)
   core.poll(home.dest, others and math.min(others, seconds) or seconds)
   task.step(home)
+end
+
+--- For work that takes long without waiting for anything: in a task it lets the host have its turn now and then.
+-- @tparam table home the destination's state
+function task.breathe(home)
+  if can_yield(task.running()) and core.clock() - (home.stepped or 0) > SHARE then task.pause(home, nil, 0, true) end
+end
+
+--- Whether what is running is, or works for, a job: an event loop may be waiting for its end of the turn.
+-- @treturn boolean
+function task.is_job()
+  local me = task.running()
+  while me do
+    if me.is_job then return true end
+    me = me.parent
+  end
+  return false
 end
 
 -- Tasks that work for one call. -----------------------------------------------------------------------------------------

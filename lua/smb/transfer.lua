@@ -8,8 +8,11 @@ local core = require "smb.core"
 local host = require "smb.host"
 local name = require "smb.name"
 local stripe = require "smb.stripe"
+local task = require "smb.task"
 
 local transfer = {}
+
+local AT_A_TIME = 16 * 1024 * 1024 -- bytes of a file that are freed at a time
 
 --- Where a new file goes, as a request's arguments. The temporary name is used once, or found again by the next run; the aside
 -- name is always found again by this host: what it moved there and could not put back, it puts back the next time.
@@ -206,6 +209,35 @@ function transfer.fetch(home, arguments, under)
   local ok, word, problem = transfer.begin_anew(arguments)
   if not ok then return nil, word, problem end
   return fetch_once(home, arguments, under)
+end
+
+--- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, under which an event
+-- loop may run, has a worker do that.
+-- @tparam table home the destination's state
+-- @tparam userdata copy core.create_local's, on disk already
+-- @tparam ?number mtime seconds since 1970
+-- @tparam boolean overwrite
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string the error word
+-- @treturn[2] string what happened
+function transfer.complete(home, copy, mtime, overwrite)
+  local folder <close>, code, reason = core.complete(copy, mtime, overwrite)
+  if folder == nil then return nil, code, reason end
+  if folder and not (task.is_job() and call.run(home.dest, "sync", { file = folder })) then core.sync(folder) end
+  return true
+end
+
+--- Frees what a failed transfer has brought. Of a big file that takes long: a job does it bit by bit.
+-- @tparam table home the destination's state
+-- @tparam userdata copy core.create_local's, about to be closed
+function transfer.discard(home, copy)
+  local size = task.is_job() and core.local_stat(copy) or 0
+  while size > AT_A_TIME do
+    size = size - AT_A_TIME
+    core.local_cut(copy, size)
+    task.breathe(home)
+  end
 end
 
 --- Whether what a failed transfer has brought is of use to the next run.

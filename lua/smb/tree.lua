@@ -186,6 +186,7 @@ function job:local_entries(here, below)
     while true do
       local text = next_name(handle)
       if not text then return nil end
+      task.breathe(self.home)
       if text ~= "." and text ~= ".." then
         local place = here .. "/" .. text
         local kind, size, mtime, identity = core.lstat(place, follow)
@@ -255,6 +256,7 @@ function job:each_remote(subject, path, fn)
     local link, handle = batch.link, batch.handle
     for _, entry in ipairs(batch) do
       if not self:is_over() then fn(entry) end
+      task.breathe(self.home)
     end
     if handle == 0 then return not self.stopped end
     if self:is_over() then
@@ -478,17 +480,21 @@ local function fetch(self, item, part)
     read_back = self.opts.read_back, sha256 = self.opts.read_back }
   local reply
   reply, code, reason = transfer.fetch(self.home, arguments, part)
-  if not reply then return nil, code, reason end
-  local ok, word, problem = core.complete(copy, reply.mtime, true)
+  if not reply then
+    transfer.discard(self.home, copy)
+    return nil, code, reason
+  end
+  local ok, word, problem = transfer.complete(self.home, copy, reply.mtime, true)
   if not ok then return nil, word, ("'%s': %s"):format(item.here, problem) end
   return reply
 end
 
-local function remove_local_tree(place)
+local function remove_local_tree(home, place)
+  task.breathe(home)
   if core.lstat(place) ~= "directory" then return os.remove(place) end
   for text in lfs.dir(place) do
     if text ~= "." and text ~= ".." then
-      local ok, reason = remove_local_tree(place .. "/" .. text)
+      local ok, reason = remove_local_tree(home, place .. "/" .. text)
       if not ok then return nil, reason end
     end
   end
@@ -503,7 +509,7 @@ function job:remove_local()
     if self:is_over() then return end
     self:note("delete", each.subject)
     local ok, reason = true, nil
-    if not self.opts.dry_run then ok, reason = remove_local_tree(each.here) end
+    if not self.opts.dry_run then ok, reason = remove_local_tree(self.home, each.here) end
     if ok then self.summary.deleted = self.summary.deleted + 1
     else self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason))) end
   end
