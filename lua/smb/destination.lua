@@ -733,13 +733,19 @@ end
 local function tree_opts(dest, state, given, method)
   local tree = require "smb.tree"
   local filter = type(given) == "table" and given.filter or nil
-  if filter ~= nil and type(filter) ~= "function" and type(filter) ~= "table" then
-    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, type(filter)), 3)
+  local kind = type(filter)
+  for _, glob in ipairs(kind == "table" and filter or {}) do
+    if type(glob) ~= "string" then kind = "list with a " .. type(glob) end
   end
-  local allowed = { filter = type(filter) }
+  if filter ~= nil and kind ~= "function" and kind ~= "table" then
+    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, kind), 3)
+  end
+  local allowed = { filter = kind }
   for key, value in pairs(tree.OPTS) do allowed[key] = value end
   local opts = {}
-  for key, value in pairs(check_opts(given, allowed, method)) do opts[key] = value end
+  local ok, reason = options.check_opts(given, allowed)
+  if not ok then error(("%s: %s"):format(method, reason), 3) end
+  for key, value in pairs(given or {}) do opts[key] = value end
   opts.read_back = verification(state, opts)
   opts.io_size = buffer_sizes(dest, state)
   return opts
