@@ -166,18 +166,18 @@ function group:spawn(fn, ...)
   return me
 end
 
---- Waits until all have ended. An error in one is raised.
+--- Waits until all have ended. An error in one is raised at once.
 -- @tparam[opt] function each called between two waits; anything but nil that it gives ends the wait and is given
 function group:wait(each)
-  local at = 1
   while true do
     local verdict = each and each()
     if verdict ~= nil then return verdict end
-    while self[at] and self[at].status == "done" do
-      if not self[at].results[1] then error(self[at].results[2], 0) end
-      at = at + 1
+    local running = false
+    for _, me in ipairs(self) do
+      if me.status ~= "done" then running = true
+      elseif not me.results[1] then error(me.results[2], 0) end
     end
-    if not self[at] then return nil end
+    if not running then return nil end
     task.pause(self.home, nil, task.SLICE, true)
   end
 end
