@@ -95,7 +95,8 @@ function course:check(request)
   end
   if self.progress and now - self.told >= PROGRESS_INTERVAL then
     self.told = now
-    local ok, verdict = pcall(self.progress, self.done, self.total, self.name)
+    self.most = math.max(self.done, self.most or 0) -- another attempt may have to begin further back
+    local ok, verdict = pcall(self.progress, self.most, self.total, self.name)
     if not ok then self.raised = { verdict } end
     if not ok or verdict == false then return "cancelled", "cancelled" end
   end
