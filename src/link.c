@@ -649,11 +649,16 @@ static bool unsend(struct link *l)
 	return false;
 }
 
+/* Its answer may have come already, and be one that nobody has read. */
 void link_abandon(struct link *l)
 {
+	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (!l->wanted || !is_mine(l))
 		return;
-	if (!unsend(l) && !l->ended && l->sent && l->state == READY) {
+	if (l->ended && l->state == READY && l->size > 0) {
+		if (reply->handle != 0)
+			close_unwanted(l, reply->handle);
+	} else if (!unsend(l) && !l->ended && l->sent && l->state == READY) {
 		atomic_store(&l->shared->cancel, 1);
 		l->cancelling = true;
 		l->quiet_since = now_ms();
