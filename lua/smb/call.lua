@@ -169,13 +169,15 @@ end
 -- @tparam table home the destination's state
 -- @tparam userdata request
 -- @tparam[opt] table under the waiting call's course
+-- @tparam[opt] table flight that the request belongs to: another task may take it in meanwhile
 -- @treturn[1] boolean true
 -- @treturn[2] boolean false when the call has to end before
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function call.await(home, request, under)
+function call.await(home, request, under, flight)
   while not core.ended(request) do
     task.pause(home, request, under and under:slice() or task.SLICE)
+    if flight and flight.request ~= request then return true end
     if under and not core.ended(request) then
       local code, reason = under:check(request)
       if code then return false, code, reason end
@@ -224,7 +226,7 @@ end
 function call.take_in(flight, under)
   local request = flight.request
   if not request then return true end
-  local ended, word, problem = call.await(flight.home, request, under)
+  local ended, word, problem = call.await(flight.home, request, under, flight)
   if not ended then return false, word, problem end
   if flight.request ~= request then return true end -- another task was here meanwhile
   flight.request, flight.code, flight.reason = nil, "failed", "not enough memory for the answer"
@@ -236,14 +238,18 @@ end
 
 --- Nobody wants a flight's result any more.
 function call.let_go(flight)
-  if not flight.request then return end
+  local request = flight.request
+  if not request then return end
+  flight.request, flight.code, flight.reason = nil, "cancelled", "cancelled"
   flight.home.on_links[flight.link] = nil
-  core.abandon(flight.request)
+  core.abandon(request)
 end
 
 -- Takes in what is on its way on any connection of a destination.
 local function settle(home, under)
-  for _, flight in pairs(home.on_links) do
+  local all = {} -- tasks may add to them meanwhile
+  for _, flight in pairs(home.on_links) do all[#all + 1] = flight end
+  for _, flight in ipairs(all) do
     local ok, code, reason = call.take_in(flight, under)
     if not ok then return false, code, reason end
   end
