@@ -175,6 +175,7 @@ end
 local function open_folder(here)
   local ok, next_name, handle = pcall(lfs.dir, here)
   if ok then return next_name, handle end
+  if not tostring(next_name):find "^cannot open" then error(next_name, 0) end -- not what lfs says: Ctrl-C, for one
   return nil, next_name
 end
 
