@@ -24,18 +24,22 @@ local function can_yield(me)
   return me and me.status == "running" and coroutine.isyieldable()
 end
 
---- Starts a task: it runs until it first waits.
--- @tparam table home the destination's state
--- @tparam function fn
--- @param ... its arguments
--- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
-function task.spawn(home, fn, ...)
-  local me = { home = home, parent = task.running(), status = "running" }
+local function new(home, parent, fn, ...)
+  local me = { home = home, parent = parent, status = "running" }
   me.thread = coroutine.create(fn)
   by_thread[me.thread] = me
   home.tasks[#home.tasks + 1] = me
   task.resume(me, ...)
   return me
+end
+
+--- Starts a task: it runs until it first waits. It is nobody's part, whichever task is running.
+-- @tparam table home the destination's state
+-- @tparam function fn
+-- @param ... its arguments
+-- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
+function task.spawn(home, fn, ...)
+  return new(home, nil, fn, ...)
 end
 
 local function forget(me)
@@ -156,9 +160,9 @@ function task.group(home)
   return setmetatable({ home = home }, group)
 end
 
---- Starts a task of the group.
+--- Starts a task of the group: it is cancelled with the task that it works for.
 function group:spawn(fn, ...)
-  local me = task.spawn(self.home, fn, ...)
+  local me = new(self.home, task.running(), fn, ...)
   self[#self + 1] = me
   return me
 end
