@@ -884,6 +884,7 @@ local NO_JOB = { dir = true, walk = true, open = true, close = true, submit = tr
 -- @treturn job
 function methods:submit(what, ...)
   local state = state_of(self)
+  core.check(self)
   check_string(what, 1, "submit")
   if NO_JOB[what] or not methods[what] then
     error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)
