@@ -172,7 +172,8 @@ local function ask(state, verb, arguments)
   local reply, code, reason = ask_once(state, verb, arguments, under)
   while not reply and under:again(code) do
     local ok = true
-    if code ~= "busy" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
+    -- After a commit the worker has no handle any more, whatever came of it.
+    if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
     if ok == "placed" then return {} end
     if ok then reply, code, reason = ask_once(state, verb, arguments, under) end
   end
