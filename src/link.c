@@ -59,6 +59,7 @@ struct link {
 	bool cancelling;        /* the worker was asked to stop what nobody waits for */
 	struct smb_fault fault; /* why there is no reply */
 	bool refused;
+	bool was_ready;
 	bool unread;            /* the worker died before it took the request: another one may be given it */
 	struct smb_info info;
 
@@ -454,6 +455,7 @@ static void connected(struct link *l)
 		return;
 	}
 	l->state = READY;
+	l->was_ready = true;
 	l->quiet_since = now_ms();
 	l->ended = l->wanted && !l->sent;
 	send_or_die(l);
@@ -686,6 +688,11 @@ bool link_dead(const struct link *l)
 bool link_ready(const struct link *l)
 {
 	return l->state == READY;
+}
+
+bool link_was_ready(const struct link *l)
+{
+	return l->was_ready;
 }
 
 bool link_unread(const struct link *l)

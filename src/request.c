@@ -396,7 +396,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	return 1;
 }
 
-/* result(request) -> table | nil, code, text, whether no worker has seen it; when it has ended, and once */
+/* result(request) -> table | nil, code, text, whether another worker is to have it, since none has seen it; when it has ended, and once */
 static int result(lua_State *L)
 {
 	struct request *r = check(L);
@@ -416,7 +416,7 @@ static int result(lua_State *L)
 	if (reply != NULL)
 		memcpy(copy, reply, size);
 	dead = link_dead(l);
-	unread = link_unread(l);
+	unread = link_unread(l) || pool_is_full(pool, r->slot);
 	pool->info = *link_info(l);
 	if (reply != NULL)
 		count_handles(&pool->slots[r->slot], r->verb, reply);
