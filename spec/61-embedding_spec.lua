@@ -689,6 +689,25 @@ describe("a host that forks", function()
     assert.same({ "log", "source" }, files.list(srv:path "backup"))
   end)
 
+  it("has a child whose calls on inherited jobs raise, and the parent's go on", function()
+    assert.equal("false\tfalse\tfalse\ntrue\tcontent\n", run [[
+      local dest = open()
+      local jobs = { dest:submit("write", "one", "content"), dest:submit("exists", "") }
+      local fd = jobs[1]:pollfd()
+      local child = fork()
+      if child == 0 then
+        say((pcall(jobs[1].wait, jobs[1])), (pcall(dest.submit, dest, "exists", "")), (pcall(jobs[2].pollfd, jobs[2])))
+        os.exit(0, true)
+      end
+      wait(child)
+      assert(jobs[1]:wait())
+      assert(jobs[1]:pollfd() == fd)
+      jobs[2]:wait()
+      say(jobs[2]:status() == "done", dest:read "one")
+      assert(dest:close())
+    ]])
+  end)
+
   it("has a child whose writing does not get into the parent's file", function()
     assert.equal("true\n", run [[
       local dest = open()

@@ -11,7 +11,7 @@ local smb = require "smb"
 local MIB = 1024 * 1024
 local STRIPED = 70 * MIB -- from 64 MiB on a file goes over several connections
 local SIZES = { 0, 1, 70001, 20 * MIB + 1, STRIPED }
-local PACE = 60 * MIB -- bytes a second, so that something can happen meanwhile
+local PACE = 40 * MIB -- bytes a second, so that something can happen meanwhile
 local PLAIN = { signing = "off", retries = 5, retry_delay = 0.05 } -- signed, a spoilt message counts for nothing
 
 local srv, net, dir, dest

@@ -60,6 +60,7 @@ struct link {
 	bool cancelling;        /* the worker was asked to stop what nobody waits for */
 	struct smb_fault fault; /* why there is no reply */
 	bool refused;
+	bool was_ready;
 	bool unread;            /* the worker died before it took the request: another one may be given it */
 	struct smb_info info;
 
@@ -471,6 +472,7 @@ static void connected(struct link *l)
 		return;
 	}
 	l->state = READY;
+	l->was_ready = true;
 	l->quiet_since = now_ms();
 	l->ended = l->wanted && !l->sent;
 	send_or_die(l);
@@ -686,11 +688,16 @@ static bool unsend(struct link *l)
 	return false;
 }
 
+/* Its answer may have come already, and be one that nobody has read. */
 void link_abandon(struct link *l)
 {
+	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (!l->wanted || !is_mine(l))
 		return;
-	if (!unsend(l) && !l->ended && l->sent && l->state == READY) {
+	if (l->ended && l->state == READY && l->size > 0) {
+		if (reply->handle != 0)
+			close_unwanted(l, reply->handle);
+	} else if (!unsend(l) && !l->ended && l->sent && l->state == READY) {
 		atomic_store(&l->shared->cancel, 1);
 		l->cancelling = true;
 		l->quiet_since = now_ms();
@@ -718,6 +725,11 @@ bool link_dead(const struct link *l)
 bool link_ready(const struct link *l)
 {
 	return l->state == READY;
+}
+
+bool link_was_ready(const struct link *l)
+{
+	return l->was_ready;
 }
 
 bool link_unread(const struct link *l)

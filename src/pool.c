@@ -19,6 +19,9 @@ enum { IDLE_MS = 10000 };
 /* Between two starts of a worker where it is to be done gently. */
 enum { START_MS = 10 };
 
+/* How long a logon proves the password, and how long a server that took no more connections is believed. */
+enum { PROOF_MS = 1000, FULL_MS = 10000 };
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -73,6 +76,8 @@ static void drop(struct pool *pool, int slot, int wait_ms)
 {
 	struct pool_slot *s = &pool->slots[slot];
 
+	if (link_dead(s->link))
+		pool->proven_until = 0;
 	pool->lost = s->number;
 	pool->why_lost = *link_fault(s->link);
 	link_end(s->link, wait_ms);
@@ -176,6 +181,25 @@ static int empty_slot(const struct pool *pool)
 	return -1;
 }
 
+static bool is_logging_on(const struct pool *pool)
+{
+	for (int i = 0; i < POOL_LINKS; i++) {
+		const struct link *l = pool->slots[i].link;
+		if (l != NULL && !link_ready(l) && !link_dead(l))
+			return true;
+	}
+	return false;
+}
+
+static bool may_start(const struct pool *pool, unsigned count)
+{
+	int64_t now = now_ms();
+	if (count == 0)
+		return true;
+	return count < pool->most && count < POOL_LINKS && now >= pool->full_until &&
+	       (now < pool->proven_until || !is_logging_on(pool));
+}
+
 static int no_more(struct smb_fault *fault, const char *text)
 {
 	memset(fault, 0, sizeof *fault);
@@ -200,12 +224,12 @@ int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 		return best;
 	}
 	count = pool_count(pool);
-	if (count < pool->most && count < POOL_LINKS && (pool->proven || count == 0)) {
+	if (may_start(pool, count)) {
 		if (gently && now_ms() - pool->started < START_MS)
 			return POOL_SOON;
 		return start(pool, empty_slot(pool), fault);
 	}
-	if (own && count >= pool->most)
+	if (own && (count >= pool->most || now_ms() < pool->full_until))
 		return no_more(fault, "all connections are in use");
 	if (best >= 0 && !own) {
 		pool->slots[best].taken = true;
@@ -240,6 +264,20 @@ int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fau
 	else if (pool->lost == number && pool->why_lost.code != SMB_OK)
 		*fault = pool->why_lost;
 	return POOL_FAILED;
+}
+
+bool pool_is_full(struct pool *pool, int slot)
+{
+	const struct link *lost = pool->slots[slot].link;
+
+	if (!link_dead(lost) || link_was_ready(lost) || link_refused(lost))
+		return false;
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (pool->slots[i].link != NULL && link_ready(pool->slots[i].link)) {
+			pool->full_until = now_ms() + FULL_MS;
+			return true;
+		}
+	return false;
 }
 
 void pool_give_back(struct pool *pool, int slot)
@@ -281,8 +319,13 @@ void pool_poll(struct pool *pool, int wait_ms)
 		else if (fds[i].revents != 0)
 			link_heard(l);
 	}
-	for (int i = 0; i < POOL_LINKS; i++)
-		pool->proven = pool->proven || (pool->slots[i].link != NULL && link_ready(pool->slots[i].link));
+	for (int i = 0; i < POOL_LINKS; i++) {
+		struct pool_slot *s = &pool->slots[i];
+		if (s->link == NULL || s->proven || !link_ready(s->link))
+			continue;
+		s->proven = true;
+		pool->proven_until = now_ms() + PROOF_MS;
+	}
 }
 
 int pool_descriptor(struct pool *pool)

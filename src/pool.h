@@ -1,8 +1,10 @@
 /*
  * A destination's links: which is free, when to start another, when to give up on one. Knows no Lua.
  *
- * A refused logon poisons the pool: no worker tries the same password again, or the account might be locked. The first worker logs
- * on alone; others follow when the password has proven right.
+ * A refused logon poisons the pool: no worker tries the same password again, or the account might be locked. For the same reason a
+ * worker logs on alone, unless the password has proven right a moment ago.
+ *
+ * That a server takes no further connection is no failure while there are others: they do the work.
  */
 #ifndef LUA_SMB_POOL_H
 #define LUA_SMB_POOL_H
@@ -28,13 +30,15 @@ struct pool {
 	struct smb_pace *pace;           /* what its workers share; NULL before the first of them, */
 	int pace_fd;                     /* and the memory it lies in */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
-	bool proven;                     /* a worker has logged on */
-	int64_t started;                 /* milliseconds: when the last worker was */
+	int64_t started;                 /* milliseconds: when the last worker was; */
+	int64_t proven_until;            /* until then workers may log on side by side, */
+	int64_t full_until;              /* and until then the server is not asked for a further connection */
 	struct pool_slot {
 		struct link *link; /* NULL: the slot is empty */
 		uint32_t number;   /* names the link, never used again */
 		bool taken;        /* a request is under way on it */
 		unsigned handles;  /* files and listings that are open there */
+		bool proven;       /* its logon was noticed */
 		int64_t idle_since; /* milliseconds */
 	} slots[POOL_LINKS];
 	uint32_t last_number;
@@ -74,6 +78,9 @@ int64_t pool_patience(struct pool *pool);
 
 /* All that was posted or abandoned has ended; else waits for a part of it, `wait_ms` at most. */
 bool pool_settle(struct pool *pool, int wait_ms);
+
+/* The link of the slot died since the server takes no more, while others work: the request is for them. */
+bool pool_is_full(struct pool *pool, int slot);
 
 /* The request on the link has ended, or is abandoned. */
 void pool_give_back(struct pool *pool, int slot);

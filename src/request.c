@@ -259,14 +259,24 @@ static int ended(lua_State *L)
 	return 1;
 }
 
-/* transfer(request) -> bytes known good, the file's size and mtime (of a get): as far as it has come */
+/* over(request) -> whether nothing is to be waited for: it has ended, or was given up. Never raises. */
+static int over(lua_State *L)
+{
+	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
+	struct pool *pool = pool_of(r);
+	lua_pushboolean(L, pool == NULL || link_idle(pool->slots[r->slot].link));
+	return 1;
+}
+
+/* transfer(request) -> bytes known good, the file's size and mtime (of a get): as far as it has come; 0 when it was given up */
 static int transfer(lua_State *L)
 {
-	struct request *r = check(L);
-	uint64_t done, size;
-	int64_t mtime;
+	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
+	uint64_t done = 0, size = 0;
+	int64_t mtime = 0;
 
-	link_transfer(r->destination->pool->slots[r->slot].link, &done, &size, &mtime);
+	if (pool_of(r) != NULL)
+		link_transfer(r->destination->pool->slots[r->slot].link, &done, &size, &mtime);
 	lua_pushinteger(L, (lua_Integer)done);
 	lua_pushinteger(L, (lua_Integer)size);
 	lua_pushinteger(L, (lua_Integer)mtime);
@@ -390,7 +400,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	return 1;
 }
 
-/* result(request) -> table | nil, code, text, whether no worker has seen it; when it has ended, and once */
+/* result(request) -> table | nil, code, text, whether another worker is to have it, since none has seen it; when it has ended, and once */
 static int result(lua_State *L)
 {
 	struct request *r = check(L);
@@ -410,7 +420,7 @@ static int result(lua_State *L)
 	if (reply != NULL)
 		memcpy(copy, reply, size);
 	dead = link_dead(l);
-	unread = link_unread(l);
+	unread = link_unread(l) || pool_is_full(pool, r->slot);
 	pool->info = *link_info(l);
 	if (reply != NULL)
 		count_handles(&pool->slots[r->slot], r->verb, reply);
@@ -452,7 +462,8 @@ static int post_close(lua_State *L)
 static const luaL_Reg metamethods[] = {{"__gc", release}, {"__close", release}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"start", start}, {"ended", ended}, {"transfer", transfer}, {"result", result}, {"abandon", release}, {"post_close", post_close}, {NULL, NULL},
+    {"start", start}, {"ended", ended}, {"over", over}, {"transfer", transfer}, {"result", result}, {"abandon", release}, {"post_close", post_close},
+    {NULL, NULL},
 };
 
 void request_register(lua_State *L)

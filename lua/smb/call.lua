@@ -104,7 +104,8 @@ function course:check(request)
   end
   if self.progress and now - self.told >= PROGRESS_INTERVAL then
     self.told = now
-    local ok, verdict = pcall(self.progress, self.done, self.total, self.name)
+    self.most = math.max(self.done, self.most or 0) -- another attempt may have to begin further back
+    local ok, verdict = pcall(self.progress, self.most, self.total, self.name)
     if not ok then self.raised = { verdict } end
     self.cancelled = not ok or verdict == false
     if self.cancelled then return "cancelled", "cancelled" end
@@ -186,13 +187,15 @@ end
 -- @tparam table home the destination's state
 -- @tparam userdata request
 -- @tparam[opt] table under the waiting call's course
+-- @tparam[opt] table flight that the request belongs to: another task may take it in meanwhile
 -- @treturn[1] boolean true
 -- @treturn[2] boolean false when the call has to end before
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function call.await(home, request, under)
+function call.await(home, request, under, flight)
   while not core.ended(request) do
     task.pause(home, request, under and under:slice() or task.SLICE)
+    if flight and flight.request ~= request then return true end
     if under and not core.ended(request) then
       local code, reason = under:check(request)
       if code then return false, code, reason end
@@ -241,7 +244,7 @@ end
 function call.take_in(flight, under)
   local request = flight.request
   if not request then return true end
-  local ended, word, problem = call.await(flight.home, request, under)
+  local ended, word, problem = call.await(flight.home, request, under, flight)
   if not ended then
     flight.given_up = true
     return false, word, problem
@@ -256,9 +259,11 @@ end
 
 --- Nobody wants a flight's result any more.
 function call.let_go(flight)
-  if not flight.request then return end
+  local request = flight.request
+  if not request then return end
+  flight.request, flight.code, flight.reason = nil, "cancelled", "cancelled"
   flight.home.on_links[flight.link] = nil
-  core.abandon(flight.request)
+  core.abandon(request)
 end
 
 -- Somebody has waited for it in vain: others need not do so, too, and rather take another connection.
@@ -268,7 +273,9 @@ end
 
 -- Takes in what is on its way on any connection of a destination, but for what was given up and has not ended.
 function settle(home, under)
-  for _, flight in pairs(home.on_links) do
+  local all = {} -- tasks may add to them meanwhile
+  for _, flight in pairs(home.on_links) do all[#all + 1] = flight end
+  for _, flight in ipairs(all) do
     if not is_stuck(flight) then
       local ok, code, reason = call.take_in(flight, under)
       if not ok then return false, code, reason end

@@ -790,13 +790,19 @@ end
 local function tree_opts(dest, state, given, method)
   local tree = require "smb.tree"
   local filter = type(given) == "table" and given.filter or nil
-  if filter ~= nil and type(filter) ~= "function" and type(filter) ~= "table" then
-    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, type(filter)), 3)
+  local kind = type(filter)
+  for _, glob in ipairs(kind == "table" and filter or {}) do
+    if type(glob) ~= "string" then kind = "list with a " .. type(glob) end
   end
-  local allowed = { filter = type(filter) }
+  if filter ~= nil and kind ~= "function" and kind ~= "table" then
+    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, kind), 3)
+  end
+  local allowed = { filter = kind }
   for key, value in pairs(tree.OPTS) do allowed[key] = value end
   local opts = {}
-  for key, value in pairs(check_opts(given, allowed, method)) do opts[key] = value end
+  local ok, reason = options.check_opts(given, allowed)
+  if not ok then error(("%s: %s"):format(method, reason), 3) end
+  for key, value in pairs(given or {}) do opts[key] = value end
   opts.read_back = verification(state, opts)
   opts.io_size = buffer_sizes(dest, state)
   return opts
@@ -945,6 +951,7 @@ local NO_JOB = { dir = true, walk = true, open = true, close = true, submit = tr
 -- @treturn job
 function methods:submit(what, ...)
   local state = state_of(self)
+  core.check(self)
   check_string(what, 1, "submit")
   if NO_JOB[what] or not methods[what] then
     error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)

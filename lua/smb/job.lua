@@ -24,12 +24,20 @@ local function run(fn, ...)
   return fn(...)
 end
 
+local function start(state)
+  local queue = state.home.queue
+  for i, other in ipairs(queue) do
+    if other == state then
+      table.remove(queue, i)
+      break
+    end
+  end
+  state.task = task.spawn(state.home, run, state.fn, table.unpack(state.arguments, 1, state.arguments.n))
+end
+
 -- Starts what has waited for its turn.
 local function start_queued(home)
-  while home.queue[1] and #home.tasks < home.fields.connections do
-    local state = table.remove(home.queue, 1)
-    state.task = task.spawn(home, run, state.fn, table.unpack(state.arguments, 1, state.arguments.n))
-  end
+  while home.queue[1] and #home.tasks < home.fields.connections do start(home.queue[1]) end
 end
 
 local function move_on(home)
@@ -81,6 +89,7 @@ function job.wait_any(jobs, seconds)
     local homes = {}
     for _, each in ipairs(jobs) do
       local state = check(each, "wait")
+      if task.running() and not state.task and not state.dropped then start(state) end -- its turn may be that of who waits
       homes[#homes + 1] = not homes[state.home] and state.home or nil
       homes[state.home] = true
     end

@@ -31,9 +31,9 @@ local function characters(text)
       at = at + 1
       return nil, text:byte(at - 1)
     end
-    local length = #text:match("^" .. utf8.charpattern, at)
-    at = at + length
-    return text:sub(at - length, at - 1), nil
+    local character = utf8.char(utf8.codepoint(text, at))
+    at = at + #character
+    return character, nil
   end
 end
 
@@ -61,7 +61,7 @@ end
 -- @treturn[1] string
 -- @treturn[2] nil where that would be no name of a file
 function lookalike.decode(part)
-  if part:sub(1, #QUOTE) == QUOTE and name.is_device(part:sub(#QUOTE + 1)) then return part:sub(#QUOTE + 1) end
+  if part:sub(1, #QUOTE) == QUOTE and name.is_device(part:sub(#QUOTE + 1)) then part = part:sub(#QUOTE + 1) end
   local pieces, at = {}, 1
   while at <= #part do
     local character = part:match("^" .. utf8.charpattern, at) or part:sub(at, at)

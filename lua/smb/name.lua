@@ -106,6 +106,24 @@ function name.check(text)
   return true
 end
 
+local capitals -- by small letter, in UTF-8
+
+local function load_capitals()
+  capitals = {}
+  for small, capital in pairs(require "smb.core".capitals()) do capitals[utf8.char(small)] = utf8.char(capital) end
+end
+
+--- What names have in common that differ in case only, so that servers take them for one.
+-- @tparam string text a name
+-- @treturn string
+function name.fold(text)
+  if find(text, "[\128-\255]") then
+    if not capitals then load_capitals() end
+    text = gsub(text, "[\xC2-\xF4][\x80-\xBF]+", capitals)
+  end
+  return (gsub(text, "[a-z]", string.upper))
+end
+
 --- A name below a path.
 -- @tparam string path where; `""` adds nothing
 -- @tparam string below what; `""` is the path itself

@@ -3,6 +3,8 @@
 
 local pattern = {}
 
+local CHARACTER = "[^/\128-\191][\128-\191]*" -- one of UTF-8
+
 -- A glob as Lua's pattern: `*` and `?` stay within a part, `**` crosses parts, `[...]` is a set.
 local function translate(glob)
   local out, at = { "^" }, 1
@@ -15,7 +17,7 @@ local function translate(glob)
     elseif glob:sub(at, at) == "*" then
       out[#out + 1], at = "[^/]*", at + 1
     elseif glob:sub(at, at) == "?" then
-      out[#out + 1], at = "[^/]", at + 1
+      out[#out + 1], at = CHARACTER, at + 1
     elseif set then
       out[#out + 1], at = set:gsub("^%[!", "[^"):gsub("%%", "%%%%"), at + #set
     else

@@ -75,8 +75,7 @@ transfer.__index = transfer
 local function measure(self)
   local done = self.ranges.bytes
   for range, request in pairs(self.under_way) do
-    local ok, at = pcall(core.transfer, request)
-    if ok then done = done + math.max(0, math.min(at - range.offset, range.size)) end
+    done = done + math.max(0, math.min(core.transfer(request) - range.offset, range.size))
   end
   return done
 end

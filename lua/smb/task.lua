@@ -27,18 +27,22 @@ local function can_yield(me)
   return me and me.status == "running" and coroutine.isyieldable()
 end
 
---- Starts a task: it runs until it first waits.
--- @tparam table home the destination's state
--- @tparam function fn
--- @param ... its arguments
--- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
-function task.spawn(home, fn, ...)
-  local me = { home = home, parent = task.running(), status = "running" }
+local function new(home, parent, fn, ...)
+  local me = { home = home, parent = parent, status = "running" }
   me.thread = coroutine.create(fn)
   by_thread[me.thread] = me
   home.tasks[#home.tasks + 1] = me
   task.resume(me, ...)
   return me
+end
+
+--- Starts a task: it runs until it first waits. It is nobody's part, whichever task is running.
+-- @tparam table home the destination's state
+-- @tparam function fn
+-- @param ... its arguments
+-- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
+function task.spawn(home, fn, ...)
+  return new(home, nil, fn, ...)
 end
 
 local function forget(me)
@@ -108,12 +112,9 @@ function task.is_cancelled()
   return false
 end
 
--- A request that was closed meanwhile has ended, too.
+-- Nothing is caught here, or in anything else that runs often: it might be Ctrl-C.
 local function is_due(me, now)
-  if now >= me.till or me.any then return true end
-  if not me.request then return false end
-  local ok, ended = pcall(core.ended, me.request)
-  return not ok or ended
+  return now >= me.till or me.any or (me.request ~= nil and core.over(me.request))
 end
 
 --- Moves on the tasks of a destination whose time has come.
@@ -188,25 +189,25 @@ function task.group(home)
   return setmetatable({ home = home }, group)
 end
 
---- Starts a task of the group.
+--- Starts a task of the group: it is cancelled with the task that it works for.
 function group:spawn(fn, ...)
-  local me = task.spawn(self.home, fn, ...)
+  local me = new(self.home, task.running(), fn, ...)
   self[#self + 1] = me
   return me
 end
 
---- Waits until all have ended. An error in one is raised.
+--- Waits until all have ended. An error in one is raised at once.
 -- @tparam[opt] function each called between two waits; anything but nil that it gives ends the wait and is given
 function group:wait(each)
-  local at = 1
   while true do
     local verdict = each and each()
     if verdict ~= nil then return verdict end
-    while self[at] and self[at].status == "done" do
-      if not self[at].results[1] then error(self[at].results[2], 0) end
-      at = at + 1
+    local running = false
+    for _, me in ipairs(self) do
+      if me.status ~= "done" then running = true
+      elseif not me.results[1] then error(me.results[2], 0) end
     end
-    if not self[at] then return nil end
+    if not running then return nil end
     task.pause(self.home, nil, task.SLICE, true)
   end
 end

@@ -35,7 +35,8 @@ job.__index = job
 
 local function new_job(home, operation, top, opts)
   return setmetatable({ home = home, operation = operation, top = top, opts = opts, filter = pattern.filter(opts.filter),
-    refused = {}, files = {}, folders = {}, visiting = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
+    refused = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {},
+    under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
@@ -46,6 +47,9 @@ end
 local HOPELESS = { cancelled = true, auth_failed = true, share_missing = true, host_not_found = true, protocol = true }
 
 function job:fail(subject, code, reason)
+  local once = subject .. "\0" .. code -- what was found out before anything was sent is found again
+  if self.failed[once] then return end
+  self.failed[once] = true
   local message = call.message(self.operation, subject, self.home.place, reason)
   local errors = self.summary.errors
   errors[#errors + 1] = { name = subject, message = message, code = code }
@@ -56,8 +60,11 @@ end
 function job:is_over()
   if self.stopped then return true end
   local code, reason = self.under:check()
-  if code then self:fail(self.top, code, reason) end
-  return self.stopped ~= nil
+  if self.under.raised then error(self.under.raised[1], 0) end
+  if not code then return false end
+  self:fail(self.top, code, reason)
+  self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
+  return true
 end
 
 -- A step of the way: what fails is taken in.
@@ -132,7 +139,7 @@ function job:run(top, visit, move, remove)
     self.under:failed()
     return nil, stopped.message, stopped.code
   end
-  self.under:finished(self.under.done)
+  self.under:finished(math.max(self.under.done, self.under.total))
   return show.summary(summary)
 end
 
@@ -171,6 +178,7 @@ end
 local function open_folder(here)
   local ok, next_name, handle = pcall(lfs.dir, here)
   if ok then return next_name, handle end
+  if not tostring(next_name):find "^cannot open" then error(next_name, 0) end -- not what lfs says: Ctrl-C, for one
   return nil, next_name
 end
 
@@ -210,6 +218,13 @@ function job:remote_name(text)
   return text
 end
 
+-- A name as it is to be on this side; nil when no file can have it, whatever the server says.
+function job:local_name(text)
+  if self.opts.encode_names then return lookalike.decode(text) end
+  if text == "" or text == "." or text == ".." or text:find "[/\0]" then return nil end
+  return text
+end
+
 -- Whether a folder is one of those that lead to where the walk stands: then a link leads back.
 local function is_above(folder, identity)
   while folder do
@@ -226,7 +241,7 @@ function job:inspect(here, below, above)
     if self:is_over() then return end
     local path = name.join(below, text)
     local remote, reason = self:remote_name(text)
-    local folded = remote and remote:lower() or ""
+    local folded = remote and name.fold(remote) or ""
     if seen[folded] then reason = ("it differs from '%s' in case only"):format(seen[folded]) end
     if reason then
       self.refused[path] = true
@@ -275,8 +290,8 @@ function job:remote_entries(subject, path)
   local found, aside = {}, {}
   local ok, code = self:each_remote(subject, path, function(entry)
     local kind, owner = name.parse_temporary(entry.name)
-    if not kind then found[entry.name:lower()] = entry end
-    if owner then aside[owner:lower()] = true end
+    if not kind then found[name.fold(entry.name)] = entry end
+    if owner then aside[name.fold(owner)] = true end
   end)
   if ok then return found, aside end
   if self.stopped or not IS_MISSING[code] then return false, aside end
@@ -284,26 +299,31 @@ function job:remote_entries(subject, path)
 end
 
 function job:make_folder(subject, path)
-  self.summary.folders = self.summary.folders + 1
   self:note("mkdir", subject)
-  if self.opts.dry_run then return true end
-  return self:ask(subject, "mkdir", { name = path })
+  local ok = self.opts.dry_run or self:ask(subject, "mkdir", { name = path })
+  if ok then self.summary.folders = self.summary.folders + 1 end
+  return ok
+end
+
+-- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it.
+function job:unwanted(entry, below, path)
+  local subject = name.join(below, self:local_name(entry.name) or entry.name)
+  if self.filter(subject, entry) then return { subject = subject, path = name.join(path, entry.name), entry = entry } end
 end
 
 -- What is on the share and not in the source, for later.
 function job:note_extra(found, below, path)
   if not self.opts.mirror then return end
   for _, entry in pairs(found) do
-    local decoded = self.opts.encode_names and lookalike.decode(entry.name) or entry.name
-    if not entry.seen and self.filter(name.join(below, decoded), entry) then
-      self.extra[#self.extra + 1] = { subject = name.join(below, entry.name), path = name.join(path, entry.name), entry = entry }
-    end
+    if not entry.seen then self.extra[#self.extra + 1] = self:unwanted(entry, below, path) end
   end
 end
 
+-- `text`: the name on the share.
 function job:send_file(text, entry, place, known, aside, below, path)
-  local there = known[text:lower()]
-  local subject = name.join(below, text)
+  local folded = name.fold(text)
+  local there = known[folded]
+  local subject = name.join(below, entry.name)
   if there then there.seen = true end
   if there and there.type == "directory" then
     return self:fail(subject, "is_directory", "a folder has this name")
@@ -319,11 +339,12 @@ function job:send_file(text, entry, place, known, aside, below, path)
     return
   end
   self:add_file { subject = subject, here = place, path = name.join(path, text),
-    is_new = not there and not aside[text:lower()] }
+    is_new = not there and not aside[folded] }
 end
 
 function job:send_below(text, entry, place, known, folder)
-  local there, subject, path = known[text:lower()], name.join(folder.below, text), name.join(folder.path, text)
+  local there = known[name.fold(text)]
+  local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if there then there.seen = true end
   if is_above(folder, entry.identity) then return end
   if there and there.type ~= "directory" then
@@ -369,15 +390,29 @@ local function send(self, item, part)
   return reply, code, reason
 end
 
+function job:remove_one(each, verb)
+  self:note("delete", each.subject)
+  local ok = self.opts.dry_run or self:ask(each.subject, verb, { name = each.path, recursive = true, missing_ok = true })
+  if ok then self.summary.deleted = self.summary.deleted + 1 end
+  return ok
+end
+
+-- Removes what is too much on the share. Of a folder, what a filter excludes stays, and with it the folder. True when it is gone.
+function job:remove_unwanted(each)
+  if self:is_over() then return false end
+  if each.entry.type ~= "directory" then return self:remove_one(each, "delete") end
+  if not self.opts.filter then return self:remove_one(each, "rmdir") end
+  local found, is_empty = {}, true
+  local ok = self:each_remote(each.subject, each.path, function(entry)
+    local unwanted = self:unwanted(entry, each.subject, each.path)
+    found[#found + 1], is_empty = unwanted, is_empty and unwanted ~= nil
+  end)
+  for _, inner in ipairs(found) do is_empty = self:remove_unwanted(inner) and is_empty end
+  return ok and is_empty and self:remove_one(each, "rmdir")
+end
+
 function job:remove_remote()
-  for _, each in ipairs(self.extra) do
-    if self:is_over() then return end
-    local is_folder = each.entry.type == "directory"
-    self:note("delete", each.subject)
-    local ok = self.opts.dry_run or self:ask(each.subject, is_folder and "rmdir" or "delete",
-      { name = each.path, recursive = true, missing_ok = true })
-    if ok then self.summary.deleted = self.summary.deleted + 1 end
-  end
+  for _, each in ipairs(self.extra) do self:remove_unwanted(each) end
 end
 
 --- Sends a local folder. See `dest:put_tree`.
@@ -403,12 +438,6 @@ end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------
 
--- A name as it is to be on this side; nil when no file can have it.
-function job:local_name(text)
-  if not self.opts.encode_names then return text end
-  return lookalike.decode(text)
-end
-
 function job:fetch_file(entry, subject, path, place)
   local kind, size, mtime = core.lstat(place, true)
   if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
@@ -428,11 +457,11 @@ end
 function job:make_local_folder(subject, place)
   local kind = core.lstat(place, true)
   if kind == "directory" then return true end
-  self.summary.folders = self.summary.folders + 1
   self:note("mkdir", subject)
-  if self.opts.dry_run then return true end
-  local ok, reason = lfs.mkdir(place)
-  if not ok then self:fail(subject, "local_io", ("'%s': the folder cannot be made (%s)"):format(place, reason)) end
+  local ok, reason = self.opts.dry_run, nil
+  if not ok then ok, reason = lfs.mkdir(place) end
+  if ok then self.summary.folders = self.summary.folders + 1
+  else self:fail(subject, "local_io", ("'%s': the folder cannot be made (%s)"):format(place, reason)) end
   return ok
 end
 
@@ -446,11 +475,14 @@ function job:note_local_extra(place, below, seen)
   end
 end
 
--- An entry of a remote folder; gives the name that it has here.
-function job:fetch_entry(entry, folder)
-  local text, subject = self:local_name(entry.name), name.join(folder.below, entry.name)
+-- An entry of a remote folder; gives the name that it has here. `seen`: those that others have.
+function job:fetch_entry(entry, folder, seen)
+  local text = self:local_name(entry.name)
+  local subject = name.join(folder.below, text or entry.name)
   if not text then
     self:fail(subject, "invalid_name", "no local file can have this name")
+  elseif seen[text] then
+    self:fail(subject, "invalid_name", "two names on the share are one here")
   elseif not name.is_temporary(entry.name) and self.filter(name.join(folder.below, text), entry) then
     local path, here = name.join(folder.path, entry.name), folder.here .. "/" .. text
     self.any = true
@@ -467,7 +499,7 @@ end
 function job:fetch_folder(folder)
   local seen = {}
   local ok = self:each_remote(folder.below, folder.path, function(entry)
-    local text = self:fetch_entry(entry, folder)
+    local text = self:fetch_entry(entry, folder, seen)
     if text then seen[text] = true end
   end)
   if ok then self:note_local_extra(folder.here, folder.below, seen) end
@@ -489,16 +521,25 @@ local function fetch(self, item, part)
   return reply
 end
 
-local function remove_local_tree(home, place)
-  task.breathe(home)
-  if core.lstat(place) ~= "directory" then return os.remove(place) end
+-- Removes what is too much here. Of a folder, what a filter excludes stays, and with it the folder. True when it is gone; nil,
+-- reason on failure.
+function job:clear(place, below)
+  task.breathe(self.home)
+  if core.lstat(place) ~= "directory" then return self.opts.dry_run or os.remove(place) end
+  local is_empty = true
   for text in lfs.dir(place) do
     if text ~= "." and text ~= ".." then
-      local ok, reason = remove_local_tree(home, place .. "/" .. text)
-      if not ok then return nil, reason end
+      local here, path = place .. "/" .. text, name.join(below, text)
+      local kind, size, mtime = core.lstat(here)
+      local gone, reason = false, nil
+      if self.filter(path, { name = text, type = kind, size = size, mtime = mtime }) then
+        gone, reason = self:clear(here, path)
+      end
+      if gone == nil then return nil, reason end
+      is_empty = is_empty and gone
     end
   end
-  return lfs.rmdir(place)
+  return is_empty and (self.opts.dry_run or lfs.rmdir(place))
 end
 
 function job:remove_local()
@@ -507,18 +548,20 @@ function job:remove_local()
   end
   for _, each in ipairs(self.extra) do
     if self:is_over() then return end
-    self:note("delete", each.subject)
-    local ok, reason = true, nil
-    if not self.opts.dry_run then ok, reason = remove_local_tree(self.home, each.here) end
-    if ok then self.summary.deleted = self.summary.deleted + 1
-    else self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason))) end
+    local gone, reason = self:clear(each.here, each.subject)
+    if gone then
+      self:note("delete", each.subject)
+      self.summary.deleted = self.summary.deleted + 1
+    elseif gone == nil then
+      self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason)))
+    end
   end
 end
 
 -- Makes a local folder with those above it.
 local function make_local_folders(self, place)
   for folder in place:gmatch("()/") do
-    if folder > 1 then lfs.mkdir(place:sub(1, folder - 1)) end
+    if folder > 1 and not self.opts.dry_run then lfs.mkdir(place:sub(1, folder - 1)) end
   end
   return self:make_local_folder(self.top, place)
 end

@@ -554,8 +554,10 @@ static bool serve(void)
 			memset(&reply->fault, 0, sizeof reply->fault);
 		else if (reply->fault.code == SMB_OK)
 			fault_set(&reply->fault, SMB_FAILED, "the worker cannot do that");
-		if (reply->fault.code != SMB_OK)
+		if (reply->fault.code != SMB_OK) {
 			used = sizeof *reply;
+			reply->handle = 0;
+		}
 	} else {
 		fault_set(&reply->fault, SMB_FAILED, "the worker could not read the request");
 	}

@@ -1,0 +1,974 @@
+-- Whole folders to a share and from it: what arrives, what is left alone, what goes, and what is told.
+--
+-- SEED, an environment variable, repeats a run's random names.
+
+local lfs = require "lfs"
+local lookalike = require "smb.lookalike"
+local name = require "smb.name"
+local smb = require "smb"
+local faults = require "spec.support.faults"
+local files = require "spec.support.files"
+local processes = require "spec.support.processes"
+local server = require "spec.support.server"
+local shell = require "spec.support.shell"
+
+local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
+local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
+local MIB = 1024 * 1024
+local MTIME = 1600000000
+-- A share that shows each & of a name as a backslash, which separates the parts of a path in SMB.
+local HOSTILE = { ["vfs objects"] = "catia", ["catia:mappings"] = "0x26:0x5c" }
+
+local srv, net, base, dir, dest
+
+setup(function()
+  srv = server.start { shares = { backup = {}, hostile = HOSTILE } }
+  base = files.directory()
+  dir = base .. "/local"
+  net = faults.start(srv, base)
+  io.stdout:write(("SEED=%d\n"):format(SEED))
+  math.randomseed(SEED)
+end)
+
+teardown(function()
+  net:stop()
+  srv:stop()
+  files.remove(base)
+end)
+
+before_each(function()
+  shell.check { "find", srv:path "backup", srv:path "hostile", "-mindepth", "1", "-delete" }
+  lfs.mkdir(dir)
+  srv:mark()
+  dest = assert(smb.open(srv:url "backup", { retries = 0 }))
+end)
+
+after_each(function()
+  net:tell "calm"
+  dest:close()
+  files.remove(dir)
+end)
+
+-- Trees in tables: content by path, true for a folder. ------------------------------------------------------------------
+
+local function make(top, tree)
+  shell.check { "mkdir", "-p", top }
+  for path, content in pairs(tree) do
+    local place = top .. "/" .. path
+    shell.check { "mkdir", "-p", content == true and place or place:match "^(.*)/" }
+    if content ~= true then
+      files.write(place, content)
+      lfs.touch(place, MTIME, MTIME)
+    end
+  end
+  return top
+end
+
+local function read(top)
+  local tree = {}
+  local function look(folder, below)
+    for _, entry in ipairs(files.list(folder)) do
+      local place, path = folder .. "/" .. entry, below .. entry
+      if lfs.symlinkattributes(place, "mode") == "directory" then
+        tree[path] = true
+        look(place, path .. "/")
+      else
+        tree[path] = files.read(place)
+      end
+    end
+  end
+  look(top, "")
+  return tree
+end
+
+local function with_folders(tree)
+  local all = {}
+  for path, content in pairs(tree) do
+    all[path] = content
+    for folder in path:gmatch "()/" do all[path:sub(1, folder - 1)] = true end
+  end
+  return all
+end
+
+local function on_server(path)
+  return srv:path("backup", path)
+end
+
+local function source(tree) return make(dir .. "/source", tree) end
+
+local function stored(tree) return make(on_server "tree", tree) end
+
+local function on_share() return read(on_server "tree") end
+
+-- The same both ways: `give` arranges where it comes from, `have` where it goes to, `run` moves, `got` looks at what came of it.
+local directions = {
+  { name = "put_tree", give = function(tree) return source(tree) end, have = function(tree) return stored(tree) end,
+    run = function(opts) return dest:put_tree(dir .. "/source", "tree", opts) end,
+    from = function(path) return dir .. "/source/" .. path end,
+    to = function(path) return on_server("tree/" .. path) end },
+  { name = "get_tree", give = function(tree) return stored(tree) end, have = function(tree) return make(dir .. "/got", tree) end,
+    run = function(opts) return dest:get_tree("tree", dir .. "/got", opts) end,
+    from = function(path) return on_server("tree/" .. path) end,
+    to = function(path) return dir .. "/got/" .. path end },
+}
+
+for _, each in ipairs(directions) do
+  each.given = function() return read((each.from ""):sub(1, -2)) end
+  each.got = function() return read((each.to ""):sub(1, -2)) end
+end
+
+local function both(fn)
+  for _, each in ipairs(directions) do
+    shell.check { "find", srv:path "backup", dir, "-mindepth", "1", "-delete" }
+    fn(each)
+  end
+end
+
+local function assert_fails(code, result, message, got)
+  assert.is_nil(result)
+  assert.equal(code, got, message)
+  assert.matches("^%l+_tree '[^']*' on smb://127%.0%.0%.1[:%d]*/[^:]+: ", message)
+  return message
+end
+
+local function assert_empty_share() assert.same({}, files.list(srv:path "backup")) end
+
+-- Actions by name.
+local function actions_of(summary)
+  local found = {}
+  for _, each in ipairs(summary.actions) do found[each.name] = each.action end
+  return found
+end
+
+local ODD = {
+  ["with space"] = "1", ["Käse & Brötchen/日本語.txt"] = "2", ["100% #1"] = "3", ["\u{1F4BE}/%41"] = "4",
+  [".hidden/~$&!@^{}[]"] = "5", [("ü"):rep(120)] = "6", ["a;b=c,d'e`f"] = "7", ["-rf"] = "8",
+}
+
+describe("trees:", function()
+  it("all of a tree arrives, with its times", function()
+    both(function(each)
+      local deep = ("d/"):rep(60) .. "file"
+      local tree = { ["a"] = "content a", ["b/c"] = "content c", ["b/d/e"] = ("x"):rep(100000), ["empty"] = "", ["folder"] = true,
+        ["f/empty folder"] = true, [deep] = "deep" }
+      for path, content in pairs(ODD) do tree[path] = content end
+      each.give(tree)
+      local summary = assert(each.run())
+      assert.same(with_folders(tree), each.got())
+      for path, content in pairs(tree) do
+        if content ~= true then assert.equal(MTIME, lfs.attributes(each.to(path), "modification"), path) end
+      end
+      assert.equal(5 + 8, summary.files)
+      local bytes, folders = 0, 0
+      for _, content in pairs(with_folders(tree)) do
+        if content == true then folders = folders + 1 else bytes = bytes + #content end
+      end
+      assert.equal(bytes, summary.bytes)
+      assert.equal(folders + 1, summary.folders)
+      assert.same({}, summary.errors)
+      assert.same({ 0, 0 }, { summary.unchanged, summary.deleted })
+      assert.is_nil(summary.actions)
+      assert.is_true(summary.seconds > 0)
+    end)
+  end)
+
+  it("a large file among small ones arrives", function()
+    both(function(each)
+      each.give { ["a/1"] = "1", ["z/2"] = "2" }
+      files.make(each.from "large", 70 * MIB, 7)
+      for i = 1, 50 do files.write(each.from("z/" .. i), ("%d"):format(i)) end
+      local summary = assert(each.run())
+      assert.equal(52, summary.files)
+      assert(files.same(each.from "large", each.to "large"))
+      for i = 1, 50 do assert.equal(("%d"):format(i), files.read(each.to("z/" .. i))) end
+      assert.same({ "a", "large", "z" }, files.list((each.to ""):sub(1, -2)))
+    end)
+  end)
+
+  it("the destination's own path and folders with parents can be meant", function()
+    source { a = "1" }
+    assert(dest:put_tree(dir .. "/source/"))
+    assert.equal("1", files.read(on_server "a"))
+    assert(dest:put_tree(dir .. "/source", "x/y/z"))
+    assert.equal("1", files.read(on_server "x/y/z/a"))
+    assert(dest:get_tree("x", dir .. "/p/q/"))
+    assert.equal("1", files.read(dir .. "/p/q/y/z/a"))
+    assert(dest:get_tree("", dir .. "/all"))
+    assert.same(with_folders { a = "1", ["x/y/z/a"] = "1" }, read(dir .. "/all"))
+  end)
+
+  it("a file that is there is replaced", function()
+    both(function(each)
+      each.give { a = "new" }
+      each.have { a = "older", other = "stays" }
+      assert.equal(1, assert(each.run()).files)
+      assert.same({ a = "new", other = "stays" }, each.got())
+    end)
+  end)
+
+  it("temporary files are no part of a tree", function()
+    stored { a = "1", ["b.12345678.part"] = "2", ["c.12345678.aside"] = "3" }
+    assert(dest:get_tree("tree", dir .. "/got"))
+    assert.same({ a = "1" }, read(dir .. "/got"))
+    source { ["b.12345678.part"] = "2" }
+    assert_fails("invalid_name", dest:put_tree(dir .. "/source", "other"))
+  end)
+
+  it("ten requests send a small new file, three fetch one", function()
+    local few, many = { ["0"] = "x" }, {}
+    for i = 0, 20 do many[("%d"):format(i)] = "x" end
+    local function cost(each, tree)
+      each.give(tree)
+      dest:close()
+      dest = assert(smb.open(srv:url "backup", { connections = 1 }))
+      assert(dest:exists "")
+      local counts = srv:requests(function() assert(each.run()) end)
+      shell.check { "find", srv:path "backup", dir, "-mindepth", "1", "-delete" }
+      return counts.total
+    end
+    for i, expected in ipairs { 10, 3 } do
+      local each = directions[i]
+      local first = cost(each, few)
+      assert.equal(expected, (cost(each, many) - first) / 20, each.name)
+    end
+  end)
+end)
+
+describe("trees: what is unchanged", function()
+  local TREE = { a = "content a", ["b/c"] = "content c", ["b/empty"] = "" }
+
+  -- What the server does while it runs: creates of listings and stats are there, but no data.
+  local function assert_untouched(each, opts)
+    local before = each.got()
+    local counts, summary, message = srv:requests(function() return each.run(opts) end)
+    assert.is_nil(message)
+    assert.same({ 0, 3 }, { summary.files, summary.unchanged })
+    assert.same({ 0, 0, 0 }, { counts.read, counts.write, counts.setinfo })
+    assert.same(before, each.got())
+    return counts
+  end
+
+  it("is left alone, at the price of the listings", function()
+    both(function(each)
+      each.give(TREE)
+      assert(each.run())
+      local counts = assert_untouched(each)
+      assert.is_true(counts.create <= 2 * 2 + 1, "more than the listings: " .. counts.create)
+    end)
+  end)
+
+  it("is told by size and time", function()
+    both(function(each)
+      each.give(TREE)
+      assert(each.run())
+      files.write(each.from "a", "content A")
+      lfs.touch(each.from "a", MTIME, MTIME)
+      assert_untouched(each) -- that is what "mtime" means
+      lfs.touch(each.from "a", MTIME + 1, MTIME + 1)
+      local summary = assert(each.run())
+      assert.same({ 1, 2 }, { summary.files, summary.unchanged })
+      assert.same(each.given(), each.got())
+      files.write(each.from "a", "longer content")
+      assert.equal(1, assert(each.run()).files)
+      assert.same(each.given(), each.got())
+    end)
+  end)
+
+  it("is told by contents with changed = 'sha256'", function()
+    both(function(each)
+      each.give(TREE)
+      assert(each.run())
+      files.write(each.from "a", "content A")
+      lfs.touch(each.from "a", MTIME, MTIME)
+      lfs.touch(each.from "b/c", MTIME + 5, MTIME + 5)
+      local summary = assert(each.run { changed = "sha256" })
+      assert.same({ 1, 2 }, { summary.files, summary.unchanged })
+      assert.same(each.given(), each.got())
+    end)
+  end)
+
+  it("moves all the same with changed = 'always'", function()
+    both(function(each)
+      each.give(TREE)
+      assert(each.run())
+      local summary = assert(each.run { changed = "always" })
+      assert.same({ 3, 0 }, { summary.files, summary.unchanged })
+      assert.same(each.given(), each.got())
+    end)
+  end)
+
+  it("is found whatever the case it has on the share", function()
+    source { Datei = "1", ["Ärger/b"] = "2" }
+    stored { dATEI = "1", ["ärger/B"] = "2" }
+    local summary = assert(dest:put_tree(dir .. "/source", "tree"))
+    assert.equal(2, summary.unchanged)
+    assert.same(with_folders { dATEI = "1", ["ärger/B"] = "2" }, on_share())
+  end)
+end)
+
+describe("trees: mirror", function()
+  it("deletes what is not in the source, after all has arrived", function()
+    both(function(each)
+      each.give { a = "1", ["b/c"] = "2" }
+      each.have { a = "1", old = "x", ["b/old"] = "x", ["gone/with/all"] = "x", ["gone/empty"] = true }
+      local summary = assert(each.run { mirror = true })
+      assert.equal(3, summary.deleted)
+      assert.same(with_folders { a = "1", ["b/c"] = "2" }, each.got())
+    end)
+  end)
+
+  it("deletes nothing without being told to", function()
+    both(function(each)
+      each.give { a = "1" }
+      each.have { b = "2" }
+      assert.equal(0, assert(each.run()).deleted)
+      assert.same({ a = "1", b = "2" }, each.got())
+    end)
+  end)
+
+  it("deletes nothing when anything went wrong", function()
+    both(function(each)
+      for _, on_error in ipairs { "stop", "continue" } do
+        each.give { a = "1", ["b/c"] = "2" }
+        each.have { a = true, old = "x", ["b/old"] = "x" }
+        local summary, message = each.run { mirror = true, on_error = on_error }
+        if on_error == "stop" then assert.is_nil(summary, message) else assert.equal(1, #summary.errors) end
+        assert.equal("x", each.got().old)
+        assert.equal("x", each.got()["b/old"])
+      end
+    end)
+  end)
+
+  it("refuses a source that is missing", function()
+    both(function(each)
+      each.have { a = "1" }
+      assert.is_nil(each.run { mirror = true })
+      assert.same({ a = "1" }, each.got())
+    end)
+  end)
+
+  it("refuses a source that is empty, unless force is set", function()
+    both(function(each)
+      each.give {}
+      each.have { a = "1", ["b/c"] = "2" }
+      assert.matches("empty.*force", assert_fails("failed", each.run { mirror = true }))
+      assert.same(with_folders { a = "1", ["b/c"] = "2" }, each.got())
+      local summary = assert(each.run { mirror = true, force = true })
+      assert.equal(2, summary.deleted)
+      assert.same({}, each.got())
+    end)
+  end)
+
+  it("refuses a source of which a filter leaves nothing", function()
+    both(function(each)
+      each.give { a = "1" }
+      each.have { b = "1" }
+      assert_fails("failed", each.run { mirror = true, filter = { "!*" } })
+      assert.same({ b = "1" }, each.got())
+    end)
+  end)
+
+  it("leaves alone what a filter excludes", function()
+    both(function(each)
+      each.give { ["a.txt"] = "1" }
+      each.have { ["b.txt"] = "x", ["b.log"] = "x", ["c/keep.log"] = "x", ["c/d.txt"] = "x", ["e/d.txt"] = "x",
+        ["logs/f.txt"] = "x" }
+      assert(each.run { mirror = true, filter = { "*.txt", "!logs" } })
+      assert.same(with_folders { ["a.txt"] = "1", ["b.log"] = "x", ["c/keep.log"] = "x", ["logs/f.txt"] = "x" }, each.got())
+    end)
+  end)
+
+  it("leaves alone what a filter of its own excludes", function()
+    both(function(each)
+      each.give { a = "1" }
+      each.have { ["b/c/keep"] = "x", ["b/go"] = "x" }
+      assert(each.run { mirror = true, filter = function(path) return not path:find "keep$" end })
+      assert.same(with_folders { a = "1", ["b/c/keep"] = "x" }, each.got())
+    end)
+  end)
+
+  it("takes a name in another case for the same", function()
+    source { Name = "1" }
+    stored { nAME = "2" }
+    assert.equal(0, assert(dest:put_tree(dir .. "/source", "tree", { mirror = true })).deleted)
+    assert.equal(1, #files.list(on_server "tree"))
+  end)
+
+  it("leaves a running transfer's temporary files alone", function()
+    source { a = "1" }
+    stored { ["b.12345678.part"] = "x" }
+    assert.equal(0, assert(dest:put_tree(dir .. "/source", "tree", { mirror = true })).deleted)
+  end)
+end)
+
+describe("trees: dry_run", function()
+  it("changes nothing on either side, and tells what would be done", function()
+    both(function(each)
+      each.give { a = "new", ["b/c"] = "123", same = "1", ["new/f"] = "" }
+      each.have { a = "older", same = "1", b = true, old = "x", ["gone/x"] = "x" }
+      local given, had = each.given(), each.got()
+      local summary = assert(each.run { dry_run = true, mirror = true })
+      assert.same(given, each.given())
+      assert.same(had, each.got())
+      local move = each.name:sub(1, 3)
+      assert.same({ a = move, ["b/c"] = move, new = "mkdir", ["new/f"] = move, old = "delete", gone = "delete" },
+        actions_of(summary))
+      assert.same({ 3, 6, 1, 2, 1 }, { summary.files, summary.bytes, summary.unchanged, summary.deleted, summary.folders })
+      for _, action in ipairs(summary.actions) do
+        if action.name == "b/c" then assert.equal(3, action.bytes) end
+      end
+    end)
+  end)
+
+  it("makes no folder for a tree that is new", function()
+    source { ["a/b"] = "1" }
+    local summary = assert(dest:put_tree(dir .. "/source", "p/q", { dry_run = true }))
+    assert.equal(1, summary.files)
+    assert_empty_share()
+    stored { ["a/b"] = "1" }
+    assert.equal(1, assert(dest:get_tree("tree", dir .. "/p/q/r", { dry_run = true })).files)
+    assert.same({ "source" }, files.list(dir))
+  end)
+end)
+
+describe("trees: local links", function()
+  before_each(function()
+    make(dir .. "/elsewhere", { inner = "2" })
+    source { a = "1" }
+    shell.check { "ln", "-s", "a", dir .. "/source/link" }
+    shell.check { "ln", "-s", "../elsewhere", dir .. "/source/folder" }
+  end)
+
+  it("are skipped", function()
+    shell.check { "ln", "-s", "nothing", dir .. "/source/dangling" }
+    assert.same({}, assert(dest:put_tree(dir .. "/source", "tree")).errors)
+    assert.same({ a = "1" }, on_share())
+  end)
+
+  it("are followed on demand", function()
+    assert(dest:put_tree(dir .. "/source", "tree", { symlinks = "follow" }))
+    assert.same(with_folders { a = "1", link = "1", ["folder/inner"] = "2" }, on_share())
+  end)
+
+  it("that lead back are told, once, and not followed", function()
+    shell.check { "ln", "-s", "..", dir .. "/source/loop" }
+    shell.check { "ln", "-s", "../source", dir .. "/elsewhere/loop" }
+    assert_fails("local_io", dest:put_tree(dir .. "/source", "tree", { symlinks = "follow" }))
+    assert_empty_share()
+    os.remove(dir .. "/source/loop")
+    local summary = assert(dest:put_tree(dir .. "/source", "tree", { symlinks = "follow", on_error = "continue" }))
+    assert.equal(1, #summary.errors)
+    assert.equal("folder/loop", summary.errors[1].name)
+    assert.same(with_folders { a = "1", link = "1", ["folder/inner"] = "2" }, on_share())
+  end)
+
+  it("that lead nowhere are told, once", function()
+    shell.check { "ln", "-s", "nothing", dir .. "/source/dangling" }
+    local summary = assert(dest:put_tree(dir .. "/source", "tree", { symlinks = "follow", on_error = "continue" }))
+    assert.equal(1, #summary.errors)
+    assert.same({ "dangling", "local_io" }, { summary.errors[1].name, summary.errors[1].code })
+  end)
+
+  it("and pipes and sockets are no files", function()
+    shell.check { "mkfifo", dir .. "/source/pipe" }
+    assert(dest:put_tree(dir .. "/source", "tree"))
+    assert.same({ a = "1" }, on_share())
+  end)
+end)
+
+describe("trees: on_error", function()
+  it("'stop' ends with the first failure", function()
+    both(function(each)
+      each.give { a = "1", ["b/c"] = "2", ["d"] = "3" }
+      each.have { a = true }
+      local message = assert_fails(each.name == "put_tree" and "is_directory" or "local_io", each.run())
+      assert.matches("_tree 'a' on", message)
+    end)
+  end)
+
+  it("'continue' moves what it can and tells the rest", function()
+    both(function(each)
+      each.give { a = "1", ["b/c"] = "2", ["d"] = "3", ["e/f"] = "4" }
+      each.have { a = true, e = "file" }
+      local summary = assert(each.run { on_error = "continue" })
+      assert.equal(2, summary.files)
+      assert.same({ "2", "3" }, { each.got()["b/c"], each.got().d })
+      assert.equal(2, #summary.errors)
+      table.sort(summary.errors, function(x, y) return x.name < y.name end)
+      assert.same({ "a", "e" }, { summary.errors[1].name, summary.errors[2].name })
+      for _, each_error in ipairs(summary.errors) do
+        assert.matches("^" .. each.name .. " '.' on smb://", each_error.message)
+        assert.equal("string", type(each_error.code))
+      end
+    end)
+  end)
+
+  it("'continue' does not outlive total_timeout", function()
+    local tree = {}
+    for i = 1, 200 do tree["f" .. i] = "x" end
+    source(tree)
+    local other <close> = assert(smb.open(net:url "backup", { retries = 0 }))
+    net:tell("latency", 20)
+    other.options.total_timeout = 0.5
+    local began = shell.now()
+    assert_fails("timeout", other:put_tree(dir .. "/source", "tree", { on_error = "continue" }))
+    assert.is_true(shell.now() - began < 2)
+    assert_fails("timeout", other:get_tree("tree", dir .. "/got", { on_error = "continue", changed = "always" }))
+  end)
+
+  it("a disk that is full ends it, or is told for each file", function()
+    if not SANDBOX then return pending "needs spec/support/sandbox" end
+    local full <close> = server.start { size = "3m" }
+    local other <close> = assert(smb.open(full:url "backup", { retries = 0, connections = 1 }))
+    source { a = ("a"):rep(MIB), b = ("b"):rep(4 * MIB), c = ("c"):rep(MIB) }
+    assert_fails("no_space", other:put_tree(dir .. "/source", "stop"))
+    for _, each in ipairs(files.list(full:path("backup", "stop"))) do assert.not_matches("part$", each) end
+    files.remove(full:path("backup", "stop"))
+    local summary = assert(other:put_tree(dir .. "/source", "tree", { on_error = "continue" }))
+    assert.same({ "b", "no_space" }, { summary.errors[1].name, summary.errors[1].code })
+    assert.equal(1, #summary.errors)
+    assert.same({ "a", "c" }, files.list(full:path("backup", "tree")))
+  end)
+end)
+
+describe("trees: what stands in the way:", function()
+  it("a folder where a file should be", function()
+    both(function(each)
+      each.give { a = "1" }
+      each.have { ["a/inner"] = "stays" }
+      assert.is_nil(each.run())
+      assert.same(with_folders { ["a/inner"] = "stays" }, each.got())
+    end)
+  end)
+
+  it("a file where a folder should be", function()
+    both(function(each)
+      each.give { ["a/inner"] = "1" }
+      each.have { a = "stays" }
+      assert.is_nil(each.run())
+      assert.same({ a = "stays" }, each.got())
+    end)
+  end)
+
+  it("a source that is a file, or nothing", function()
+    source { a = "1" }
+    assert_fails("not_directory", dest:put_tree(dir .. "/source/a", "tree"))
+    assert_fails("local_io", dest:put_tree(dir .. "/missing", "tree"))
+    assert_empty_share()
+    stored { a = "1" }
+    assert_fails("not_directory", dest:get_tree("tree/a", dir .. "/got"))
+    assert_fails("not_found", dest:get_tree("missing", dir .. "/got"))
+    assert.is_false(files.exists(dir .. "/got"))
+  end)
+
+  it("a target that is a file", function()
+    source { a = "1" }
+    stored { a = "1" }
+    assert.is_nil(dest:put_tree(dir .. "/source", "tree/a"))
+    assert_fails("local_io", dest:get_tree("tree", dir .. "/source/a"))
+    assert.same({ a = "1" }, on_share())
+    assert.same({ a = "1" }, read(dir .. "/source"))
+  end)
+
+  it("a file that goes meanwhile", function()
+    both(function(each)
+      each.give { a = "1", b = "2" }
+      local summary, message, code = each.run { on_error = "continue", filter = function(path)
+        if path == "b" then os.remove(each.from "b") end
+        return true
+      end }
+      assert.is_nil(message, code)
+      assert.equal("1", each.got().a)
+      assert.is_nil(each.got().b)
+      assert.is_true(#summary.errors <= 1)
+    end)
+  end)
+
+  it("a source that changes while it is read", function()
+    source { a = "1" }
+    files.make(dir .. "/source/large", 40 * MIB)
+    local other <close> = assert(smb.open(net:url "backup", { retries = 0, connections = 2 }))
+    net:tell("bandwidth", 40 * MIB)
+    local summary = processes.during(function()
+      return assert(other:put_tree(dir .. "/source", "tree", { on_error = "continue" }))
+    end, function()
+      local file <close> = io.open(dir .. "/source/large", "r+b")
+      file:write "changed"
+    end, 0.4)
+    assert.same({ "large", "source_changed" }, { summary.errors[1].name, summary.errors[1].code })
+    assert.same({ a = "1" }, on_share())
+  end)
+end)
+
+describe("trees: progress", function()
+  local function watched(fn)
+    local calls = {}
+    return calls, function(done, total, text)
+      calls[#calls + 1] = { done = done, total = total, name = text }
+      return fn and fn(#calls)
+    end
+  end
+
+  it("only grows, and ends at the total", function()
+    both(function(each)
+      each.give { a = ("x"):rep(5 * MIB), ["b/c"] = ("x"):rep(5 * MIB), d = "1", same = "123" }
+      each.have { same = "123", d = true }
+      dest:close()
+      dest = assert(smb.open(net:url "backup", { retries = 3, retry_delay = 0.05 }))
+      net:tell("bandwidth", 20 * MIB)
+      net:tell(each.name == "put_tree" and "cut" or "cut-down", 3 * MIB)
+      local calls, progress = watched()
+      assert(each.run { progress = progress, on_error = "continue" })
+      net:tell "calm"
+      assert.is_true(#calls > 3)
+      for i = 2, #calls do assert.is_true(calls[i].done >= calls[i - 1].done, "it went back") end
+      local last = calls[#calls]
+      assert.equal(last.total, last.done)
+      assert.is_true(last.done >= 10 * MIB)
+      assert.equal("tree", last.name)
+    end)
+  end)
+
+  it("cancels with false, and leaves nothing half done", function()
+    both(function(each)
+      each.give { a = ("x"):rep(MIB) }
+      files.make(each.from "large", 40 * MIB)
+      dest:close()
+      dest = assert(smb.open(net:url "backup", { retries = 0 }))
+      net:tell("bandwidth", 20 * MIB)
+      local _, progress = watched(function(count) return count < 3 end)
+      assert_fails("cancelled", each.run { progress = progress, on_error = "continue" })
+      net:tell "calm"
+      assert.is_nil(each.got().large)
+      for path in pairs(each.got()) do assert.not_matches("part$", path) end
+    end)
+  end)
+
+  it("may raise, which comes through", function()
+    both(function(each)
+      each.give {}
+      files.make(each.from "large", 40 * MIB)
+      for i = 1, 100 do files.write(each.from("f" .. i), "") end
+      dest:close()
+      dest = assert(smb.open(net:url "backup", { retries = 0 }))
+      net:tell("bandwidth", 20 * MIB)
+      for at = 1, 3 do
+        local problem = { "mine" }
+        local _, progress = watched(function(count) if count == at then error(problem, 0) end end)
+        local ok, raised = pcall(each.run, { progress = progress, on_error = "continue" })
+        assert.is_false(ok, each.name .. at)
+        assert.equal(problem, raised)
+      end
+      net:tell "calm"
+      assert(dest:exists "")
+    end)
+  end)
+end)
+
+describe("trees: filter", function()
+  local TREE = { ["a.txt"] = "", ["b.log"] = "", ["sub/a.txt"] = "", ["sub/b.log"] = "", ["sub/deep/c.txt"] = "",
+    ["sub/deep/x1"] = "", ["x2"] = "", ["xy"] = "", ["ä1"] = "" }
+
+  local function moved(each, filter)
+    each.give(TREE)
+    files.remove((each.to ""):sub(1, -2))
+    assert(each.run { filter = filter })
+    local names = {}
+    for path, content in pairs(each.got()) do
+      if content ~= true then names[#names + 1] = path end
+    end
+    table.sort(names)
+    return table.concat(names, " ")
+  end
+
+  for _, case in ipairs {
+    { { "*.txt" }, "a.txt sub/a.txt sub/deep/c.txt" },
+    { { "!*.txt", "!x?" }, "b.log sub/b.log ä1" },
+    { { "sub/*.txt" }, "sub/a.txt" },
+    { { "sub/**" }, "sub/a.txt sub/b.log sub/deep/c.txt sub/deep/x1" },
+    { { "**/c.txt", "/x2" }, "sub/deep/c.txt x2" },
+    { { "**/a.txt" }, "a.txt sub/a.txt" },
+    { { "x[0-9]" }, "sub/deep/x1 x2" },
+    { { "x[!0-9]" }, "xy" },
+    { { "?1" }, "sub/deep/x1 ä1" },
+    { { "!sub" }, "a.txt b.log x2 xy ä1" },
+    { { "!sub/deep" }, "a.txt b.log sub/a.txt sub/b.log x2 xy ä1" },
+    { { "*.txt", "!sub/*.txt" }, "a.txt sub/deep/c.txt" },
+    { { "!*", "x2" }, "x2" },
+    { { "a.tx[%w]", "a*xt%" }, "" },
+    { {}, "a.txt b.log sub/a.txt sub/b.log sub/deep/c.txt sub/deep/x1 x2 xy ä1" },
+  } do
+    it("takes " .. (table.concat(case[1], " ")), function()
+      both(function(each) assert.equal(case[2], moved(each, case[1]), each.name) end)
+    end)
+  end
+
+  it("may be a function of path and entry", function()
+    both(function(each)
+      local seen = {}
+      assert.equal("a.txt sub/a.txt", moved(each, function(path, entry)
+        seen[path] = entry.type
+        assert.equal("number", type(entry.mtime))
+        assert.equal("number", type(entry.size))
+        return entry.type == "directory" and path == "sub" or entry.name == "a.txt"
+      end))
+      assert.equal("directory", seen["sub/deep"])
+      assert.is_nil(seen["sub/deep/x1"])
+    end)
+  end)
+
+  it("that raises comes through, and the destination goes on", function()
+    both(function(each)
+      each.give(TREE)
+      local problem = {}
+      local ok, raised = pcall(each.run, { filter = function() error(problem, 0) end })
+      assert.is_false(ok)
+      assert.equal(problem, raised)
+      assert(each.run())
+    end)
+  end)
+end)
+
+describe("trees: names", function()
+  it("that SMB cannot hold are told before anything is sent", function()
+    for _, bad in ipairs { "a:b", "a?", "dot.", "space ", "NUL", "com1.txt", "x\1", "\xff", "a\\b", ("ä"):rep(80) .. "\n" } do
+      source { ["a/fine"] = "1", ["z/" .. bad] = "2" }
+      local counts, result, message, code = srv:requests(function() return dest:put_tree(dir .. "/source", "tree") end)
+      assert_fails("invalid_name", result, message, code)
+      assert.equal(0, counts.total)
+      assert_empty_share()
+      files.remove(dir .. "/source")
+    end
+  end)
+
+  it("that SMB cannot hold are left out with on_error = 'continue'", function()
+    source { fine = "1", ["a:b"] = "2", ["c?/d"] = "3", ["e/f"] = "4" }
+    local summary = assert(dest:put_tree(dir .. "/source", "tree", { on_error = "continue" }))
+    assert.same(with_folders { fine = "1", ["e/f"] = "4" }, on_share())
+    table.sort(summary.errors, function(x, y) return x.name < y.name end)
+    assert.equal(2, #summary.errors)
+    assert.same({ "a:b", "invalid_name" }, { summary.errors[1].name, summary.errors[1].code })
+    assert.equal("c?", summary.errors[2].name)
+  end)
+
+  it("that differ in case only are told before anything is sent", function()
+    for _, pair in ipairs { { "File", "fILE" }, { "Ärger", "ärger" }, { "ПРИВЕТ", "привет" }, { "ΣΑΣ", "σας" } } do
+      source { ["a/" .. pair[1]] = "1", ["a/" .. pair[2]] = "2", ["b"] = "3" }
+      local message = assert_fails("invalid_name", dest:put_tree(dir .. "/source", "tree"))
+      assert.matches("case", message)
+      assert_empty_share()
+      files.remove(dir .. "/source")
+    end
+  end)
+
+  local HOSTILE_NAMES = {
+    "a:b", "a*", "?", '"', "<", ">", "|", "a\\b", "\\", "\1", "\31x", "\127", "line\nbreak", "dot.", "...", "space ", " ",
+    ". ", " .",
+    "NUL", "con", "COM1.txt", "LPT\u{B9}", "nul.a:b", "AUX .x?", "CONIN$", "\xff", "a\x80", "ä\x80", "\xc3", "\xed\xa0\x80",
+    "\xf4\x90\x80\x80", "\u{201B}", "\u{201B}\u{201B}", "\u{201B}80", "\u{201B}NUL", "\u{201B}\x80", "\u{FF1A}", "\u{FF0E}",
+    "\u{2420}", "\u{2401}", "a\u{FF0E}", "a\u{2420}", "a\u{FF0E}.", "\u{201B}\u{FF1A}", "．．", "‛．．", "\u{FF0F}", "%2e%2e",
+  }
+
+  local function assert_reversible(text)
+    local encoded = lookalike.encode(text)
+    local shown = ("%q"):format(text)
+    local ok, reason = name.check(encoded)
+    if not ok or encoded:find("/", 1, true) then error(shown .. " -> " .. encoded .. ": " .. tostring(reason)) end
+    local decoded = lookalike.decode(encoded)
+    if decoded ~= text then error(("%s -> %s -> %s"):format(shown, encoded, decoded)) end
+    return encoded
+  end
+
+  it("are written with look-alikes and come back as they were", function()
+    local tree = {}
+    for i, text in ipairs(HOSTILE_NAMES) do
+      assert_reversible(text)
+      tree["d" .. i % 7 .. "/" .. text] = ("%d"):format(i)
+    end
+    tree["folder: x./inner?"] = "1"
+    source(tree)
+    assert(dest:put_tree(dir .. "/source", "tree", { encode_names = true }))
+    assert(dest:get_tree("tree", dir .. "/got", { encode_names = true }))
+    assert.same(read(dir .. "/source"), read(dir .. "/got"))
+    -- A second time there is nothing to do, and nothing for mirror to delete.
+    local summary = assert(dest:put_tree(dir .. "/source", "tree", { encode_names = true, mirror = true }))
+    assert.same({ 0, #HOSTILE_NAMES + 1, 0 }, { summary.files, summary.unchanged, summary.deleted })
+    summary = assert(dest:get_tree("tree", dir .. "/got", { encode_names = true, mirror = true }))
+    assert.same({ 0, #HOSTILE_NAMES + 1, 0 }, { summary.files, summary.unchanged, summary.deleted })
+  end)
+
+  it("of any bytes are mapped reversibly, no two to one", function()
+    local pieces = { "\u{201B}", "\u{FF1A}", "\u{FF0E}", "\u{2420}", "\u{2401}", "NUL", "com", "1", "8", "0", "F", ".", " ",
+      ":", "\\", "?", "\x80", "\xC3", "\xA4", "ä", "\xE2", "\u{1F4BE}", "\1", "\127", "a", "\xFF", "$", "conin" }
+    local seen = {}
+    for _ = 1, 30000 do
+      local parts = {}
+      for i = 1, math.random(1, 6) do
+        parts[i] = math.random() < 0.8 and pieces[math.random(#pieces)] or string.char(math.random(1, 255))
+      end
+      local text = table.concat(parts):gsub("/", "")
+      if text ~= "" and text ~= "." and text ~= ".." and #text < 60 then
+        local encoded = assert_reversible(text)
+        if seen[encoded] and seen[encoded] ~= text then error(("%q is what another name is, too"):format(encoded)) end
+        seen[encoded] = text
+      end
+    end
+  end)
+
+  it("without need of it are not changed", function()
+    for text in pairs(ODD) do
+      for part in text:gmatch "[^/]+" do assert.equal(part, lookalike.encode(part)) end
+    end
+  end)
+
+  it("from a share that decode to something else than a name are told and never leave the target", function()
+    for _, text in ipairs { "", ".", "..", "\u{FF0E}", ".\u{FF0E}", "\u{FF0E}\u{FF0E}", "\u{201B}", "\0", "a/b", "..\u{201B}",
+      "\u{201B}2F", "\u{2400}", "\u{201B}00", "a\xff" } do
+      local decoded = lookalike.decode(text)
+      assert.is_true(decoded == nil or (not decoded:find "[/\0]" and decoded ~= "" and decoded ~= "." and decoded ~= ".."), text)
+    end
+    make(dir .. "/outer", {})
+    stored { ["\u{FF0E}\u{FF0E}/evil"] = "1", ["\u{FF0E}"] = "2", fine = "3" }
+    local summary = assert(dest:get_tree("tree", dir .. "/outer/got", { encode_names = true, on_error = "continue" }))
+    assert.equal(2, #summary.errors)
+    for _, each in ipairs(summary.errors) do assert.equal("invalid_name", each.code) end
+    assert.same({ ["got"] = true, ["got/fine"] = "3" }, read(dir .. "/outer"))
+  end)
+
+  it("two of which are one here are told, and one arrives", function()
+    stored { ["\u{201B}x"] = "1", ["\u{201B}\u{201B}x"] = "1" }
+    local summary = assert(dest:get_tree("tree", dir .. "/got", { encode_names = true, on_error = "continue" }))
+    assert.same({ 1, 1 }, { summary.files, #summary.errors })
+    assert.equal("invalid_name", summary.errors[1].code)
+  end)
+
+  it("with separators that a server gives never leave the target", function()
+    local other <close> = assert(smb.open(srv:url "hostile", { retries = 0 }))
+    make(dir .. "/outer", {})
+    for _, text in ipairs { "..&evil", "&etc", "a&b", "..&..&evil", "&", "..&" } do
+      make(srv:path("hostile", "tree"), { fine = "1", [text] = "evil" })
+      for _, encode in ipairs { true, false } do
+        other:get_tree("tree", dir .. "/outer/got", { encode_names = encode, on_error = "continue" })
+        for path in pairs(read(dir .. "/outer")) do assert.matches("^got", path) end
+        assert.is_false(files.exists(dir .. "/evil"))
+        files.remove(dir .. "/outer/got")
+      end
+      files.remove(srv:path("hostile", "tree"))
+    end
+  end)
+end)
+
+describe("trees: a bad network", function()
+  it("is survived wherever it breaks", function()
+    dest:close()
+    dest = assert(smb.open(net:url "backup", { retries = 10, retry_delay = 0.02 }))
+    local tree = {}
+    for i = 1, 60 do tree[("d%d/f%d"):format(i % 6, i)] = files.content(i * 1000, i) end
+    both(function(each)
+      each.give(tree)
+      for _, cut in ipairs { "cut", "cut-each" } do
+        files.remove((each.to ""):sub(1, -2))
+        if cut == "cut-each" then net:tell(cut, 150000) -- more than the largest file, else it never gets through
+        else net:tell(each.name == "get_tree" and "cut-down" or cut, math.random(1000, 1500000)) end
+        local summary, message = each.run()
+        net:tell "calm"
+        assert.is_nil(message)
+        assert.equal(60, summary.files)
+        assert.same(with_folders(tree), each.got())
+      end
+      for i = 1, 4 do
+        files.remove((each.to ""):sub(1, -2))
+        net:tell(i % 2 == 0 and "lose" or "cut-frame", math.random(1, 200))
+        local summary, message = each.run { mirror = true }
+        net:tell "calm"
+        assert.is_nil(message)
+        assert.equal(60, summary.files)
+        assert.same(with_folders(tree), each.got())
+      end
+    end)
+  end)
+
+  it("and a large file in the middle of which it breaks", function()
+    dest:close()
+    dest = assert(smb.open(net:url "backup", { retries = 10, retry_delay = 0.02 }))
+    both(function(each)
+      each.give { a = "1" }
+      files.make(each.from "large", 70 * MIB, 3)
+      net:tell(each.name == "get_tree" and "cut-down" or "cut", math.random(10 * MIB, 60 * MIB))
+      assert(each.run())
+      net:tell "calm"
+      assert(files.same(each.from "large", each.to "large"))
+      assert.same({ "a", "large" }, files.list((each.to ""):sub(1, -2)))
+    end)
+  end)
+end)
+
+describe("trees: a mistake in the call raises:", function()
+  for what, fn in pairs {
+    ["no folder"] = function() dest:put_tree() end,
+    ["a folder that is no string"] = function() dest:get_tree("a", 5) end,
+    ["no local folder"] = function() dest:get_tree "a" end,
+    ["an unknown option"] = function() dest:put_tree(dir, "a", { mirrored = true }) end,
+    ["a filter that is a string"] = function() dest:put_tree(dir, "a", { filter = "*.txt" }) end,
+    ["a filter with a pattern that is none"] = function() dest:put_tree(dir, "a", { filter = { 5 } }) end,
+    ["changed = 'size'"] = function() dest:put_tree(dir, "a", { changed = "size" }) end,
+    ["symlinks = 'keep'"] = function() dest:get_tree("a", dir, { symlinks = "keep" }) end,
+    ["on_error = 'ignore'"] = function() dest:get_tree("a", dir, { on_error = "ignore" }) end,
+    ["mirror = 1"] = function() dest:get_tree("a", dir, { mirror = 1 }) end,
+    ["progress = true"] = function() dest:get_tree("a", dir, { progress = true }) end,
+  } do
+    it(what, function()
+      local ok, problem = pcall(fn)
+      assert.is_false(ok)
+      assert.matches("^spec/90%-tree_spec.lua:%d+: ", problem)
+      assert_empty_share()
+    end)
+  end
+
+  it("a closed destination", function()
+    dest:close()
+    assert.error_matches(function() dest:put_tree(dir, "a") end, "closed destination")
+  end)
+
+  it("but not a name that SMB cannot hold", function()
+    assert_fails("invalid_name", dest:put_tree(dir, "a?"))
+    assert_fails("invalid_name", dest:get_tree("../a", dir .. "/got"))
+  end)
+end)
+
+describe("trees: memory", function()
+  -- Peak of Lua's own memory, garbage left out.
+  local function peak(each)
+    local most, count = 0, 0
+    local summary = assert(each.run { filter = function()
+      count = count + 1
+      if count % 500 == 0 then
+        collectgarbage()
+        most = math.max(most, collectgarbage "count")
+      end
+      return true
+    end })
+    return most, summary.unchanged
+  end
+
+  it("does not grow with the number of files", function()
+    shell.check(([[mkdir -p %s; cd %s; for d in $(seq 200); do mkdir d$d; done
+      for d in $(seq 200); do seq -f "d$d/file %%g" 100; done | xargs -d '\n' touch -d @1600000000
+      mkdir %s; cp -a d1 d2 d3 d4 d5 d6 d7 d8 d9 d1? d20 %s; cp -a %s %s; cp -a %s %s]]):format(
+      dir .. "/large", dir .. "/large", dir .. "/small", dir .. "/small", dir .. "/large", on_server "large", dir .. "/small",
+      on_server "small"))
+    for _, each in ipairs {
+      { run = function(opts) return dest:put_tree(dir .. "/" .. opts.size, opts.size, { filter = opts.filter }) end },
+      { run = function(opts) return dest:get_tree(opts.size, dir .. "/" .. opts.size, { filter = opts.filter }) end },
+    } do
+      local peaks = {}
+      for _, size in ipairs { "small", "large" } do
+        local sized = { run = function(opts) return each.run { size = size, filter = opts.filter } end }
+        local most, unchanged = peak(sized)
+        assert.equal(size == "small" and 2000 or 20000, unchanged)
+        peaks[size] = most
+      end
+      assert.is_true(peaks.large < peaks.small + 256, ("%.0f KiB, then %.0f"):format(peaks.small, peaks.large))
+    end
+  end)
+end)

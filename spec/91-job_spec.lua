@@ -1,0 +1,604 @@
+-- Calls that go on while the script does something else: dest:submit, smb.wait and what an event loop asks.
+
+local lfs = require "lfs"
+local smb = require "smb"
+local faults = require "spec.support.faults"
+local files = require "spec.support.files"
+local processes = require "spec.support.processes"
+local server = require "spec.support.server"
+local shell = require "spec.support.shell"
+
+local MIB = 1024 * 1024
+local ROOT = lfs.currentdir()
+local BUILD = os.getenv "BUILD" or "build"
+if not BUILD:find "^/" then BUILD = ROOT .. "/" .. BUILD end
+
+local srv, net, base, dir, dest
+
+setup(function()
+  srv = server.start { shares = { backup = {}, other = {} } }
+  base = files.directory()
+  dir = base .. "/local"
+  net = faults.start(srv, base)
+end)
+
+teardown(function()
+  net:stop()
+  srv:stop()
+  files.remove(base)
+end)
+
+-- Through the proxy, where calls take as long as they are told to.
+local function open(options)
+  options = options or {}
+  options.retries = options.retries or 0
+  return assert(smb.open(net:url "backup", options))
+end
+
+before_each(function()
+  shell.check { "find", srv:path "backup", srv:path "other", "-mindepth", "1", "-delete" }
+  lfs.mkdir(dir)
+  srv:mark()
+  dest = open()
+end)
+
+after_each(function()
+  net:tell "go"
+  net:tell "calm"
+  dest:close()
+  files.remove(dir)
+end)
+
+local function on_server(name) return srv:path("backup", name) end
+
+local function everything() return files.list(srv:path "backup") end
+
+local function assert_fails(code, result, message, got)
+  assert.is_nil(result)
+  assert.equal(code, got, message)
+  return message
+end
+
+-- No file is open on the server any more: what ended a moment ago may take another.
+local function assert_nothing_open()
+  assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3), "files are open on the server")
+end
+
+-- A call that lasts until `go`.
+local function slow(name)
+  net:tell "stall"
+  return dest:submit("stat", name or "")
+end
+
+describe("jobs:", function()
+  it("every method can be one, with the results it has", function()
+    files.write(dir .. "/source", "content")
+    local function run(what, ...)
+      local job = dest:submit(what, ...)
+      assert.equal("job", smb.type(job))
+      local results = table.pack(job:wait())
+      assert.equal("done", job:status(), results[2])
+      return table.unpack(results, 1, results.n)
+    end
+    assert.equal(7, run("put", dir .. "/source", "file").bytes)
+    assert.equal(7, run("get", "file", dir .. "/got").bytes)
+    assert.equal("content", files.read(dir .. "/got"))
+    assert.equal("content", run("read", "file"))
+    assert.equal(3, run("write", "w", "123").bytes)
+    local parts = { "a", "b" }
+    assert.equal(2, run("write", "w", function() return table.remove(parts) end).bytes)
+    assert.equal("file", run("stat", "file").name)
+    assert.is_true(run("exists", "file"))
+    assert.is_false(run("exists", "missing"))
+    assert.equal(2, #run("list"))
+    assert.is_true(run("mkdir", "a/b"))
+    assert.is_true(run("rename", "file", "a/file"))
+    assert.is_true(run("copy", "a/file", "copy"))
+    assert.is_true(run("utime", "copy", 1600000000))
+    assert.is_true(run("delete", "copy"))
+    assert.is_true(run("rmdir", "a", { recursive = true }))
+    assert.equal("integer", math.type(run("quota").total))
+    assert.is_true(run("test", { write = true }))
+    assert.same({ restored = {} }, run "sweep")
+    lfs.mkdir(dir .. "/tree")
+    files.write(dir .. "/tree/f", "1")
+    assert.equal(1, run("put_tree", dir .. "/tree", "tree").files)
+    assert.equal(1, run("get_tree", "tree", dir .. "/tree2").files)
+    assert.same({ "tree", "w" }, everything())
+  end)
+
+  it("what is no method, or cannot be one, raises", function()
+    for _, what in ipairs { "dir", "walk", "open", "close", "submit", "nothing", "options", "" } do
+      local ok, problem = pcall(function() dest:submit(what) end)
+      assert.is_false(ok)
+      assert.matches("spec/91%-job_spec.lua:%d+: bad argument #1 to 'submit'", problem)
+    end
+    assert.is_false(pcall(dest.submit, dest))
+    assert.is_false(pcall(dest.submit, dest, 5))
+    dest:close()
+    assert.error_matches(function() dest:submit("stat", "") end, "closed destination")
+  end)
+
+  it("give failures as the call would", function()
+    local _, message, code = dest:stat "missing"
+    local job = dest:submit("stat", "missing")
+    local _, text, word = job:wait()
+    assert.same({ message, code }, { text, word })
+    assert.equal("failed", job:status())
+    assert.same({ message, code }, { select(2, job:wait()) })
+    assert_fails("invalid_name", dest:submit("stat", "a?"):wait())
+  end)
+
+  it("raise what the call would", function()
+    local job = dest:submit("stat", 5 > 4)
+    assert.error_matches(function() job:wait() end, "bad argument #1 to 'stat'")
+    assert.equal("failed", job:status())
+  end)
+
+  it("run while nobody waits for them, as soon as the host calls in", function()
+    local job = slow()
+    assert.equal("running", job:status())
+    net:tell "go"
+    assert.equal("done", shell.poll(function() return job:status() == "done" and "done" end))
+    assert.equal("directory", job:wait().type)
+    assert.equal("directory", job:wait().type)
+  end)
+
+  it("wait for so many seconds only", function()
+    local job = slow()
+    local began = shell.now()
+    assert.matches("still running", assert_fails("timeout", job:wait(0.15)))
+    assert.is_true(shell.now() - began >= 0.15)
+    assert_fails("timeout", job:wait(0))
+    assert.equal("running", job:status())
+    net:tell "go"
+    assert.equal("directory", job:wait(5).type)
+    assert.is_false(pcall(job.wait, job, "1"))
+    assert.is_false(pcall(job.wait, {}))
+  end)
+
+  it("of a plain call's size do not wait for slow ones", function()
+    local one, two = slow(), dest:submit("exists", "")
+    assert.equal("running", one:status())
+    net:tell "go"
+    assert.is_true(dest:exists "")
+    assert.is_true(two:wait())
+    assert.equal("directory", one:wait().type)
+  end)
+
+  it("queue where there are more than connections", function()
+    dest:close()
+    dest = open { connections = 2 }
+    net:tell "stall"
+    local jobs = {}
+    for i = 1, 4 do jobs[i] = dest:submit("exists", "") end
+    local stand = {}
+    for i = 1, 4 do stand[i] = jobs[i]:status() end
+    assert.same({ "running", "running", "queued", "queued" }, stand)
+    assert.same({ 0 }, { jobs[4]:progress() })
+    net:tell "go"
+    for i = 4, 1, -1 do assert.is_true(jobs[i]:wait()) end
+  end)
+
+  it("print what they are", function()
+    local job = slow()
+    assert.equal("smb.job (running)", tostring(job))
+    net:tell "go"
+    job:wait()
+    assert.equal("smb.job (done)", tostring(job))
+    assert.is_nil(smb.type {})
+  end)
+
+  it("200 small files go at once", function()
+    local jobs = {}
+    for i = 1, 200 do jobs[i] = dest:submit("put", files.write(dir .. "/f" .. i, ("%d"):format(i))) end
+    for i = 1, 200 do assert.equal(#("%d"):format(i), assert(jobs[i]:wait()).bytes) end
+    for i = 1, 200 do assert.equal(("%d"):format(i), files.read(on_server("f" .. i))) end
+    assert.is_true(#processes.workers() <= 8)
+    assert.equal(200, #everything())
+    assert_nothing_open()
+  end)
+
+  it("tell how far they are", function()
+    net:tell("bandwidth", 20 * MIB)
+    local job = dest:submit("put", files.make(dir .. "/source", 20 * MIB), "file")
+    local last = 0
+    local between = shell.poll(function()
+      local done, total = job:progress()
+      assert.is_true(done >= last)
+      last = done
+      return done > 0 and done < 20 * MIB and total
+    end)
+    assert.equal(20 * MIB, between)
+    assert(job:wait())
+    assert.same({ 20 * MIB, 20 * MIB }, { job:progress() })
+  end)
+
+  it("call progress functions, readers and filters as they go on", function()
+    local calls = 0
+    net:tell("bandwidth", 20 * MIB)
+    files.make(dir .. "/source", 10 * MIB)
+    local job = dest:submit("put", dir .. "/source", "file", { progress = function() calls = calls + 1 end })
+    assert(job:wait())
+    assert.is_true(calls > 2)
+    job = dest:submit("put", dir .. "/source", "other", { progress = function() return false end })
+    assert_fails("cancelled", job:wait())
+    assert.equal("cancelled", job:status())
+    assert.same({ "file" }, everything())
+  end)
+end)
+
+describe("jobs: readers inside", function()
+  it("that raise end the job, and their error comes back at wait", function()
+    local problem = {}
+    local job = dest:submit("write", "file", function() error(problem, 0) end)
+    local ok, raised = pcall(job.wait, job)
+    assert.is_false(ok)
+    assert.equal(problem, raised)
+    assert.equal("failed", job:status())
+    assert.same({}, everything())
+    assert_nothing_open()
+  end)
+
+  it("that yield are resumed whenever the job moves on", function()
+    local count = 0
+    local job = dest:submit("write", "file", function()
+      count = count + 1
+      coroutine.yield "anything"
+      return count <= 5 and "part" or nil
+    end)
+    assert.equal(20, assert(job:wait()).bytes)
+    assert.equal("partpartpartpartpart", files.read(on_server "file"))
+  end)
+
+  it("may call the destination, and others", function()
+    local other <close> = assert(smb.open(srv:url "other", { retries = 0 }))
+    assert(other:write("from", "content"))
+    assert(dest:write("own", "content"))
+    local given = { function() return other:read "from" end, function() return dest:read "own" end }
+    local result = assert(dest:submit("write", "file", function()
+      local one = table.remove(given)
+      return one and assert(one())
+    end):wait())
+    assert.equal(14, result.bytes)
+    assert.equal("contentcontent", files.read(on_server "file"))
+  end)
+
+  it("may wait for further jobs, with one connection, too", function()
+    for _, connections in ipairs { 8, 1 } do
+      local small <close> = open { connections = connections }
+      local done = false
+      local job = small:submit("write", "file", function()
+        if done then return nil end
+        done = true
+        local inner = small:submit("exists", "")
+        return tostring(inner:wait(3))
+      end)
+      assert.equal(4, assert(job:wait(5)).bytes)
+      assert.equal("true", files.read(on_server "file"))
+    end
+  end)
+end)
+
+describe("jobs: cancel", function()
+  it("drops one that is queued", function()
+    dest:close()
+    dest = open { connections = 1 }
+    local first = slow()
+    local second = dest:submit("write", "file", "content")
+    assert.is_true(second:cancel())
+    assert.equal("cancelled", second:status())
+    net:tell "go"
+    assert_fails("cancelled", second:wait())
+    assert.equal("directory", first:wait().type)
+    assert.same({}, everything())
+  end)
+
+  it("ends one that is running, and leaves nothing on the share", function()
+    for _, size in ipairs { 20, 100 } do -- of the latter several connections take part
+      files.make(dir .. "/source", size * MIB)
+      net:tell("bandwidth", 20 * MIB)
+      local job = dest:submit("put", dir .. "/source", "file")
+      assert.is_truthy(shell.poll(function() return job:progress() > 0 end))
+      assert.is_true(job:cancel())
+      assert_fails("cancelled", job:wait(5))
+      net:tell "calm"
+      assert.equal("cancelled", job:status())
+      assert.is_true(job:cancel())
+      assert.same({}, everything())
+      assert_nothing_open()
+    end
+  end)
+
+  it("ends a get, and leaves nothing here", function()
+    files.make(on_server "file", 100 * MIB)
+    net:tell("bandwidth", 20 * MIB)
+    local job = dest:submit("get", "file", dir .. "/got")
+    assert.is_truthy(shell.poll(function() return job:progress() > 0 end))
+    job:cancel()
+    assert_fails("cancelled", job:wait(5))
+    net:tell "calm"
+    assert.same({}, files.list(dir))
+    assert_nothing_open()
+  end)
+
+  it("ends trees, and leaves no temporary files", function()
+    lfs.mkdir(dir .. "/tree")
+    for i = 1, 100 do files.write(dir .. "/tree/" .. i, ("x"):rep(50000)) end
+    net:tell("bandwidth", 5 * MIB)
+    local job = dest:submit("put_tree", dir .. "/tree", "tree")
+    assert.is_truthy(shell.poll(function() return job:progress() > 200000 end))
+    job:cancel()
+    assert_fails("cancelled", job:wait(5))
+    net:tell "calm"
+    for _, name in ipairs(files.list(on_server "tree")) do
+      assert.is_nil(name:find "part$")
+      assert.equal(50000, files.size(on_server("tree/" .. name)))
+    end
+    assert.is_true(#files.list(on_server "tree") < 100)
+    assert_nothing_open()
+  end)
+
+  it("of one that is over changes nothing", function()
+    local job = dest:submit("exists", "")
+    assert.is_true(job:wait())
+    assert.is_true(job:cancel())
+    assert.equal("done", job:status())
+    assert.is_true(job:wait())
+  end)
+
+  it("is about that one only, whoever lets others begin", function()
+    dest:close()
+    dest = open { connections = 2 }
+    local first, third
+    local second = dest:submit("write", "second", function()
+      if third:status() == "queued" then return "more" end
+      coroutine.yield()
+      return "and more"
+    end)
+    first, third = dest:submit("exists", ""), dest:submit("write", "third", "content")
+    assert.is_true(first:wait())
+    assert.is_truthy(shell.poll(function() return third:status() ~= "queued" end))
+    second:cancel()
+    assert_fails("cancelled", second:wait())
+    assert.equal(7, assert(third:wait()).bytes)
+    assert.same({ "third" }, everything())
+  end)
+
+  it("leaves the destination usable", function()
+    local job = slow()
+    job:cancel()
+    net:tell "go"
+    assert_fails("cancelled", job:wait())
+    assert.is_true(dest:exists "")
+  end)
+end)
+
+describe("jobs: smb.wait", function()
+  it("gives one that has ended, of several destinations", function()
+    local other <close> = assert(smb.open(srv:url "other", { retries = 0 }))
+    net:tell "stall"
+    local a, b = dest:submit("exists", ""), other:submit("exists", "")
+    assert.equal(b, smb.wait { a, b })
+    assert.is_nil(smb.wait({ a }, 0.1))
+    net:tell "go"
+    assert.equal(a, smb.wait { a })
+    assert.is_true(a:wait())
+    assert.is_nil(smb.wait {})
+    assert.is_nil(smb.wait({}, 1))
+  end)
+
+  it("refuses what is no job", function()
+    assert.is_false(pcall(smb.wait))
+    assert.is_false(pcall(smb.wait, { 5 }))
+    assert.is_false(pcall(smb.wait, { {} }))
+    assert.is_false(pcall(smb.wait, {}, "1"))
+  end)
+
+  it("drains a list", function()
+    local jobs, count = {}, 0
+    for i = 1, 20 do jobs[i] = dest:submit("write", "f" .. i, "content") end
+    while #jobs > 0 do
+      local job = assert(smb.wait(jobs, 5))
+      for i, each in ipairs(jobs) do
+        if each == job then table.remove(jobs, i) break end
+      end
+      assert(job:wait())
+      count = count + 1
+    end
+    assert.equal(20, count)
+    assert.equal(20, #everything())
+  end)
+end)
+
+describe("jobs: a closed destination's", function()
+  it("are cancelled, whatever they were at", function()
+    files.make(dir .. "/source", 70 * MIB)
+    net:tell("bandwidth", 20 * MIB)
+    local jobs = { dest:submit("put", dir .. "/source", "file"), dest:submit("exists", ""), dest:submit("write", "w", "x") }
+    for i = 4, 20 do jobs[i] = dest:submit("write", "f" .. i, "x") end
+    assert.is_truthy(shell.poll(function() return jobs[1]:progress() > 0 end))
+    dest:close()
+    net:tell "calm"
+    local over = { done = true, cancelled = true }
+    for _, job in ipairs(jobs) do
+      assert.is_true(over[job:status()], job:status())
+      if job:status() == "cancelled" then assert_fails("cancelled", job:wait()) else assert(job:wait()) end
+      assert.is_nil(job:timeout())
+      assert.is_true(job:cancel())
+    end
+    assert.equal("cancelled", jobs[1]:status())
+    assert.is_truthy(shell.poll(function()
+      for _, name in ipairs(everything()) do
+        if name:find "part$" then return false end
+      end
+      return true
+    end), "a temporary file stayed")
+    assert_nothing_open()
+    assert.same({}, processes.workers())
+  end)
+
+  it("go with it when both are collected", function()
+    local function leave()
+      local other = open()
+      other:submit("put", files.make(dir .. "/source", 20 * MIB), "file")
+      other:submit("exists", "")
+    end
+    net:tell("bandwidth", 20 * MIB)
+    leave()
+    collectgarbage()
+    collectgarbage()
+    net:tell "calm"
+    assert.is_truthy(shell.poll(function() return #processes.workers() == 1 end))
+    assert.is_truthy(shell.poll(function() return #everything() == 0 end))
+    assert_nothing_open()
+  end)
+
+  it("keep it alive when only they are left", function()
+    local function begin() return open():submit("write", "file", "content") end
+    local job = begin()
+    collectgarbage()
+    collectgarbage()
+    assert.equal(7, assert(job:wait()).bytes)
+  end)
+end)
+
+describe("jobs: event loops", function()
+  it("get one descriptor, which becomes readable, and a time to come back", function()
+    local job = slow()
+    local fd = job:pollfd()
+    assert.equal("integer", math.type(fd))
+    assert.equal(fd, job:getfd())
+    assert.equal("r", job:events())
+    assert.is_false(job:dirty())
+    local others = {}
+    for i = 1, 5 do
+      others[i] = dest:submit("exists", "")
+      assert.equal(fd, others[i]:pollfd())
+    end
+    assert.is_true(job:timeout() >= 0 and job:timeout() <= 0.1)
+    net:tell "go"
+    while not job:dirty() do
+      assert.is_true(job:timeout() <= 0.1)
+      job:status()
+    end
+    assert.is_nil(job:timeout())
+    for _, each in ipairs(others) do assert.is_true(each:wait()) end
+    assert.equal(fd, job:pollfd())
+    dest:close()
+    assert.is_false(pcall(job.pollfd, job))
+  end)
+
+  it("see the descriptor readable when there is something to do, and not before", function()
+    local found, socket = pcall(require, "socket")
+    if not found then return pending "needs LuaSocket" end
+    assert.is_true(dest:exists "")
+    local job = slow()
+    assert.same({}, (socket.select({ job }, nil, 0.05)))
+    net:tell "go"
+    local rounds = 0
+    repeat
+      rounds = rounds + 1
+      assert.equal(job, socket.select({ job }, nil, 5)[1])
+    until job:status() ~= "running"
+    assert.is_true(rounds < 20, "the descriptor is readable for nothing")
+    assert.equal("directory", job:wait().type)
+  end)
+end)
+
+describe("jobs: other calls meanwhile", function()
+  it("that block move them on", function()
+    local jobs = {}
+    for i = 1, 10 do jobs[i] = dest:submit("write", "f" .. i, ("x"):rep(100000)) end
+    for _ = 1, 50 do assert.is_true(dest:exists "") end
+    local file <close> = assert(dest:open("other", "w"))
+    for _ = 1, 10 do assert(file:write(("y"):rep(100000))) end
+    assert(file:close())
+    for _, job in ipairs(jobs) do assert(job:wait()) end
+    assert.equal(11, #everything())
+    assert.equal(1000000, files.size(on_server "other"))
+  end)
+
+  it("may be in coroutines", function()
+    local threads, ended = {}, 0
+    for i = 1, 5 do
+      threads[i] = coroutine.create(function()
+        local job = dest:submit("write", "f" .. i, "content")
+        while job:status() ~= "done" do coroutine.yield() end
+        assert(job:wait())
+        assert.equal("content", dest:submit("read", "f" .. i):wait())
+        ended = ended + 1
+      end)
+    end
+    while ended < 5 do
+      for _, thread in ipairs(threads) do
+        if coroutine.status(thread) ~= "dead" then assert(coroutine.resume(thread)) end
+      end
+    end
+    assert.equal(5, #everything())
+  end)
+
+  it("go on while a listing and a walk are open", function()
+    for i = 1, 20 do files.write(on_server("f" .. i), "x") end
+    local seen = 0
+    for entry in dest:dir() do
+      local job = dest:submit("read", entry.name)
+      seen = seen + 1
+      assert.equal("x", job:wait())
+    end
+    assert.equal(20, seen)
+  end)
+end)
+
+describe("jobs: nothing is left", function()
+  it("after many, cancelled ones among them", function()
+    files.make(dir .. "/source", 20 * MIB)
+    local function round()
+      local other = open { connections = 4 }
+      local jobs = {}
+      for i = 1, 12 do jobs[i] = other:submit("put", dir .. "/source", "f" .. i) end
+      for i = 1, 12, 2 do jobs[i]:cancel() end
+      for i = 1, 12 do
+        if i % 2 == 1 then assert_fails("cancelled", jobs[i]:wait()) else assert(jobs[i]:wait()) end
+      end
+      assert.is_true(other:close())
+      collectgarbage()
+      collectgarbage()
+    end
+    round()
+    local before = processes.count_descriptors()
+    round()
+    assert.equal(before, processes.count_descriptors())
+    assert.equal(1, #processes.workers())
+    assert.equal(6, #everything())
+    assert_nothing_open()
+  end)
+
+  it("after Ctrl-C in the middle of a large put", function()
+    files.make(dir .. "/source", 200 * MIB)
+    local program = files.write(dir .. "/program.lua", [[
+      local smb = require "smb"
+      local dest = assert(smb.open(arg[1], { retries = 0 }))
+      local ok, problem = pcall(function() return dest:put(arg[2], "file", { progress = function(done)
+        if done > 0 then io.stdout:write "under way\n" io.stdout:flush() end
+      end }) end)
+      print(ok, problem)
+      print(dest:exists "file")
+      os.exit(0, true)
+    ]])
+    net:tell("bandwidth", 30 * MIB)
+    local output = dir .. "/output"
+    local pid = shell.spawn({
+      "env", ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(ROOT, ROOT), ("LUA_CPATH_5_4=%s/?.so;;"):format(BUILD),
+      "lua5.4", program, net:url "backup", dir .. "/source",
+    }, output)
+    assert.is_truthy(shell.poll(function() return (files.read(output) or ""):find "under way" end, 5))
+    shell.kill(pid, "INT")
+    net:tell "calm"
+    assert.is_true(processes.await_end(pid, 5))
+    assert.matches("false\t[^\n]*interrupted!", files.read(output))
+    assert.matches("\nfalse\n$", files.read(output))
+    assert.is_truthy(shell.poll(function() return #everything() == 0 end, 5), table.concat(everything(), " "))
+    assert_nothing_open()
+  end)
+end)

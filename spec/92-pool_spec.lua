@@ -1,0 +1,426 @@
+-- How many connections a destination has, and when; large files over several of them.
+--
+-- SEED, an environment variable, repeats a run's random offsets.
+
+local lfs = require "lfs"
+local core = require "smb.core"
+local smb = require "smb"
+local faults = require "spec.support.faults"
+local files = require "spec.support.files"
+local processes = require "spec.support.processes"
+local server = require "spec.support.server"
+local shell = require "spec.support.shell"
+
+local MIB = 1024 * 1024
+local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
+
+local srv, net, base, dir, large
+
+setup(function()
+  srv = server.start { shares = { backup = {}, narrow = { ["max connections"] = "2" } } }
+  base = files.directory()
+  dir = base .. "/local"
+  net = faults.start(srv, base)
+  large = { [70] = files.make(base .. "/70", 70 * MIB, 1), [200] = files.make(base .. "/200", 200 * MIB, 2) }
+  io.stdout:write(("SEED=%d\n"):format(SEED))
+  math.randomseed(SEED)
+end)
+
+teardown(function()
+  net:stop()
+  srv:stop()
+  files.remove(base)
+end)
+
+before_each(function()
+  shell.check { "find", srv:path "backup", srv:path "narrow", "-mindepth", "1", "-delete" }
+  lfs.mkdir(dir)
+  srv:mark()
+end)
+
+after_each(function()
+  net:tell "go"
+  net:tell "calm"
+  files.remove(dir)
+end)
+
+local function on_server(name) return srv:path("backup", name) end
+
+local function everything() return files.list(srv:path "backup") end
+
+-- Calls fn with a destination behind the proxy.
+local function with(options, fn)
+  options.retries = options.retries or 0
+  local dest <close> = assert(smb.open(net:url "backup", options))
+  fn(dest)
+end
+
+local function assert_fails(code, result, message, got)
+  assert.is_nil(result)
+  assert.equal(code, got, message)
+  return message
+end
+
+local function assert_nothing_open()
+  assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3), "files are open on the server")
+end
+
+-- Runs fn and gives how many workers there were at most, as far as seen.
+local function most_workers(dest, fn)
+  local most = 0
+  debug.sethook(function() most = math.max(most, core.connections(dest)) end, "", 1000)
+  local ok, problem = pcall(fn)
+  debug.sethook()
+  if not ok then error(problem, 0) end
+  return math.max(most, core.connections(dest))
+end
+
+describe("connections:", function()
+  it("one does for calls one after another", function()
+    with({}, function(dest)
+      for i = 1, 20 do
+        assert(dest:write("file", ("%d"):format(i)))
+        assert(dest:read "file")
+        assert(dest:list())
+        assert(dest:stat "file")
+      end
+      assert.equal(1, #processes.workers())
+      assert.equal(1, srv:logons())
+    end)
+  end)
+
+  it("there are no more than the option says", function()
+    for _, connections in ipairs { 1, 3 } do
+      with({ connections = connections }, function(dest)
+        net:tell "stall"
+        local jobs = {}
+        for i = 1, 10 do jobs[i] = dest:submit("write", "f" .. i, "content") end
+        assert.is_true(core.connections(dest) <= connections)
+        net:tell "go"
+        local most = most_workers(dest, function()
+          for _, job in ipairs(jobs) do assert(job:wait()) end
+        end)
+        assert.equal(connections, most)
+        assert.is_true(#processes.workers() <= connections)
+      end)
+    end
+  end)
+
+  it("there is no second one before there is work for it", function()
+    with({}, function(dest)
+      local job = dest:submit("exists", "")
+      assert.is_true(job:wait())
+      assert.equal(1, core.connections(dest))
+      net:tell "stall"
+      local jobs = { dest:submit("exists", ""), dest:submit("exists", "") }
+      assert.equal(2, core.connections(dest))
+      net:tell "go"
+      for _, each in ipairs(jobs) do assert.is_true(each:wait()) end
+      assert.equal(2, core.connections(dest))
+    end)
+  end)
+
+  it("an open file stays with its own, new work goes elsewhere", function()
+    with({ connections = 2 }, function(dest)
+      net:tell "stall"
+      local jobs = { dest:submit("exists", ""), dest:submit("exists", "") }
+      net:tell "go"
+      for _, each in ipairs(jobs) do assert.is_true(each:wait()) end
+      local opened = {}
+      for i = 1, 4 do opened[i] = assert(dest:open("f" .. i, "w")) end
+      -- Each server process serves one connection.
+      local per_process = {}
+      for _, file in pairs(srv:status().open_files) do
+        for _, open in pairs(file.opens) do per_process[open.server_id.pid] = (per_process[open.server_id.pid] or 0) + 1 end
+      end
+      local counts = {}
+      for _, count in pairs(per_process) do counts[#counts + 1] = count end
+      assert.same({ 2, 2 }, counts)
+      for i, file in ipairs(opened) do
+        assert(file:write(("%d"):format(i)))
+        assert(file:close())
+        assert.equal(("%d"):format(i), files.read(on_server("f" .. i)))
+      end
+    end)
+  end)
+
+  it("what broke while idle is replaced, and an open file's failure is its own", function()
+    with({ connections = 2 }, function(dest)
+      local file = assert(dest:open("file", "w"))
+      assert(file:write "content")
+      net:tell "kill"
+      dest.options.retries, dest.options.retry_delay = 1, 0.01
+      assert.is_true(dest:exists "")
+      dest.options.retries = 0
+      assert.is_true(dest:exists "")
+      assert_fails("disconnected", file:close())
+    end)
+  end)
+end)
+
+describe("connections: a wrong password", function()
+  it("is tried once, however many ask", function()
+    assert_fails("auth_failed", smb.open(srv:fields { password = "wrong", retries = 5, retry_delay = 0.01 }))
+    local attempts, failures = srv:logons()
+    assert.same({ 1, 1 }, { attempts, failures })
+  end)
+
+  it("that has come about meanwhile is tried by one worker that there is, and by one new", function()
+    with({ retries = 3, retry_delay = 0.01 }, function(dest)
+      assert.is_true(dest:exists "")
+      srv:account("bob", "disabled")
+      srv:mark()
+      shell.sleep(1.1) -- for so long a logon counts as a proof
+      net:tell "kill"
+      local jobs = {}
+      for i = 1, 8 do jobs[i] = dest:submit("exists", "") end
+      for _, job in ipairs(jobs) do assert_fails("auth_failed", job:wait()) end
+      local attempts = srv:logons()
+      srv:account("bob", "normal")
+      assert.is_true(attempts >= 1 and attempts <= 2, attempts .. " attempts")
+      assert_fails("auth_failed", dest:exists "")
+      assert.equal(attempts, (srv:logons()))
+    end)
+  end)
+end)
+
+-- A server that serves so many connections and no more.
+local function servers_that_refuse()
+  local few = server.start { global = { ["max smbd processes"] = "4" } } -- two of them serve nobody
+  return few, { { "of smbd processes", few, "backup" }, { "to the share", srv, "narrow" } }
+end
+
+describe("connections: a server that takes no more than two", function()
+  local few, cases
+
+  setup(function() few, cases = servers_that_refuse() end)
+  teardown(function() few:stop() end)
+
+  local function each_case(fn)
+    for _, case in ipairs(cases) do
+      local other <close> = assert(smb.open(case[2]:url(case[3]), { retries = 1, retry_delay = 0.01 }))
+      fn(other, function(name) return case[2]:path(case[3], name) end, case[1])
+    end
+  end
+
+  it("does not fail jobs", function()
+    each_case(function(other, path, what)
+      for _ = 1, 2 do
+        local jobs = {}
+        for i = 1, 40 do jobs[i] = other:submit("write", "f" .. i, ("%d"):format(i)) end
+        for i = 1, 40 do
+          local result, message = jobs[i]:wait()
+          assert.is_truthy(result, what .. ": " .. tostring(message))
+          assert.equal(("%d"):format(i), files.read(path("f" .. i)))
+        end
+      end
+    end)
+  end)
+
+  it("does not fail trees", function()
+    lfs.mkdir(dir .. "/tree")
+    for i = 1, 60 do files.write(dir .. "/tree/" .. i, ("%d"):format(i)) end
+    each_case(function(other, path, what)
+      local summary, message = other:put_tree(dir .. "/tree", "tree")
+      assert.is_truthy(summary, what .. ": " .. tostring(message))
+      assert.equal(60, #files.list(path "tree"))
+      summary, message = other:get_tree("tree", dir .. "/got")
+      assert.is_truthy(summary, what .. ": " .. tostring(message))
+      assert.equal(60, #files.list(dir .. "/got"))
+      files.remove(dir .. "/got")
+    end)
+  end)
+
+  it("does not fail large files", function()
+    each_case(function(other, path, what)
+      local result, message = other:put(large[70], "large")
+      assert.is_truthy(result, what .. ": " .. tostring(message))
+      assert(files.same(large[70], path "large"))
+      result, message = other:get("large", dir .. "/got")
+      assert.is_truthy(result, what .. ": " .. tostring(message))
+      assert(files.same(large[70], dir .. "/got"))
+      os.remove(dir .. "/got")
+      os.remove(path "large")
+    end)
+  end)
+
+  it("does not fail those who are many together", function()
+    each_case(function(other, path, what)
+      other:close()
+      local two = {}
+      for i = 1, 2 do
+        local url = what == "to the share" and srv:url "narrow" or few:url "backup"
+        two[i] = assert(smb.open(url, { retries = 1, retry_delay = 0.01 }))
+      end
+      local jobs = {}
+      for i = 1, 40 do jobs[i] = two[i % 2 + 1]:submit("write", "g" .. i, "content") end
+      for i = 1, 40 do
+        local result, message = jobs[i]:wait()
+        assert.is_truthy(result, what .. ": " .. tostring(message))
+        assert.equal("content", files.read(path("g" .. i)))
+      end
+      for i = 1, 2 do two[i]:close() end
+    end)
+  end)
+end)
+
+describe("large files over several connections:", function()
+  before_each(function() net:tell("latency", 20) end)
+
+  it("put and get are right", function()
+    for _, size in ipairs { 70, 200 } do
+      with({ retries = 2, retry_delay = 0.05 }, function(dest)
+        local before = net:stats().connections
+        local used = most_workers(dest, function() assert.equal(size * MIB, assert(dest:put(large[size], "file")).bytes) end)
+        assert.is_true(used > 1)
+        assert.is_true(net:stats().connections - before > 0, "there was but one connection")
+        assert.same({ "file" }, everything())
+        assert(files.same(large[size], on_server "file"))
+        assert.equal(lfs.attributes(large[size], "modification"), lfs.attributes(on_server "file", "modification"))
+        assert.equal(size * MIB, assert(dest:get("file", dir .. "/got")).bytes)
+        assert.same({ "got" }, files.list(dir))
+        assert(files.same(large[size], dir .. "/got"))
+        os.remove(dir .. "/got")
+        os.remove(on_server "file")
+        assert_nothing_open()
+      end)
+    end
+  end)
+
+  it("break in the middle, again and again, and arrive whole", function()
+    with({ retries = 4, retry_delay = 0.02 }, function(dest)
+      for _ = 1, 2 do
+        net:tell("cut", math.random(5 * MIB, 65 * MIB))
+        local result, message = dest:put(large[70], "file")
+        assert.is_nil(message)
+        assert.equal(70 * MIB, result.bytes)
+        assert.same({ "file" }, everything())
+        assert(files.same(large[70], on_server "file"))
+        net:tell("cut-down", math.random(5 * MIB, 65 * MIB))
+        result, message = dest:get("file", dir .. "/got")
+        assert.is_nil(message)
+        assert.equal(70 * MIB, result.bytes)
+        assert.same({ "got" }, files.list(dir))
+        assert(files.same(large[70], dir .. "/got"))
+        net:tell "calm"
+        net:tell("latency", 20)
+      end
+      assert_nothing_open()
+    end)
+  end)
+
+  it("break on a short line, too, with handles that are just being opened", function()
+    net:tell("latency", 0)
+    with({ retries = 3, retry_delay = 0.02 }, function(dest)
+      for _ = 1, 8 do
+        net:tell("cut", math.random(10 * MIB, 65 * MIB))
+        local result, message = dest:put(large[70], "file")
+        net:tell "calm"
+        assert.is_nil(message)
+        assert.equal(70 * MIB, result.bytes)
+      end
+      assert(files.same(large[70], on_server "file"))
+      assert_nothing_open()
+    end)
+  end)
+
+  it("go on when the server drops all connections", function()
+    with({ retries = 4, retry_delay = 0.05 }, function(dest)
+      net:tell("bandwidth", 50 * MIB)
+      local result, message = processes.during(function() return dest:put(large[70], "file") end,
+        function() net:tell "kill" end, 0.6)
+      assert.is_nil(message)
+      assert.is_true(result.retries > 0)
+      assert(files.same(large[70], on_server "file"))
+      assert.same({ "file" }, everything())
+    end)
+  end)
+
+  it("open files read and write as much", function()
+    with({ retries = 2, retry_delay = 0.05 }, function(dest)
+      local file = assert(dest:open("file", "w"))
+      local used = most_workers(dest, function()
+        local source <close> = io.open(large[70], "rb")
+        for piece in source:lines(100000) do assert(file:write(piece)) end
+        assert(file:close())
+      end)
+      assert.is_true(used > 1)
+      assert(files.same(large[70], on_server "file"))
+      file = assert(dest:open "file")
+      local copy = io.open(dir .. "/got", "wb")
+      for piece in file:lines(300000) do copy:write(piece) end
+      copy:close()
+      assert(file:close())
+      assert(files.same(large[70], dir .. "/got"))
+      assert_nothing_open()
+    end)
+  end)
+
+  it("streams and strings are as long as they were", function()
+    with({ retries = 2, retry_delay = 0.05 }, function(dest)
+      local source = io.open(large[70], "rb")
+      local used = most_workers(dest, function()
+        assert.equal(70 * MIB, assert(dest:write("file", function() return source:read(65521) end)).bytes)
+      end)
+      source:close()
+      assert.is_true(used > 1)
+      assert.same({ "file" }, everything())
+      assert(files.same(large[70], on_server "file"))
+      assert.is_true(dest:read "file" == files.content(70 * MIB, 1))
+      assert_nothing_open()
+    end)
+  end)
+
+  it("streams and open files come through cuts", function()
+    with({ retries = 5, retry_delay = 0.02 }, function(dest)
+      local source = io.open(large[70], "rb")
+      net:tell("cut", math.random(5 * MIB, 65 * MIB))
+      local result, message = dest:write("file", function() return source:read(MIB) end)
+      source:close()
+      assert.is_nil(message)
+      assert.equal(70 * MIB, result.bytes)
+      assert.same({ "file" }, everything())
+      assert(files.same(large[70], on_server "file"))
+
+      net:tell("cut", math.random(5 * MIB, 65 * MIB))
+      local file = assert(dest:open("other", "w"))
+      source = io.open(large[70], "rb")
+      for piece in source:lines(MIB) do assert(file:write(piece)) end
+      source:close()
+      assert(file:close())
+      assert(files.same(large[70], on_server "other"))
+
+      net:tell("cut-down", math.random(5 * MIB, 65 * MIB))
+      file = assert(dest:open "other")
+      local copy = io.open(dir .. "/got", "wb")
+      while true do
+        local piece, problem = file:read(MIB)
+        assert.is_nil(problem)
+        if not piece then break end
+        copy:write(piece)
+      end
+      copy:close()
+      assert(file:close())
+      assert(files.same(large[70], dir .. "/got"))
+      assert_nothing_open()
+    end)
+  end)
+
+  it("leave no descriptors and workers behind", function()
+    net:tell("latency", 0)
+    local function round()
+      with({}, function(dest)
+        assert(dest:put(large[70], "file"))
+        assert(dest:get("file", dir .. "/got"))
+      end)
+      collectgarbage()
+      collectgarbage()
+    end
+    round()
+    local before = processes.count_descriptors()
+    round()
+    assert.equal(before, processes.count_descriptors())
+    assert.same({}, processes.workers())
+    assert_nothing_open()
+  end)
+end)
