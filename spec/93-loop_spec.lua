@@ -208,12 +208,14 @@ for _, case in ipairs { { "cqueues", "cqueues" }, { "luv", "luv" }, { "socket", 
       drive(warm, function() end)
       for _, each in ipairs(warm) do assert(each:wait()) end
       assert(#processes.workers() > 1, "one worker only")
-      local over = false
+      local asked, over
       local job = dest:submit("write", "late", function()
+        asked = true
         while not over do coroutine.yield() end
         return nil
       end)
       job:pollfd()
+      while not asked do smb.wait({ job }, 0.01) end
       for _, pid in ipairs(processes.workers()) do shell.kill(pid, "KILL") end
       local wakes, cpu = idle_for(drive, { job }, 1, function() over = true end)
       job:wait()
