@@ -9,6 +9,8 @@ local lfs = require "lfs"
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
+local home = require "smb.home"
+local listing = require "smb.listing"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
@@ -20,12 +22,10 @@ local destination = {}
 local methods = {}
 local metatable = core.destination_metatable
 
-local PATH_LIMIT = 15900 -- bytes of a path below the share: protocol.h's SMB_PATH_LIMIT, less what temporary names add
 local PIECE = 1024 * 1024 -- bytes that a sink gets at a time
-local TURN = 256 -- names after which it is looked whether others want their turn
-local SORTED_AT_ONCE = 1024 -- names
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 
+local fail, resolve, resolve_below, run = home.fail, home.resolve, home.resolve_below, home.run
 
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
@@ -33,10 +33,6 @@ local function state_of(dest)
   local state = core.state(dest)
   if not core.is_open(dest) then error("attempt to use a closed destination", 3) end
   return state
-end
-
-local function fail(state, operation, subject, code, reason)
-  return nil, call.message(operation, subject, state.place, reason), code
 end
 
 local function check_string(value, position, method)
@@ -49,28 +45,6 @@ local function check_opts(opts, allowed, method)
   local ok, reason = options.check_opts(opts, allowed)
   if not ok then error(("%s: %s"):format(method, reason), 3) end
   return opts or {}
-end
-
--- A name as a path below the share.
-local function resolve(state, text)
-  local ok, reason = name.check(text)
-  if not ok then return nil, reason end
-  local path = name.join(state.fields.path, text)
-  if #path > PATH_LIMIT then return nil, ("the whole path is longer than %d bytes"):format(PATH_LIMIT) end
-  return path
-end
-
--- For what must not be the destination's own folder, or needs a last part to work with.
-local function resolve_below(state, text)
-  if text == "" then return nil, "a name is needed here" end
-  return resolve(state, text)
-end
-
--- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.persist.
-local function run(dest, state, operation, subject, verb, arguments, under, prepare)
-  local reply, code, reason = call.persist(dest, verb, arguments, under or call.course(state), prepare)
-  if reply then return reply end
-  return fail(state, operation, subject, code, reason)
 end
 
 -- For methods that give true.
@@ -142,10 +116,10 @@ end
 
 -- Looking. ------------------------------------------------------------------------------------------------------------
 
-local function stat(dest, state, operation, text)
+local function stat(state, operation, text)
   local path, reason = resolve(state, text)
   if not path then return fail(state, operation, text, "invalid_name", reason) end
-  local entry, message, code = run(dest, state, operation, text, "stat", { name = path })
+  local entry, message, code = run(state, operation, text, "stat", { name = path })
   if not entry then
     if code == "not_found" and text == "" then code = "folder_missing" end
     return nil, message, code
@@ -165,7 +139,7 @@ end
 function methods:stat(text)
   local state = state_of(self)
   check_string(text, 1, "stat")
-  return stat(self, state, "stat", text)
+  return stat(state, "stat", text)
 end
 
 --- Whether there is a file or folder of that name.
@@ -177,90 +151,10 @@ end
 function methods:exists(text)
   local state = state_of(self)
   check_string(text, 1, "exists")
-  local entry, message, code = stat(self, state, "exists", text)
+  local entry, message, code = stat(state, "exists", text)
   if entry then return true end
   if code == "not_found" or code == "folder_missing" then return false end
   return nil, message, code
-end
-
--- A listing under way: `next` gives entries, closing it tells the worker. Small: the rest waits in the worker.
-local listing = {}
-listing.__index = listing
-
--- `ctime`: its entries have one.
-local function open_listing(dest, state, operation, text, ctime)
-  local path, reason = resolve(state, text)
-  if not path then return fail(state, operation, text, "invalid_name", reason) end
-  local batch, message, code = run(dest, state, operation, text, "list_open", { name = path, ctime = ctime })
-  if not batch then return nil, message, code end
-  local found = setmetatable({ dest = dest, state = state, operation = operation, text = text, ctime = ctime, batch = batch,
-    at = 0 }, listing)
-  found:ask_ahead()
-  return found
-end
-
-function listing:next()
-  if self.batch then core.check(self.dest) end
-  while self.batch do
-    self.at = self.at + 1
-    local entry = self.batch[self.at]
-    if entry then return show.entry(entry) end
-    if self.batch.handle == 0 then
-      self.batch = nil
-      return nil
-    end
-    local ahead = self.ahead
-    call.take_in(ahead)
-    self.batch, self.at = ahead.reply, 0
-    if not self.batch then return fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
-    self:ask_ahead()
-  end
-end
-
--- While the script looks at a batch the next one is on its way.
-function listing:ask_ahead()
-  local batch = self.batch
-  if batch.handle == 0 then return end
-  self.ahead = call.flight(self.state, batch.link, call.start(self.dest, self.state, "list_next",
-    { handle = batch.handle, link = batch.link, ctime = self.ctime }))
-end
-
-function listing:__close()
-  local batch = self.batch
-  self.batch = nil
-  if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
-  local last = batch
-  if self.ahead then
-    call.take_in(self.ahead)
-    last = self.ahead.reply
-  end
-  if last and last.handle ~= 0 then
-    call.run(self.dest, "list_close", { handle = batch.handle, link = batch.link })
-  end
-end
-
--- Merges two sorted arrays.
-local function merge(state, a, b)
-  local all, i, j = {}, 1, 1
-  while a[i] and b[j] do
-    if b[j] < a[i] then all[#all + 1], j = b[j], j + 1 else all[#all + 1], i = a[i], i + 1 end
-    if #all % TURN == 0 then task.breathe(state) end
-  end
-  table.move(a, i, #a, #all + 1, all)
-  return table.move(b, j, #b, #all + 1, all)
-end
-
--- Sorts names. In a job piece by piece, so that others have their turn; else at once, which is faster: strings are compared in C.
-local function sort(state, names, first, last)
-  first, last = first or 1, last or #names
-  if last - first >= SORTED_AT_ONCE and task.is_job() then
-    local middle = (first + last) // 2
-    return merge(state, sort(state, names, first, middle), sort(state, names, middle + 1, last))
-  end
-  local piece = first == 1 and last == #names and names or table.move(names, first, last, 1, {})
-  table.sort(piece)
-  task.breathe(state)
-  return piece
 end
 
 --- All entries of a folder, sorted by name.
@@ -272,22 +166,9 @@ end
 function methods:list(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "list") end
-  local found <close>, message, code = open_listing(self, state, "list", text or "")
-  if not found then return nil, message, code end
-  local names, by_name = {}, {}
-  while true do
-    local entry, problem, word = found:next()
-    if problem then return nil, problem, word end
-    if not entry then break end
-    names[#names + 1] = entry.name
-    by_name[entry.name] = entry
-  end
-  names = sort(state, names)
-  for i, each in ipairs(names) do
-    names[i] = by_name[each]
-    if i % TURN == 0 then task.breathe(state) end
-  end
-  return show.entries(names)
+  local entries, message, code = listing.sorted(state, "list", text or "")
+  if not entries then return nil, message, code end
+  return show.entries(entries)
 end
 
 --- Iterates over a folder's entries as they come, for the generic `for`, which closes it too. Failures raise.
@@ -299,58 +180,13 @@ end
 function methods:dir(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "dir") end
-  local found, message, code = open_listing(self, state, "dir", text or "")
+  local found, message, code = listing.open(state, "dir", text or "")
   if not found then call.raise(message, code) end
   return function()
     local entry, problem, word = found:next()
     if problem then call.raise(problem, word) end
     return entry
   end, nil, nil, found
-end
-
--- A walk under way: the listings of the folders from the walked one down to where it is.
-local walking = {}
-walking.__index = walking
-
-function walking:enter(below)
-  local found, message, code = open_listing(self.dest, self.state, "walk", name.join(self.top, below), self.all)
-  if not found then call.raise(message, code) end
-  self[#self + 1] = { listing = found, below = below }
-end
-
-function walking:leave()
-  local level = table.remove(self)
-  level.listing:__close()
-end
-
-function walking:next()
-  if self.entering then
-    self:enter(self.entering)
-    self.entering = nil
-  end
-  while #self > 0 do
-    local level = self[#self]
-    local entry, message, code = level.listing:next()
-    if message then call.raise(message, code) end
-    if not entry then
-      self:leave()
-    elseif self.all or not name.is_temporary(entry.name) then
-      local relative = name.join(level.below, entry.name)
-      if entry.type == "directory" then self.entering = relative end
-      return relative, entry
-    end
-  end
-end
-
-function walking:__close()
-  while #self > 0 do self:leave() end
-end
-
--- `all`: temporary files, too.
-local function walk(dest, state, top, all)
-  local found = setmetatable({ dest = dest, state = state, top = top, all = all }, walking)
-  found:enter("")
-  return function() return found:next() end, nil, nil, found
 end
 
 --- Iterates over all that is below a folder, depth first: the path relative to the walked folder, and the entry.
@@ -360,7 +196,7 @@ end
 function methods:walk(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "walk") end
-  return walk(self, state, text or "")
+  return listing.walk(state, text or "")
 end
 
 -- Changing. -----------------------------------------------------------------------------------------------------------
@@ -376,7 +212,7 @@ function methods:mkdir(text)
   check_string(text, 1, "mkdir")
   local path, reason = resolve(state, text)
   if not path then return fail(state, "mkdir", text, "invalid_name", reason) end
-  return done(run(self, state, "mkdir", text, "mkdir", { name = path }))
+  return done(run(state, "mkdir", text, "mkdir", { name = path }))
 end
 
 --- Deletes a file. A folder is left alone: `is_directory`.
@@ -393,7 +229,7 @@ function methods:delete(text, opts)
   if text == "" then return fail(state, "delete", text, "is_directory", "it is a folder") end
   local path, reason = resolve(state, text)
   if not path then return fail(state, "delete", text, "invalid_name", reason) end
-  return done(run(self, state, "delete", text, "delete", { name = path, missing_ok = opts.missing_ok }))
+  return done(run(state, "delete", text, "delete", { name = path, missing_ok = opts.missing_ok }))
 end
 
 --- Removes a folder.
@@ -409,18 +245,7 @@ function methods:rmdir(text, opts)
   opts = check_opts(opts, { recursive = "boolean" }, "rmdir")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "rmdir", text, "invalid_name", reason) end
-  return done(run(self, state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
-end
-
--- Both names of a rename or copy as a request's arguments.
-local function two_names(state, from, to, overwrite)
-  local source, reason = resolve_below(state, from)
-  local path
-  if source then path, reason = resolve_below(state, to) end
-  if not path then return nil, reason end
-  local arguments = transfer.target(path, overwrite)
-  arguments.name = source
-  return arguments
+  return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
 end
 
 local function from_to(dest, operation, verb, from, to, opts)
@@ -428,9 +253,9 @@ local function from_to(dest, operation, verb, from, to, opts)
   if type(from) ~= "string" then check_string(from, 1, operation) end
   if type(to) ~= "string" then check_string(to, 2, operation) end
   opts = check_opts(opts, { overwrite = "boolean" }, operation)
-  local arguments, reason = two_names(state, from, to, opts.overwrite)
+  local arguments, reason = home.two_names(state, from, to, opts.overwrite)
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
-  local reply, message, code = run(dest, state, operation, from, verb, arguments)
+  local reply, message, code = run(state, operation, from, verb, arguments)
   call.owe(state, arguments, reply, code)
   return done(reply, message, code)
 end
@@ -477,7 +302,7 @@ function methods:utime(text, mtime)
   end
   local path, reason = resolve(state, text)
   if not path then return fail(state, "utime", text, "invalid_name", reason) end
-  return done(run(self, state, "utime", text, "utime", { name = path, mtime = mtime }))
+  return done(run(state, "utime", text, "utime", { name = path, mtime = mtime }))
 end
 
 --- How large the share is.
@@ -487,7 +312,7 @@ end
 -- @treturn[2] string code: unsupported where the server does not say
 function methods:quota()
   local state = state_of(self)
-  local reply, message, code = run(self, state, "quota", nil, "quota", { name = state.fields.path })
+  local reply, message, code = run(state, "quota", nil, "quota", { name = state.fields.path })
   if not reply then return nil, message, code end
   return show.quota { total = reply.total, free = reply.available, available = reply.available }
 end
@@ -575,10 +400,10 @@ local function make_local_parents(localpath)
 end
 
 -- The local file that a get writes. With `resume` it is what an earlier run left, if the remote file is still the same.
-local function local_copy(dest, state, text, path, localpath, opts, arguments, under)
+local function local_copy(state, text, path, localpath, opts, arguments, under)
   local digits, again = core.random(), false
   if opts.resume then
-    local entry, message, code = run(dest, state, "get", text, "stat", { name = path }, under)
+    local entry, message, code = run(state, "get", text, "stat", { name = path }, under)
     if not entry then return nil, message, code end
     digits = transfer.lasting_digits(state.place, path, entry.size, ("%.9f"):format(entry.mtime))
     arguments.size, arguments.mtime, again = entry.size, entry.mtime, true
@@ -617,7 +442,7 @@ function methods:get(text, localpath, opts)
   local under = call.course(state, opts.progress, nil, text)
   local arguments = { name = path, io_size = buffer_sizes(self, state).read }
   arguments.read_back, arguments.sha256 = verification(state, opts)
-  local copy <close>, problem, word = local_copy(self, state, text, path, localpath, opts, arguments, under)
+  local copy <close>, problem, word = local_copy(state, text, path, localpath, opts, arguments, under)
   if not copy then
     under:failed()
     return nil, problem, word
@@ -870,39 +695,6 @@ end
 
 -- Tidying up. --------------------------------------------------------------------------------------------------------
 
-local OLD = 24 * 3600 -- seconds
-
-local function sweep_old(dest, swept, path)
-  local ok, message, code = dest:delete(path, { missing_ok = true })
-  if not ok then return nil, message, code end
-  table.insert(swept, path)
-end
-
--- A file that was moved aside: put back when its name is missing, else it has been replaced, and goes when it is old.
-local function sweep_aside(dest, swept, path, owner, is_old)
-  local found, message, code = dest:exists(owner)
-  if found == nil then return nil, message, code end
-  if found and is_old then return sweep_old(dest, swept, path) end
-  if found then return end
-  local state = core.state(dest)
-  local arguments = two_names(state, path, owner, false)
-  arguments.aside = arguments.temp -- else the rename itself would put it back, and find its target there
-  local ok
-  ok, message, code = run(dest, state, "sweep", path, "rename", arguments)
-  if not ok then return nil, message, code end
-  table.insert(swept.restored, owner)
-end
-
-local function sweep_one(dest, swept, path, is_old)
-  local kind, owner = name.parse_temporary(path)
-  if kind == "aside" and not owner then return end -- nobody can tell what it belongs to
-  if kind == "aside" then return sweep_aside(dest, swept, path, owner, is_old) end
-  if is_old then return sweep_old(dest, swept, path) end
-end
-
--- Somebody is at it, or was quicker.
-local OTHERS = { busy = true, not_found = true, exists = true }
-
 --- Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
 -- name is missing is put back, whatever its age.
 -- @tparam[opt=""] string text the folder to look in, with all below it
@@ -915,24 +707,8 @@ function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
   opts = check_opts(opts, { older_than = "number" }, "sweep")
-  -- A second more: os.time leaves out its fraction, and with 0 all are meant.
-  local before = os.time() + 1 + core.info(self).clock_ahead - (opts.older_than or OLD)
-  local swept, found = { restored = {} }, {}
-  local ok, failure = pcall(function()
-    for path, entry in walk(self, state, text or "", true) do
-      if entry.type == "file" and name.is_temporary(entry.name) then
-        -- Samba tells mtime for the time of change, and a finished temporary file has its source's.
-        local newest = math.max(entry.mtime, entry.ctime or 0, entry.btime or 0)
-        found[#found + 1] = { path = name.join(text or "", path), is_old = newest <= before }
-      end
-    end
-  end)
-  if not ok and type(failure) == "table" and failure.code then return nil, failure.message, failure.code end
-  if not ok then error(failure, 0) end
-  for _, each in ipairs(found) do
-    local _, message, code = sweep_one(self, swept, each.path, each.is_old)
-    if code and not OTHERS[code] then return nil, message, code end
-  end
+  local swept, message, code = require "smb.sweep".run(state, text or "", opts.older_than)
+  if not swept then return nil, message, code end
   return show.lines(swept)
 end
 
@@ -985,7 +761,7 @@ end
 function methods:test(opts)
   local state = state_of(self)
   opts = check_opts(opts, { write = "boolean" }, "test")
-  local found <close>, message, code = open_listing(self, state, "test", "")
+  local found <close>, message, code = listing.open(state, "test", "")
   if not found then return nil, message, code end
   if not opts.write then return true end
   return test_write(self, state)

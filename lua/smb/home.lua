@@ -1,0 +1,56 @@
+--- What the methods of a destination do with its state: names become paths, requests are run, failures become words.
+--
+-- A destination's state is `dest` (the core's userdata), `fields` (its options), `place` (its URL), `warnings`, `files` (that are
+-- open), `on_links` (what is on its way, by connection), `tasks` and `queue` (see smb.task), `owed` (see smb.call).
+-- @module smb.home
+
+local call = require "smb.call"
+local name = require "smb.name"
+local transfer = require "smb.transfer"
+
+local home = {}
+
+local PATH_LIMIT = 15900 -- bytes of a path below the share: protocol.h's SMB_PATH_LIMIT, less what temporary names add
+
+--- A failure in words.
+-- @treturn nil
+-- @treturn string message
+-- @treturn string code
+function home.fail(state, operation, subject, code, reason)
+  return nil, call.message(operation, subject, state.place, reason), code
+end
+
+--- A name as a path below the share; nil, reason for what is none.
+function home.resolve(state, text)
+  local ok, reason = name.check(text)
+  if not ok then return nil, reason end
+  local path = name.join(state.fields.path, text)
+  if #path > PATH_LIMIT then return nil, ("the whole path is longer than %d bytes"):format(PATH_LIMIT) end
+  return path
+end
+
+--- For what must not be the destination's own folder, or needs a last part to work with.
+function home.resolve_below(state, text)
+  if text == "" then return nil, "a name is needed here" end
+  return home.resolve(state, text)
+end
+
+--- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.persist.
+function home.run(state, operation, subject, verb, arguments, under, prepare)
+  local reply, code, reason = call.persist(state.dest, verb, arguments, under or call.course(state), prepare)
+  if reply then return reply end
+  return home.fail(state, operation, subject, code, reason)
+end
+
+--- Both names of a rename or copy as a request's arguments; nil, reason for what is no name.
+function home.two_names(state, from, to, overwrite)
+  local source, reason = home.resolve_below(state, from)
+  local path
+  if source then path, reason = home.resolve_below(state, to) end
+  if not path then return nil, reason end
+  local arguments = transfer.target(path, overwrite)
+  arguments.name = source
+  return arguments
+end
+
+return home

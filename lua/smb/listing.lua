@@ -1,0 +1,184 @@
+--- Folders: entries as they come from the worker, in order, or with all that is below.
+-- @module smb.listing
+
+local call = require "smb.call"
+local core = require "smb.core"
+local home = require "smb.home"
+local name = require "smb.name"
+local show = require "smb.show"
+local task = require "smb.task"
+
+local listing = {}
+
+local TURN = 256 -- names after which it is looked whether others want their turn
+local SORTED_AT_ONCE = 1024 -- names
+
+-- A listing under way: `next` gives entries, closing it tells the worker. Small: the rest waits in the worker.
+local found_entries = {}
+found_entries.__index = found_entries
+
+--- Opens a folder.
+-- @tparam table state the destination's
+-- @tparam string operation for messages
+-- @tparam string text the folder's name
+-- @tparam[opt] boolean ctime its entries tell when they were last changed
+-- @treturn[1] table the listing: `next` gives an entry, nil at the end, or nil, message, code; to be declared `<close>`
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function listing.open(state, operation, text, ctime)
+  local path, reason = home.resolve(state, text)
+  if not path then return home.fail(state, operation, text, "invalid_name", reason) end
+  local batch, message, code = home.run(state, operation, text, "list_open", { name = path, ctime = ctime })
+  if not batch then return nil, message, code end
+  local found = setmetatable({ dest = state.dest, state = state, operation = operation, text = text, ctime = ctime,
+    batch = batch, at = 0 }, found_entries)
+  found:ask_ahead()
+  return found
+end
+
+function found_entries:next()
+  if self.batch then core.check(self.dest) end
+  while self.batch do
+    self.at = self.at + 1
+    local entry = self.batch[self.at]
+    if entry then return show.entry(entry) end
+    if self.batch.handle == 0 then
+      self.batch = nil
+      return nil
+    end
+    local ahead = self.ahead
+    call.take_in(ahead)
+    self.batch, self.at = ahead.reply, 0
+    if not self.batch then return home.fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
+    self:ask_ahead()
+  end
+end
+
+-- While the script looks at a batch the next one is on its way.
+function found_entries:ask_ahead()
+  local batch = self.batch
+  if batch.handle == 0 then return end
+  self.ahead = call.flight(self.state, batch.link, call.start(self.dest, self.state, "list_next",
+    { handle = batch.handle, link = batch.link, ctime = self.ctime }))
+end
+
+function found_entries:__close()
+  local batch = self.batch
+  self.batch = nil
+  if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
+  local last = batch
+  if self.ahead then
+    call.take_in(self.ahead)
+    last = self.ahead.reply
+  end
+  if last and last.handle ~= 0 then
+    call.run(self.dest, "list_close", { handle = batch.handle, link = batch.link })
+  end
+end
+
+-- In order. -----------------------------------------------------------------------------------------------------------
+
+-- Merges two sorted arrays.
+local function merge(state, a, b)
+  local all, i, j = {}, 1, 1
+  while a[i] and b[j] do
+    if b[j] < a[i] then all[#all + 1], j = b[j], j + 1 else all[#all + 1], i = a[i], i + 1 end
+    if #all % TURN == 0 then task.breathe(state) end
+  end
+  table.move(a, i, #a, #all + 1, all)
+  return table.move(b, j, #b, #all + 1, all)
+end
+
+-- Sorts names. In a job piece by piece, so that others have their turn; else at once, which is faster: strings are compared in C.
+local function sort(state, names, first, last)
+  first, last = first or 1, last or #names
+  if last - first >= SORTED_AT_ONCE and task.is_job() then
+    local middle = (first + last) // 2
+    return merge(state, sort(state, names, first, middle), sort(state, names, middle + 1, last))
+  end
+  local piece = first == 1 and last == #names and names or table.move(names, first, last, 1, {})
+  table.sort(piece)
+  task.breathe(state)
+  return piece
+end
+
+--- All entries of a folder, sorted by name.
+-- @tparam table state the destination's
+-- @tparam string operation for messages
+-- @tparam string text the folder's name
+-- @treturn[1] {table,...} entries
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function listing.sorted(state, operation, text)
+  local found <close>, message, code = listing.open(state, operation, text)
+  if not found then return nil, message, code end
+  local names, by_name = {}, {}
+  while true do
+    local entry, problem, word = found:next()
+    if problem then return nil, problem, word end
+    if not entry then break end
+    names[#names + 1] = entry.name
+    by_name[entry.name] = entry
+  end
+  names = sort(state, names)
+  for i, each in ipairs(names) do
+    names[i] = by_name[each]
+    if i % TURN == 0 then task.breathe(state) end
+  end
+  return names
+end
+
+-- With all that is below. ---------------------------------------------------------------------------------------------
+
+-- A walk under way: the listings of the folders from the walked one down to where it is.
+local walking = {}
+walking.__index = walking
+
+function walking:enter(below)
+  local found, message, code = listing.open(self.state, "walk", name.join(self.top, below), self.all)
+  if not found then call.raise(message, code) end
+  self[#self + 1] = { listing = found, below = below }
+end
+
+function walking:leave()
+  local level = table.remove(self)
+  level.listing:__close()
+end
+
+function walking:next()
+  if self.entering then
+    self:enter(self.entering)
+    self.entering = nil
+  end
+  while #self > 0 do
+    local level = self[#self]
+    local entry, message, code = level.listing:next()
+    if message then call.raise(message, code) end
+    if not entry then
+      self:leave()
+    elseif self.all or not name.is_temporary(entry.name) then
+      local relative = name.join(level.below, entry.name)
+      if entry.type == "directory" then self.entering = relative end
+      return relative, entry
+    end
+  end
+end
+
+function walking:__close()
+  while #self > 0 do self:leave() end
+end
+
+--- Iterates over all that is below a folder, depth first. Failures raise.
+-- @tparam table state the destination's
+-- @tparam string top the folder's name
+-- @tparam[opt] boolean all temporary files, too; and entries tell when they were last changed
+-- @treturn function iterator of path, entry; with what the generic for needs to close it
+function listing.walk(state, top, all)
+  local found = setmetatable({ state = state, top = top, all = all }, walking)
+  found:enter("")
+  return function() return found:next() end, nil, nil, found
+end
+
+return listing
