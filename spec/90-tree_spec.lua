@@ -51,11 +51,17 @@ end)
 
 -- Trees in tables: content by path, true for a folder. ------------------------------------------------------------------
 
+local function make_folder(path)
+  if lfs.attributes(path, "mode") then return end
+  make_folder(path:match "^(.*)/")
+  assert(lfs.mkdir(path))
+end
+
 local function make(top, tree)
-  shell.check { "mkdir", "-p", top }
+  make_folder(top)
   for path, content in pairs(tree) do
     local place = top .. "/" .. path
-    shell.check { "mkdir", "-p", content == true and place or place:match "^(.*)/" }
+    make_folder(content == true and place or place:match "^(.*)/")
     if content ~= true then
       files.write(place, content)
       lfs.touch(place, MTIME, MTIME)
@@ -652,7 +658,7 @@ describe("trees: progress", function()
       dest:close()
       dest = assert(smb.open(net:url "backup", { retries = 0 }))
       net:tell("bandwidth", 20 * MIB)
-      for at = 1, 3 do
+      for at = 1, 2 do
         local problem = { "mine" }
         local _, progress = watched(function(count) if count == at then error(problem, 0) end end)
         local ok, raised = pcall(each.run, { progress = progress, on_error = "continue" })
@@ -876,7 +882,7 @@ describe("trees: a bad network", function()
         assert.equal(60, summary.files)
         assert.same(with_folders(tree), each.got())
       end
-      for i = 1, 4 do
+      for i = 1, 2 do
         files.remove((each.to ""):sub(1, -2))
         net:tell(i % 2 == 0 and "lose" or "cut-frame", math.random(1, 200))
         local summary, message = each.run { mirror = true }
