@@ -210,6 +210,11 @@ bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, 
 	return fault_errno(fault, SMB_FAILED, "the request failed", error);
 }
 
+bool fault_broke(const struct smb_fault *fault)
+{
+	return fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
+}
+
 bool fault_local(struct smb_fault *fault, const char *what, int error)
 {
 	fault->step = SMB_STEP_LOCAL;

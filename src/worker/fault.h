@@ -12,6 +12,9 @@ bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, 
 /* A failure that fault_remote filled in means something else here; its NT status stays. */
 void fault_is(struct smb_fault *fault, enum smb_code code, const char *text);
 
+/* The connection broke: the request may have been carried out all the same. */
+bool fault_broke(const struct smb_fault *fault);
+
 /* The local file failed: `what` says which part. Gives false. */
 bool fault_local(struct smb_fault *fault, const char *what, int error);
 

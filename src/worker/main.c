@@ -4,6 +4,7 @@
  */
 #include "../protocol.h"
 #include "fault.h"
+#include "folder.h"
 #include "pace.h"
 #include "session.h"
 #include "transfer.h"
@@ -254,9 +255,9 @@ static bool do_close(const struct request *r, struct smb_fault *fault)
 
 /* ---- files ---- */
 
-static struct transfer_target target_of(const struct request *r)
+static struct place target_of(const struct request *r)
 {
-	return (struct transfer_target){
+	return (struct place){
 	    .path = r->names[SMB_TO],
 	    .temporary = r->names[SMB_TEMP],
 	    .aside = r->names[SMB_ASIDE],
@@ -283,14 +284,14 @@ static bool do_delete(const struct request *r, struct smb_fault *fault)
 static bool do_rmdir(const struct request *r, struct smb_fault *fault)
 {
 	const char *name = r->names[SMB_NAME];
-	bool ok = r->head.flags & SMB_FLAG_RECURSIVE ? transfer_rmdir(name, fault) : session_rmdir(name, fault);
+	bool ok = r->head.flags & SMB_FLAG_RECURSIVE ? folder_remove(name, fault) : session_rmdir(name, fault);
 	bool missing = !ok && (fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING);
 	return ok || (missing && (r->head.flags & SMB_FLAG_AGAIN));
 }
 
 static bool do_put(const struct request *r, struct smb_reply *reply)
 {
-	struct transfer_target target = target_of(r);
+	struct place target = target_of(r);
 	struct transfer_result result = {0};
 	bool ok = transfer_put(r->fd, r->head.size, r->head.offset, &target, &result, &reply->fault);
 
@@ -482,17 +483,17 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 {
 	struct smb_fault *fault = &reply->fault;
 	const char *name = r->names[SMB_NAME];
-	struct transfer_target target = target_of(r);
+	struct place target = target_of(r);
 
 	switch ((enum smb_verb)r->head.verb) {
 	case SMB_VERB_STAT: return session_stat(name, &reply->entry, fault);
 	case SMB_VERB_LIST_OPEN: return do_list_open(r, reply, used);
 	case SMB_VERB_LIST_NEXT: return do_list_next(r, reply, used);
 	case SMB_VERB_LIST_CLOSE: return do_close(r, fault);
-	case SMB_VERB_MKDIR: return transfer_mkdir(name, fault);
+	case SMB_VERB_MKDIR: return folder_make(name, fault);
 	case SMB_VERB_DELETE: return do_delete(r, fault);
 	case SMB_VERB_RMDIR: return do_rmdir(r, fault);
-	case SMB_VERB_RENAME: return transfer_rename(name, &target, fault);
+	case SMB_VERB_RENAME: return place_rename(name, &target, fault);
 	case SMB_VERB_COPY: return transfer_copy(name, &target, &reply->bytes, fault);
 	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, r->head.mtime, fault);
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
@@ -510,7 +511,7 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_RECEIVE: return do_receive(r, reply);
 	case SMB_VERB_HASH: return do_hash(r, reply);
 	case SMB_VERB_SYNC: return transfer_sync(r->fd, fault);
-	case SMB_VERB_SETTLE: return transfer_settle(&target, fault);
+	case SMB_VERB_SETTLE: return place_settle(&target, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}
 }
@@ -565,7 +566,7 @@ static bool serve(void)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	session_info(&reply->info);
-	reply->left = transfer_left();
+	reply->left = place_left();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
 	return true;
 }

@@ -1,6 +1,7 @@
 #include "transfer.h"
 
 #include "fault.h"
+#include "folder.h"
 #include "pace.h"
 #include "relay.h"
 #include "watch.h"
@@ -9,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,15 +21,9 @@ enum {
 	SAFE_SIZE = 64 * 1024,        /* every dialect carries that much */
 	STEP_BACK = 16 * 1024 * 1024, /* of what an earlier run left on one connection so much may have been under way */
 	TAIL = 64 * 1024,             /* bytes before that, which are compared */
-	PLACE_ATTEMPTS = 20,          /* to put a file in the place that others want too */
-	TIDY_TIME = 2000,             /* milliseconds for another try at tidying up: others may hold a file for a moment, */
-	TIDY_INTERVAL = 50,           /* the server may be about to come back */
 };
 
-enum { ATTRIBUTE_READONLY = 1 };
-
 static struct smb_shared *counters;
-static bool aside_left; /* the request under way is done, but for the old file, which is still there */
 
 void transfer_count_in(struct smb_shared *shared)
 {
@@ -41,17 +35,9 @@ static void set_done(uint64_t done)
 	atomic_store(&counters->done, done);
 }
 
-static bool cancelled(struct smb_fault *fault)
-{
-	if (!watch_cancelled())
-		return false;
-	fault_set(fault, SMB_CANCELLED, "cancelled");
-	return true;
-}
-
 static bool may_move(size_t size, struct smb_fault *fault)
 {
-	return !cancelled(fault) && (pace_wait(size) || fault_set(fault, SMB_CANCELLED, "cancelled"));
+	return !watch_stops(fault) && (pace_wait(size) || fault_set(fault, SMB_CANCELLED, "cancelled"));
 }
 
 /* ---- the buffer between a local descriptor and the library ---- */
@@ -99,291 +85,7 @@ static size_t read_size(uint32_t asked)
 	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
 }
 
-/* ---- folders ---- */
-
-/* The request may have been carried out all the same. */
-static bool broke(const struct smb_fault *fault)
-{
-	return fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_UNREACHABLE;
-}
-
-/* After a failure to make it: whether it is there. */
-static bool is_folder(const char *path, struct smb_fault *fault)
-{
-	struct smb_fault later = {0};
-	struct smb_entry entry;
-
-	if (session_stat(path, &entry, &later))
-		return entry.type != SMB_ENTRY_FILE;
-	if (broke(&later))
-		*fault = later;
-	return false;
-}
-
-/* Makes the folder that holds `path`. */
-static bool make_parent(const char *path, struct smb_fault *fault)
-{
-	const char *end = strrchr(path, '/');
-	char *parent;
-	bool ok;
-
-	if (end == NULL)
-		return true;
-	parent = strndup(path, (size_t)(end - path));
-	if (parent == NULL)
-		return fault_set(fault, SMB_FAILED, "the worker is out of memory");
-	ok = transfer_mkdir(parent, fault);
-	free(parent);
-	return ok;
-}
-
-bool transfer_mkdir(const char *path, struct smb_fault *fault)
-{
-	if (path[0] == '\0' || session_mkdir(path, fault))
-		return true;
-	if (fault->code == SMB_FOLDER_MISSING || fault->code == SMB_NOT_FOUND) {
-		if (!make_parent(path, fault))
-			return false;
-		if (session_mkdir(path, fault))
-			return true;
-	}
-	/* Where nothing may be made, what is there already answers "access denied" too. */
-	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path, fault);
-}
-
-static char *join(const char *folder, const char *name)
-{
-	size_t left = strlen(folder), right = strlen(name);
-	char *path = malloc(left + 1 + right + 1);
-	if (path == NULL)
-		return NULL;
-	memcpy(path, folder, left);
-	path[left] = '/';
-	memcpy(path + left + (left > 0), name, right + 1);
-	return path;
-}
-
-static bool remove_entry(const char *path, const struct smb_entry *entry, struct smb_fault *fault)
-{
-	const uint32_t directory = 0x10;
-	if (entry->type == SMB_ENTRY_DIRECTORY)
-		return transfer_rmdir(path, fault);
-	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))
-		return session_rmdir(path, fault);
-	return session_unlink(path, fault);
-}
-
-static bool empty_folder(const char *path, struct smb_fault *fault)
-{
-	struct session_list *list = session_list(path, fault);
-	struct smb_entry entry;
-	const char *name;
-	bool ok = list != NULL;
-
-	while (ok && session_list_next(list, &entry, &name)) {
-		char *child = join(path, name);
-		ok = !cancelled(fault) && (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
-		     remove_entry(child, &entry, fault);
-		free(child);
-	}
-	if (list != NULL)
-		session_list_close(list);
-	return ok;
-}
-
-bool transfer_rmdir(const char *path, struct smb_fault *fault)
-{
-	return empty_folder(path, fault) && session_rmdir(path, fault);
-}
-
-/* ---- the target ---- */
-
-/* A file that was moved aside by somebody who never came to give the new one its name. True when it has its name again. */
-static bool put_back(const struct transfer_target *t)
-{
-	struct smb_fault ignored = {0};
-	struct smb_entry entry;
-
-	return session_stat(t->aside, &entry, &ignored) && entry.type == SMB_ENTRY_FILE &&
-	       session_rename(t->aside, t->path, &ignored);
-}
-
-/* Finds out what stands under the target's name, before anything is sent. */
-static bool look_at(struct transfer_target *t, struct smb_fault *fault)
-{
-	struct smb_entry entry;
-	bool there;
-
-	t->occupied = false;
-	if (t->flags & SMB_FLAG_NEW)
-		return true;
-	there = session_stat(t->path, &entry, fault);
-	if (!there && fault->code == SMB_NOT_FOUND && put_back(t))
-		there = session_stat(t->path, &entry, fault);
-	if (!there) {
-		bool free_name = fault->code == SMB_NOT_FOUND ||
-				 (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS));
-		if (free_name)
-			memset(fault, 0, sizeof *fault);
-		return free_name;
-	}
-	if (entry.type == SMB_ENTRY_DIRECTORY)
-		return fault_set(fault, SMB_IS_DIRECTORY, "a folder has this name");
-	if (!(t->flags & SMB_FLAG_OVERWRITE))
-		return fault_set(fault, SMB_EXISTS, "it exists already");
-	if (entry.attributes & ATTRIBUTE_READONLY)
-		return fault_set(fault, SMB_ACCESS_DENIED, "the file there is marked read-only");
-	t->occupied = true;
-	return true;
-}
-
-/* The failure is one after which what has arrived will be of use: to another attempt, or to the next run. */
-static bool goes_on(const struct transfer_target *t, const struct smb_fault *fault)
-{
-	bool passing = broke(fault) || fault->code == SMB_BUSY;
-	return (passing && (t->flags & (SMB_FLAG_KEEP | SMB_FLAG_RESUME))) ||
-	       (fault->code == SMB_CANCELLED && (t->flags & SMB_FLAG_RESUME));
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* After a failure to tidy up: waits a moment. False when it is of no use to try again. */
-static bool tidy_again(int64_t began, const struct smb_fault *fault)
-{
-	if ((fault->code != SMB_BUSY && !broke(fault)) || now_ms() - began >= TIDY_TIME)
-		return false;
-	nanosleep(&(struct timespec){.tv_nsec = TIDY_INTERVAL * 1000000L}, NULL);
-	return true;
-}
-
-static bool remove_aside(const struct transfer_target *t, struct smb_fault *fault)
-{
-	int64_t began = now_ms();
-	while (!session_unlink(t->aside, fault))
-		if (!tidy_again(began, fault))
-			return fault->code == SMB_NOT_FOUND;
-	return true;
-}
-
-/*
- * The old file gets its name back; unless another has it by now, which is whole, too. False where it is not known to have it: the
- * module sees to that later.
- */
-static bool move_back(const struct transfer_target *t, struct smb_fault *fault)
-{
-	int64_t began = now_ms();
-	while (!session_rename(t->aside, t->path, fault)) {
-		if (fault->code == SMB_EXISTS)
-			return remove_aside(t, fault);
-		if (!tidy_again(began, fault))
-			return fault->code == SMB_NOT_FOUND;
-	}
-	return true;
-}
-
-/* While the file has its name, what stands aside is of no use: whoever moved it there was not able to delete it. */
-static bool move_aside(struct transfer_target *t, struct smb_fault *fault)
-{
-	struct smb_fault ignored = {0};
-
-	if (!t->occupied || session_rename(t->path, t->aside, fault))
-		return true;
-	if (fault->code == SMB_EXISTS && session_unlink(t->aside, &ignored) && session_rename(t->path, t->aside, fault))
-		return true;
-	if (broke(fault))
-		move_back(t, &ignored);
-	if (fault->code != SMB_NOT_FOUND)
-		return false;
-	t->occupied = false; /* somebody else removed it */
-	return true;
-}
-
-/* The old name is gone and the new one there. Where the connection breaks under the question, it is asked again. */
-static bool is_renamed(const char *from, const struct transfer_target *to)
-{
-	struct smb_fault fault = {0};
-	struct smb_entry entry;
-	int64_t began = now_ms();
-
-	do {
-		if (session_stat(from, &entry, &fault))
-			return false;
-		if (fault.code == SMB_NOT_FOUND)
-			return session_stat(to->path, &entry, &fault);
-	} while (tidy_again(began, &fault));
-	return false;
-}
-
-/*
- * Gives `from` the target's name. One whole copy, old or new, is on the share at every moment, which is why this is not to be
- * cancelled.
- */
-static bool put_in_place(const char *from, struct transfer_target *t, struct smb_fault *fault)
-{
-	struct smb_fault later = {0};
-
-	if (!move_aside(t, fault))
-		return false;
-	if (!session_rename(from, t->path, fault) && !(broke(fault) && is_renamed(from, t))) {
-		if (t->occupied)
-			move_back(t, &later);
-		return false;
-	}
-	if (!t->occupied || remove_aside(t, &later))
-		return true;
-	if (!goes_on(t, &later)) {
-		aside_left = true;
-		return true;
-	}
-	*fault = later; /* the next attempt finds the new file in place, and removes the old one */
-	return false;
-}
-
-/* When somebody else made a file of that name meanwhile, it counts as the old one. */
-static bool place(const char *from, struct transfer_target *t, struct smb_fault *fault)
-{
-	for (int i = 1; !put_in_place(from, t, fault); i++) {
-		if (fault->code != SMB_EXISTS || !(t->flags & SMB_FLAG_OVERWRITE) || i == PLACE_ATTEMPTS)
-			return false;
-		t->flags &= ~(uint32_t)SMB_FLAG_NEW;
-		if (!look_at(t, fault))
-			return false;
-	}
-	return true;
-}
-
 /* ---- uploads ---- */
-
-/* An earlier attempt may have broken off between its renames: the old file gets its name back, or has been replaced. */
-static void settle_aside(const struct transfer_target *t)
-{
-	struct smb_fault ignored = {0};
-	struct smb_entry entry;
-	if (session_stat(t->aside, &entry, &ignored))
-		move_back(t, &ignored);
-}
-
-static bool same_time(int64_t a, int64_t b)
-{
-	const int64_t kept = 1000; /* nanoseconds: utimes keeps microseconds, and Lua's numbers little more */
-	return a - b < kept && b - a < kept;
-}
-
-/* All bytes had arrived, the temporary file is gone, and the target is what it would have become: it has its name. */
-static bool is_placed(const struct transfer_target *t, uint64_t size)
-{
-	struct smb_fault fault = {0};
-	struct smb_entry entry;
-
-	return !session_stat(t->temporary, &entry, &fault) && fault.code == SMB_NOT_FOUND &&
-	       session_stat(t->path, &entry, &fault) && entry.type == SMB_ENTRY_FILE && entry.size == size &&
-	       (!(t->flags & SMB_FLAG_MTIME) || same_time(entry.mtime, t->mtime));
-}
 
 /* What an earlier attempt left under the temporary name, if it can still be written. */
 static bool reopen(struct upload *up, struct smb_fault *fault)
@@ -403,79 +105,37 @@ static bool reopen(struct upload *up, struct smb_fault *fault)
 static bool create(struct upload *up, struct smb_fault *fault)
 {
 	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
-	const struct transfer_target *t = &up->target;
+	const struct place *t = &up->target;
 
 	up->file = session_open(t->temporary, new_file, fault);
 	if (up->file == NULL && fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
-	    make_parent(t->path, fault))
+	    folder_make_parent(t->path, fault))
 		up->file = session_open(t->temporary, new_file, fault);
 	return up->file != NULL;
 }
 
-/* Other connections that wrote to it may be about to close it. Where the server is out of reach the module sees to it later. */
-static bool remove_temporary(const struct transfer_target *t, struct smb_fault *fault)
-{
-	int64_t began = now_ms();
-	bool broken = false;
-
-	while (!session_unlink(t->temporary, fault)) {
-		if ((broken && broke(fault)) || !tidy_again(began, fault))
-			return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
-		broken = broke(fault);
-	}
-	return true;
-}
-
-/* After a failure: another attempt can go on from what has arrived, else nothing is left of it. */
-static void leave_temporary(const struct transfer_target *t, const struct smb_fault *fault)
-{
-	if (!goes_on(t, fault))
-		remove_temporary(t, &(struct smb_fault){0});
-	watch_settle();
-}
-
-bool transfer_left(void)
-{
-	bool left = aside_left;
-	aside_left = false;
-	return left;
-}
-
-bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault)
-{
-	struct smb_entry entry;
-	int64_t began = now_ms();
-	bool there;
-
-	while (!(there = session_stat(t->aside, &entry, fault)) && tidy_again(began, fault))
-		;
-	if (there ? !move_back(t, fault) : fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING)
-		return false;
-	return t->temporary[0] == '\0' || remove_temporary(t, fault);
-}
-
 bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault)
 {
-	struct transfer_target *t = &up->target;
+	struct place *t = &up->target;
 	bool again = (t->flags & SMB_FLAG_AGAIN) != 0;
 
 	up->file = NULL;
 	up->kept = 0;
-	if (cancelled(fault))
+	if (watch_stops(fault))
 		return false;
 	if (again) {
-		settle_aside(t);
-		if (good >= size && is_placed(t, size))
+		place_settle_aside(t);
+		if (good >= size && place_is_done(t, size))
 			return true;
 	}
-	if (!look_at(t, fault))
+	if (!place_look(t, fault))
 		return false;
 	if (!watch_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	if ((!(t->flags & (SMB_FLAG_AGAIN | SMB_FLAG_RESUME)) || reopen(up, fault)) && (up->file != NULL || create(up, fault)))
 		return true;
-	if (broke(fault))
-		leave_temporary(t, fault); /* it may have been made */
+	if (fault_broke(fault))
+		place_leave_temporary(t, fault); /* it may have been made */
 	else
 		watch_settle();
 	return false;
@@ -486,7 +146,7 @@ static void give_up(struct upload *up, const struct smb_fault *fault)
 	struct smb_fault ignored = {0};
 	session_close(up->file, &ignored);
 	up->file = NULL;
-	leave_temporary(&up->target, fault);
+	place_leave_temporary(&up->target, fault);
 }
 
 void upload_leave(struct upload *up)
@@ -502,7 +162,7 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 
 	session_close(up->file, &(struct smb_fault){0});
 	up->file = NULL;
-	ok = remove_temporary(&up->target, fault);
+	ok = place_remove_temporary(&up->target, fault);
 	watch_settle();
 	return ok;
 }
@@ -619,14 +279,14 @@ static bool check_size(struct session_file *file, uint64_t size, struct smb_faul
 }
 
 /* Takes the file from its temporary name to its own. */
-static bool finish_file(struct transfer_target *t, struct smb_fault *fault)
+static bool finish_file(struct place *t, struct smb_fault *fault)
 {
 	bool ok = (!(t->flags & SMB_FLAG_MTIME) || session_utime(t->temporary, t->mtime, t->mtime, fault)) &&
-		  !cancelled(fault) && place(t->temporary, t, fault);
+		  !watch_stops(fault) && place_put(t->temporary, t, fault);
 	if (ok)
 		watch_settle();
 	else
-		leave_temporary(t, fault);
+		place_leave_temporary(t, fault);
 	return ok;
 }
 
@@ -642,7 +302,7 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 	closed = session_close(up->file, fault);
 	up->file = NULL;
 	if (!closed) {
-		leave_temporary(&up->target, fault);
+		place_leave_temporary(&up->target, fault);
 		return false;
 	}
 	return finish_file(&up->target, fault);
@@ -711,7 +371,7 @@ static bool put_open(struct upload *up, int fd, uint64_t size, const struct stat
 	return true;
 }
 
-bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, struct transfer_result *result,
+bool transfer_put(int fd, uint64_t size, uint64_t good, struct place *to, struct transfer_result *result,
 		  struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
@@ -854,7 +514,7 @@ static bool look_at_source(struct session_file *file, uint64_t good, struct smb_
 
 	if (!transfer_describe(file, entry, fault))
 		return false;
-	if (good > 0 && (entry->size != before.size || !same_time(entry->mtime, before.mtime)))
+	if (good > 0 && (entry->size != before.size || !place_same_time(entry->mtime, before.mtime)))
 		return fault_set(fault, SMB_SOURCE_CHANGED, "the file changed while it was read");
 	atomic_store(&counters->size, entry->size);
 	atomic_store(&counters->mtime, entry->mtime);
@@ -894,7 +554,7 @@ bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry,
 	struct session_file *file;
 	bool ok;
 
-	if (cancelled(fault))
+	if (watch_stops(fault))
 		return false;
 	file = session_open(from->path, 0, fault);
 	if (file == NULL)
@@ -971,7 +631,7 @@ static bool copy_open(struct session_file *source, struct upload *up, uint64_t *
 	return upload_commit(up, size, NULL, fault);
 }
 
-bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault)
+bool transfer_copy(const char *from, struct place *to, uint64_t *bytes, struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
 	struct smb_fault ignored = {0};
@@ -985,49 +645,3 @@ bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes
 	return ok;
 }
 
-/*
- * The server takes two names for the same, in a way that ASCII does not tell: moving the "old" file aside took the source away,
- * and moving it back gave it the new name.
- */
-static bool is_one_file(const char *from, const char *to)
-{
-	struct smb_fault fault = {0};
-	struct smb_entry entry;
-	return session_stat(from, &entry, &fault) && session_stat(to, &entry, &fault);
-}
-
-static bool rename_over(const char *from, struct transfer_target *to, struct smb_fault *fault)
-{
-	struct smb_entry entry;
-	bool ok;
-
-	if (!look_at(to, fault) || (to->occupied && !session_stat(from, &entry, fault)))
-		return false;
-	if (to->occupied && entry.type == SMB_ENTRY_DIRECTORY)
-		return fault_set(fault, SMB_EXISTS, "a file has this name");
-	if (!watch_owe())
-		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	ok = place(from, to, fault) || (to->occupied && fault->code == SMB_NOT_FOUND && is_one_file(from, to->path));
-	watch_settle();
-	/* Where encryption hides which of the two is missing: the source is there, so the target's folder is not. */
-	if (!ok && fault->code == SMB_NOT_FOUND && fault->status == 0 && session_stat(from, &entry, &(struct smb_fault){0}))
-		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");
-	return ok;
-}
-
-bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault)
-{
-	struct smb_entry entry;
-
-	if (strcmp(from, to->path) == 0)
-		return session_stat(from, &entry, fault);
-	if (to->flags & SMB_FLAG_AGAIN) {
-		settle_aside(to);
-		if (is_renamed(from, to))
-			return true;
-	}
-	/* Names that differ in case only are one file to most servers: there the target "exists", and is the source. */
-	if (strcasecmp(from, to->path) == 0)
-		return session_rename(from, to->path, fault);
-	return rename_over(from, to, fault);
-}

@@ -1,48 +1,23 @@
 /*
- * From a local descriptor to a remote file and back, and all that makes a new file appear under its name at once: the
- * temporary name, the check of its size, the old file moved aside and put back when something fails.
+ * From a local descriptor to a remote file and back: what is sent goes to a temporary name, is checked, and then takes its place
+ * (place.h).
  */
 #ifndef LUA_SMB_TRANSFER_H
 #define LUA_SMB_TRANSFER_H
 
 #include "../protocol.h"
+#include "place.h"
 #include "session.h"
-
-/* Where a new file goes. The paths belong to the caller. */
-struct transfer_target {
-	const char *path;
-	const char *temporary;
-	const char *aside;
-	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY */
-	int64_t mtime;     /* nanoseconds, with MTIME */
-	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
-	bool occupied;     /* a file with that name is there; found out by the transfer */
-};
 
 /* A file that is written under its temporary name. */
 struct upload {
-	struct transfer_target target;
+	struct place target;
 	struct session_file *file; /* NULL after upload_begin: an earlier attempt has done it all */
 	uint64_t kept;             /* bytes that an earlier attempt left in it */
 };
 
-/* Folders with all their parents. One that is there already is fine. */
-bool transfer_mkdir(const char *path, struct smb_fault *fault);
-
-/* Deletes a folder with all that is in it; links are removed, never followed. */
-bool transfer_rmdir(const char *path, struct smb_fault *fault);
-
-bool transfer_rename(const char *from, struct transfer_target *to, struct smb_fault *fault);
-bool transfer_copy(const char *from, struct transfer_target *to, uint64_t *bytes, struct smb_fault *fault);
-
-/*
- * After a transfer that could not tidy up: an old file that stands aside gets its name back, or is removed where the name is taken,
- * and the temporary file, unless its name is "", goes.
- */
-bool transfer_settle(const struct transfer_target *t, struct smb_fault *fault);
-
-/* Since it was last asked: a file was replaced, but the old one could not be removed and still stands aside. */
-bool transfer_left(void);
+/* Copies on the server. */
+bool transfer_copy(const char *from, struct place *to, uint64_t *bytes, struct smb_fault *fault);
 
 /* What a transfer tells beside its success. */
 struct transfer_result {
@@ -54,7 +29,7 @@ struct transfer_result {
  * Sends `size` bytes of `fd`; `good` of them, at most, had arrived by an earlier attempt. On failure nothing has changed, and
  * unless it may be gone on with the temporary file is gone.
  */
-bool transfer_put(int fd, uint64_t size, uint64_t good, struct transfer_target *to, struct transfer_result *result,
+bool transfer_put(int fd, uint64_t size, uint64_t good, struct place *to, struct transfer_result *result,
 		  struct smb_fault *fault);
 
 /* A file to fetch, and what of it is there already. */
@@ -63,7 +38,7 @@ struct transfer_source {
 	uint64_t good;    /* bytes that are there */
 	uint32_t flags;   /* RESUME: by an earlier run, and to be compared; DIGEST, VERIFY */
 	uint32_t io_size; /* bytes per SMB read, 0: as negotiated */
-	uint64_t offer;
+	uint64_t offer;   /* bytes from which on a file is only opened; 0: never */
 	struct session_file *file;
 };
 
@@ -77,8 +52,7 @@ bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry,
 /*
  * An upload in pieces: begun, written to at upload.file, committed (which ends it, well or not), abandoned, or left for another
  * attempt.
- */
-/*
+ *
  * `size` is the whole file's, as far as known. Where `good` bytes, all of them, had arrived by an earlier attempt, the file may have
  * its name already: it is recognized by its size and time.
  */

@@ -1,5 +1,7 @@
 #include "watch.h"
 
+#include "fault.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -59,6 +61,14 @@ bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t
 bool watch_cancelled(void)
 {
 	return atomic_load(&watch.shared->cancel) || atomic_load(&watch.gone);
+}
+
+bool watch_stops(struct smb_fault *fault)
+{
+	if (!watch_cancelled())
+		return false;
+	fault_set(fault, SMB_CANCELLED, "cancelled");
+	return true;
 }
 
 /* The order matters: either the thread sees that something is owed, or this sees that the module has gone. */

@@ -15,6 +15,9 @@ bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t
 /* The module wants the request under way to end, or has gone. */
 bool watch_cancelled(void);
 
+/* The same, as a failure. */
+bool watch_stops(struct smb_fault *fault);
+
 /*
  * From watch_owe to watch_settle something on the share would have to be removed, put back or written to its end if the worker
  * ended; they nest. False: the module has gone, do not begin.

@@ -1,0 +1,18 @@
+/* Folders, with those above them or all that is in them. */
+#ifndef LUA_SMB_FOLDER_H
+#define LUA_SMB_FOLDER_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+
+/* Makes a folder with all its parents. One that is there already is fine. */
+bool folder_make(const char *path, struct smb_fault *fault);
+
+/* Makes the folder that holds `path`. */
+bool folder_make_parent(const char *path, struct smb_fault *fault);
+
+/* Deletes a folder with all that is in it; links are removed, never followed. */
+bool folder_remove(const char *path, struct smb_fault *fault);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * How a file comes to its name: what stands there is looked at first, moved aside for the moment of the rename, put back when that
+ * fails, and deleted when it has been replaced.
+ */
+#ifndef LUA_SMB_PLACE_H
+#define LUA_SMB_PLACE_H
+
+#include "../protocol.h"
+
+#include <stdbool.h>
+
+/* Where a new file goes. The paths belong to the caller. */
+struct place {
+	const char *path;
+	const char *temporary;
+	const char *aside;
+	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY */
+	int64_t mtime;     /* nanoseconds, with MTIME */
+	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
+	bool occupied;     /* a file with that name is there; found out by the transfer */
+};
+
+/*
+ * Finds out what stands under the name, before anything is sent; what an earlier run has moved aside gets its name back. False
+ * when nothing may be put there.
+ */
+bool place_look(struct place *p, struct smb_fault *fault);
+
+/* Gives the file at `from` the name. */
+bool place_put(const char *from, struct place *p, struct smb_fault *fault);
+
+/* Renames within the share. */
+bool place_rename(const char *from, struct place *po, struct smb_fault *fault);
+
+/* After an earlier attempt: what it has moved aside gets its name back; whether it has come to its end all the same. */
+void place_settle_aside(const struct place *p);
+bool place_is_done(const struct place *p, uint64_t size);
+
+/* False where the temporary file is not known to be gone. */
+bool place_remove_temporary(const struct place *p, struct smb_fault *fault);
+
+/* After a failure, and after watch_owe: the temporary file is removed, unless another attempt or run can go on with it. */
+void place_leave_temporary(const struct place *p, const struct smb_fault *fault);
+
+/* Since it was last asked: a file was replaced, but the old one could not be removed and still stands aside. */
+bool place_left(void);
+
+/*
+ * After a transfer that could not tidy up: an old file that stands aside gets its name back, or is removed where the name is taken,
+ * and the temporary file, unless its name is "", goes.
+ */
+bool place_settle(const struct place *p, struct smb_fault *fault);
+
+/* Nanoseconds: whether two times are one, as far as SMB and Lua can tell. */
+bool place_same_time(int64_t a, int64_t b);
+
+#endif
