@@ -707,7 +707,7 @@ function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
   opts = check_opts(opts, { older_than = "number" }, "sweep")
-  local swept, message, code = require "smb.sweep".run(state, text or "", opts.older_than)
+  local swept, message, code = require "smb.sweep".run(self, state, text or "", opts.older_than)
   if not swept then return nil, message, code end
   return show.lines(swept)
 end
