@@ -79,8 +79,7 @@ deps-bench:
 
 # Specs that need ports 445 and 139 or a full disk want the sandbox; where there is none they are skipped.
 test: all
-	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
-	BUILD='$(BUILD)' $$sandbox busted $(BUSTED)
+	@BUILD='$(BUILD)' spec/support/apart '$(BUILD)/specs' $(BUSTED)
 
 # The suite with AddressSanitizer and UndefinedBehaviorSanitizer in the module, the worker and the specs' own programs.
 asan:

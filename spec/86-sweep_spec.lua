@@ -112,11 +112,11 @@ local function assert_whole_copy(what)
   assert.is_true(copies >= 1, what .. ": there is no whole copy")
 end
 
--- Calls fn(k) for each frame that the call sends, until there are no more.
-local function each_frame(call, fault, fn)
-  local frame, over = 0, false
+-- Calls fn(k) for each frame that the call sends, or each `step`th from `first` on, until there are no more.
+local function each_frame(call, fault, fn, first, step)
+  local frame, over = (first or 1) - (step or 1), false
   while not over do
-    frame = frame + 1
+    frame = frame + (step or 1)
     arrange()
     local before = net:stats().faults
     net:tell(fault, frame)
@@ -152,7 +152,8 @@ describe("replacing by", function()
       end)
     end)
 
-    local function broken(what, mend)
+    -- Half of the frames each: whatever mends them finds the same.
+    local function broken(what, first, mend)
       it(("%s may break anywhere, and is mended by %s"):format(name, what), function()
         open()
         each_frame(call, "cut-frame", function(frame)
@@ -162,11 +163,11 @@ describe("replacing by", function()
           assert_whole_copy(("at frame %d"):format(frame))
           mend(result)
           assert.is_nil(table.concat(everything(), " "):match "aside")
-        end)
+        end, first, 2)
       end)
     end
 
-    broken("sweep", function(result)
+    broken("sweep", 1, function(result)
       local swept = assert(dest:sweep("", { older_than = -10 }))
       local content = files.read(on_server "file")
       assert.is_true(content == NEW or (not result and content == OLD))
@@ -174,7 +175,7 @@ describe("replacing by", function()
       assert.is_nil(table.concat(everything(), " "):match "part")
     end)
 
-    broken("the next put", function()
+    broken("the next put", 2, function()
       assert(dest:put(source, "file"))
       assert.is_true(files.read(on_server "file") == NEW)
     end)

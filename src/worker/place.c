@@ -10,7 +10,7 @@
 
 enum {
 	PLACE_ATTEMPTS = 20, /* to put a file in the place that others want too */
-	TIDY_TIME = 2000,    /* milliseconds for another try at tidying up: others may hold a file for a moment, */
+	TIDY_TIME = 400,     /* milliseconds for another try at tidying up: others may hold a file for a moment, */
 	TIDY_INTERVAL = 50,  /* the server may be about to come back */
 };
 
