@@ -22,7 +22,10 @@ local function bytes(size)
   return ("%d"):format(size)
 end
 
-local function title(case)
+--- What a case is called.
+-- @tparam table case of bench.cases
+-- @treturn string
+function compare.title(case)
   local words = { WORDS[case.operation] or case.operation }
   if case.count and case.size then
     words[#words + 1] = ("%d x %s"):format(case.count, bytes(case.size))
@@ -62,7 +65,7 @@ end
 
 local function run_case(stage, case, names, runs, rows, tally)
   local results = measure.run(stage, case, chosen(case.clients), runs)
-  local row = { title(case), operations[case.operation].unit }
+  local row = { compare.title(case), operations[case.operation].unit }
   for _, name in ipairs(names) do row[#row + 1] = cell(case, results[name]) end
   for _, peer in ipairs(RATIOS) do row[#row + 1] = ratio(case, results, peer, tally) end
   rows:row(row)
