@@ -216,8 +216,10 @@ describe("trees:", function()
     stored { a = "1", ["b.12345678.part"] = "2", ["c.12345678.aside"] = "3" }
     assert(dest:get_tree("tree", dir .. "/got"))
     assert.same({ a = "1" }, read(dir .. "/got"))
-    source { ["b.12345678.part"] = "2" }
-    assert_fails("invalid_name", dest:put_tree(dir .. "/source", "other"))
+    source { d = "4", ["b.12345678.part"] = "2" }
+    assert.equal(1, assert(dest:put_tree(dir .. "/source", "other")).files)
+    assert(dest:get_tree("other", dir .. "/source", { mirror = true }))
+    assert.same({ d = "4", ["b.12345678.part"] = "2" }, read(dir .. "/source")) -- mirrors leave them alone, too
   end)
 
   it("ten requests send a small new file, three fetch one", function()

@@ -195,7 +195,7 @@ function job:local_entries(here, below)
       local text = next_name(handle)
       if not text then return nil end
       task.breathe(self.home)
-      if text ~= "." and text ~= ".." then
+      if text ~= "." and text ~= ".." and not name.is_temporary(text) then -- a transfer's, perhaps one of right now
         local place = here .. "/" .. text
         local kind, size, mtime, identity = core.lstat(place, follow)
         local entry = { name = text, type = kind, size = size, mtime = mtime, identity = identity }
@@ -214,7 +214,6 @@ function job:remote_name(text)
   if self.opts.encode_names then text = lookalike.encode(text) end
   local ok, reason = name.check(text)
   if not ok then return nil, reason end
-  if name.is_temporary(text) then return nil, "it looks like a temporary file of ours" end
   return text
 end
 
@@ -525,7 +524,9 @@ end
 -- reason on failure.
 function job:clear(place, below)
   task.breathe(self.home)
-  if core.lstat(place) ~= "directory" then return self.opts.dry_run or os.remove(place) end
+  local what = core.lstat(place)
+  if not what or self.opts.dry_run and what ~= "directory" then return true end -- somebody else was quicker
+  if what ~= "directory" then return os.remove(place) end
   local is_empty = true
   for text in lfs.dir(place) do
     if text ~= "." and text ~= ".." then
@@ -539,7 +540,8 @@ function job:clear(place, below)
       is_empty = is_empty and gone
     end
   end
-  return is_empty and (self.opts.dry_run or lfs.rmdir(place))
+  if not is_empty or self.opts.dry_run then return is_empty end
+  return lfs.rmdir(place)
 end
 
 function job:remove_local()
