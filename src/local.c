@@ -277,7 +277,7 @@ static int sync_local(lua_State *L)
 	return 0;
 }
 
-/* lstat(path, follow) -> type, size, mtime, what tells the file from all others | nil, code, text */
+/* lstat(path, follow) -> type, size, mtime, what tells a folder from all others | nil, code, text */
 static int local_lstat(lua_State *L)
 {
 	const char *path = check_path(L, 1);
@@ -291,6 +291,8 @@ static int local_lstat(lua_State *L)
 	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "directory" : S_ISLNK(st.st_mode) ? "link" : "other");
 	lua_pushinteger(L, (lua_Integer)st.st_size);
 	lua_pushnumber(L, seconds(st.st_mtim));
+	if (!S_ISDIR(st.st_mode))
+		return 3;
 	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st.st_dev, (LUAI_UACINT)st.st_ino);
 	return 4;
 }

@@ -21,7 +21,13 @@ local UNUSUAL = '[\0-\31\\:*?"<>|\127-\255]'
 local BAD_BORDER = "[/. ]/"
 local DEVICE_BEGINNING = "%f[^/\0][CcPpAaNnLl][OoRrUuPp][NnXxLlMmTt]"
 
-local SLASH, DOT, SPACE = byte("/"), byte("."), byte(" ")
+local SLASH, DOT, SPACE, PART_END, ASIDE_END = byte("/"), byte("."), byte(" "), byte("t"), byte("e")
+
+-- By themselves, not by the host's locale: in Turkish, `i` has another capital.
+local ASCII_CAPITALS = {}
+for letter in gmatch("abcdefghijklmnopqrstuvwxyz", ".") do
+  ASCII_CAPITALS[letter] = string.char(byte(letter) - byte("a") + byte("A"))
+end
 
 local function device_names()
   local devices = {}
@@ -121,7 +127,7 @@ function name.fold(text)
     if not capitals then load_capitals() end
     text = gsub(text, "[\xC2-\xF4][\x80-\xBF]+", capitals)
   end
-  return (gsub(text, "[a-z]", string.upper))
+  return (gsub(text, "[a-z]", ASCII_CAPITALS))
 end
 
 --- A name below a path.
@@ -202,6 +208,8 @@ end
 -- @tparam string text a name, or its last part
 -- @treturn boolean
 function name.is_temporary(text)
+  local last = byte(text, -1)
+  if last ~= PART_END and last ~= ASIDE_END then return false end -- most are not, and there are many
   local ending = match(text, "[^/]%.%x%x%x%x%x%x%x%x%.(%l+)$")
   return ending == "part" or ending == "aside"
 end

@@ -163,7 +163,7 @@ end
 --- For work that takes long without waiting for anything: in a task it lets the host have its turn now and then.
 -- @tparam table home the destination's state
 function task.breathe(home)
-  if can_yield(task.running()) and core.clock() - (home.stepped or 0) > SHARE then task.pause(home, nil, 0, true) end
+  if core.clock() - (home.stepped or 0) > SHARE and can_yield(task.running()) then task.pause(home, nil, 0, true) end
 end
 
 --- Whether what is running is, or works for, a job: an event loop may be waiting for its end of the turn.
