@@ -52,6 +52,8 @@ setup(function()
   math.randomseed(SEED)
   files.make(dir .. "/old", SIZE, OLD)
   files.make(dir .. "/new", SIZE, NEW)
+  lfs.mkdir(dir .. "/tree")
+  shell.check { "cp", dir .. "/new", dir .. "/tree/file" }
 end)
 
 teardown(function()
@@ -173,6 +175,12 @@ local ways = {
   { name = "put", at = on_server, run = function() return dest:put(dir .. "/new", "file", { progress = progress }) end },
   { name = "write", at = on_server, run = function() return dest:write("file", pieces()) end },
   { name = "get", at = here, run = function() return dest:get("file", here "file", { progress = progress }) end },
+  { name = "put_tree", at = on_server, run = function()
+    return dest:put_tree(dir .. "/tree", "", { changed = "always", progress = progress })
+  end },
+  { name = "get_tree", at = here, run = function()
+    return dest:get_tree("", here "", { changed = "always", progress = progress })
+  end },
   { name = "a file that is written", at = on_server, in_place = true, run = function()
     local file, message, code = dest:open("file", "w")
     if not file then return nil, message, code end
@@ -229,7 +237,7 @@ local function assert_survived(way, either, result, message, code)
   else
     tally.refused = tally.refused + 1
     assert.is_true(PRECISE[code], message)
-    assert.matches("^%l+ '[^\n]+' on smb://[^ ]+: [^\n]+$", message)
+    assert.matches("^[%l_]+ '[^\n]+' on smb://[^ ]+: [^\n]+$", message)
   end
   if way.at and not (way.in_place and not result) then
     assert_whole(way.at "file", result and { "new" } or either and { "old", "new" } or { "old" })
@@ -348,7 +356,7 @@ end)
 -- The network --------------------------------------------------------------------------------------------------------
 
 describe("survival: a line that is cut anywhere", function()
-  local CUTS, LARGE = 200, 64 * MIB
+  local CUTS, FEW, LARGE = 200, 10, 64 * MIB
 
   it(("costs no byte: %d times"):format(CUTS), function()
     local sources = { files.make(dir .. "/even", LARGE, 3), files.make(dir .. "/odd", LARGE, 4) }
@@ -382,6 +390,18 @@ describe("survival: a line that is cut anywhere", function()
     os.remove(sources[1])
     os.remove(sources[2])
   end)
+
+  for _, way in ipairs(only("write", "put_tree", "get_tree", "a file that is written", "a file that is read")) do
+    it(("costs no byte: %s, %d times"):format(way.name, FEW), function()
+      local direction = (way.reads or way.at == here) and "cut-down" or "cut"
+      local before = net:stats().faults
+      for _ = 1, FEW do
+        local cut = { after(0), function() net:tell(direction, math.random(1000, SIZE // 2)) end }
+        assert_right(way, run(way, { cut }))
+      end
+      assert.equal(FEW, net:stats().faults - before)
+    end)
+  end
 end)
 
 -- The disk -----------------------------------------------------------------------------------------------------------
@@ -408,7 +428,7 @@ describe("survival: the disk", function()
     files.remove(srv.dir .. "/shares/elsewhere")
   end)
 
-  for _, way in ipairs(only("put", "write", "a file that is written")) do
+  for _, way in ipairs(only("put", "write", "put_tree", "a file that is written")) do
     it("is full midway: " .. way.name .. " is refused", function()
       if not SANDBOX then return pending "needs spec/support/sandbox" end
       local result, message, code = run(way, { { midway, fill } })
@@ -465,7 +485,7 @@ describe("survival: the disk", function()
 end)
 
 describe("survival: the share", function()
-  for _, way in ipairs(only("put", "write")) do
+  for _, way in ipairs(only("put", "write", "put_tree")) do
     it("turns read-only midway: " .. way.name .. " is refused", function()
       local result, message, code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
       srv:change("backup", { ["read only"] = "no" })
@@ -473,7 +493,7 @@ describe("survival: the share", function()
     end)
   end
 
-  for _, way in ipairs(only("get", "a file that is read")) do
+  for _, way in ipairs(only("get", "get_tree", "a file that is read")) do
     it("turns read-only midway: " .. way.name .. " goes on", function()
       local result, message, code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
       srv:change("backup", { ["read only"] = "no" })
@@ -485,7 +505,7 @@ end)
 -- Others -------------------------------------------------------------------------------------------------------------
 
 describe("survival: the target is open elsewhere", function()
-  for _, way in ipairs(only("put", "write")) do
+  for _, way in ipairs(only("put", "write", "put_tree")) do
     it(way.name .. " is refused until it is closed", function()
       local other <close> = assert(smb.open(srv:url "backup"))
       dest.options.retries = 0
@@ -497,7 +517,7 @@ describe("survival: the target is open elsewhere", function()
     end)
   end
 
-  for _, way in ipairs(only("get", "a file that is read", "a file that is written")) do
+  for _, way in ipairs(only("get", "get_tree", "a file that is read", "a file that is written")) do
     it(way.name .. " does not mind", function()
       local other <close> = assert(smb.open(srv:url "backup"))
       local held
