@@ -92,7 +92,7 @@ gc: all
 # Random operations while network and server fail, SOAK_S seconds; SEED repeats a run.
 soak: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
-	$(HERE) $$sandbox $(LUA) spec/support/soak.lua
+	$(HERE) MALLOC_MMAP_THRESHOLD_=131072 $$sandbox $(LUA) spec/support/soak.lua
 
 demo: all
 	@$(HERE) $(LUA) spec/support/demo.lua

@@ -364,6 +364,25 @@ describe("retries: what cannot get better is tried once:", function()
     assert_once("not_found", function() return dest:get("missing", dir .. "/local/got") end)
   end)
 
+  for _, fault in ipairs { "cut-frame", "lose" } do
+    -- Over an existing file: that one is no sign that the rename was done.
+    it(("a name that was never there (%s)"):format(fault), function()
+      files.write(on_server "other", "old")
+      for frame = 1, 8 do
+        for _, call in ipairs {
+          function() return dest:delete "missing" end,
+          function() return dest:rename("missing", "other") end,
+          function() return dest:rmdir("missing", { recursive = true }) end,
+        } do
+          net:tell(fault, frame)
+          assert_fails("not_found", call())
+          net:tell "calm"
+        end
+      end
+      assert.equal("old", files.read(on_server "other"))
+    end)
+  end
+
   it("an invalid name", function()
     assert_once("invalid_name", function() return dest:stat "a?" end)
     assert_once("invalid_name", function() return dest:write("a:b", "") end)

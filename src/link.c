@@ -574,6 +574,7 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 	l->ended = request == NULL && l->state == READY;
 	l->quiet_since = now_ms();
 	atomic_store(&l->shared->done, 0);
+	atomic_store(&l->shared->removals, 0);
 	send_or_die(l);
 	return true;
 }
@@ -742,11 +743,14 @@ bool link_refused(const struct link *l)
 	return l->refused;
 }
 
-void link_transfer(const struct link *l, uint64_t *done, uint64_t *size, int64_t *mtime)
+struct link_progress link_progress(const struct link *l)
 {
-	*done = atomic_load(&l->shared->done);
-	*size = atomic_load(&l->shared->size);
-	*mtime = atomic_load(&l->shared->mtime);
+	return (struct link_progress){
+	    .done = atomic_load(&l->shared->done),
+	    .size = atomic_load(&l->shared->size),
+	    .mtime = atomic_load(&l->shared->mtime),
+	    .removals = atomic_load(&l->shared->removals),
+	};
 }
 
 const struct smb_info *link_info(const struct link *l)

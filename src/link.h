@@ -58,6 +58,13 @@ void link_watch(struct link *l, int epoll);
 void link_heard(struct link *l);
 bool link_hushed(const struct link *l);
 
+/* How far the request under way has come, as the worker counts: see struct smb_shared. */
+struct link_progress {
+	uint64_t done, size;
+	int64_t mtime;
+	uint32_t removals;
+};
+
 /* Of the request that ended: the reply, or NULL where `link_fault` says why there is none. */
 const struct smb_reply *link_reply(const struct link *l, size_t *size);
 const struct smb_fault *link_fault(const struct link *l);
@@ -75,8 +82,7 @@ bool link_ready(const struct link *l); /* logged on */
 bool link_was_ready(const struct link *l); /* it is, or was before it died */
 bool link_unread(const struct link *l); /* it died before it took the request */
 bool link_refused(const struct link *l); /* it died of a refused logon */
-/* Of the transfer under way, as the worker counts: bytes known good; of a GET the file's size and time. */
-void link_transfer(const struct link *l, uint64_t *done, uint64_t *size, int64_t *mtime);
+struct link_progress link_progress(const struct link *l);
 const struct smb_info *link_info(const struct link *l);
 
 #endif

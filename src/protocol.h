@@ -263,6 +263,7 @@ struct smb_shared {
 	_Atomic uint64_t done;     /* bytes of the transfer under way that are known good */
 	_Atomic uint64_t size;     /* GET: bytes of the file, */
 	_Atomic int64_t mtime;     /* and its time, nanoseconds since 1970 */
+	_Atomic uint32_t removals; /* calls of this request begun that take a name away: of a delete, rename, rmdir */
 	_Atomic uint32_t steps;    /* library calls begun */
 	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */
 	_Atomic uint32_t patience; /* enum smb_patience */

@@ -272,15 +272,15 @@ static int over(lua_State *L)
 static int transfer(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
-	uint64_t done = 0, size = 0;
-	int64_t mtime = 0;
+	struct link_progress come = {0};
 
 	if (pool_of(r) != NULL)
-		link_transfer(r->destination->pool->slots[r->slot].link, &done, &size, &mtime);
-	lua_pushinteger(L, (lua_Integer)done);
-	lua_pushinteger(L, (lua_Integer)size);
-	lua_pushinteger(L, (lua_Integer)mtime);
-	return 3;
+		come = link_progress(r->destination->pool->slots[r->slot].link);
+	lua_pushinteger(L, (lua_Integer)come.done);
+	lua_pushinteger(L, (lua_Integer)come.size);
+	lua_pushinteger(L, (lua_Integer)come.mtime);
+	lua_pushinteger(L, (lua_Integer)come.removals);
+	return 4;
 }
 
 /* ---- results ---- */

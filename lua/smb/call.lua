@@ -209,10 +209,10 @@ end
 function call.finish(home, request, under)
   local ended, word, problem = call.await(home, request, under)
   if not ended then return nil, word, problem end
-  local done, size, mtime_ns = core.transfer(request)
+  local done, size, mtime_ns, removals = core.transfer(request)
   local reply, code, reason, unread = core.result(request)
   if reply then return reply end
-  return nil, code, reason, { done = done, size = size, mtime_ns = mtime_ns, unread = unread }
+  return nil, code, reason, { done = done, size = size, mtime_ns = mtime_ns, removals = removals, unread = unread }
 end
 
 local function run_once(dest, home, verb, arguments, under)
@@ -331,7 +331,7 @@ end
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
--- @treturn[2] ?table how far it had come: done, size, mtime_ns
+-- @treturn[2] ?table how far it had come: done, size, mtime_ns, removals
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   local reply, code, reason, come
@@ -381,6 +381,9 @@ end
 
 handle.__close, handle.__gc = handle.drop, handle.drop
 
+-- What takes a name away. Where an attempt broke off before it could have done so, a missing name was missing.
+local REMOVES = { delete = true, rmdir = true, rename = true }
+
 --- Sends a request again and again, until it has succeeded, failed for good, or been tried often enough.
 -- @tparam userdata destination the core's destination
 -- @tparam string verb one of protocol.h
@@ -398,7 +401,7 @@ function call.persist(destination, verb, arguments, under, prepare)
     local reply, code, reason, come = call.run(destination, verb, arguments, under)
     if reply then return reply end
     if not under:again(code) then return nil, code, reason end
-    arguments.again = true
+    arguments.again = arguments.again or not REMOVES[verb] or (come and come.removals > 0)
     if prepare and come then
       local ok, word, problem = prepare(come)
       if not ok then return nil, word, problem end

@@ -81,13 +81,26 @@ static bool tidy_again(int64_t began, const struct smb_fault *fault)
 	return true;
 }
 
+/*
+ * Samba forgets a deletion, without a word, when another client renames the same file at that moment; and a file that somebody
+ * still has open goes a moment later. So it is gone when it is not found. Where it has been deleted, but is not gone in time, it is
+ * somebody's who has it open.
+ */
 static bool remove_aside(const struct place *t, struct smb_fault *fault)
 {
 	int64_t began = now_ms();
-	while (!session_unlink(t->aside, fault))
-		if (!tidy_again(began, fault))
-			return fault->code == SMB_NOT_FOUND;
-	return true;
+	bool deleted = false;
+
+	for (;;) {
+		bool ok = session_unlink(t->aside, fault);
+		deleted = deleted || ok;
+		if (!ok && fault->code == SMB_NOT_FOUND)
+			return true;
+		if (!ok && deleted && fault->code == SMB_ACCESS_DENIED) /* what encryption leaves of "about to be deleted" */
+			fault->code = SMB_BUSY;
+		if (ok ? now_ms() - began >= TIDY_TIME : !tidy_again(began, fault))
+			return deleted;
+	}
 }
 
 /*

@@ -374,15 +374,19 @@ bool session_mkdir(const char *path, struct smb_fault *fault)
 bool session_rmdir(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
-	       finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
+	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+		return false;
+	wire_removes();
+	return finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
 }
 
 bool session_unlink(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
-	       finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
+	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+		return false;
+	wire_removes();
+	return finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
 }
 
 bool session_rename(const char *from, const char *to, struct smb_fault *fault)
@@ -395,6 +399,7 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 	to_url = url_of(to);
 	if (to_url == NULL)
 		return finish(from_url, -1, fault);
+	wire_removes();
 	wire_guard_rename(true);
 	result = smbc_getFunctionRename(session.context)(session.context, from_url, session.context, to_url);
 	wire_guard_rename(false);

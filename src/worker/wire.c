@@ -105,6 +105,11 @@ void wire_watch(uint16_t port, struct smb_shared *counters)
 		wire.connections[i].fd = -1;
 }
 
+void wire_removes(void)
+{
+	atomic_fetch_add(&wire.counters->removals, 1);
+}
+
 void wire_demand(bool encryption, bool signing, bool named)
 {
 	wire.demand_named = named;

@@ -36,6 +36,9 @@ bool wire_hung_up(void);
 /* Forgets the status, the refusal and the answers of earlier calls: a library call begins. */
 void wire_begin(enum smb_patience patience);
 
+/* The call that was begun may take a name away. */
+void wire_removes(void);
+
 /* While on, a rename that finds its target existing is refused what follows: the library would delete the target. */
 void wire_guard_rename(bool on);
 
