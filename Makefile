@@ -85,7 +85,7 @@ test: all
 asan:
 	@spec/support/asan $(BUSTED)
 
-# The specs with a collector that runs while the module is at work. BUSTED: spec files.
+# The suite with a collector that runs at every allocation of the module. BUSTED: spec files.
 gc: all
 	@BUILD='$(BUILD)' spec/support/gc $(BUSTED)
 

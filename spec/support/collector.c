@@ -5,15 +5,16 @@
  *
  * lua-smb is at work when a function of its own, C or Lua, is on the stack; its Lua functions are looked for in the main thread.
  *
- * At such an allocation Lua collects twice. The request for a new object is refused once, which Lua answers with a full
- * collection and a second request; such a collection runs no finalizers. The next time that Lua looks whether it is time to
- * collect, mostly right after the object was made, it is: that collection runs them.
+ * At each such allocation Lua is made to owe a collection, and makes it as soon as it may: that is when it looks whether it is time,
+ * as it does after each new object of its API and of its virtual machine. These are collections of the young, which take some 10
+ * microseconds: the new object that nobody holds goes, its finalizer runs.
  *
- * A collection of busted's own heap takes milliseconds. Hence places are thinned out: a place in lua-smb collects at its first
- * `dense` allocations, then at every second for as many, then at every fourth, and so on.
+ * Lua collects within an allocation, too, where memory ends: when the request for a new object is refused it collects all, runs no
+ * finalizers, and asks again. That takes milliseconds with busted's own heap. Hence these are thinned out: a place in lua-smb
+ * refuses at its first `dense` allocations, then at every second for as many, then at every fourth, and so on.
  *
  *   start(program, source, dense)   the module's file; what the sources of its Lua functions begin with
- *   stop()                          -> the counts: allocations, collected, finalized, places
+ *   stop()                          -> the counts: allocations, collections, refusals, places
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -34,8 +35,8 @@ enum {
 
 struct place {
 	uintptr_t key;
-	unsigned long count, next, every; /* allocations; the one that collects next; how far apart they are now */
-	unsigned left;                    /* collections until they come half as often */
+	unsigned long count, next, every; /* allocations; the one that is refused next; how far apart they are now */
+	unsigned left;                    /* refusals until they come half as often */
 };
 
 static struct {
@@ -44,10 +45,9 @@ static struct {
 	uintptr_t first, end; /* where the module's code lies */
 	const char *stack_end;
 	bool running, refused;
-	int pause; /* what it was before */
 	unsigned dense;
 	struct place places[PLACES];
-	unsigned long allocations, collected, finalized, place_count;
+	unsigned long allocations, refusals, collections, place_count;
 } collector;
 
 /* ---- is lua-smb at work, and where? ---- */
@@ -106,7 +106,7 @@ static struct place *find(uintptr_t key)
 	abort();
 }
 
-/* Whether this allocation is one to collect at. */
+/* Whether this allocation is one to refuse. */
 static bool is_due(struct place *p)
 {
 	if (++p->count < p->next)
@@ -121,25 +121,22 @@ static bool is_due(struct place *p)
 
 /* ---- Lua's memory ---- */
 
-/* Lua tells new objects from other blocks by giving their type for the old size. lauxlib's buffers do not ask twice. */
-static bool is_refused(void)
+/* A request for more while lua-smb is at work. `object`: a new one; lauxlib's buffers, which are none, do not ask twice. */
+static bool is_refused(bool object)
 {
-	uintptr_t key;
+	bool again = collector.refused;
+	uintptr_t key = collector.running ? place() : 0;
 
-	if (collector.refused) {
-		collector.refused = false;
-		lua_gc(collector.main, LUA_GCSETPAUSE, collector.pause);
-		return false;
-	}
-	key = collector.running ? place() : 0;
+	collector.refused = false;
 	if (key == 0)
 		return false;
-	collector.allocations++;
-	if (!is_due(find(key)))
+	lua_gc(collector.main, LUA_GCRESTART); /* no debt, until what is asked for is counted */
+	if (again)
 		return false;
-	/* With no pause the collection that follows asks for the next one at once. */
-	collector.pause = lua_gc(collector.main, LUA_GCSETPAUSE, 0);
-	collector.collected++;
+	collector.allocations++;
+	if (!object || !is_due(find(key)))
+		return false;
+	collector.refusals++;
 	collector.refused = true;
 	return true;
 }
@@ -149,7 +146,8 @@ static void *lua_memory(void *unused, void *block, size_t old, size_t size)
 	void *new = NULL;
 
 	(void)unused;
-	if (block == NULL && size > 0 && old != 0 && is_refused())
+	/* Lua tells new objects from other blocks by giving their type for the old size. */
+	if (size > (block == NULL ? 0 : old) && is_refused(block == NULL && old != 0))
 		return NULL;
 	if (block == NULL)
 		old = 0;
@@ -171,14 +169,14 @@ static void *lua_memory(void *unused, void *block, size_t old, size_t size)
 
 /* ---- what the script asks ---- */
 
-/* The finalizer of an object that nobody holds: it has its next one at once. */
-static int count_finalized(lua_State *L)
+/* An object that nobody holds, with this for a finalizer: each collection meets it, and it leaves another one. */
+static int count_collection(lua_State *L)
 {
 	if (collector.running && place() != 0)
-		collector.finalized++;
-	lua_settop(L, 1);
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_setmetatable(L, 1);
+		collector.collections++;
+	lua_newuserdatauv(L, 1, 0);
+	lua_getmetatable(L, 1);
+	lua_setmetatable(L, -2);
 	return 0;
 }
 
@@ -186,8 +184,7 @@ static void make_witness(lua_State *L)
 {
 	lua_newuserdatauv(L, 1, 0);
 	lua_newtable(L);
-	lua_pushvalue(L, -1);
-	lua_pushcclosure(L, count_finalized, 1);
+	lua_pushcfunction(L, count_collection);
 	lua_setfield(L, -2, "__gc");
 	lua_setmetatable(L, -2);
 	lua_pop(L, 1);
@@ -224,8 +221,6 @@ static void find_stack_end(void)
 
 static int start(lua_State *L)
 {
-	const int whole = 60; /* a step of the collector, as a power of 2: it always goes through to the end */
-
 	collector.program = luaL_checkstring(L, 1);
 	collector.source = luaL_checkstring(L, 2);
 	collector.dense = (unsigned)luaL_checkinteger(L, 3);
@@ -238,7 +233,7 @@ static int start(lua_State *L)
 	find_stack_end();
 	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
 	collector.main = lua_tothread(L, -1);
-	lua_gc(L, LUA_GCINC, 0, 0, whole);
+	lua_gc(L, LUA_GCGEN, 0, 0);
 	make_witness(L);
 	lua_setallocf(L, lua_memory, NULL);
 	collector.running = true;
@@ -256,8 +251,8 @@ static int stop(lua_State *L)
 	collector.running = false;
 	lua_newtable(L);
 	set_count(L, "allocations", collector.allocations);
-	set_count(L, "collected", collector.collected);
-	set_count(L, "finalized", collector.finalized);
+	set_count(L, "refusals", collector.refusals);
+	set_count(L, "collections", collector.collections);
 	set_count(L, "places", collector.place_count);
 	return 1;
 }

@@ -12,8 +12,8 @@ collector.start("/smb/core.so", "@./lua/smb/", DENSE)
 
 busted.subscribe({ "suite", "end" }, function()
   local counts = collector.stop()
-  io.write(("%d allocations at %d places, %d collected first, %d finalized\n"):format(counts.allocations, counts.places,
-    counts.collected, counts.finalized))
+  io.write(("%d allocations at %d places, %d collections, %d refused first\n"):format(counts.allocations, counts.places,
+    counts.collections, counts.refusals))
   io.flush()
   return nil, true
 end)
