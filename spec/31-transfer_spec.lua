@@ -787,18 +787,18 @@ describe("the number of requests", function()
     return counts
   end
 
-  it("of a put is 12 at most", function()
-    -- One to learn that the name is free, one that no old file waits aside; open, write, ask for the size, close; 3 for the time
-    -- and 3 for the name.
-    local counts = assert_cost(12, function()
+  it("of a put is 11 at most", function()
+    -- One to learn that the name is free, one that no old file waits aside; open, write, close; 3 for the time, which tell the
+    -- size, too, and 3 for the name.
+    local counts = assert_cost(11, function()
       return dest:put(source, "new")
     end)
     assert.equal(1, counts.write)
   end)
 
-  it("of a put over an old file is 19 at most", function()
+  it("of a put over an old file is 18 at most", function()
     -- 3 look at the old file, 3 rename it, 2 delete it, and one asks whether it is gone.
-    assert_cost(19, function()
+    assert_cost(18, function()
       return dest:put(source, "old")
     end)
   end)

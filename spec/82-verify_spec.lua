@@ -115,6 +115,23 @@ local function share_part()
   return part_in(srv:path "backup")
 end
 
+describe("the size", function()
+  -- Encryption hides the answers that tell it beside.
+  for _, encryption in ipairs { "off", "required" } do
+    it(("of what has arrived is compared, with encryption %s"):format(encryption), function()
+      open { encryption = encryption }
+      net:tell("stall-frame", 6) -- ECHO, two looks, opened, written
+      local job = dest:submit("put", sources[70001], "file")
+      assert(shell.poll(function() return job:wait(0) or share_part() and files.size(share_part()) == 70001 end))
+      shell.check { "truncate", "-s", "70000", assert(share_part()) }
+      net:tell "go"
+      assert.equal(70001, assert(job:wait()).bytes) -- by a second attempt
+      assert.is_true(files.same(sources[70001], on_server "file"))
+      assert.same({ "file" }, everything())
+    end)
+  end
+end)
+
 describe("sha256", function()
   before_each(function() open() end)
 

@@ -135,8 +135,11 @@ for _, way in ipairs(directions) do
       dest:close()
       dest = assert(smb.open(net:url "backup", { retries = 0, rate = size }))
       assert_fails("disconnected", way.run(size, { resume = true, progress = function(done)
-        if done >= enough then net:tell "kill" end
+        if done < enough then return end
+        net:tell "refuse" -- or another connection takes the place of the one that notices first
+        net:tell "kill"
       end }))
+      net:tell "accept"
       -- What has come through is written after the connection is gone, too.
       assert.is_true(shell.poll(function() return next(srv:status().open_files) == nil end))
       local left = files.size(part_in(way.folder()))

@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <limits.h>
-#include <locale.h>
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
-#include <wctype.h>
 
 #define CODE_WORD(name, word) word,
 static const char *const code_words[SMB_CODE_COUNT] = {SMB_CODES(CODE_WORD)};
@@ -104,48 +102,6 @@ static int core_realpath(lua_State *L)
 	return 1;
 }
 
-/* The system's Unicode, held while Lua may raise. */
-static int core_free_locale(lua_State *L)
-{
-	locale_t *held = lua_touserdata(L, 1);
-	if (*held != (locale_t)0)
-		freelocale(*held);
-	*held = (locale_t)0;
-	return 0;
-}
-
-static locale_t hold_unicode(lua_State *L)
-{
-	locale_t *held = lua_newuserdatauv(L, sizeof *held, 0);
-	*held = (locale_t)0;
-	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, core_free_locale);
-	lua_setfield(L, -2, "__gc");
-	lua_setmetatable(L, -2);
-	*held = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	return *held;
-}
-
-/*
- * capitals() -> code point of the capital by that of the small letter, ASCII left out: as Unicode has them, whatever the host's
- * locale. Empty on a system that does not know.
- */
-static int core_capitals(lua_State *L)
-{
-	const wint_t first = 0x80, end = 0x20000; /* there are none beyond */
-	locale_t unicode = hold_unicode(L);
-
-	lua_newtable(L);
-	for (wint_t c = first; unicode != (locale_t)0 && c < end; c++) {
-		wint_t capital = towupper_l(c, unicode);
-		if (capital == c || capital < first)
-			continue;
-		lua_pushinteger(L, (lua_Integer)capital);
-		lua_rawseti(L, -2, (lua_Integer)c);
-	}
-	return 1;
-}
-
 /* sleep(seconds): a slice of a longer wait; a signal ends it early. */
 static int core_sleep(lua_State *L)
 {
@@ -155,7 +111,7 @@ static int core_sleep(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {{"sleep", core_sleep}, {"random", core_random}, {"clock", core_clock},
-				      {"realpath", core_realpath}, {"capitals", core_capitals}, {NULL, NULL}};
+				      {"realpath", core_realpath}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_smb_core(lua_State *L);
 
@@ -174,5 +130,7 @@ int luaopen_smb_core(lua_State *L)
 	local_register(L);
 	file_register(L);
 	digest_register(L);
+	folder_register(L);
+	name_register(L);
 	return 1;
 }

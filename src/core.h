@@ -8,6 +8,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define DESTINATION_TYPE "smb.destination"
 #define REQUEST_TYPE "smb.request"
@@ -43,11 +44,21 @@ bool destination_is_ours(const struct destination *d);
 int local_check_fd(lua_State *L, int index);
 int file_check_fd(lua_State *L, int index);
 
+/* Pushes nil, "local_io" and what happened; gives 3. */
+int local_push_failure(lua_State *L, const char *what, int error);
+
+/* The path at `index`; NULL for what is none: nothing behind a NUL would be seen. */
+const char *local_check_path(lua_State *L, int index);
+
+lua_Number local_seconds(struct timespec t);
+
 /* Each adds its functions to the table on the top of the stack. */
 void destination_register(lua_State *L);
 void request_register(lua_State *L);
 void local_register(lua_State *L);
 void file_register(lua_State *L);
 void digest_register(lua_State *L);
+void folder_register(lua_State *L);
+void name_register(lua_State *L);
 
 #endif

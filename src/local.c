@@ -71,7 +71,7 @@ int local_check_fd(lua_State *L, int index)
 	return check(L, index)->fd;
 }
 
-static int push_failure(lua_State *L, const char *what, int error)
+int local_push_failure(lua_State *L, const char *what, int error)
 {
 	lua_pushnil(L);
 	lua_pushliteral(L, "local_io");
@@ -79,8 +79,7 @@ static int push_failure(lua_State *L, const char *what, int error)
 	return 3;
 }
 
-/* NULL for what is no path: nothing behind a NUL would be seen. */
-static const char *check_path(lua_State *L, int index)
+const char *local_check_path(lua_State *L, int index)
 {
 	size_t length;
 	const char *path = luaL_checklstring(L, index, &length);
@@ -89,10 +88,10 @@ static const char *check_path(lua_State *L, int index)
 
 static int push_no_path(lua_State *L)
 {
-	return push_failure(L, "the local file's name holds a NUL", EINVAL);
+	return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
 }
 
-static lua_Number seconds(struct timespec t)
+lua_Number local_seconds(struct timespec t)
 {
 	return (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9;
 }
@@ -102,7 +101,7 @@ static lua_Number seconds(struct timespec t)
 /* open(path) -> local, size, mtime | nil, code, text */
 static int open_local(lua_State *L)
 {
-	const char *path = check_path(L, 1);
+	const char *path = local_check_path(L, 1);
 	struct local *f = new_local(L);
 	struct stat st;
 
@@ -111,11 +110,11 @@ static int open_local(lua_State *L)
 	/* Without waiting: a named pipe with no writer is refused, not waited for. */
 	f->fd = descriptor_clear(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
-		return push_failure(L, "the local file cannot be opened", errno);
+		return local_push_failure(L, "the local file cannot be opened", errno);
 	if (!S_ISREG(st.st_mode))
-		return push_failure(L, "the local file is no regular file", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+		return local_push_failure(L, "the local file is no regular file", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
-	lua_pushnumber(L, seconds(st.st_mtim));
+	lua_pushnumber(L, local_seconds(st.st_mtim));
 	return 3;
 }
 
@@ -167,7 +166,7 @@ static int reopen(const char *path)
  */
 static int create_local(lua_State *L)
 {
-	const char *path = check_path(L, 1), *digits = luaL_checkstring(L, 2);
+	const char *path = local_check_path(L, 1), *digits = luaL_checkstring(L, 2);
 	bool overwrite = lua_toboolean(L, 3), again = lua_toboolean(L, 4);
 	struct local *f = new_local(L);
 	struct stat st;
@@ -175,13 +174,13 @@ static int create_local(lua_State *L)
 	if (path == NULL)
 		return push_no_path(L);
 	if (is_folder(path))
-		return push_failure(L, "the local file cannot be made", EISDIR);
+		return local_push_failure(L, "the local file cannot be made", EISDIR);
 	f->path = final_path(path);
 	if (f->path == NULL)
-		return push_failure(L, "the local file cannot be made", errno);
+		return local_push_failure(L, "the local file cannot be made", errno);
 	if (stat(f->path, &st) == 0) {
 		if (!S_ISREG(st.st_mode))
-			return push_failure(L, "the local file is no regular file", EINVAL);
+			return local_push_failure(L, "the local file is no regular file", EINVAL);
 		if (!overwrite) {
 			lua_pushnil(L);
 			lua_pushliteral(L, "exists");
@@ -199,7 +198,7 @@ static int create_local(lua_State *L)
 		int error = errno;
 		free(f->temp);
 		f->temp = NULL;
-		return push_failure(L, "the local file cannot be made", error);
+		return local_push_failure(L, "the local file cannot be made", error);
 	}
 	if (st.st_mode != 0)
 		(void)!fchmod(f->fd, st.st_mode & 0777);
@@ -251,7 +250,7 @@ static int complete(lua_State *L)
 
 	luaL_argcheck(L, f->temp != NULL, 1, "not a new file");
 	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checknumber(L, 2)))
-		return push_failure(L, "the local file's time cannot be set", errno);
+		return local_push_failure(L, "the local file's time cannot be set", errno);
 	if (!rename_into_place(f->temp, f->path, overwrite)) {
 		if (errno == EEXIST) {
 			lua_pushnil(L);
@@ -259,7 +258,7 @@ static int complete(lua_State *L)
 			lua_pushliteral(L, "the local file exists already");
 			return 3;
 		}
-		return push_failure(L, "the local file cannot be renamed", errno);
+		return local_push_failure(L, "the local file cannot be renamed", errno);
 	}
 	free(f->temp);
 	f->temp = NULL;
@@ -277,34 +276,14 @@ static int sync_local(lua_State *L)
 	return 0;
 }
 
-/* lstat(path, follow) -> type, size, mtime, what tells a folder from all others | nil, code, text */
-static int local_lstat(lua_State *L)
-{
-	const char *path = check_path(L, 1);
-	bool follow = lua_toboolean(L, 2);
-	struct stat st;
-
-	if (path == NULL)
-		return push_no_path(L);
-	if ((follow ? stat(path, &st) : lstat(path, &st)) < 0)
-		return push_failure(L, "the local file cannot be looked at", errno);
-	lua_pushstring(L, S_ISREG(st.st_mode) ? "file" : S_ISDIR(st.st_mode) ? "directory" : S_ISLNK(st.st_mode) ? "link" : "other");
-	lua_pushinteger(L, (lua_Integer)st.st_size);
-	lua_pushnumber(L, seconds(st.st_mtim));
-	if (!S_ISDIR(st.st_mode))
-		return 3;
-	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st.st_dev, (LUAI_UACINT)st.st_ino);
-	return 4;
-}
-
 /* local_stat(local) -> size, mtime of what the descriptor stands for | nil, code, text */
 static int local_stat(lua_State *L)
 {
 	struct stat st;
 	if (fstat(check(L, 1)->fd, &st) < 0)
-		return push_failure(L, "the local file cannot be asked for its size", errno);
+		return local_push_failure(L, "the local file cannot be asked for its size", errno);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
-	lua_pushnumber(L, seconds(st.st_mtim));
+	lua_pushnumber(L, local_seconds(st.st_mtim));
 	return 2;
 }
 
@@ -312,7 +291,7 @@ static int local_stat(lua_State *L)
 static int local_cut(lua_State *L)
 {
 	if (ftruncate(check(L, 1)->fd, (off_t)luaL_checkinteger(L, 2)) < 0)
-		return push_failure(L, "the local file cannot be cut", errno);
+		return local_push_failure(L, "the local file cannot be cut", errno);
 	lua_pushboolean(L, 1);
 	return 1;
 }
@@ -325,7 +304,7 @@ static int memory(lua_State *L)
 	struct local *f = new_local(L);
 	f->fd = descriptor_clear(memfd_create("smb-data", MFD_CLOEXEC));
 	if (f->fd < 0)
-		return push_failure(L, "no memory for the data", errno);
+		return local_push_failure(L, "no memory for the data", errno);
 	return 1;
 }
 
@@ -357,7 +336,7 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
     {"memory", memory},         {"take", take},                 {"local_stat", local_stat},
-    {"sync", sync_local},       {"local_cut", local_cut},   {"keep", keep},                 {"lstat", local_lstat},
+    {"sync", sync_local},       {"local_cut", local_cut},       {"keep", keep},
     {NULL, NULL},
 };
 

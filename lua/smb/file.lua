@@ -110,7 +110,7 @@ end
 
 -- Where the round trip is long, further connections read ahead and write behind, too.
 local function grow(state)
-  local most = stripe.connections(state.home, 1) - 1
+  local most = stripe.connections(state.home) - 1
   while not state.no_more and #state.lanes + state.opening < math.min(most, state.slots - 2) do
     state.opening = state.opening + 1
     task.spawn(state.home, open_lane, state)

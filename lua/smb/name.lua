@@ -7,6 +7,8 @@
 -- to be readable from everywhere.
 -- @module smb.name
 
+local core = require "smb.core"
+
 local byte, find, gmatch, gsub, match = string.byte, string.find, string.gmatch, string.gsub, string.match
 
 local name = {}
@@ -17,17 +19,8 @@ local PART_BYTES = 255      -- what file systems on Linux servers allow (NAME_MA
 
 local CONTROL = "[\0-\31\127]"
 local SPECIAL = '[\\:*?"<>|]'
-local UNUSUAL = '[\0-\31\\:*?"<>|\127-\255]'
-local BAD_BORDER = "[/. ]/"
-local DEVICE_BEGINNING = "%f[^/\0][CcPpAaNnLl][OoRrUuPp][NnXxLlMmTt]"
 
-local SLASH, DOT, SPACE, PART_END, ASIDE_END = byte("/"), byte("."), byte(" "), byte("t"), byte("e")
-
--- By themselves, not by the host's locale: in Turkish, `i` has another capital.
-local ASCII_CAPITALS = {}
-for letter in gmatch("abcdefghijklmnopqrstuvwxyz", ".") do
-  ASCII_CAPITALS[letter] = string.char(byte(letter) - byte("a") + byte("A"))
-end
+local SLASH, PART_END, ASIDE_END = byte("/"), byte("t"), byte("e")
 
 local function device_names()
   local devices = {}
@@ -39,14 +32,6 @@ local function device_names()
 end
 
 local DEVICES = device_names()
-
--- Most names are short, plain ASCII and right: tell them with three passes in C and no garbage.
-local function is_plain(text)
-  local last = byte(text, -1)
-  return #text <= PART_UNITS and not find(text, UNUSUAL) and not find(text, BAD_BORDER)
-    and byte(text) ~= SLASH and last ~= SLASH and last ~= DOT and last ~= SPACE
-    and not find(text, DEVICE_BEGINNING)
-end
 
 -- UTF-16 units of valid UTF-8: one a character, two where UTF-8 needs four bytes.
 local function units(text)
@@ -106,29 +91,17 @@ end
 -- @treturn[2] string what is wrong with it
 function name.check(text)
   if type(text) ~= "string" then return nil, "a name must be a string, not a " .. type(text) end
-  if text == "" or is_plain(text) then return true end
+  if text == "" or core.is_plain(text) then return true end
   local fault = fault_in_text(text) or fault_in_slashes(text) or fault_in_parts(text)
   if fault then return nil, fault end
   return true
 end
 
-local capitals -- by small letter, in UTF-8
-
-local function load_capitals()
-  capitals = {}
-  for small, capital in pairs(require "smb.core".capitals()) do capitals[utf8.char(small)] = utf8.char(capital) end
-end
-
 --- What names have in common that differ in case only, so that servers take them for one.
+-- @function name.fold
 -- @tparam string text a name
 -- @treturn string
-function name.fold(text)
-  if find(text, "[\128-\255]") then
-    if not capitals then load_capitals() end
-    text = gsub(text, "[\xC2-\xF4][\x80-\xBF]+", capitals)
-  end
-  return (gsub(text, "[a-z]", ASCII_CAPITALS))
-end
+name.fold = core.fold
 
 --- A name below a path.
 -- @tparam string path where; `""` adds nothing

@@ -57,10 +57,9 @@ end
 -- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that begins with
 -- `!` excludes. A file is meant when the last glob that matches it includes it; when none does, if all of them exclude. A folder
 -- that is excluded is not looked into.
--- @tparam ?function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what is meant
+-- @tparam function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what is meant
 -- @treturn function of path and entry
 function pattern.filter(filter)
-  if filter == nil then return function() return true end end
   if type(filter) == "function" then return filter end
   local rules, only_excludes = {}, true
   for i, glob in ipairs(filter) do

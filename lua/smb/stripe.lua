@@ -15,19 +15,16 @@ local stripe = {}
 stripe.FROM = core.stripe_from
 
 local WINDOW = core.stripe_window -- bytes from the first that are missing to the last that are under way
-local RANGE = 2 -- requests in a range: one is on its way while the next is read
+local LEAST_RANGE = 1024 * 1024 -- bytes
 local SHORT = 0.002 -- seconds: with a round trip below this
-local SHORT_DISTANCE = 2 -- connections keep both ends busy
-local ROUND_TRIP_EACH = 0.0015 -- seconds of round trip that a further connection makes up for
+local SHORT_DISTANCE = 2 -- connections keep both ends busy,
+local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
+local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
+local READS = 4 -- the library may have under way at once on one connection. The server's memory suffers from it; it pays
+local READS_EACH = 0.015 -- with a further one for so many seconds of round trip
 
 local ranges = {}
 ranges.__index = ranges
-
--- The bytes from `first` to `size`, in pieces.
-local function new_ranges(first, size, step)
-  return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, step = step, back = {}, done = {} },
-    ranges)
-end
 
 -- The next range to move, lowest first; nil when there is none now; then whether there may be one later.
 function ranges:take()
@@ -57,15 +54,21 @@ function ranges:give_back(range)
   self.back[#self.back + 1] = range
 end
 
---- How many connections pay: as long as one waits for answers, others can move bytes.
+-- Requests under way that pay, while others are waited for: in all, and of these on one connection, of reads.
+local function under_way(round_trip)
+  if round_trip < SHORT then return SHORT_DISTANCE, 1 end
+  return 2 + math.tointeger(round_trip // ROUND_TRIP_EACH), math.min(READS, 1 + math.tointeger(round_trip // READS_EACH))
+end
+
+local function round_trip_of(home) return core.info(home.dest).round_trip or 0 end
+
+--- How many connections pay for an open file.
 -- @tparam table home the destination's state
--- @tparam integer least when the round trip is short
 -- @treturn integer
-function stripe.connections(home, least)
-  local most = home.fields.connections
-  local round_trip = core.info(home.dest).round_trip or 0
-  if round_trip < SHORT then return math.min(least, most) end
-  return math.min(most, 2 + math.tointeger(round_trip // ROUND_TRIP_EACH))
+function stripe.connections(home)
+  local round_trip = round_trip_of(home)
+  if round_trip < SHORT then return 1 end
+  return math.min(under_way(round_trip), home.fields.connections)
 end
 
 local transfer = {}
@@ -83,7 +86,7 @@ end
 local function request_range(self, handle, range)
   local request <close>, code, reason = call.start(self.home.dest, self.home, self.verb,
     { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
-      io_size = self.io_size }, self.under)
+      io_size = self.ranges.io_size }, self.under)
   if not request then return nil, code, reason end
   self.under_way[range] = request
   local reply, word, problem = call.finish(self.home, request, self.under)
@@ -160,7 +163,7 @@ end
 -- Adds connections while they pay; in place of those that broke, too.
 function transfer:grow(lanes)
   local left = (self.ranges.size - self.ranges.next) // self.ranges.step + #self.ranges.back
-  local most = math.min(stripe.connections(self.home, SHORT_DISTANCE), lanes:count() + left)
+  local most = math.min(self.ranges.connections, lanes:count() + left)
   while not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most do
     lanes:spawn(self.lane, self)
   end
@@ -169,8 +172,8 @@ end
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
 -- @tparam table home the destination's state
 -- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
--- connection), `file` (the local file), `io_size`, `identity` (size and mtime that further handles have to show), `is_changed` (a
--- function that tells whether the local file did), `beside` (a function to run in the meantime)
+-- connection), `file` (the local file), `identity` (size and mtime that further handles have to show), `is_changed` (a function
+-- that tells whether the local file did), `beside` (a function to run in the meantime)
 -- @tparam table left what is left, as `stripe.left` gives it
 -- @tparam table under the call's course
 -- @treturn[1] boolean true
@@ -179,7 +182,7 @@ end
 -- @treturn[2] string what happened
 function stripe.move(home, how, left, under)
   local self = setmetatable({ home = home, ranges = left, under = under, under_way = {}, moving = 0, beside = how.beside,
-    verb = how.verb, name = how.name, file = how.file, io_size = how.io_size, identity = how.identity,
+    verb = how.verb, name = how.name, file = how.file, identity = how.identity,
     is_changed = how.is_changed or function() end }, transfer)
   under.measure = function(course) course.done, course.total = measure(self), left.size end
   local lanes <close> = task.group(home)
@@ -202,13 +205,25 @@ function stripe.move(home, how, left, under)
   return true
 end
 
---- What of a file is left to be moved; kept from one attempt to the next.
+--- What of a file is left to be moved, in ranges as the distance asks for; kept from one attempt to the next.
+-- @tparam table home the destination's state
+-- @tparam string verb "send" or "receive"
 -- @tparam integer first bytes that are there already
 -- @tparam integer size bytes in all
--- @tparam integer io_size bytes of a request
+-- @tparam integer io_size bytes of a request at most
 -- @treturn table `bytes`: how many have arrived; `high`: the end of the last of them
-function stripe.left(first, size, io_size)
-  return new_ranges(first, size, math.max(RANGE * io_size, 1024 * 1024))
+function stripe.left(home, verb, first, size, io_size)
+  local round_trip = round_trip_of(home)
+  local requests, reads = under_way(round_trip)
+  local step = verb == "receive" and reads * io_size or io_size
+  if round_trip < SHORT then
+    io_size = math.min(io_size, SHORT_REQUEST)
+    step = 2 * io_size -- one is on its way while the next is read
+  end
+  local connections = verb == "receive" and math.ceil(requests / reads) or requests
+  return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, back = {}, done = {},
+    step = math.max(step, LEAST_RANGE), io_size = io_size, connections = math.min(connections, home.fields.connections) },
+    ranges)
 end
 
 return stripe

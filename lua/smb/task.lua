@@ -67,6 +67,9 @@ local function take(me, ok, first, ...)
   me.status, me.results = "done", table.pack(ok, first, ...)
   if not ok then coroutine.close(me.thread) end
   forget(me)
+  for _, other in ipairs(me.home.tasks) do
+    if other.any then other.till = 0 end -- that a task has ended is something, too
+  end
 end
 
 --- Lets a task go on.

@@ -64,7 +64,7 @@ local function send_striped(home, source, arguments, under, plan)
   if up.handle == 0 then return { bytes = arguments.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
   local guard <close> = call.handle(home, up, arguments.resume)
   if not plan.left or up.bytes < plan.left.high then
-    plan.left = stripe.left(arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
+    plan.left = stripe.left(home, "send", arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
   end
   local resumed = plan.left.bytes
   local function hash()
@@ -74,7 +74,7 @@ local function send_striped(home, source, arguments, under, plan)
   end
   local ok
   ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
-    io_size = arguments.io_size, beside = hash, is_changed = function() return not is_unchanged(source, arguments) end },
+    beside = hash, is_changed = function() return not is_unchanged(source, arguments) end },
     plan.left, under)
   if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
   if ok and not is_unchanged(source, arguments) then
@@ -145,10 +145,10 @@ local function fetch_striped(home, arguments, under, plan, offered)
     return nil, "source_changed", "the file changed while it was read"
   end
   plan.identity = identity
-  plan.left = plan.left or stripe.left(offered.resumed, identity.size, arguments.io_size)
+  plan.left = plan.left or stripe.left(home, "receive", offered.resumed, identity.size, arguments.io_size)
   local resumed = plan.left.bytes
   local ok, code, reason = stripe.move(home, { verb = "receive", name = arguments.name, handle = offered, file = arguments.file,
-    io_size = arguments.io_size, identity = identity }, plan.left, under)
+    identity = identity }, plan.left, under)
   if ok then ok, code, reason = call.run(home.dest, "sync", { file = arguments.file }, under) end
   local sha256
   if ok and arguments.sha256 then

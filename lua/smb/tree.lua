@@ -21,6 +21,7 @@ local tree = {}
 local FILES, FOLDERS = 256, 64 -- that wait for their turn
 local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
+local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
 
 --- The options of put_tree and get_tree, as `options.check_opts` takes them.
@@ -34,9 +35,9 @@ local job = {}
 job.__index = job
 
 local function new_job(home, operation, top, opts)
-  return setmetatable({ home = home, operation = operation, top = top, opts = opts, filter = pattern.filter(opts.filter),
-    refused = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {},
-    under = call.course(home, opts.progress, 0, top),
+  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0,
+    filter = opts.filter and pattern.filter(opts.filter), refused = {}, failed = {}, files = {}, folders = {}, visiting = 0,
+    extra = {}, under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
@@ -65,6 +66,19 @@ function job:is_over()
   self:fail(self.top, code, reason)
   self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
   return true
+end
+
+-- Whether a walk over a folder has to end; asked for each entry.
+function job:is_cut_short()
+  self.turn = (self.turn + 1) % TURN
+  if self.turn > 0 then return self.stopped ~= nil end
+  task.breathe(self.home)
+  return self:is_over()
+end
+
+-- Whether an entry is one of those that are meant.
+function job:is_meant(below, text, entry)
+  return not self.filter or self.filter(name.join(below, text), entry)
 end
 
 -- A step of the way: what fails is taken in.
@@ -155,9 +169,9 @@ local function same_time(a, b)
 end
 
 -- Whether two files of one size have the same contents.
-local function same_contents(self, here, path)
-  local source <close>, size = core.open_local(here)
-  if not source then return false end
+local function same_contents(self, here, size, path)
+  local source <close>, is = core.open_local(here)
+  if not source or is ~= size then return false end
   local ours = call.run(self.home.dest, "hash", { file = source, size = size }, self.under)
   local opened = call.run(self.home.dest, "open", { name = path }, self.under)
   if not ours or not opened then return false end
@@ -167,46 +181,42 @@ local function same_contents(self, here, path)
   return theirs ~= nil and theirs.sha256 == ours.sha256
 end
 
-function job:is_unchanged(size, mtime, entry, here, path)
-  if self.opts.changed == "always" or size ~= entry.size then return false end
-  if self.opts.changed == "sha256" then return same_contents(self, here, path) end
-  return same_time(mtime, entry.mtime)
+-- Compares a local file, in the folder `here`, with a remote one, in `path`.
+function job:is_unchanged(ours, theirs, here, path)
+  if self.opts.changed == "always" or ours.size ~= theirs.size then return false end
+  if self.opts.changed == "sha256" then
+    return same_contents(self, here .. "/" .. ours.name, ours.size, name.join(path, theirs.name))
+  end
+  return same_time(ours.mtime, theirs.mtime)
 end
 
 -- Local folders. -------------------------------------------------------------------------------------------------------
 
-local function open_folder(here)
-  local ok, next_name, handle = pcall(lfs.dir, here)
-  if ok then return next_name, handle end
-  if not tostring(next_name):find "^cannot open" then error(next_name, 0) end -- not what lfs says: Ctrl-C, for one
-  return nil, next_name
+function job:fail_local(subject, code, here, reason)
+  self:fail(subject, code, ("'%s': %s"):format(here, reason))
 end
 
--- What of a local folder is meant: iterates over name, entry. A link is what it names, or skipped.
+-- What of a local folder is meant: iterates over entries. A link is what it names, or skipped.
 function job:local_entries(here, below)
-  local next_name, handle = open_folder(here)
-  if not next_name then
-    self:fail(below, "local_io", ("'%s': the folder cannot be read (%s)"):format(here, tostring(handle):match "[^:]*$"))
+  local next_entry, folder, reason, closing = core.entries(here, self.opts.symlinks == "follow")
+  if not next_entry then
+    self:fail_local(below, folder, here, reason)
     return function() end
   end
-  local follow = self.opts.symlinks == "follow"
   return function()
     while true do
-      local text = next_name(handle)
-      if not text then return nil end
-      task.breathe(self.home)
-      if text ~= "." and text ~= ".." and not name.is_temporary(text) then -- a transfer's, perhaps one of right now
-        local place = here .. "/" .. text
-        local kind, size, mtime, identity = core.lstat(place, follow)
+      local text, kind, size, mtime, identity = next_entry(folder)
+      if not text and kind then self:fail_local(below, kind, here, size) end
+      if not text or self:is_cut_short() then return nil end
+      local is_temporary = name.is_temporary(text) -- a transfer's, perhaps one of right now
+      if not kind and not is_temporary then
+        self:fail_local(name.join(below, text), size, here .. "/" .. text, mtime)
+      elseif (kind == "file" or kind == "directory") and not is_temporary then
         local entry = { name = text, type = kind, size = size, mtime = mtime, identity = identity }
-        if not kind then
-          self:fail(name.join(below, text), size, ("'%s': %s"):format(place, mtime))
-        elseif (kind == "file" or kind == "directory") and self.filter(name.join(below, text), entry) then
-          return text, entry, place
-        end
+        if self:is_meant(below, text, entry) then return entry end
       end
     end
-  end, nil, nil, handle and setmetatable({}, { __close = function() handle:close() end })
+  end, nil, nil, closing
 end
 
 -- A name as it is to be on the share; nil, reason when SMB cannot hold it.
@@ -236,13 +246,13 @@ end
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
 function job:inspect(here, below, above)
   local seen = {}
-  for text, entry, place in self:local_entries(here, below) do
-    if self:is_over() then return end
-    local path = name.join(below, text)
+  for entry in self:local_entries(here, below) do
+    local text = entry.name
     local remote, reason = self:remote_name(text)
     local folded = remote and name.fold(remote) or ""
     if seen[folded] then reason = ("it differs from '%s' in case only"):format(seen[folded]) end
     if reason then
+      local path = name.join(below, text)
       self.refused[path] = true
       self:fail(path, "invalid_name", reason)
     else
@@ -252,9 +262,9 @@ function job:inspect(here, below, above)
     if entry.type == "file" then
       self.under.total = self.under.total + entry.size
     elseif is_above(above, entry.identity) then
-      self:fail(path, "local_io", "a link leads back to a folder above it")
+      self:fail(name.join(below, text), "local_io", "a link leads back to a folder above it")
     else
-      self:inspect(place, path, { identity = entry.identity, above = above })
+      self:inspect(here .. "/" .. text, name.join(below, text), { identity = entry.identity, above = above })
     end
   end
 end
@@ -269,8 +279,8 @@ function job:each_remote(subject, path, fn)
   while batch do
     local link, handle = batch.link, batch.handle
     for _, entry in ipairs(batch) do
-      if not self:is_over() then fn(entry) end
-      task.breathe(self.home)
+      if self:is_cut_short() then break end
+      fn(entry)
     end
     if handle == 0 then return not self.stopped end
     if self:is_over() then
@@ -306,8 +316,9 @@ end
 
 -- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it.
 function job:unwanted(entry, below, path)
-  local subject = name.join(below, self:local_name(entry.name) or entry.name)
-  if self.filter(subject, entry) then return { subject = subject, path = name.join(path, entry.name), entry = entry } end
+  local text = self:local_name(entry.name) or entry.name
+  if not self:is_meant(below, text, entry) then return nil end
+  return { subject = name.join(below, text), path = name.join(path, entry.name), entry = entry }
 end
 
 -- What is on the share and not in the source, for later.
@@ -318,30 +329,30 @@ function job:note_extra(found, below, path)
   end
 end
 
--- `text`: the name on the share.
-function job:send_file(text, entry, place, known, aside, below, path)
+-- `text`: the name on the share. `known`, `aside`: what is in the folder there.
+function job:send_file(text, entry, known, aside, folder)
   local folded = name.fold(text)
   local there = known[folded]
-  local subject = name.join(below, entry.name)
   if there then there.seen = true end
-  if there and there.type == "directory" then
-    return self:fail(subject, "is_directory", "a folder has this name")
-  end
-  if there and self:is_unchanged(entry.size, entry.mtime, there, place, name.join(path, there.name)) then
+  if there and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
     self.summary.unchanged = self.summary.unchanged + 1
     self.under.done = self.under.done + entry.size
     return
+  end
+  local subject = name.join(folder.below, entry.name)
+  if there and there.type == "directory" then
+    return self:fail(subject, "is_directory", "a folder has this name")
   end
   self:note("put", subject, entry.size)
   if self.opts.dry_run then
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
-  self:add_file { subject = subject, here = place, path = name.join(path, text),
+  self:add_file { subject = subject, here = folder.here .. "/" .. entry.name, path = name.join(folder.path, text),
     is_new = not there and not aside[folded] }
 end
 
-function job:send_below(text, entry, place, known, folder)
+function job:send_below(text, entry, known, folder)
   local there = known[name.fold(text)]
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if there then there.seen = true end
@@ -349,7 +360,8 @@ function job:send_below(text, entry, place, known, folder)
   if there and there.type ~= "directory" then
     self:fail(subject, "exists", "a file has this name")
   elseif there or self:make_folder(subject, path) then
-    self:add_folder { here = place, below = subject, path = path, is_new = not there, identity = entry.identity, above = folder }
+    self:add_folder { here = folder.here .. "/" .. entry.name, below = subject, path = path, is_new = not there,
+      identity = entry.identity, above = folder }
   end
 end
 
@@ -363,18 +375,18 @@ function job:send_folder(folder)
     known = {}
     if not self:make_folder(folder.below, folder.path) then return end
   end
-  for text, entry, place in self:local_entries(folder.here, folder.below) do
-    if self:is_over() then return end
+  for entry in self:local_entries(folder.here, folder.below) do
+    local text = entry.name
     local remote, reason = self:remote_name(text)
-    local refused = self.refused[name.join(folder.below, text)]
+    local refused = next(self.refused) and self.refused[name.join(folder.below, text)]
     if not remote and not refused then -- it came after all names had been looked at
       self:fail(name.join(folder.below, text), "invalid_name", reason)
     elseif remote and not refused then
-      if entry.type == "file" then self:send_file(remote, entry, place, known, aside, folder.below, folder.path)
-      else self:send_below(remote, entry, place, known, folder) end
+      if entry.type == "file" then self:send_file(remote, entry, known, aside, folder)
+      else self:send_below(remote, entry, known, folder) end
     end
   end
-  self:note_extra(known, folder.below, folder.path)
+  if not self:is_over() then self:note_extra(known, folder.below, folder.path) end
 end
 
 local function send(self, item, part)
@@ -437,10 +449,11 @@ end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------
 
-function job:fetch_file(entry, subject, path, place)
+function job:fetch_file(entry, subject, folder, text)
+  local place = folder.here .. "/" .. text
   local kind, size, mtime = core.lstat(place, true)
   if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
-  if kind == "file" and self:is_unchanged(size, mtime, entry, place, path) then
+  if kind == "file" and self:is_unchanged({ name = text, size = size, mtime = mtime }, entry, folder.here, folder.path) then
     self.summary.unchanged = self.summary.unchanged + 1
     return
   end
@@ -450,7 +463,7 @@ function job:fetch_file(entry, subject, path, place)
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
-  self:add_file { subject = subject, here = place, path = path }
+  self:add_file { subject = subject, here = place, path = name.join(folder.path, entry.name) }
 end
 
 function job:make_local_folder(subject, place)
@@ -467,9 +480,9 @@ end
 -- What is here and not on the share, for later.
 function job:note_local_extra(place, below, seen)
   if not self.opts.mirror or core.lstat(place) ~= "directory" then return end
-  for text, entry, here in self:local_entries(place, below) do
-    if not seen[text] then
-      self.extra[#self.extra + 1] = { subject = name.join(below, text), here = here, entry = entry }
+  for entry in self:local_entries(place, below) do
+    if not seen[entry.name] then
+      self.extra[#self.extra + 1] = { subject = name.join(below, entry.name), here = place .. "/" .. entry.name }
     end
   end
 end
@@ -482,13 +495,13 @@ function job:fetch_entry(entry, folder, seen)
     self:fail(subject, "invalid_name", "no local file can have this name")
   elseif seen[text] then
     self:fail(subject, "invalid_name", "two names on the share are one here")
-  elseif not name.is_temporary(entry.name) and self.filter(name.join(folder.below, text), entry) then
-    local path, here = name.join(folder.path, entry.name), folder.here .. "/" .. text
+  elseif not name.is_temporary(entry.name) and self:is_meant(folder.below, text, entry) then
+    local here = folder.here .. "/" .. text
     self.any = true
     if entry.type == "file" then
-      self:fetch_file(entry, subject, path, here)
+      self:fetch_file(entry, subject, folder, text)
     elseif entry.type == "directory" and self:make_local_folder(subject, here) then
-      self:add_folder { here = here, below = subject, path = path }
+      self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name) }
     end
     return text
   end
@@ -527,18 +540,16 @@ function job:clear(place, below)
   local what = core.lstat(place)
   if not what or self.opts.dry_run and what ~= "directory" then return true end -- somebody else was quicker
   if what ~= "directory" then return os.remove(place) end
+  local next_entry, folder, reason, _ <close> = core.entries(place)
+  if not next_entry then return nil, reason end
   local is_empty = true
-  for text in lfs.dir(place) do
-    if text ~= "." and text ~= ".." then
-      local here, path = place .. "/" .. text, name.join(below, text)
-      local kind, size, mtime = core.lstat(here)
-      local gone, reason = false, nil
-      if self.filter(path, { name = text, type = kind, size = size, mtime = mtime }) then
-        gone, reason = self:clear(here, path)
-      end
-      if gone == nil then return nil, reason end
-      is_empty = is_empty and gone
+  for text, kind, size, mtime in next_entry, folder do
+    local gone = false
+    if not kind or self:is_meant(below, text, { name = text, type = kind, size = size, mtime = mtime }) then
+      gone, reason = self:clear(place .. "/" .. text, name.join(below, text))
     end
+    if gone == nil then return nil, reason end
+    is_empty = is_empty and gone
   end
   if not is_empty or self.opts.dry_run then return is_empty end
   return lfs.rmdir(place)

@@ -108,6 +108,7 @@ static bool create(struct upload *up, struct smb_fault *fault)
 	const struct place *t = &up->target;
 
 	up->file = session_open(t->temporary, new_file, fault);
+	up->overt = wire_created()->seen;
 	if (up->file == NULL && fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
 	    folder_make_parent(t->path, fault))
 		up->file = session_open(t->temporary, new_file, fault);
@@ -121,6 +122,7 @@ bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fa
 
 	up->file = NULL;
 	up->kept = 0;
+	up->overt = false;
 	if (watch_stops(fault))
 		return false;
 	if (again) {
@@ -269,20 +271,38 @@ static bool read_back(struct session_file *file, uint64_t size, const uint8_t di
 	       fault_set(fault, SMB_MISMATCH, "what the server has is not what was sent (SHA-256)");
 }
 
+static bool is_size(uint64_t found, uint64_t size, struct smb_fault *fault)
+{
+	return found == size || fault_set(fault, SMB_MISMATCH, "the file on the server has another size than what was sent");
+}
+
 static bool check_size(struct session_file *file, uint64_t size, struct smb_fault *fault)
 {
 	uint64_t found;
 	int64_t mtime;
-	if (!session_size(file, &found, &mtime, fault))
-		return false;
-	return found == size || fault_set(fault, SMB_MISMATCH, "the file on the server has another size than what was sent");
+	return session_size(file, &found, &mtime, fault) && is_size(found, size, fault);
+}
+
+/* Setting the time opens the file once more: that answer tells the size, and spares a question. */
+static bool tells_size(const struct upload *up)
+{
+	return up->overt && (up->target.flags & SMB_FLAG_MTIME);
+}
+
+static bool set_time(const struct upload *up, uint64_t size, struct smb_fault *fault)
+{
+	const struct place *t = &up->target;
+	if (!(t->flags & SMB_FLAG_MTIME))
+		return true;
+	return session_utime(t->temporary, t->mtime, t->mtime, fault) &&
+	       (!tells_size(up) || is_size(wire_created()->size, size, fault));
 }
 
 /* Takes the file from its temporary name to its own. */
-static bool finish_file(struct place *t, struct smb_fault *fault)
+static bool finish_file(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
-	bool ok = (!(t->flags & SMB_FLAG_MTIME) || session_utime(t->temporary, t->mtime, t->mtime, fault)) &&
-		  !watch_stops(fault) && place_put(t->temporary, t, fault);
+	struct place *t = &up->target;
+	bool ok = set_time(up, size, fault) && !watch_stops(fault) && place_put(t->temporary, t, fault);
 	if (ok)
 		watch_settle();
 	else
@@ -294,7 +314,7 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 {
 	bool closed;
 
-	if (!check_size(up->file, size, fault) ||
+	if ((!tells_size(up) && !check_size(up->file, size, fault)) ||
 	    (digest != NULL && (up->target.flags & SMB_FLAG_VERIFY) && !read_back(up->file, size, digest, fault))) {
 		give_up(up, fault);
 		return false;
@@ -305,7 +325,7 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 		place_leave_temporary(&up->target, fault);
 		return false;
 	}
-	return finish_file(&up->target, fault);
+	return finish_file(up, size, fault);
 }
 
 static bool unchanged(int fd, const struct stat *before, struct smb_fault *fault)

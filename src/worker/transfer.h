@@ -14,6 +14,7 @@ struct upload {
 	struct place target;
 	struct session_file *file; /* NULL after upload_begin: an earlier attempt has done it all */
 	uint64_t kept;             /* bytes that an earlier attempt left in it */
+	bool overt;                /* answers to openings can be read: they tell its size */
 };
 
 /* Copies on the server. */
