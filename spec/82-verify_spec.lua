@@ -120,7 +120,7 @@ describe("the size", function()
   for _, encryption in ipairs { "off", "required" } do
     it(("of what has arrived is compared, with encryption %s"):format(encryption), function()
       open { encryption = encryption }
-      net:tell("stall-frame", 6) -- ECHO, two looks, opened, written
+      net:tell("stall-frame", 5) -- two looks, opened, written
       local job = dest:submit("put", sources[70001], "file")
       assert(shell.poll(function() return job:wait(0) or share_part() and files.size(share_part()) == 70001 end))
       shell.check { "truncate", "-s", "70000", assert(share_part()) }

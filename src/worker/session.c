@@ -28,6 +28,7 @@ static struct {
 	const struct smb_connect *target;
 	char *root;       /* smb://server:port/share */
 	smbc_add_cached_srv_fn keep_server;
+	smbc_check_server_fn check_server;
 	bool ended;       /* the server ended the logon or closed the share: the library would use them for ever */
 	bool poisoned;    /* the logon was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
@@ -143,6 +144,12 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
 		snprintf(workgroup, (size_t)workgroup_size, "%s", t->domain);
 	snprintf(username, (size_t)username_size, "%s", t->username);
 	snprintf(password, (size_t)password_size, "%s", t->password);
+}
+
+/* The library asks before each call by path, and sends the server an ECHO the first time: wire.c knows without. */
+static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
+{
+	return wire_alone() ? 0 : session.check_server(context, server);
 }
 
 /* The library keeps a connection for later when its share is open: the one sign of that which encryption does not hide. */
@@ -287,6 +294,8 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 		return fault_set(fault, SMB_FAILED, "libsmbclient could not be set up");
 	session.keep_server = smbc_getFunctionAddCachedServer(context);
 	smbc_setFunctionAddCachedServer(context, share_opened);
+	session.check_server = smbc_getFunctionCheckServer(context);
+	smbc_setFunctionCheckServer(context, is_server_gone);
 	session.context = context;
 	if (first_look(fault))
 		return true;

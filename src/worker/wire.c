@@ -187,6 +187,14 @@ bool wire_hung_up(void)
 	return false;
 }
 
+bool wire_alone(void)
+{
+	unsigned count = 0;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		count += wire.connections[i].fd >= 0;
+	return count == 1 && !wire_hung_up();
+}
+
 static void set_step(enum smb_step step)
 {
 	wire.step = step;

@@ -33,6 +33,9 @@ void wire_share_opened(void);
 /* The server has closed a connection, as some do with idle ones, and nobody has noticed yet. */
 bool wire_hung_up(void);
 
+/* There is one connection, and nobody has closed it as far as is known. */
+bool wire_alone(void);
+
 /* Forgets the status, the refusal and the answers of earlier calls: a library call begins. */
 void wire_begin(enum smb_patience patience);
 
