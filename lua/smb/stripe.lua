@@ -20,8 +20,8 @@ local SHORT = 0.002 -- seconds: with a round trip below this
 local SHORT_DISTANCE = 2 -- connections keep both ends busy,
 local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
-local READS = 4 -- the library may have under way at once on one connection. The server's memory suffers from it; it pays
-local READS_EACH = 0.015 -- with a further one for so many seconds of round trip
+local READS = 4 -- that the library may have under way at once on one connection, at the cost of the server's memory,
+local READS_EACH = 0.015 -- seconds of round trip that a further one of them makes up for
 
 local ranges = {}
 ranges.__index = ranges
