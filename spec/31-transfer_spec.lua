@@ -5,27 +5,28 @@ local smb = require "smb"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
 local MIB = 1024 * 1024
 local SIZES = { 0, 1, 9999, 65535, 65536, 65537, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 20 * MIB + 3 }
 
+local on_server, everything = share.on_server, share.everything
+
 local srv, dest, dir
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
+  local base
+  srv, base = share.start()
+  dir = base .. "/local"
 end)
 
-teardown(function()
-  srv:stop()
-  files.remove(dir)
-end)
+teardown(share.stop)
 
 before_each(function()
   srv:mark()
-  shell.check(("find %s %s -mindepth 1 -delete"):format(srv:path "backup", dir))
+  share.clean()
   dest = assert(smb.open(srv:url "backup", { retries = 0, connections = 1 }))
 end)
 
@@ -33,14 +34,6 @@ after_each(function()
   srv:resume()
   assert.is_true(dest:close())
 end)
-
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function everything()
-  return files.list(srv:path "backup")
-end
 
 local function assert_fails(code, result, message, got)
   assert.is_nil(result)

@@ -4,45 +4,32 @@
 -- SEED, an environment variable, repeats a run's random offsets.
 
 local lfs = require "lfs"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
 local MIB = 1024 * 1024
 local OPTIONS = { retries = 5, retry_delay = 0.05, connections = 1 } -- rather than the default's half second
-local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
+
+local on_server, everything, timed = share.on_server, share.everything_below, share.timed
+local assert_fails = share.assert_fails
 
 local srv, net, dir, dest
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
-  net = faults.start(srv, dir)
-  io.stdout:write(("SEED=%d\n"):format(SEED))
-  math.randomseed(SEED)
+  srv, dir = share.start()
+  net = share.network()
+  share.seed()
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(dir)
-end)
-
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function clean()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-end
+teardown(share.stop)
 
 before_each(function()
-  clean()
-  lfs.mkdir(dir .. "/local")
+  share.clean()
   srv:mark()
   dest = assert(smb.open(net:url "backup", OPTIONS))
 end)
@@ -51,28 +38,7 @@ after_each(function()
   net:tell "calm"
   net:tell "go"
   dest:close()
-  files.remove(dir .. "/local")
 end)
-
-local function everything()
-  local names = {}
-  for line in shell.check(("cd %s && find . -mindepth 1 | sort"):format(shell.quote(srv:path "backup"))):gmatch "%./([^\n]*)" do
-    names[#names + 1] = line
-  end
-  return names
-end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
-end
-
--- Seconds that fn takes, and what it returns.
-local function timed(fn)
-  local began = shell.now()
-  local results = table.pack(fn())
-  return shell.now() - began, table.unpack(results, 1, results.n)
-end
 
 -- Every operation: what has to be there before, the call, and what there is to see afterwards.
 local operations = {
@@ -137,7 +103,7 @@ local operations = {
 }
 
 local function arrange(content)
-  clean()
+  share.clean()
   local names = {}
   for name in pairs(content) do names[#names + 1] = name end
   table.sort(names)

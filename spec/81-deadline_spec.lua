@@ -3,10 +3,10 @@
 -- spec/support/faultproxy.c, or an address to which packets go and are never heard of again.
 
 local lfs = require "lfs"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
@@ -24,30 +24,17 @@ local CONTENT = files.content(80 * KIB, 7) -- several requests' worth with buffe
 -- gives everything back, and then it is nobody's.
 local SILENT = "192.0.2"
 
+local on_server, timed = share.on_server, share.timed
+
 local srv, net, dir, dest
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
-  net = faults.start(srv, dir)
+  srv, dir = share.start()
+  net = share.network()
   if SANDBOX then shell.check { "ip", "route", "replace", SILENT .. ".0/24", "dev", "lo" } end
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(dir)
-end)
-
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function clean()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-  files.remove(dir .. "/local")
-  lfs.mkdir(dir .. "/local")
-end
+teardown(share.stop)
 
 local function set_limits(seconds)
   dest.options.short_timeout, dest.options.list_timeout, dest.options.read_write_timeout = seconds, seconds, seconds
@@ -57,7 +44,7 @@ local function open(where)
   dest = assert(smb.open(where, { read_buffer_size = "64k", write_buffer_size = "64k", retries = 0, retry_delay = 0.05 }))
 end
 
-before_each(clean)
+before_each(share.clean)
 
 after_each(function()
   net:tell "calm"
@@ -65,13 +52,6 @@ after_each(function()
   if dest then dest:close() end
   dest = nil
 end)
-
--- Seconds that fn takes, and what it returns.
-local function timed(fn)
-  local began = shell.now()
-  local results = table.pack(fn())
-  return shell.now() - began, table.unpack(results, 1, results.n)
-end
 
 local function assert_within(limit, seconds)
   assert.is_true(seconds < limit + GRACE, ("it took %.2f s, %.2f were allowed"):format(seconds, limit))
@@ -238,7 +218,7 @@ local operations = {
 }
 
 local function arrange(operation)
-  clean()
+  share.clean()
   source()
   for name, content in pairs(operation.before) do files.write(on_server(name), content) end
 end

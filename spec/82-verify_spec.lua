@@ -1,10 +1,8 @@
 -- Verification: what is told as a SHA-256 is sha256sum's, and with verify="sha256" a byte that changed on its way, or on a disk,
 -- is a `mismatch` and never a file under its name. The network is spec/support/faultproxy.c.
 
-local lfs = require "lfs"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
@@ -14,6 +12,8 @@ local SIZES = { 0, 1, 70001, 20 * MIB + 1, STRIPED }
 local PACE = 40 * MIB -- bytes a second, so that something can happen meanwhile
 local PLAIN = { signing = "off", retries = 5, retry_delay = 0.05 } -- signed, a spoilt message counts for nothing
 
+local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in, share.assert_fails
+
 local srv, net, dir, dest
 local sources, digests = {}, {}
 
@@ -22,20 +22,15 @@ local function sha256sum(path)
 end
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
-  net = faults.start(srv, dir)
+  srv, dir = share.start()
+  net = share.network()
   for _, size in ipairs(SIZES) do
     sources[size] = files.make(("%s/source-%d"):format(dir, size), size, 7)
     digests[size] = sha256sum(sources[size])
   end
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(dir)
-end)
+teardown(share.stop)
 
 local function open(options)
   local all = {}
@@ -44,29 +39,12 @@ local function open(options)
   dest = assert(smb.open(net:url "backup", all))
 end
 
-before_each(function()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir .. "/local")
-end)
+before_each(share.clean)
 
 after_each(function()
   net:tell "calm"
   dest:close()
-  files.remove(dir .. "/local")
 end)
-
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function everything()
-  return files.list(srv:path "backup")
-end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
-end
 
 local function content(size)
   return files.read(sources[size])
@@ -79,13 +57,6 @@ local function reader(size)
     local data = file:read(100003)
     if not data then file:close() end
     return data
-  end
-end
-
--- The one temporary file in a folder, once there is one.
-local function part_in(folder)
-  for _, name in ipairs(files.list(folder)) do
-    if name:find "%.%x+%.part$" then return folder .. "/" .. name end
   end
 end
 

@@ -2,10 +2,9 @@
 
 local lfs = require "lfs"
 local child = require "spec.support.child"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
@@ -14,27 +13,22 @@ local MIB = 1024 * 1024
 -- Bytes: of a file; how many are there when its transfer ends too early; how many of those count for nothing, since they may have
 -- been under way. The second goes over several connections.
 local CASES = { { 40 * MIB, 22 * MIB, 16 * MIB }, { 200 * MIB, 150 * MIB, 128 * MIB } }
-local PART = "%.%x%x%x%x%x%x%x%x%.part$"
+
+local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in, share.assert_fails
 
 local srv, net, dir, dest
 local sources = {}
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
-  net = faults.start(srv, dir)
+  srv, dir = share.start()
+  net = share.network()
   for _, case in ipairs(CASES) do sources[case[1]] = files.make(("%s/source-%d"):format(dir, case[1]), case[1], 5) end
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(dir)
-end)
+teardown(share.stop)
 
 before_each(function()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir .. "/local")
+  share.clean()
   lfs.mkdir(dir .. "/run")
   dest = assert(smb.open(net:url "backup", { retries = 0 }))
 end)
@@ -42,34 +36,8 @@ end)
 after_each(function()
   net:tell "calm"
   dest:close()
-  files.remove(dir .. "/local")
   files.remove(dir .. "/run")
 end)
-
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function everything()
-  return files.list(srv:path "backup")
-end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
-end
-
--- The one temporary file in a folder.
-local function part_in(folder)
-  local found
-  for _, name in ipairs(files.list(folder)) do
-    if name:find(PART) then
-      assert(not found, "there is more than one temporary file")
-      found = folder .. "/" .. name
-    end
-  end
-  return found
-end
 
 -- Both directions: where the temporary file is, how it goes, whether it is done.
 local directions = {

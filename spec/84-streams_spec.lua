@@ -1,8 +1,7 @@
 -- Streams: write from readers, files and pipes; read into sinks. What fails on either side is told as it is and leaves nothing.
 
-local lfs = require "lfs"
 local files = require "spec.support.files"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 local ltn12 = require "smb.ltn12"
@@ -12,37 +11,25 @@ local SIZE = 9 * MIB + 5 -- more than one request
 local CONTENT = files.content(SIZE, 3)
 local HAS_LUASOCKET, luasocket = pcall(require, "ltn12")
 
+local on_server, everything = share.on_server, share.everything
+
 local srv, dir, dest
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
+  srv, dir = share.start()
   files.write(dir .. "/source", CONTENT)
 end)
 
-teardown(function()
-  srv:stop()
-  files.remove(dir)
-end)
+teardown(share.stop)
 
 before_each(function()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir .. "/local")
+  share.clean()
   dest = assert(smb.open(srv:url "backup"))
 end)
 
 after_each(function()
   dest:close()
-  files.remove(dir .. "/local")
 end)
-
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function everything()
-  return files.list(srv:path "backup")
-end
 
 local function assert_written(result, message)
   assert.is_nil(message)

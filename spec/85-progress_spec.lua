@@ -2,9 +2,8 @@
 
 local lfs = require "lfs"
 local child = require "spec.support.child"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
@@ -13,34 +12,29 @@ local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 64 MiB on a file goes over seve
 local LATE = 0.5 -- seconds: a Ctrl-C is seen within 0.1, but this machine may be busy
 local TICK = 0.1 -- seconds between two calls of a progress function
 
+local on_server, everything, assert_fails = share.on_server, share.everything, share.assert_fails
+
 local srv, net, dir, dest
 local sources = {}
 
 setup(function()
-  srv = server.start()
-  dir = files.directory()
-  net = faults.start(srv, dir)
+  srv, dir = share.start()
+  net = share.network()
   for _, size in ipairs { 0, 5, SIZE, STRIPED, 200 * MIB } do
     sources[size] = files.make(("%s/source-%d"):format(dir, size), size, 5)
   end
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(dir)
-end)
+teardown(share.stop)
 
 before_each(function()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir .. "/local")
+  share.clean()
   lfs.mkdir(dir .. "/run")
 end)
 
 after_each(function()
   net:tell "calm"
   dest:close()
-  files.remove(dir .. "/local")
   files.remove(dir .. "/run")
 end)
 
@@ -48,21 +42,8 @@ local function open(options)
   dest = assert(smb.open(net:url "backup", options))
 end
 
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function everything()
-  return files.list(srv:path "backup")
-end
-
 local function locals()
   return files.list(dir .. "/local")
-end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
 end
 
 local function reader(size)

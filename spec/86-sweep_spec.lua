@@ -2,9 +2,8 @@
 -- gets its name back, and `sweep` removes the rest when it is old. The network is spec/support/faultproxy.c.
 
 local lfs = require "lfs"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 local transfer = require "smb.transfer"
@@ -13,25 +12,19 @@ local HOUR = 3600
 local OLD, NEW = files.content(3000, 1), files.content(5000, 2)
 local real_time = os.time
 
-local srv, net, dir, dest, source
+local on_server, everything, assert_fails = share.on_server, share.everything_below, share.assert_fails
+
+local srv, net, dest, source
 
 setup(function()
-  srv = server.start { shares = { backup = {}, frozen = { ["read only"] = "yes" },
+  local dir
+  srv, dir = share.start { shares = { backup = {}, frozen = { ["read only"] = "yes" },
     born = { ["store dos attributes"] = "yes" } } } -- where files have a time of birth
-  dir = files.directory()
-  net = faults.start(srv, dir)
+  net = share.network()
   source = files.write(dir .. "/source", NEW)
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(dir)
-end)
-
-local function clean()
-  shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" }
-end
+teardown(share.stop)
 
 local function open(options)
   options = options or {}
@@ -39,7 +32,7 @@ local function open(options)
   dest = assert(smb.open(net:url "backup", options))
 end
 
-before_each(clean)
+before_each(share.clean)
 
 after_each(function()
   os.time = real_time -- luacheck: ignore 122
@@ -54,28 +47,10 @@ local function later(seconds)
   os.time = function(...) return real_time(...) + (... == nil and seconds or 0) end -- luacheck: ignore 122
 end
 
-local function on_server(name)
-  return srv:path("backup", name)
-end
-
-local function everything()
-  local names = {}
-  for line in shell.check(("cd %s && find . -mindepth 1"):format(shell.quote(srv:path "backup"))):gmatch "%./([^\n]*)" do
-    names[#names + 1] = line
-  end
-  table.sort(names)
-  return names
-end
-
 local function put_there(...)
   for _, name in ipairs { ... } do
     if name:find "/$" then lfs.mkdir(on_server(name)) else files.write(on_server(name), OLD) end
   end
-end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
 end
 
 local function assert_swept(removed, restored, swept, message)
@@ -94,7 +69,7 @@ local replacing = {
 }
 
 local function arrange()
-  clean()
+  share.clean()
   files.write(on_server "file", OLD)
   files.write(on_server "other", NEW)
   assert(dest:exists "") -- so that there is a connection
@@ -202,7 +177,7 @@ for _, encryption in ipairs { "default", "required" } do
     end)
 
     it("by another host is put back by sweep, too", function()
-      clean()
+      share.clean()
       put_there "file.00000000.aside"
       assert_swept({}, { "file" }, dest:sweep())
       assert.same({ "file" }, everything())

@@ -4,15 +4,13 @@
 -- SEED, an environment variable, repeats a run's random offsets.
 
 local lfs = require "lfs"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
-local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
 local MIB = 1024 * 1024
 local SIZE = 12 * MIB
 local PIECE = 1 * MIB
@@ -24,18 +22,14 @@ local OPTIONS = { retries = 8, retry_delay = 0.1, read_buffer_size = "256k", wri
 local PRECISE = { disconnected = true, timeout = true, unreachable = true, busy = true, no_space = true, access_denied = true,
   local_io = true, source_changed = true, not_found = true, exists = true }
 
+local on_server = share.on_server
+
 local srv, net, dir, dest, descriptors
 local tally = { faults = 0, right = 0, refused = 0, lost = 0 }
 
 -- What there is ------------------------------------------------------------------------------------------------------
 
-local function on_server(name) return srv:path("backup", name) end
-
 local function here(name) return dir .. "/local/" .. name end
-
-local function clean()
-  shell.check { "find", srv:path "backup", here "", "-mindepth", "1", "-delete" }
-end
 
 local function count_descriptors()
   collectgarbage()
@@ -44,12 +38,9 @@ local function count_descriptors()
 end
 
 setup(function()
-  srv = server.start { size = SANDBOX and "320m" or nil, log_level = "0" }
-  dir = files.directory()
-  lfs.mkdir(here "")
-  net = faults.start(srv, dir)
-  io.stdout:write(("SEED=%d\n"):format(SEED))
-  math.randomseed(SEED)
+  srv, dir = share.start { size = SANDBOX and "320m" or nil, log_level = "0" }
+  net = share.network()
+  share.seed()
   files.make(dir .. "/old", SIZE, OLD)
   files.make(dir .. "/new", SIZE, NEW)
   lfs.mkdir(dir .. "/tree")
@@ -59,9 +50,7 @@ end)
 teardown(function()
   io.stdout:write(("survival: %d faults injected, %d transfers right, %d refused, %d bytes lost\n"):format(tally.faults,
     tally.right, tally.refused, tally.lost))
-  net:stop()
-  srv:stop()
-  files.remove(dir)
+  share.stop()
 end)
 
 local down -- the server was killed
@@ -77,7 +66,7 @@ local function restart_server()
 end
 
 before_each(function()
-  clean()
+  share.clean()
   descriptors = count_descriptors()
   dest = assert(smb.open(net:url "backup", OPTIONS))
 end)
@@ -208,7 +197,7 @@ end
 local function copy(content, path) shell.check { "cp", dir .. "/" .. content, path } end
 
 local function run(way, events)
-  clean()
+  share.clean()
   copy(way.at == on_server and "old" or "new", on_server "file")
   if way.at == here then copy("old", here "file") end
   assert(dest:exists "")
@@ -456,7 +445,7 @@ describe("survival: the disk", function()
     local way, refused, frame = ways[1], 0, 0
     while true do
       frame = frame + 1
-      clean()
+      share.clean()
       copy("old", on_server "file")
       assert(dest:exists "")
       local before, stalled = net:stats().faults, false
@@ -619,7 +608,7 @@ describe("survival: the host is killed at every frame of a replace:", function()
     local frame, over = 0, false
     repeat
       frame = frame + 1
-      clean()
+      share.clean()
       copy("old", on_server "file")
       local host = start_host(small, 1, 1, "")
       local worker = processes.worker(host.pid)

@@ -6,39 +6,34 @@ local lfs = require "lfs"
 local lookalike = require "smb.lookalike"
 local name = require "smb.name"
 local smb = require "smb"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
-local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
 local MIB = 1024 * 1024
 local MTIME = 1600000000
 -- A share that shows each & of a name as a backslash, which separates the parts of a path in SMB.
 local HOSTILE = { ["vfs objects"] = "catia", ["catia:mappings"] = "0x26:0x5c" }
 
-local srv, net, base, dir, dest
+local on_server = share.on_server
+
+local srv, net, dir, dest
 
 setup(function()
-  srv = server.start { shares = { backup = {}, hostile = HOSTILE } }
-  base = files.directory()
+  local base
+  srv, base = share.start { shares = { backup = {}, hostile = HOSTILE } }
   dir = base .. "/local"
-  net = faults.start(srv, base)
-  io.stdout:write(("SEED=%d\n"):format(SEED))
-  math.randomseed(SEED)
+  net = share.network()
+  share.seed()
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(base)
-end)
+teardown(share.stop)
 
 before_each(function()
-  shell.check { "find", srv:path "backup", srv:path "hostile", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir)
+  share.clean()
   srv:mark()
   dest = assert(smb.open(srv:url "backup", { retries = 0 }))
 end)
@@ -46,7 +41,6 @@ end)
 after_each(function()
   net:tell "calm"
   dest:close()
-  files.remove(dir)
 end)
 
 -- Trees in tables: content by path, true for a folder. ------------------------------------------------------------------
@@ -96,10 +90,6 @@ local function with_folders(tree)
   return all
 end
 
-local function on_server(path)
-  return srv:path("backup", path)
-end
-
 local function source(tree) return make(dir .. "/source", tree) end
 
 local function stored(tree) return make(on_server "tree", tree) end
@@ -125,7 +115,7 @@ end
 
 local function both(fn)
   for _, each in ipairs(directions) do
-    shell.check { "find", srv:path "backup", dir, "-mindepth", "1", "-delete" }
+    share.clean()
     fn(each)
   end
 end
@@ -231,7 +221,7 @@ describe("trees:", function()
       dest = assert(smb.open(srv:url "backup", { connections = 1 }))
       assert(dest:exists "")
       local counts = srv:requests(function() assert(each.run()) end)
-      shell.check { "find", srv:path "backup", dir, "-mindepth", "1", "-delete" }
+      share.clean()
       return counts.total
     end
     for i, expected in ipairs { 9, 3 } do

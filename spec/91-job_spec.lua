@@ -2,10 +2,9 @@
 
 local lfs = require "lfs"
 local smb = require "smb"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
-local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 
 local MIB = 1024 * 1024
@@ -13,20 +12,19 @@ local ROOT = lfs.currentdir()
 local BUILD = os.getenv "BUILD" or "build"
 if not BUILD:find "^/" then BUILD = ROOT .. "/" .. BUILD end
 
-local srv, net, base, dir, dest
+local on_server, everything = share.on_server, share.everything
+local assert_fails, assert_nothing_open = share.assert_fails, share.assert_nothing_open
+
+local srv, net, dir, dest
 
 setup(function()
-  srv = server.start { shares = { backup = {}, other = {} } }
-  base = files.directory()
+  local base
+  srv, base = share.start { shares = { backup = {}, other = {} } }
   dir = base .. "/local"
-  net = faults.start(srv, base)
+  net = share.network()
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(base)
-end)
+teardown(share.stop)
 
 -- Through the proxy, where calls take as long as they are told to.
 local function open(options)
@@ -36,8 +34,7 @@ local function open(options)
 end
 
 before_each(function()
-  shell.check { "find", srv:path "backup", srv:path "other", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir)
+  share.clean()
   srv:mark()
   dest = open()
 end)
@@ -46,23 +43,7 @@ after_each(function()
   net:tell "go"
   net:tell "calm"
   dest:close()
-  files.remove(dir)
 end)
-
-local function on_server(name) return srv:path("backup", name) end
-
-local function everything() return files.list(srv:path "backup") end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
-  return message
-end
-
--- No file is open on the server any more: what ended a moment ago may take another.
-local function assert_nothing_open()
-  assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3), "files are open on the server")
-end
 
 -- A call that lasts until `go`.
 local function slow(name)

@@ -5,64 +5,45 @@
 local lfs = require "lfs"
 local core = require "smb.core"
 local smb = require "smb"
-local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
+local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 
 local MIB = 1024 * 1024
-local SEED = math.tointeger(tonumber(os.getenv "SEED")) or os.time()
 
-local srv, net, base, dir, large
+local on_server, everything = share.on_server, share.everything
+local assert_fails, assert_nothing_open = share.assert_fails, share.assert_nothing_open
+
+local srv, net, dir, large
 
 setup(function()
-  srv = server.start { shares = { backup = {}, narrow = { ["max connections"] = "2" } } }
-  base = files.directory()
+  local base
+  srv, base = share.start { shares = { backup = {}, narrow = { ["max connections"] = "2" } } }
   dir = base .. "/local"
-  net = faults.start(srv, base)
+  net = share.network()
   large = { [70] = files.make(base .. "/70", 70 * MIB, 1), [200] = files.make(base .. "/200", 200 * MIB, 2) }
-  io.stdout:write(("SEED=%d\n"):format(SEED))
-  math.randomseed(SEED)
+  share.seed()
 end)
 
-teardown(function()
-  net:stop()
-  srv:stop()
-  files.remove(base)
-end)
+teardown(share.stop)
 
 before_each(function()
-  shell.check { "find", srv:path "backup", srv:path "narrow", "-mindepth", "1", "-delete" }
-  lfs.mkdir(dir)
+  share.clean()
   srv:mark()
 end)
 
 after_each(function()
   net:tell "go"
   net:tell "calm"
-  files.remove(dir)
 end)
-
-local function on_server(name) return srv:path("backup", name) end
-
-local function everything() return files.list(srv:path "backup") end
 
 -- Calls fn with a destination behind the proxy.
 local function with(options, fn)
   options.retries = options.retries or 0
   local dest <close> = assert(smb.open(net:url "backup", options))
   fn(dest)
-end
-
-local function assert_fails(code, result, message, got)
-  assert.is_nil(result)
-  assert.equal(code, got, message)
-  return message
-end
-
-local function assert_nothing_open()
-  assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3), "files are open on the server")
 end
 
 -- Runs fn and gives how many workers there were at most, as far as seen.
