@@ -41,6 +41,7 @@ enum { CONNECTIONS = 64, PIECE = 1024 * 1024, QUEUE_LIMIT = 4 * 1024 * 1024, LEN
 enum { FLOW = 4096 };  /* bytes a microsecond that latency lets pass */
 enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make for an even flow */
 enum { LEAST_BUFFER = 8192 };
+enum { QUEUES = 4 }; /* in a second of limited bandwidth: what waits before the line takes no longer, or it would look dead */
 enum { CLIENT, SERVER, SIDES };
 
 struct piece {
@@ -374,8 +375,8 @@ static size_t piece_size(void)
 
 static size_t queue_limit(void)
 {
-	size_t second = (size_t)faults.bandwidth;
-	return second > 0 && second < QUEUE_LIMIT ? second : QUEUE_LIMIT + (size_t)faults.latency * FLOW;
+	size_t line = (size_t)(faults.bandwidth / QUEUES + faults.bandwidth * faults.latency / 1000000);
+	return faults.bandwidth > 0 && line < QUEUE_LIMIT ? line : QUEUE_LIMIT + (size_t)faults.latency * FLOW;
 }
 
 static bool wants_more(const struct connection *c, int side)
