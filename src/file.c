@@ -8,10 +8,10 @@
  */
 #include "core.h"
 #include "descriptor.h"
+#include "numeral.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@
 #define FILE_TYPE "smb.file"
 
 enum buffering { BUFFER_FULL, BUFFER_LINE, BUFFER_NONE };
-enum { NUMERAL_SIZE = 200 /* as Lua's own */, FIRST_RESERVE = 65536, FILE_SLOTS = 33 };
+enum { FIRST_RESERVE = 65536, FILE_SLOTS = 33 };
 
 struct file {
 	struct destination *destination; /* kept alive by the first user value; the second is Lua's state */
@@ -394,72 +394,7 @@ static enum item read_count(lua_State *L, struct file *f, int base, size_t count
 	return ITEM_READ;
 }
 
-/* ---- numerals: what io.read("n") takes for one ---- */
-
-struct numeral {
-	const char *text;
-	size_t size, at;
-	char kept[NUMERAL_SIZE + 1];
-	size_t length;
-	bool too_long;
-};
-
-static int look(const struct numeral *n)
-{
-	return n->at < n->size ? (unsigned char)n->text[n->at] : -1;
-}
-
-/* Takes the next character; false when there is no room for it, which spoils the numeral. */
-static bool keep(struct numeral *n)
-{
-	if (n->length >= NUMERAL_SIZE) {
-		n->too_long = true;
-		return false;
-	}
-	n->kept[n->length++] = n->text[n->at++];
-	return true;
-}
-
-static bool keep_one_of(struct numeral *n, const char *set)
-{
-	int c = look(n);
-	return c > 0 && strchr(set, c) != NULL && keep(n);
-}
-
-static int keep_digits(struct numeral *n, bool hexadecimal)
-{
-	static const char digits[] = "0123456789abcdefABCDEF";
-	int count = 0;
-	for (;;) {
-		int c = look(n);
-		const char *found = c > 0 ? strchr(digits, c) : NULL;
-		if (found == NULL || (!hexadecimal && found >= digits + 10) || !keep(n))
-			return count;
-		count++;
-	}
-}
-
-static void scan(struct numeral *n)
-{
-	char points[3] = {'.', localeconv()->decimal_point[0], '\0'};
-	bool hexadecimal = false;
-	int count = 0;
-
-	keep_one_of(n, "+-");
-	if (keep_one_of(n, "0")) {
-		if (keep_one_of(n, "xX"))
-			hexadecimal = true;
-		else
-			count = 1;
-	}
-	count += keep_digits(n, hexadecimal);
-	if (keep_one_of(n, points))
-		count += keep_digits(n, hexadecimal);
-	if (count > 0 && keep_one_of(n, hexadecimal ? "pP" : "eE")) {
-		keep_one_of(n, "+-");
-		keep_digits(n, false);
-	}
-}
+/* ---- numbers ---- */
 
 static void skip_space(struct file *f)
 {
@@ -484,7 +419,7 @@ static enum item read_number(lua_State *L, struct file *f, int base)
 	if (n.size > 0)
 		memcpy(text + before, window(f), n.size);
 	n.size += before;
-	scan(&n);
+	numeral_scan(&n);
 	if (n.at == n.size && !f->at_end && !n.too_long) {
 		lua_settop(L, base);
 		lua_pushlstring(L, text, n.size);
