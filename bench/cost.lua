@@ -10,6 +10,7 @@ local shell = require "spec.support.shell"
 local stage = require "bench.stage"
 
 local TICKS = tonumber(shell.check { "getconf", "CLK_TCK" }) -- a second
+local RUNS = 3 -- of which the fastest counts: memory that is new to the machine costs more than all else
 local CORES = tonumber(shell.check { "nproc" })
 
 -- Processor seconds of the whole machine, idle ones left out.
@@ -45,10 +46,19 @@ local function run(place, case, client)
   return seconds, server, math.max(0, machine - server)
 end
 
+local function fastest(place, case, client)
+  local best
+  for _ = 1, RUNS do
+    local found = { run(place, case, client) }
+    if not best or found[1] < best[1] then best = found end
+  end
+  return table.unpack(best)
+end
+
 return function(options)
-  local section = report.section("cost", "Where the time goes", ("Processor seconds of one run on loopback, %d cores, of the "
-    .. "server and of the client (all else on the machine); bound is what both take on all cores: no client that asks the server "
-    .. "for the same can be faster."):format(CORES))
+  local section = report.section("cost", "Where the time goes", ("Processor seconds of the fastest of %d runs on loopback, "
+    .. "%d cores, of the server and of the client (all else on the machine); bound is what both take on all cores: no client that "
+    .. "asks the server for the same can be faster."):format(RUNS, CORES))
   local rows = section:table { "case", "seconds", "server", "client", "bound" }
   local place <close> = stage.start()
   for _, case in ipairs {
@@ -60,8 +70,7 @@ return function(options)
     for _, name in ipairs { "lua-smb", "C loop", "smbclient", "rclone" } do
       local client = clients[name]
       if client[case.operation] then
-        run(place, case, client) -- warms up
-        local seconds, server, rest = run(place, case, client)
+        local seconds, server, rest = fastest(place, case, client)
         rows:row { ("%s, %s"):format(compare.title(case), name), ("%.2f"):format(seconds), ("%.2f"):format(server),
           ("%.2f"):format(rest), ("%.2f"):format((server + rest) / CORES) }
       end
