@@ -57,8 +57,8 @@ end
 
 return function(options)
   local section = report.section("cost", "Where the time goes", ("Processor seconds of the fastest of %d runs on loopback, "
-    .. "%d cores, of the server and of the client (all else on the machine); bound is what both take on all cores: no client that "
-    .. "asks the server for the same can be faster."):format(RUNS, CORES))
+    .. "%d cores, of the server and of the client (all else on the machine); bound is what both take on all cores: no client "
+    .. "that asks the server for the same can be faster."):format(RUNS, CORES))
   local rows = section:table { "case", "seconds", "server", "client", "bound" }
   local place <close> = stage.start()
   for _, case in ipairs {
