@@ -89,7 +89,8 @@ asan:
 gc: all
 	@BUILD='$(BUILD)' spec/support/gc $(BUSTED)
 
-# Random operations while network and server fail, SOAK_S seconds; SEED repeats a run.
+# Random operations while network and server fail, SOAK_S seconds; SEED repeats a run. Large strings go back to the system at once,
+# so that the memory that is told is in use.
 soak: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
 	$(HERE) MALLOC_MMAP_THRESHOLD_=131072 $$sandbox $(LUA) spec/support/soak.lua

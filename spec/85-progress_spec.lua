@@ -9,7 +9,7 @@ local smb = require "smb"
 
 local KIB, MIB = 1024, 1024 * 1024
 local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 64 MiB on a file goes over several connections
-local LATE = 0.5 -- seconds: a Ctrl-C is seen within 0.1, but this machine may be busy
+local LATE = 0.2 -- seconds: a Ctrl-C is seen within 0.1
 local TICK = 0.1 -- seconds between two calls of a progress function
 
 local on_server, everything, assert_fails = share.on_server, share.everything, share.assert_fails

@@ -13,7 +13,7 @@
  * finalizers, and asks again. That takes milliseconds with busted's own heap. Hence these are thinned out: a place in lua-smb
  * refuses at its first `dense` allocations, then at every second for as many, then at every fourth, and so on.
  *
- *   start(program, source, dense)   the module's file; what the sources of its Lua functions begin with
+ *   start(program, source, dense)   the module's file; what the files of its Lua functions have in their names
  *   stop()                          -> the counts: allocations, collections, refusals, places
  */
 #include <lauxlib.h>
@@ -75,7 +75,7 @@ static uintptr_t place_in_lua(void)
 
 	for (int level = 0; level < LEVELS && lua_getstack(collector.main, level, &at); level++) {
 		lua_getinfo(collector.main, "S", &at);
-		if (strncmp(at.source, collector.source, strlen(collector.source)) != 0)
+		if (strstr(at.source, collector.source) == NULL)
 			continue;
 		lua_getinfo(collector.main, "l", &at);
 		return (uintptr_t)at.source ^ (uintptr_t)at.currentline << 4;

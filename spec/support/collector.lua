@@ -1,19 +1,10 @@
--- busted's helper for spec/support/gc: the specs run with a collector that is at work whenever lua-smb is, see collector.c. In
--- the end it says how much it did.
+-- LUA_INIT of spec/support/gc: every interpreter, busted's and those that specs start, has a collector that is at work whenever
+-- lua-smb is, see collector.c. Gives the counts to spec/support/collected.lua.
 
-local busted = require "busted"
-local collector = require "collector"
-
-local BUILD = os.getenv "BUILD" or "build"
+local build = os.getenv "COLLECTED"
 local DENSE = 6
 
-assert(package.loadlib(BUILD .. "/smb/core.so", "*"))
-collector.start("/smb/core.so", "@./lua/smb/", DENSE)
-
-busted.subscribe({ "suite", "end" }, function()
-  local counts = collector.stop()
-  io.write(("%d allocations at %d places, %d collections, %d refused first\n"):format(counts.allocations, counts.places,
-    counts.collections, counts.refusals))
-  io.flush()
-  return nil, true
-end)
+assert(package.loadlib(build .. "/smb/core.so", "*"))
+local collector = assert(package.loadlib(build .. "/collector.so", "luaopen_collector"))()
+collector.start("/smb/core.so", "lua/smb/", DENSE)
+package.loaded["spec.support.collector"] = collector
