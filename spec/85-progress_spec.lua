@@ -9,7 +9,7 @@ local smb = require "smb"
 
 local KIB, MIB = 1024, 1024 * 1024
 local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 64 MiB on a file goes over several connections
--- Seconds in which a Ctrl-C comes back; it is seen within 0.1. Sanitizers, and a collector that is always at work, take their own.
+-- Seconds in which a Ctrl-C comes back; it is seen within 0.1. Sanitizers, and a collector that is always at work, take time.
 local LATE = (os.getenv "ASAN_OPTIONS" or os.getenv "COLLECTED") and 0.5 or 0.2
 local TICK = 0.1 -- seconds between two calls of a progress function
 
