@@ -41,17 +41,17 @@ end)
 
 -- Both directions: where the temporary file is, how it goes, whether it is done.
 local directions = {
-  { name = "put", folder = function() return srv:path "backup" end, done = function() return on_server "file" end,
+  { name = "put", hold = "hold", folder = function() return srv:path "backup" end, done = function() return on_server "file" end,
     prepare = function() end,
     run = function(size, opts) return dest:put(sources[size], "file", opts) end,
     text = function(size) return ("dest:put(%q, 'file', opts)"):format(sources[size]) end },
-  { name = "get", folder = function() return dir .. "/local" end, done = function() return dir .. "/local/file" end,
+  { name = "get", hold = "hold-down", folder = function() return dir .. "/local" end, done = function() return dir .. "/local/file" end,
     prepare = function(size) shell.check { "cp", "-p", sources[size], on_server "file" } end,
     run = function(_, opts) return dest:get("file", dir .. "/local/file", opts) end,
     text = function() return ("dest:get('file', %q, opts)"):format(dir .. "/local/file") end },
 }
 
--- Starts the transfer in a process of its own and gives it when so many bytes are there. It does not come to its end.
+-- Starts the transfer in a process of its own and gives it when so many bytes are there.
 local function start(way, size, enough, resume, prefix)
   local program = child.start_under(prefix or {}, dir .. "/run", [[
     local dest = assert(smb.open(%q, { rate = %d, retries = 0 }))
@@ -61,6 +61,19 @@ local function start(way, size, enough, resume, prefix)
   ]], net:url "backup", size, resume, enough, way.text(size))
   program:await "enough"
   return program
+end
+
+-- The same, but it does not come to its end: the network stops before.
+local function start_in_vain(way, size, enough, ...)
+  net:tell(way.hold, enough + 12 * MIB)
+  return start(way, size, enough, ...)
+end
+
+-- Ends a transfer of that kind; from then on the network does no harm.
+local function signal(way, program, name)
+  program:kill(name)
+  net:tell(way.hold, 0)
+  net:tell "go"
 end
 
 -- What every run that goes on has to show.
@@ -84,13 +97,13 @@ for _, way in ipairs(directions) do
     local size, enough = case[1], case[2]
     local what = ("%s of %d MiB"):format(way.name, size // MIB)
 
-    for _, signal in ipairs(case == CASES[1] and { "KILL", "INT" } or { "KILL" }) do
-      it(("%s goes on after SIG%s"):format(what, signal), function()
+    for _, by in ipairs(case == CASES[1] and { "KILL", "INT" } or { "KILL" }) do
+      it(("%s goes on after SIG%s"):format(what, by), function()
         way.prepare(size)
-        local program = start(way, size, enough, true)
+        local program = start_in_vain(way, size, enough, true)
         local workers = processes.workers(program.pid)
         assert.is_true(#workers > 0)
-        program:kill(signal)
+        signal(way, program, by)
         assert.not_matches("done", program:await_end())
         local left = await_left(way, workers)
         assert.is_true(left >= enough)
@@ -142,8 +155,8 @@ for _, way in ipairs(directions) do
     way.prepare(size)
     interrupt {}
     assert.is_nil(part_in(way.folder()))
-    local program = start(way, size, enough, false)
-    program:kill "INT"
+    local program = start_in_vain(way, size, enough, false)
+    signal(way, program, "INT")
     program:await_end()
     assert.is_true(shell.poll(function() return not part_in(way.folder()) end))
   end)
@@ -178,9 +191,9 @@ end
 
 it("put leaves nothing when the process is killed without resume", function()
   local way, size = directions[1], CASES[1][1]
-  local program = start(way, size, CASES[1][2], false)
+  local program = start_in_vain(way, size, CASES[1][2], false)
   assert.is_truthy(part_in(way.folder()))
-  program:kill "KILL"
+  signal(way, program, "KILL")
   assert.is_true(shell.poll(function() return not part_in(way.folder()) end))
   assert.same({}, everything())
 end)
@@ -245,9 +258,9 @@ describe("another host", function()
         prefix[#prefix + 1] = files.write(dir .. "/run/machine-id", "0123456789abcdef0123456789abcdef\n")
       end
       local way = directions[1]
-      local program = start(way, size, enough, true, prefix)
+      local program = start_in_vain(way, size, enough, true, prefix)
       local workers = processes.workers(program.pid)
-      program:kill "KILL"
+      signal(way, program, "KILL")
       program:await_end()
       await_left(way, workers)
       local theirs = part_in(way.folder())

@@ -337,6 +337,23 @@ describe("large files over several connections:", function()
     end)
   end)
 
+  it("an open file that is closed leaves none of its further connections that is just being opened", function()
+    for size = 3, 11, 4 do
+      with({ read_buffer_size = MIB, write_buffer_size = MIB }, function(dest)
+        local file = assert(dest:open("file", "w"))
+        for _ = 1, size do assert(file:write(("x"):rep(MIB))) end
+        assert(file:close())
+        assert_nothing_open()
+      end)
+      with({ read_buffer_size = MIB, write_buffer_size = MIB }, function(dest)
+        local file = assert(dest:open "file")
+        for _ = 1, size do assert(file:read(MIB)) end
+        assert(file:close())
+        assert_nothing_open()
+      end)
+    end
+  end)
+
   it("streams and strings are as long as they were", function()
     with({ retries = 2, retry_delay = 0.05 }, function(dest)
       local source = io.open(large[70], "rb")

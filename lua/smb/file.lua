@@ -86,19 +86,29 @@ local function drop_lanes(state)
   for _, lane in ipairs(lanes) do lane:drop() end
 end
 
+-- On return none is left, also of those that were being opened: nothing runs between the script's calls that could close them.
 local function close_lanes(state)
   state.no_more = true
-  if #state.lanes == 0 then return end
+  if #state.lanes + #state.opening == 0 then return end
+  for _, opening in ipairs(state.opening) do task.kill(opening) end
+  state.opening = {}
   drop_lanes(state)
   local under = course_of(state)
   while not core.settled(state.dest, 0) and not under:check() do task.pause(state.home, nil, task.SLICE, true) end
 end
 
+local function forget_opening(state, me)
+  for i, opening in ipairs(state.opening) do
+    if opening == me then return table.remove(state.opening, i) end
+  end
+end
+
 local function open_lane(state)
-  local self = state.self
+  local self, me = state.self, task.running()
+  table.insert(state.opening, me)
   local reply = call.run(state.dest, "open", { name = state.temp or state.reopen.name, writable = state.writable, own = true,
     buffer = self }, call.course(state.home))
-  state.opening = state.opening - 1
+  forget_opening(state, me)
   local lane = reply and call.handle(state.home, reply)
   if not lane or state.no_more or not core.file_is_open(self) then
     state.no_more = true
@@ -111,8 +121,7 @@ end
 -- Where the round trip is long, further connections read ahead and write behind, too.
 local function grow(state)
   local most = stripe.connections(state.home) - 1
-  while not state.no_more and #state.lanes + state.opening < math.min(most, state.slots - 2) do
-    state.opening = state.opening + 1
+  while not state.no_more and #state.lanes + #state.opening < math.min(most, state.slots - 2) do
     task.spawn(state.home, open_lane, state)
   end
 end
@@ -565,7 +574,7 @@ end
 local function new(dest, home, text, sizes)
   local state = { dest = dest, home = home, text = text, read_size = sizes.read, write_size = sizes.write,
     arrived = 0, resumed = 0, slot_size = math.max(sizes.read, sizes.write), slots = home.fields.connections + 1,
-    chunk = math.min(FIRST, sizes.read), next_offset = 0, flights = {}, lanes = {}, opening = 0, epoch = 0 }
+    chunk = math.min(FIRST, sizes.read), next_offset = 0, flights = {}, lanes = {}, opening = {}, epoch = 0 }
   local self, code, reason = core.file(dest, state, state.slot_size, state.slots)
   return self, state, code, reason
 end

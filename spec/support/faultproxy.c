@@ -11,6 +11,7 @@
  *   cut-frame K     reset instead of passing on the Kth frame that clients send from now on
  *   lose K          the Kth frame is passed on, its answer is not: a reset comes in its place
  *   stall-frame K   nothing passes any more from the Kth frame on
+ *   hold N          nothing passes any more once N more bytes came from clients  hold-down N  the same, from the server
  *   halfclose N     once N more bytes came from clients, they get end of file and no answer any more
  *   flip N          a bit of the Nth byte from the client of the next connection is another
  *   kill            resets all connections                     calm              takes back all of the above, lets pass
@@ -73,7 +74,7 @@ static struct {
 	int64_t latency, bandwidth; /* microseconds one way, bytes a second */
 	bool stalled;
 	/* Counted down; 0 when there is nothing to do. */
-	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, halfclose, flip;
+	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip;
 } faults;
 
 static struct { uint64_t bytes, connections, frames, faults; } stats;
@@ -347,6 +348,7 @@ static void from_client(struct connection *c, struct piece *p)
 		c->doomed = true;
 		stats.faults++;
 	}
+	faults.stalled = expires(&faults.hold, size) || faults.stalled;
 	if (expires(&faults.halfclose, size)) {
 		c->mute = true;
 		shutdown(c->fd[CLIENT], SHUT_WR);
@@ -360,6 +362,7 @@ static void from_server(struct connection *c, struct piece *p)
 	p->size = least(p->size, faults.cut_down);
 	if (expires(&faults.cut_down, p->size))
 		c->doomed = true;
+	faults.stalled = expires(&faults.hold_down, p->size) || faults.stalled;
 	if (c->mute)
 		p->size = 0;
 	enqueue(&c->from[SERVER], p);
@@ -509,7 +512,8 @@ static uint64_t *counter(const char *word)
 	static const struct { const char *word; uint64_t *count; } counters[] = {
 	    {"cut", &faults.cut}, {"cut-down", &faults.cut_down}, {"cut-each", &faults.cut_each},
 	    {"cut-frame", &faults.cut_frame}, {"lose", &faults.lose}, {"stall-frame", &faults.stall_frame},
-	    {"halfclose", &faults.halfclose}, {"flip", &faults.flip},
+	    {"hold", &faults.hold}, {"hold-down", &faults.hold_down}, {"halfclose", &faults.halfclose},
+	    {"flip", &faults.flip},
 	};
 	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
 		if (strcmp(word, counters[i].word) == 0)

@@ -71,6 +71,7 @@ function shell.kill(pid, signal)
 end
 
 --- Tells whether a process is there and not just a dead one that nobody has waited for.
+-- One whose first thread has ended, while others have not, is there: it holds its files.
 -- @tparam integer pid
 -- @treturn boolean
 function shell.alive(pid)
@@ -80,8 +81,12 @@ function shell.alive(pid)
   end
   local line = file:read "a"
   file:close()
-  local state = line and line:match "^.*%) (%a)"
-  return state ~= nil and state ~= "Z" and state ~= "X"
+  local rest = line and line:match "^.*%) (.*)"
+  if not rest then return false end
+  local words = {}
+  for word in rest:gmatch "%S+" do words[#words + 1] = word end
+  local state, threads = words[1], tonumber(words[18]) -- proc(5): the numbers of these fields are by two higher
+  return state ~= "Z" and state ~= "X" or threads > 1
 end
 
 --- Waits until something is true, looking every 10 ms.
