@@ -41,11 +41,13 @@ end)
 
 -- Both directions: where the temporary file is, how it goes, whether it is done.
 local directions = {
-  { name = "put", hold = "hold", folder = function() return srv:path "backup" end, done = function() return on_server "file" end,
+  { name = "put", hold = "hold",
+    folder = function() return srv:path "backup" end, done = function() return on_server "file" end,
     prepare = function() end,
     run = function(size, opts) return dest:put(sources[size], "file", opts) end,
     text = function(size) return ("dest:put(%q, 'file', opts)"):format(sources[size]) end },
-  { name = "get", hold = "hold-down", folder = function() return dir .. "/local" end, done = function() return dir .. "/local/file" end,
+  { name = "get", hold = "hold-down",
+    folder = function() return dir .. "/local" end, done = function() return dir .. "/local/file" end,
     prepare = function(size) shell.check { "cp", "-p", sources[size], on_server "file" } end,
     run = function(_, opts) return dest:get("file", dir .. "/local/file", opts) end,
     text = function() return ("dest:get('file', %q, opts)"):format(dir .. "/local/file") end },

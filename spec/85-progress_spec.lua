@@ -269,6 +269,26 @@ describe("Ctrl-C", function()
 end)
 
 describe("rate", function()
+  it("does not keep a file from being closed that was read ahead of its reader", function()
+    open { rate = MIB }
+    shell.check { "cp", sources[SIZE], on_server "file" }
+    local function read(fn)
+      local file <close> = assert(dest:open "file")
+      assert.equal(300000, #assert(file:read(300000))) -- by now several times as much is on its way
+      return fn(file)
+    end
+    local seconds = {}
+    read(function(file) seconds[1] = share.timed(function() assert(file:close()) end) end)
+    local began
+    assert.is_false(pcall(read, function()
+      began = shell.now()
+      error "mine"
+    end))
+    seconds[2] = shell.now() - began
+    for _, took in ipairs(seconds) do assert.is_true(took < 0.5, ("it took %.2f s"):format(took)) end
+    share.assert_nothing_open()
+  end)
+
   it("limits all connections together, and is no reason for a time-out", function()
     net:tell("latency", 20) -- worth many connections
     open { rate = 35 * MIB, read_write_timeout = 0.3, retries = 0 }

@@ -86,13 +86,18 @@ local function drop_lanes(state)
   for _, lane in ipairs(lanes) do lane:drop() end
 end
 
--- On return none is left, also of those that were being opened: nothing runs between the script's calls that could close them.
-local function close_lanes(state)
+-- Those that are just being opened as well: nothing runs between the script's calls that could close them later.
+local function end_lanes(state)
   state.no_more = true
-  if #state.lanes + #state.opening == 0 then return end
   for _, opening in ipairs(state.opening) do task.kill(opening) end
   state.opening = {}
   drop_lanes(state)
+end
+
+local function close_lanes(state)
+  local any = #state.lanes + #state.opening > 0
+  end_lanes(state)
+  if not any then return end
   local under = course_of(state)
   while not core.settled(state.dest, 0) and not under:check() do task.pause(state.home, nil, task.SLICE, true) end
 end
@@ -509,12 +514,15 @@ function methods:stat()
   return state.dest:stat(state.text)
 end
 
+local function let_go(state)
+  for _, flight in ipairs(state.flights) do call.let_go(flight) end
+  state.flights = {}
+end
+
 -- The handle and the buffer go, whatever the worker says; a failed write is the first thing to be told.
 local function close(self, state)
   local ok, message, code = flush(self)
-  drop_ahead(state)
-  for _, flight in ipairs(state.flights) do call.let_go(flight) end
-  state.flights = {}
+  let_go(state)
   close_lanes(state)
   local reply, word, reason = ask(state, "close", {})
   core.file_closed(self)
@@ -536,10 +544,21 @@ end
 
 metatable.__index = methods
 
--- Only what was written can be lost: a file that was read is closed well in any case.
+-- Closes a file without waiting for that.
+local function walk_off(self, state)
+  let_go(state)
+  end_lanes(state)
+  call.handle(state.home, state):drop()
+  core.file_closed(self)
+  state.home.files[self] = nil
+end
+
+-- Only what was written can be lost: a file that was read is closed well in any case, and by an error, which may be Ctrl-C, at
+-- once.
 function metatable.__close(self, problem)
   if not core.file_is_open(self) then return end
   local state = core.file_state(self)
+  if problem ~= nil and not state.writable then return walk_off(self, state) end
   begin(state)
   local ok, message, code = close(self, state)
   if not ok and problem == nil and state.writable then call.raise(message, code) end
@@ -654,9 +673,7 @@ end
 function file.abandon(self)
   if not core.file_is_open(self) then return end
   local state = core.file_state(self)
-  local flights = state.flights
-  state.flights = {}
-  for _, flight in ipairs(flights) do call.let_go(flight) end
+  let_go(state)
   close_lanes(state)
   if core.is_open(state.dest) then
     state.under = state.under:to_tidy()

@@ -600,7 +600,7 @@ bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *b
 
 	while (size > 0) {
 		size_t n = size < most ? (size_t)size : most;
-		pace_wait(n);
+		pace_wait(n); /* a file that was collected while it was open gets all that was written */
 		if (!session_write(file, offset, bytes, n, fault))
 			return false;
 		bytes += n;
@@ -618,9 +618,7 @@ bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, u
 	*got = 0;
 	while (*got < size) {
 		size_t ask = size - *got < most ? (size_t)(size - *got) : most;
-		long n;
-		pace_wait(ask);
-		n = session_read(file, offset + *got, bytes + *got, ask, fault);
+		long n = may_move(ask, fault) ? session_read(file, offset + *got, bytes + *got, ask, fault) : -1;
 		if (n < 0)
 			return false;
 		*got += (uint64_t)n;
