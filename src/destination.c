@@ -260,6 +260,14 @@ static int connections(lua_State *L)
 	return 1;
 }
 
+/* warm(destination, count): so many connections will be needed soon. */
+static int warm(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	pool_warm(d->pool, (unsigned)luaL_checkinteger(L, 2));
+	return 0;
+}
+
 /* ---- what was negotiated ---- */
 
 static const char *dialect_name(uint32_t dialect)
@@ -339,7 +347,7 @@ static const luaL_Reg functions[] = {
     {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"state", state},
     {"limits", limits},               {"info", info},               {"settled", settled},
     {"check", check_destination},     {"poll", poll_destination},   {"pollfd", descriptor},
-    {"patience", patience},           {"connections", connections}, {NULL, NULL},
+    {"patience", patience},           {"connections", connections}, {"warm", warm}, {NULL, NULL},
 };
 
 void destination_register(lua_State *L)

@@ -78,6 +78,8 @@ static void drop(struct pool *pool, int slot, int wait_ms)
 
 	if (link_dead(s->link))
 		pool->proven_until = 0;
+	if (link_refused(s->link) && pool->refusal.code == SMB_OK)
+		pool->refusal = *link_fault(s->link);
 	pool->lost = s->number;
 	pool->why_lost = *link_fault(s->link);
 	link_end(s->link, wait_ms);
@@ -148,7 +150,7 @@ static int start(struct pool *pool, int slot, struct smb_fault *fault)
 	if (pool->epoll >= 0)
 		link_watch(s->link, pool->epoll);
 	s->number = ++pool->last_number;
-	pool->started = now_ms();
+	s->idle_since = pool->started = now_ms();
 	s->taken = true;
 	return slot;
 }
@@ -158,18 +160,22 @@ static bool is_free(const struct pool_slot *s)
 	return s->link != NULL && !s->taken && link_free(s->link);
 }
 
-/* The free link with the fewest open files, rather one that has nothing left to tidy up. */
-static int best_free(struct pool *pool)
+/* Rather one that has nothing left to tidy up, that is logged on, that has fewer open files. */
+static bool is_better(const struct pool_slot *s, const struct pool_slot *than)
+{
+	if (link_settled(s->link) != link_settled(than->link))
+		return link_settled(s->link);
+	if (link_ready(s->link) != link_ready(than->link))
+		return link_ready(s->link);
+	return s->handles < than->handles;
+}
+
+static int best_free(const struct pool *pool)
 {
 	int best = -1;
-	for (int i = 0; i < POOL_LINKS; i++) {
-		const struct pool_slot *s = &pool->slots[i], *b = best >= 0 ? &pool->slots[best] : NULL;
-		if (!is_free(s))
-			continue;
-		if (b == NULL || (link_settled(s->link) && !link_settled(b->link)) ||
-		    (link_settled(s->link) == link_settled(b->link) && s->handles < b->handles))
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best])))
 			best = i;
-	}
 	return best;
 }
 
@@ -238,6 +244,19 @@ int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 	return POOL_FULL;
 }
 
+void pool_warm(struct pool *pool, unsigned count)
+{
+	struct smb_fault ignored; /* who needs a link and gets none learns why */
+
+	sweep(pool);
+	while (pool_count(pool) < count && may_start(pool, pool_count(pool))) {
+		int slot = start(pool, empty_slot(pool), &ignored);
+		if (slot < 0)
+			return;
+		pool->slots[slot].taken = false;
+	}
+}
+
 int pool_find(const struct pool *pool, uint32_t number)
 {
 	for (int i = 0; i < POOL_LINKS; i++)
@@ -286,8 +305,6 @@ void pool_give_back(struct pool *pool, int slot)
 
 	s->taken = false;
 	s->idle_since = now_ms();
-	if (link_refused(s->link) && pool->refusal.code == SMB_OK)
-		pool->refusal = *link_fault(s->link);
 	if (link_dead(s->link))
 		drop(pool, slot, 0);
 }

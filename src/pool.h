@@ -61,6 +61,9 @@ void pool_limit_rate(struct pool *pool, uint64_t rate);
  */
 int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault);
 
+/* Starts links that will be needed soon, as far as that is allowed now, until there are so many; waits for none. */
+void pool_warm(struct pool *pool, unsigned count);
+
 /* The link that has the number, when it is free. */
 int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault);
 

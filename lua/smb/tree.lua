@@ -21,6 +21,7 @@ local tree = {}
 local FILES, FOLDERS = 256, 64 -- that wait for their turn
 local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
+local MANY = 64 -- names in a tree for which as many as pay are made at once
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
 
@@ -35,7 +36,7 @@ local job = {}
 job.__index = job
 
 local function new_job(home, operation, top, opts)
-  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0,
+  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, names = 0,
     filter = opts.filter and pattern.filter(opts.filter), refused = {}, failed = {}, files = {}, folders = {}, visiting = 0,
     extra = {}, under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
@@ -243,6 +244,12 @@ local function is_above(folder, identity)
   return false
 end
 
+-- Further connections are made while the names of a big tree are looked at.
+function job:warm()
+  self.names = self.names + 1
+  if self.names == MANY and not task.is_job() then core.warm(self.home.dest, lanes_wanted(self.home)) end
+end
+
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
 function job:inspect(here, below, above)
   local seen = {}
@@ -259,6 +266,7 @@ function job:inspect(here, below, above)
       seen[folded] = text
     end
     self.any = true
+    self:warm()
     if entry.type == "file" then
       self.under.total = self.under.total + entry.size
     elseif is_above(above, entry.identity) then
@@ -498,6 +506,7 @@ function job:fetch_entry(entry, folder, seen)
   elseif not name.is_temporary(entry.name) and self:is_meant(folder.below, text, entry) then
     local here = folder.here .. "/" .. text
     self.any = true
+    self:warm()
     if entry.type == "file" then
       self:fetch_file(entry, subject, folder, text)
     elseif entry.type == "directory" and self:make_local_folder(subject, here) then
