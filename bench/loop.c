@@ -1,11 +1,14 @@
 /*
- * What libsmbclient does without us: a plain loop between a local file and a share, to hold lua-smb against.
+ * What libsmbclient does without us, to hold lua-smb against: a plain loop between a local file and a share, one connection, 8 MiB a
+ * request. Several of these, each at its part of the work, are as fast as any program can be that uses the library: they do
+ * nothing but call it.
  *
- *   loop put|get LOCALFILE smb://SERVER:PORT/SHARE/NAME CREDENTIALS
+ *   loop put|get|put_tree|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS]
  *
- * CREDENTIALS is a file with username= and password= lines. 8 MiB a request, one connection.
+ * CREDENTIALS is a file with username= and password= lines.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <libsmbclient.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 8 * 1024 * 1024, TEXT = 256 };
+enum { CHUNK = 8 * 1024 * 1024, TEXT = 256, URL = 4096 };
 
 static char username[TEXT], password[TEXT];
 
@@ -63,55 +66,176 @@ static SMBCCTX *start(void)
 	return context;
 }
 
-static void put(SMBCCTX *context, int local, const char *url, char *buffer)
-{
-	SMBCFILE *file = smbc_getFunctionOpen(context)(context, url, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	ssize_t n;
+/* What one of several processes does of a file, or of a tree's files: the PARTth of PARTS. */
+struct job {
+	SMBCCTX *context;
+	const char *local, *url;
+	char *buffer;
+	unsigned long part, parts;
+};
 
-	if (file == NULL)
-		fail(url);
-	while ((n = read(local, buffer, CHUNK)) > 0)
-		if (smbc_getFunctionWrite(context)(context, file, buffer, (size_t)n) != n)
-			fail("smbc_write");
-	if (n < 0 || smbc_getFunctionClose(context)(context, file) < 0)
-		fail("put");
+static int open_local(const struct job *j, int flags)
+{
+	int fd = open(j->local, flags, 0644);
+	if (fd < 0)
+		fail(j->local);
+	return fd;
 }
 
-static void get(SMBCCTX *context, int local, const char *url, char *buffer)
+static SMBCFILE *open_remote(const struct job *j, int flags)
 {
-	SMBCFILE *file = smbc_getFunctionOpen(context)(context, url, O_RDONLY, 0);
-	ssize_t n;
-
+	SMBCFILE *file = smbc_getFunctionOpen(j->context)(j->context, j->url, flags, 0644);
 	if (file == NULL)
+		fail(j->url);
+	return file;
+}
+
+static off_t size_of(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		fail("fstat");
+	return st.st_size;
+}
+
+static off_t boundary(const struct job *j, off_t size, unsigned long part)
+{
+	off_t each = (size / (off_t)j->parts + CHUNK - 1) / CHUNK * CHUNK;
+	return part < j->parts && each * (off_t)part < size ? each * (off_t)part : size;
+}
+
+static size_t least(off_t left)
+{
+	return left < CHUNK ? (size_t)left : CHUNK;
+}
+
+static void put(const struct job *j)
+{
+	int local = open_local(j, O_RDONLY);
+	SMBCFILE *file = open_remote(j, O_WRONLY | O_CREAT | (j->parts == 1 ? O_TRUNC : 0));
+	off_t size = size_of(local), at = boundary(j, size, j->part), end = boundary(j, size, j->part + 1);
+
+	if (smbc_getFunctionLseek(j->context)(j->context, file, at, SEEK_SET) != at)
+		fail("smbc_lseek");
+	while (at < end) {
+		ssize_t n = pread(local, j->buffer, least(end - at), at);
+		if (n <= 0 || smbc_getFunctionWrite(j->context)(j->context, file, j->buffer, (size_t)n) != n)
+			fail("put");
+		at += n;
+	}
+	if (smbc_getFunctionClose(j->context)(j->context, file) < 0)
+		fail("smbc_close");
+	close(local);
+}
+
+static void get(const struct job *j)
+{
+	int local = open_local(j, O_WRONLY | O_CREAT | (j->parts == 1 ? O_TRUNC : 0));
+	SMBCFILE *file = open_remote(j, O_RDONLY);
+	struct stat st;
+	off_t at, end;
+
+	if (smbc_getFunctionFstat(j->context)(j->context, file, &st) < 0)
+		fail("smbc_fstat");
+	at = boundary(j, st.st_size, j->part);
+	end = boundary(j, st.st_size, j->part + 1);
+	if (smbc_getFunctionLseek(j->context)(j->context, file, at, SEEK_SET) != at)
+		fail("smbc_lseek");
+	while (at < end) {
+		ssize_t n = smbc_getFunctionRead(j->context)(j->context, file, j->buffer, least(end - at));
+		if (n <= 0 || pwrite(local, j->buffer, (size_t)n, at) != n)
+			fail("get");
+		at += n;
+	}
+	if (smbc_getFunctionClose(j->context)(j->context, file) < 0 || fsync(local) < 0)
+		fail("close");
+	close(local);
+}
+
+/* One small file, with the calls that an atomic put which keeps the time cannot do without. */
+static void put_small(const struct job *j, const char *local, const char *url)
+{
+	struct job file = {.context = j->context, .local = local, .url = url, .buffer = j->buffer, .parts = 1};
+	char temporary[URL + 8];
+	struct timeval times[2] = {{0}};
+	struct stat st;
+
+	snprintf(temporary, sizeof temporary, "%s.part", url);
+	file.url = temporary;
+	put(&file);
+	if (stat(local, &st) < 0)
+		fail(local);
+	times[0].tv_sec = times[1].tv_sec = st.st_mtime;
+	if (smbc_getFunctionUtimes(j->context)(j->context, temporary, times) < 0 ||
+	    smbc_getFunctionRename(j->context)(j->context, temporary, j->context, url) < 0)
 		fail(url);
-	while ((n = smbc_getFunctionRead(context)(context, file, buffer, CHUNK)) > 0)
-		if (write(local, buffer, (size_t)n) != n)
-			fail("write");
-	if (n < 0 || smbc_getFunctionClose(context)(context, file) < 0)
-		fail("get");
+}
+
+/* Files in folders, a folder after the other. */
+static void put_tree(const struct job *j)
+{
+	glob_t found;
+	char url[URL], made[URL] = "", pattern[URL];
+
+	snprintf(pattern, sizeof pattern, "%s/*/*", j->local);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		fail(pattern);
+	smbc_getFunctionMkdir(j->context)(j->context, j->url, 0755);
+	for (size_t i = found.gl_pathc * j->part / j->parts; i < found.gl_pathc * (j->part + 1) / j->parts; i++) {
+		const char *path = found.gl_pathv[i], *below = path + strlen(j->local);
+		snprintf(url, sizeof url, "%s%.*s", j->url, (int)(strrchr(path, '/') - below), below);
+		if (strcmp(url, made) != 0)
+			smbc_getFunctionMkdir(j->context)(j->context, url, 0755);
+		strcpy(made, url);
+		snprintf(url, sizeof url, "%s%s", j->url, below);
+		put_small(j, path, url);
+	}
+	globfree(&found);
+}
+
+static void list(const struct job *j)
+{
+	const struct libsmb_file_info *entry;
+	SMBCFILE *folder = smbc_getFunctionOpendir(j->context)(j->context, j->url);
+
+	if (folder == NULL)
+		fail(j->url);
+	while ((entry = smbc_getFunctionReaddirPlus(j->context)(j->context, folder)) != NULL)
+		printf("%s %llu\n", entry->name, (unsigned long long)entry->size);
+	smbc_getFunctionClosedir(j->context)(j->context, folder);
+}
+
+static void ask(const struct job *j)
+{
+	struct stat st;
+	if (smbc_getFunctionStat(j->context)(j->context, j->url, &st) < 0)
+		fail(j->url);
+	printf("%lld %lld\n", (long long)st.st_size, (long long)st.st_mtime);
 }
 
 int main(int argc, char **argv)
 {
-	char *buffer = malloc(CHUNK);
-	bool sending = argc == 5 && strcmp(argv[1], "put") == 0;
-	SMBCCTX *context;
-	int local;
+	static const struct { const char *word; void (*does)(const struct job *); } actions[] = {
+	    {"put", put}, {"get", get}, {"put_tree", put_tree}, {"list", list}, {"stat", ask},
+	};
+	struct job j = {.buffer = malloc(CHUNK), .parts = 1};
 
-	if (argc != 5 || buffer == NULL) {
-		fprintf(stderr, "usage: loop put|get LOCALFILE URL CREDENTIALS\n");
-		return 2;
+	for (size_t i = 0; argc >= 5 && j.buffer != NULL && i < sizeof actions / sizeof *actions; i++) {
+		if (strcmp(argv[1], actions[i].word) != 0)
+			continue;
+		if (argc == 7) {
+			j.part = strtoul(argv[5], NULL, 10);
+			j.parts = strtoul(argv[6], NULL, 10);
+		}
+		j.local = argv[2];
+		j.url = argv[3];
+		read_credentials(argv[4]);
+		j.context = start();
+		actions[i].does(&j);
+		smbc_free_context(j.context, 1);
+		free(j.buffer);
+		return 0;
 	}
-	read_credentials(argv[4]);
-	local = open(argv[2], sending ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	if (local < 0)
-		fail(argv[2]);
-	context = start();
-	(sending ? put : get)(context, local, argv[3], buffer);
-	if (fsync(local) < 0 && !sending)
-		fail("fsync");
-	close(local);
-	smbc_free_context(context, 1);
-	free(buffer);
-	return 0;
+	fprintf(stderr, "usage: loop put|get|put_tree|list|stat LOCAL URL CREDENTIALS [PART PARTS]\n");
+	return 2;
 }

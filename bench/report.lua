@@ -5,7 +5,7 @@ local files = require "spec.support.files"
 local machine = require "bench.machine"
 local shell = require "spec.support.shell"
 
-local SECTIONS = { "transfer", "trees", "lines", "requests", "cost", "growth", "plot" }
+local SECTIONS = { "transfer", "trees", "lines", "requests", "cost", "floor", "growth", "plot" }
 local STORE = (os.getenv "BUILD" or "build") .. "/bench/results"
 local RESULTS = "bench/results.md"
 

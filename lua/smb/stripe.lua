@@ -71,8 +71,8 @@ function stripe.connections(home)
   return math.min(under_way(round_trip), home.fields.connections)
 end
 
---- Begins to connect for a big file that will be sent, while its name is looked at. Not under an event loop, which must not wait for
--- many processes to be started.
+--- Begins to connect for a big file that will be sent, while its name is looked at. Not under an event loop, which must not wait
+-- for many processes to be started.
 -- @tparam table home the destination's state
 function stripe.warm(home)
   if not task.is_job() then core.warm(home.dest, math.min(under_way(round_trip_of(home)), home.fields.connections)) end
