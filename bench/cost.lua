@@ -1,5 +1,5 @@
---- The part "cost": where the time of a case on loopback goes: processor seconds of the server, and of all else on the machine,
--- which is the client. Nothing can be done in less time than these take on the machine's cores.
+--- The part "cost": where the time of a case goes: processor seconds of the server, of the network's proxy, and of all else on
+-- the machine, which is the client. Nothing can be done in less time than these take on the machine's cores.
 
 local clients = require "bench.clients"
 local compare = require "bench.compare"
@@ -26,24 +26,28 @@ local function of_process(pid)
   return (fields[12] + fields[13] + fields[14] + fields[15]) / TICKS
 end
 
--- Those of the server: of its first process, in which those that have ended are counted.
-local function of_server(srv)
-  local pids = shell.check { "pgrep", "-f", "-o", "smbd.*" .. srv.conf }
-  return of_process(pids:match "%d+")
+local function oldest(pattern) return shell.check({ "pgrep", "-f", "-o", pattern }):match "%d+" end
+
+-- Those of the server: of its first process, in which those that have ended are counted. And those of the proxy.
+local function of_others(srv)
+  return of_process(oldest("smbd.*" .. srv.conf)), of_process(oldest(("faultproxy.* %d$"):format(srv.port)))
 end
 
 local function run(place, case, client)
   local operation = operations[case.operation]
   operation.before(place, case)
   local here = type(operation.here) == "function" and operation.here(case) or operation.here
-  local words = client[case.operation] { stage = place, port = place:port(0), there = operation.there, here = place:here(here) }
-  local machine, server, began = all_cores(), of_server(place.srv), shell.now()
+  local words = client[case.operation] { stage = place, port = place:port(case.round_trip or 0), there = operation.there,
+    here = place:here(here), connections = case.connections }
+  local server, network = of_others(place.srv)
+  local machine, began = all_cores(), shell.now()
   local ok, output = shell.run(words)
   local seconds = shell.now() - began
   assert(ok, output)
   shell.sleep(0.3) -- the server's process for the connection ends
-  server, machine = of_server(place.srv) - server, all_cores() - machine
-  return seconds, server, math.max(0, machine - server)
+  local server_after, network_after = of_others(place.srv)
+  server, network = server_after - server, network_after - network
+  return seconds, server, network, math.max(0, all_cores() - machine - server - network)
 end
 
 local function fastest(place, case, client)
@@ -55,24 +59,35 @@ local function fastest(place, case, client)
   return table.unpack(best)
 end
 
-return function(options)
-  local section = report.section("cost", "Where the time goes", ("Processor seconds of the fastest of %d runs on loopback, "
-    .. "%d cores, of the server and of the client (all else on the machine); bound is what both take on all cores: no client "
-    .. "that asks the server for the same can be faster."):format(RUNS, CORES))
-  local rows = section:table { "case", "seconds", "server", "client", "bound" }
-  local place <close> = stage.start()
-  for _, case in ipairs {
-    { operation = "put", size = options.size }, { operation = "get", size = options.size },
+local function cases(size)
+  return {
+    { operation = "put", size = size }, { operation = "get", size = size },
+    { operation = "put", size = size, round_trip = 10 }, { operation = "get", size = size, round_trip = 10 },
+    { operation = "put", size = size, round_trip = 50 }, { operation = "get", size = size, round_trip = 50 },
     { operation = "put_tree", count = 2000, size = 8192 }, { operation = "get_tree", count = 2000, size = 8192 },
-    { operation = "again", count = 20000, size = 8192 }, { operation = "list", count = 20000 },
-  } do
+    { operation = "put_tree", count = 500, size = 8192, round_trip = 10, connections = 16 },
+    { operation = "again", count = 20000, size = 8192 }, { operation = "list", count = 20000 }, { operation = "stat" },
+  }
+end
+
+local function is_quick(case, name) return not case.round_trip or name == "lua-smb" or name == "smbclient" end
+
+return function(options)
+  local section = report.section("cost", "Where the time goes", ("Processor seconds of the fastest of %d runs, on %d cores: of "
+    .. "the server, of the proxy that stands for the network, and of the client (all else on the machine). Bound is what they "
+    .. "take on all cores: no client that asks the server for the same can be faster."):format(RUNS, CORES))
+  local rows = section:table { "case", "seconds", "server", "network", "client", "bound" }
+  local place <close> = stage.start()
+  for _, case in ipairs(cases(options.size)) do
     operations[case.operation].ready(place, case)
     for _, name in ipairs { "lua-smb", "C loop", "smbclient", "rclone" } do
       local client = clients[name]
-      if client[case.operation] then
-        local seconds, server, rest = fastest(place, case, client)
-        rows:row { ("%s, %s"):format(compare.title(case), name), ("%.2f"):format(seconds), ("%.2f"):format(server),
-          ("%.2f"):format(rest), ("%.2f"):format((server + rest) / CORES) }
+      if client[case.operation] and is_quick(case, name) then
+        local found = { fastest(place, case, client) }
+        found[5] = (found[2] + found[3] + found[4]) / CORES
+        local row = { ("%s, %s"):format(compare.title(case), name) }
+        for i, value in ipairs(found) do row[i + 1] = ("%.2f"):format(value) end
+        rows:row(row)
       end
     end
   end

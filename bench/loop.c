@@ -1,7 +1,7 @@
 /*
- * What libsmbclient does without us, to hold lua-smb against: a plain loop between a local file and a share, one connection, 8 MiB a
- * request. Several of these, each at its part of the work, are as fast as any program can be that uses the library: they do
- * nothing but call it.
+ * What libsmbclient does without us, to hold lua-smb against: a plain loop between a local file and a share, one connection,
+ * 8 MiB a request. Several of these, each at its part of the work, are as fast as any program can be that uses the library:
+ * they do nothing but call it.
  *
  *   loop put|get|put_tree|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS]
  *
