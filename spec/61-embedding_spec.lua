@@ -591,6 +591,18 @@ describe("a host that inherits orphans", function()
     ]])
   end)
 
+  it("has none from connections that were just beginning, many at once", function()
+    assert.equal("0\n", children_after [[
+      local core = require "smb.core"
+      for i = 1, 20 do
+        dest = open()
+        core.warm(dest, 8)
+        shell.sleep(i * 0.005)
+        assert(dest:close())
+      end
+    ]])
+  end)
+
   it("has none from connections that were refused", function()
     assert.equal("0\n", children_after [[
       for _ = 1, 20 do assert(not smb.open(URL .. "-not")) end

@@ -125,6 +125,46 @@ describe("connections:", function()
     end)
   end)
 
+  it("those that are known to be needed come of one program that is loaded, and share nothing", function()
+    -- The sockets that two workers both hold.
+    local function shared(pids)
+      local seen, found = {}, {}
+      for _, pid in ipairs(pids) do
+        for _, what in pairs(processes.descriptors(pid)) do
+          if what:find "^socket:" and seen[what] then found[#found + 1] = what end
+          seen[what] = true
+        end
+      end
+      return found
+    end
+    local function ready(dest)
+      core.poll(dest, 0.01)
+      return core.settled(dest, 0) and #processes.workers() == 8
+    end
+    local children = processes.children()
+    with({ connections = 8 }, function(dest)
+      assert.is_true(dest:exists "")
+      local first = processes.worker()
+      core.warm(dest, 100)
+      assert.equal(8, core.connections(dest))
+      assert(shell.poll(function() return ready(dest) end))
+      local workers = processes.workers()
+      assert.same({}, shared(workers))
+      for _, pid in ipairs(workers) do
+        local words = files.read("/proc/" .. pid .. "/cmdline")
+        assert.equal(pid == first and "smb-worker\0001\0" or "smb-worker\0007\0", words)
+        if pid ~= first then shell.kill(pid, "KILL") end
+      end
+      assert(shell.poll(function()
+        core.poll(dest, 0.01)
+        return dest:exists "" and core.connections(dest) == 1
+      end))
+      core.warm(dest, 8)
+    end)
+    assert(shell.poll(function() return #processes.workers() == 0 end))
+    assert.same(children, processes.children())
+  end)
+
   it("what broke while idle is replaced, and an open file's failure is its own", function()
     with({ connections = 2 }, function(dest)
       local file = assert(dest:open("file", "w"))

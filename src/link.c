@@ -42,7 +42,7 @@ struct outgoing {
 struct link {
 	enum state state;
 	int socket, worker;  /* worker: its pidfd, -1 when unknown */
-	pid_t starter;       /* the process that was spawned and only forks; 0 once it was reaped */
+	pid_t starter;       /* the process that was spawned and only forks; 0 once it was reaped, or when another link has it */
 	int starter_fd;      /* its pidfd, -1 when unknown */
 	pid_t host;          /* whose link this is: not that of a forked child */
 	struct smb_shared *shared;
@@ -102,23 +102,25 @@ static void close_fd(int *fd)
 
 /* ---- starting ---- */
 
-/* The worker gets its socket, /dev/null for the rest, default signals and a session of its own. */
-static int spawn(const char *program, int socket, pid_t *pid)
+/* The workers get a socket each, /dev/null for the rest, default signals and a session of their own. */
+static int spawn(const char *program, const int *sockets, unsigned count, pid_t *pid)
 {
-	char *argv[] = {(char *)(uintptr_t) "smb-worker", NULL};
+	char number[sizeof "4294967295"];
+	char *argv[] = {(char *)(uintptr_t) "smb-worker", number, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t signals;
 	int error;
 
+	snprintf(number, sizeof number, "%u", count);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
-	/* dup2 onto itself clears close-on-exec too, as POSIX wants it for these actions. */
-	posix_spawn_file_actions_adddup2(&actions, socket, SMB_WORKER_SOCKET);
+	for (unsigned i = 0; i < count; i++)
+		posix_spawn_file_actions_adddup2(&actions, sockets[i], SMB_WORKER_SOCKET + (int)i);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addclosefrom_np(&actions, SMB_WORKER_SOCKET + 1);
+	posix_spawn_file_actions_addclosefrom_np(&actions, SMB_WORKER_SOCKET + (int)count);
 	sigfillset(&signals);
 	posix_spawnattr_setsigdefault(&attributes, &signals);
 	sigemptyset(&signals);
@@ -165,40 +167,93 @@ static void discard(struct link *l)
 	free(l);
 }
 
-struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits, int pace_fd,
-			struct smb_fault *fault)
+static struct link *new_link(const struct smb_connect *target, const struct link_limits *limits, int pace_fd)
 {
 	struct link *l = calloc(1, sizeof *l);
-	int pair[2], error;
-
-	if (l == NULL) {
-		set_fault(fault, SMB_FAILED, "out of memory", 0);
+	if (l == NULL)
 		return NULL;
-	}
 	l->socket = l->worker = l->starter_fd = l->shared_fd = l->epoll = -1;
 	l->pace_fd = pace_fd;
 	l->host = getpid();
 	l->target = target;
 	l->limits = limits;
 	l->quiet_since = now_ms();
-	if (!share_page(l) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		set_fault(fault, SMB_FAILED, "no worker process can be started", errno);
-		discard(l);
-		return NULL;
-	}
-	l->socket = descriptor_clear(pair[0]);
-	error = l->socket < 0 ? errno : spawn(program, pair[1], &l->starter);
-	close(pair[1]);
-	if (error != 0) {
-		char text[sizeof fault->text];
-		snprintf(text, sizeof text, "the worker program %.120s cannot be started", program);
-		set_fault(fault, SMB_FAILED, text, error);
-		discard(l);
-		return NULL;
-	}
-	/* In a host that reaps whatever it can the number may soon be another's. */
-	l->starter_fd = descriptor_clear((int)syscall(SYS_pidfd_open, l->starter, 0));
 	return l;
+}
+
+/* Connects the link to a socket for its worker, whose number none of `count` workers will use as theirs. */
+static bool join(struct link *l, unsigned count, int *theirs)
+{
+	int pair[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return false;
+	*theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, SMB_WORKER_SOCKET + (int)count);
+	error = errno;
+	close(pair[1]);
+	l->socket = descriptor_clear(pair[0]);
+	if (*theirs >= 0 && l->socket >= 0)
+		return true;
+	if (*theirs >= 0)
+		close(*theirs);
+	else
+		errno = error;
+	return false;
+}
+
+/* NULL and errno where it cannot be had. */
+static struct link *prepare(const struct smb_connect *target, const struct link_limits *limits, int pace_fd, unsigned count,
+			    int *theirs)
+{
+	struct link *l = new_link(target, limits, pace_fd);
+	int error;
+
+	if (l == NULL || (share_page(l) && join(l, count, theirs)))
+		return l;
+	error = errno;
+	discard(l);
+	errno = error;
+	return NULL;
+}
+
+static bool no_worker(struct smb_fault *fault)
+{
+	return set_fault(fault, SMB_FAILED, "no worker process can be started", errno);
+}
+
+static bool no_program(struct smb_fault *fault, const char *program, int error)
+{
+	char text[sizeof fault->text];
+	snprintf(text, sizeof text, "the worker program %.120s cannot be started", program);
+	return set_fault(fault, SMB_FAILED, text, error);
+}
+
+/* The first link has the starter. In a host that reaps whatever it can its number may soon be another's. */
+static bool start_workers(const char *program, struct link *first, const int *sockets, unsigned count, struct smb_fault *fault)
+{
+	int error = spawn(program, sockets, count, &first->starter);
+	if (error != 0)
+		return no_program(fault, program, error);
+	first->starter_fd = descriptor_clear((int)syscall(SYS_pidfd_open, first->starter, 0));
+	return true;
+}
+
+bool link_start(struct link **links, unsigned count, const char *program, const struct smb_connect *target,
+		const struct link_limits *limits, int pace_fd, struct smb_fault *fault)
+{
+	int sockets[LINKS_AT_ONCE];
+	unsigned made = 0;
+	bool ok;
+
+	while (made < count && (links[made] = prepare(target, limits, pace_fd, count, &sockets[made])) != NULL)
+		made++;
+	ok = made == count ? start_workers(program, links[0], sockets, count, fault) : no_worker(fault);
+	for (unsigned i = 0; i < made; i++) {
+		close(sockets[i]);
+		if (!ok)
+			discard(links[i]);
+	}
+	return ok;
 }
 
 /* ---- ending ---- */

@@ -1,6 +1,6 @@
 /*
- * One worker process: started, given requests one at a time, waited for with deadlines, ended. Nothing here waits longer
- * than it is told to, nothing knows Lua.
+ * A worker process: started, given requests one at a time, waited for with deadlines, ended. Nothing here waits longer than it is
+ * told to, nothing knows Lua.
  */
 #ifndef LUA_SMB_LINK_H
 #define LUA_SMB_LINK_H
@@ -17,12 +17,15 @@ struct link_limits {
 	uint32_t allowed[SMB_PATIENCE_COUNT];
 };
 
+enum { LINKS_AT_ONCE = 32 };
+
 /*
- * `program` is smb-worker's absolute path, `pace_fd` the memory of a struct smb_pace. They, `target` and `limits` have to outlive
- * the link. NULL fills `fault`.
+ * Starts `count` links, 1 to LINKS_AT_ONCE, by one process that loads the program (tens of milliseconds) and forks that often.
+ * `program` is smb-worker's absolute path, `pace_fd` the memory of a struct smb_pace. They, `target` and `limits` have to
+ * outlive the links. False fills `fault`, and there are none.
  */
-struct link *link_start(const char *program, const struct smb_connect *target, const struct link_limits *limits, int pace_fd,
-			struct smb_fault *fault);
+bool link_start(struct link **links, unsigned count, const char *program, const struct smb_connect *target,
+		const struct link_limits *limits, int pace_fd, struct smb_fault *fault);
 
 /*
  * Hangs up and frees the link. A worker that owes nothing ends at once; `wait_ms` is how long to see to that, at most. A process

@@ -138,20 +138,37 @@ static int no_pace(struct smb_fault *fault)
 	return POOL_FAILED;
 }
 
-static int start(struct pool *pool, int slot, struct smb_fault *fault)
+static int empty_slot(const struct pool *pool)
 {
-	struct pool_slot *s = &pool->slots[slot];
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (pool->slots[i].link == NULL)
+			return i;
+	return -1;
+}
+
+static int add(struct pool *pool, struct link *link)
+{
+	int slot = empty_slot(pool);
+
+	if (pool->epoll >= 0)
+		link_watch(link, pool->epoll);
+	pool->slots[slot] = (struct pool_slot){.link = link, .number = ++pool->last_number, .idle_since = pool->started};
+	return slot;
+}
+
+/* Starts links, as many as there are empty slots for; gives the slot of the last. */
+static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
+{
+	struct link *links[POOL_LINKS];
+	int slot = POOL_FAILED;
 
 	if (pool->pace == NULL && !share_pace(pool))
 		return no_pace(fault);
-	s->link = link_start(pool->program, pool->target, &pool->limits, pool->pace_fd, fault);
-	if (s->link == NULL)
+	if (!link_start(links, count, pool->program, pool->target, &pool->limits, pool->pace_fd, fault))
 		return POOL_FAILED;
-	if (pool->epoll >= 0)
-		link_watch(s->link, pool->epoll);
-	s->number = ++pool->last_number;
-	s->idle_since = pool->started = now_ms();
-	s->taken = true;
+	pool->started = now_ms();
+	for (unsigned i = 0; i < count; i++)
+		slot = add(pool, links[i]);
 	return slot;
 }
 
@@ -179,14 +196,6 @@ static int best_free(const struct pool *pool)
 	return best;
 }
 
-static int empty_slot(const struct pool *pool)
-{
-	for (int i = 0; i < POOL_LINKS; i++)
-		if (pool->slots[i].link == NULL)
-			return i;
-	return -1;
-}
-
 static bool is_logging_on(const struct pool *pool)
 {
 	for (int i = 0; i < POOL_LINKS; i++) {
@@ -197,13 +206,19 @@ static bool is_logging_on(const struct pool *pool)
 	return false;
 }
 
-static bool may_start(const struct pool *pool, unsigned count)
+/* How many may be started, of so many that are wanted. */
+static unsigned may_start(const struct pool *pool, unsigned wanted)
 {
 	int64_t now = now_ms();
+	unsigned count = pool_count(pool), most = pool->most < POOL_LINKS ? pool->most : POOL_LINKS;
+
 	if (count == 0)
-		return true;
-	return count < pool->most && count < POOL_LINKS && now >= pool->full_until &&
-	       (now < pool->proven_until || !is_logging_on(pool));
+		return wanted > 0;
+	if (count >= most || now < pool->full_until)
+		return 0;
+	if (now < pool->proven_until)
+		return wanted < most - count ? wanted : most - count;
+	return wanted > 0 && !is_logging_on(pool);
 }
 
 static int no_more(struct smb_fault *fault, const char *text)
@@ -216,8 +231,7 @@ static int no_more(struct smb_fault *fault, const char *text)
 
 int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 {
-	unsigned count;
-	int best;
+	int best, slot;
 
 	if (pool->refusal.code != SMB_OK) {
 		*fault = pool->refusal;
@@ -229,13 +243,15 @@ int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 		pool->slots[best].taken = true;
 		return best;
 	}
-	count = pool_count(pool);
-	if (may_start(pool, count)) {
+	if (may_start(pool, 1) > 0) {
 		if (gently && now_ms() - pool->started < START_MS)
 			return POOL_SOON;
-		return start(pool, empty_slot(pool), fault);
+		slot = start(pool, 1, fault);
+		if (slot >= 0)
+			pool->slots[slot].taken = true;
+		return slot;
 	}
-	if (own && (count >= pool->most || now_ms() < pool->full_until))
+	if (own && (pool_count(pool) >= pool->most || now_ms() < pool->full_until))
 		return no_more(fault, "all connections are in use");
 	if (best >= 0 && !own) {
 		pool->slots[best].taken = true;
@@ -247,14 +263,13 @@ int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 void pool_warm(struct pool *pool, unsigned count)
 {
 	struct smb_fault ignored; /* who needs a link and gets none learns why */
+	unsigned there, missing;
 
 	sweep(pool);
-	while (pool_count(pool) < count && may_start(pool, pool_count(pool))) {
-		int slot = start(pool, empty_slot(pool), &ignored);
-		if (slot < 0)
-			return;
-		pool->slots[slot].taken = false;
-	}
+	there = pool_count(pool);
+	missing = may_start(pool, count > there ? count - there : 0);
+	if (missing > 0)
+		start(pool, missing, &ignored);
 }
 
 int pool_find(const struct pool *pool, uint32_t number)

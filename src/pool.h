@@ -11,7 +11,7 @@
 
 #include "link.h"
 
-enum { POOL_LINKS = 32 };
+enum { POOL_LINKS = LINKS_AT_ONCE };
 
 /*
  * Instead of a slot: another worker may be started, but not so soon after the last; there is none for now, one will come free; or none
@@ -61,7 +61,7 @@ void pool_limit_rate(struct pool *pool, uint64_t rate);
  */
 int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault);
 
-/* Starts links that will be needed soon, as far as that is allowed now, until there are so many; waits for none. */
+/* Starts links that will be needed soon, at once, as far as that is allowed now, until there are so many; waits for none. */
 void pool_warm(struct pool *pool, unsigned count);
 
 /* The link that has the number, when it is free. */

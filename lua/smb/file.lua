@@ -125,10 +125,11 @@ end
 
 -- Where the round trip is long, further connections read ahead and write behind, too.
 local function grow(state)
-  local most = stripe.connections(state.home) - 1
-  while not state.no_more and #state.lanes + #state.opening < math.min(most, state.slots - 2) do
-    task.spawn(state.home, open_lane, state)
-  end
+  local most = math.min(stripe.connections(state.home) - 1, state.slots - 2)
+  local more = most - #state.lanes - #state.opening
+  if state.no_more or more <= 0 then return end
+  core.warm(state.dest, most + 1)
+  for _ = 1, more do task.spawn(state.home, open_lane, state) end
 end
 
 -- A handle at which nothing is on its way.

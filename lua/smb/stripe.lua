@@ -71,12 +71,9 @@ function stripe.connections(home)
   return math.min(under_way(round_trip), home.fields.connections)
 end
 
---- Begins to connect for a big file that will be sent, while its name is looked at. Not under an event loop, which must not wait
--- for many processes to be started.
+--- Begins to connect for a big file that will be sent, while its name is looked at.
 -- @tparam table home the destination's state
-function stripe.warm(home)
-  if not task.is_job() then core.warm(home.dest, math.min(under_way(round_trip_of(home)), home.fields.connections)) end
-end
+function stripe.warm(home) core.warm(home.dest, math.min(under_way(round_trip_of(home)), home.fields.connections)) end
 
 local transfer = {}
 transfer.__index = transfer
@@ -171,6 +168,7 @@ end
 function transfer:grow(lanes)
   local left = (self.ranges.size - self.ranges.next) // self.ranges.step + #self.ranges.back
   local most = math.min(self.ranges.connections, lanes:count() + left)
+  if not self.enough and lanes:count() < most then core.warm(self.home.dest, most) end
   while not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most do
     lanes:spawn(self.lane, self)
   end

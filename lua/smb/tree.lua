@@ -141,11 +141,10 @@ function job:run(top, visit, move, remove)
   table.insert(self.folders, top)
   tasks:spawn(self.lane, self)
   tasks:wait(function()
-    local work = #self.files + #self.folders
-    while work > 0 and tasks:count() < lanes_wanted(self.home) and not self.stopped do
-      tasks:spawn(self.lane, self)
-      work = work - 1
-    end
+    local more = math.min(#self.files + #self.folders, lanes_wanted(self.home) - tasks:count())
+    if more <= 0 or self.stopped then return end
+    core.warm(self.home.dest, tasks:count() + more)
+    for _ = 1, more do tasks:spawn(self.lane, self) end
   end)
   if self.opts.mirror and #self.summary.errors == 0 then remove(self) end
   local summary, stopped = self.summary, self.stopped
@@ -247,7 +246,7 @@ end
 -- Further connections are made while the names of a big tree are looked at.
 function job:warm()
   self.names = self.names + 1
-  if self.names == MANY and not task.is_job() then core.warm(self.home.dest, lanes_wanted(self.home)) end
+  if self.names == MANY then core.warm(self.home.dest, lanes_wanted(self.home)) end
 end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.

@@ -597,12 +597,29 @@ static void *map_shared(int fd, size_t size)
 	return page != MAP_FAILED ? page : NULL;
 }
 
-/* The parent of the process that goes on exits at once, so that the module can reap it and never has a zombie. */
-static void detach(void)
+/* Of the sockets that were given one is this worker's. */
+static bool keep_socket(int mine)
 {
-	pid_t pid = fork();
-	if (pid != 0)
-		_exit(pid > 0 ? 0 : 1);
+	if (mine != SMB_WORKER_SOCKET && dup2(mine, SMB_WORKER_SOCKET) < 0)
+		return false;
+	closefrom(SMB_WORKER_SOCKET + 1);
+	return true;
+}
+
+/*
+ * Loading the program takes ten times as long as a fork of it: one process becomes all workers that are wanted at once. Itself it
+ * exits, so that the module can reap it and never has a zombie.
+ */
+static void detach(int workers)
+{
+	for (int i = 0; i < workers; i++) {
+		pid_t pid = fork();
+		if (pid == 0 && keep_socket(SMB_WORKER_SOCKET + i))
+			return;
+		if (pid <= 0)
+			_exit(1);
+	}
+	_exit(0);
 }
 
 static bool greet(void)
@@ -670,14 +687,14 @@ static void end_handle(struct handle *h)
 		free_handle(h, &(struct smb_fault){0});
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct stat st;
-	if (fstat(SMB_WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+	if (argc != 2 || fstat(SMB_WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode)) {
 		fputs("smb-worker is a part of the Lua module smb, which starts it by itself\n", stderr);
 		return 2;
 	}
-	detach();
+	detach(atoi(argv[1]));
 	if (chdir("/") < 0 || !greet() || !start())
 		return 1;
 	while (serve())
