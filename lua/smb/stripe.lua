@@ -20,21 +20,23 @@ local SHORT = 0.002 -- seconds: with a round trip below this
 local SHORT_DISTANCE = 2 -- connections keep both ends busy,
 local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
-local READS = 4 -- that the library may have under way at once on one connection, at the cost of the server's memory,
-local READS_EACH = 0.015 -- seconds of round trip that a further one of them makes up for
+local READS = 4 -- that the library may have under way at once on one connection, though that makes the server take memory anew
+local READS_EACH = 0.015 -- for each, which costs more than further connections; seconds of round trip that one more makes up for
 
 local ranges = {}
 ranges.__index = ranges
 
--- The next range to move, lowest first; nil when there is none now; then whether there may be one later.
-function ranges:take()
+-- The next range to move, lowest first; nil when there is none now; then whether there may be one later. A connection that is still
+-- alone has more under way.
+function ranges:take(alone)
   if #self.back > 0 then
     table.sort(self.back, function(a, b) return a.offset > b.offset end)
     return table.remove(self.back)
   end
   if self.next >= self.size then return nil, self.low < self.size end
-  if self.next + self.step > self.low + WINDOW then return nil, true end
-  local range = { offset = self.next, size = math.min(self.step, self.size - self.next) }
+  local step = alone and self.step_alone or self.step
+  if self.next + step > self.low + WINDOW then return nil, true end
+  local range = { offset = self.next, size = math.min(step, self.size - self.next) }
   self.next = range.offset + range.size
   return range
 end
@@ -54,7 +56,7 @@ function ranges:give_back(range)
   self.back[#self.back + 1] = range
 end
 
--- Requests under way that pay, while others are waited for: in all, and of these on one connection, of reads.
+-- Requests under way that pay, while others are waited for: in all, and on a connection that is alone, of reads.
 local function under_way(round_trip)
   if round_trip < SHORT then return SHORT_DISTANCE, 1 end
   return 2 + math.tointeger(round_trip // ROUND_TRIP_EACH), math.min(READS, 1 + math.tointeger(round_trip // READS_EACH))
@@ -110,7 +112,7 @@ function transfer:move_all(handle)
   while not self.failure do
     local code, reason = self.under:check()
     if code then return false, code, reason end
-    local range, later = self.ranges:take()
+    local range, later = self.ranges:take(self.moving == 1)
     if range then
       local reply
       reply, code, reason = self:move_one(handle, range)
@@ -220,15 +222,19 @@ end
 function stripe.left(home, verb, first, size, io_size)
   local round_trip = round_trip_of(home)
   local requests, reads = under_way(round_trip)
-  local step = verb == "receive" and reads * io_size or io_size
+  local connections = math.min(requests, home.fields.connections)
+  local step, step_alone = io_size, io_size
+  if verb == "receive" then
+    step = math.min(reads, requests // connections) * io_size
+    step_alone = reads * io_size
+  end
   if round_trip < SHORT then
     io_size = math.min(io_size, SHORT_REQUEST)
-    step = 2 * io_size -- one is on its way while the next is read
+    step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end
-  local connections = verb == "receive" and math.ceil(requests / reads) or requests
   return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, back = {}, done = {},
-    step = math.max(step, LEAST_RANGE), io_size = io_size, connections = math.min(connections, home.fields.connections) },
-    ranges)
+    step = math.max(step, LEAST_RANGE), step_alone = math.max(step_alone, LEAST_RANGE), io_size = io_size,
+    connections = connections }, ranges)
 end
 
 return stripe
