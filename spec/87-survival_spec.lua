@@ -8,6 +8,7 @@ local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
+local slowed = require "spec.support.slowed"
 local smb = require "smb"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
@@ -345,10 +346,9 @@ end)
 -- The network --------------------------------------------------------------------------------------------------------
 
 describe("survival: a line that is cut anywhere", function()
-  -- Sanitizers, and a collector that is always at work, have seen it all after some.
-  local CUTS = (os.getenv "ASAN_OPTIONS" or os.getenv "COLLECTED") and 60 or 200
+  local CUTS = slowed and 20 or 200
   local LARGE = 64 * MIB
-  local FEW = math.tointeger(tonumber(os.getenv "FEW")) or 10 -- of what is not put and get; the more take minutes
+  local FEW = math.tointeger(tonumber(os.getenv "FEW")) or slowed and 3 or 10 -- of what is not put and get; the more take minutes
 
   it(("costs no byte: %d times"):format(CUTS), function()
     local sources = { files.make(dir .. "/even", LARGE, 3), files.make(dir .. "/odd", LARGE, 4) }
@@ -526,7 +526,11 @@ describe("survival: the worker is killed", function()
 
   for _, way in ipairs(ways) do
     it(way.name .. " says so and leaves nothing", function()
-      local result, message, code = run(way, { { midway, kill_workers } })
+      local events = { { midway, kill_workers } }
+      if way.reads then -- not all that is asked for may be there already
+        table.insert(events, 1, { after(0), function() net:tell("hold-down", SIZE - 2 * MIB) end })
+      end
+      local result, message, code = run(way, events)
       assert.is_nil(result)
       assert.equal("failed", code)
       assert.matches("the worker process ended unexpectedly$", message)

@@ -8,14 +8,14 @@ local loops = require "spec.support.loops"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
+local slowed = require "spec.support.slowed"
 local smb = require "smb"
 
 local LUA = os.getenv "LUA" or "lua5.4"
 local BUILD = os.getenv "BUILD" or "build"
 local MIB = 1024 * 1024
 local RUNS = 4
--- ms between two ticks of a timer of 10 ms. Sanitizers, and a collector that is always at work, take time.
-local LONGEST_GAP = (os.getenv "ASAN_OPTIONS" or os.getenv "COLLECTED") and 100 or 50
+local LONGEST_GAP = slowed and 1000 or 50 -- ms between two ticks of a timer of 10 ms
 local WAKES = 30 -- a second that a loop may wake for one job of which nothing comes: ten, and what the connection itself does
 
 -- In memory, lest a disk be measured.

@@ -26,8 +26,8 @@ local READS_EACH = 0.015 -- for each, which costs more than further connections;
 local ranges = {}
 ranges.__index = ranges
 
--- The next range to move, lowest first; nil when there is none now; then whether there may be one later. A connection that is still
--- alone has more under way.
+-- The next range to move, lowest first; nil when there is none now; then whether there may be one later. A connection that is
+-- still alone has more under way.
 function ranges:take(alone)
   if #self.back > 0 then
     table.sort(self.back, function(a, b) return a.offset > b.offset end)
