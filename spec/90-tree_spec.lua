@@ -7,7 +7,6 @@ local lookalike = require "smb.lookalike"
 local name = require "smb.name"
 local smb = require "smb"
 local files = require "spec.support.files"
-local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
@@ -587,12 +586,14 @@ describe("trees: what stands in the way:", function()
     files.make(dir .. "/source/large", 40 * MIB)
     local other <close> = assert(smb.open(net:url "backup", { retries = 0, connections = 2 }))
     net:tell("bandwidth", 40 * MIB)
-    local summary = processes.during(function()
-      return assert(other:put_tree(dir .. "/source", "tree", { on_error = "continue" }))
-    end, function()
+    local changed
+    local function change(done)
+      if changed or done < MIB then return end
+      changed = true
       local file <close> = io.open(dir .. "/source/large", "r+b")
       file:write "changed"
-    end, 0.4)
+    end
+    local summary = assert(other:put_tree(dir .. "/source", "tree", { on_error = "continue", progress = change }))
     assert.same({ "large", "source_changed" }, { summary.errors[1].name, summary.errors[1].code })
     assert.same({ a = "1" }, on_share())
   end)
