@@ -521,7 +521,9 @@ end)
 
 describe("survival: the worker is killed", function()
   local function kill_workers()
-    for _, pid in ipairs(processes.workers()) do shell.kill(pid, "KILL") end
+    local workers = processes.workers()
+    for _, pid in ipairs(workers) do shell.kill(pid, "KILL") end
+    for _, pid in ipairs(workers) do processes.await_end(pid) end
   end
 
   for _, way in ipairs(ways) do
