@@ -266,6 +266,8 @@ void pool_warm(struct pool *pool, unsigned count)
 	unsigned there, missing;
 
 	sweep(pool);
+	if (pool->refusal.code != SMB_OK)
+		return;
 	there = pool_count(pool);
 	missing = may_start(pool, count > there ? count - there : 0);
 	if (missing > 0)

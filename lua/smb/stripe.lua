@@ -170,10 +170,9 @@ end
 function transfer:grow(lanes)
   local left = (self.ranges.size - self.ranges.next) // self.ranges.step + #self.ranges.back
   local most = math.min(self.ranges.connections, lanes:count() + left)
-  if not self.enough and lanes:count() < most then core.warm(self.home.dest, most) end
-  while not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most do
-    lanes:spawn(self.lane, self)
-  end
+  local function pays() return not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most end
+  if pays() then core.warm(self.home.dest, most) end
+  while pays() do lanes:spawn(self.lane, self) end
 end
 
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
