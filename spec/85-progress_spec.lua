@@ -10,7 +10,9 @@ local smb = require "smb"
 
 local KIB, MIB = 1024, 1024 * 1024
 local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 64 MiB on a file goes over several connections
-local LATE = slowed and 5 or 0.2 -- seconds in which a Ctrl-C comes back; it is seen within 0.1
+-- Seconds in which a Ctrl-C comes back: most, and each. It is seen within 0.1; a machine that is busy with other things may keep
+-- one process waiting, but not most of them, and who waited for the transfer would wait 20.
+local SOON, LATE = 0.2, slowed and 5 or 2
 local TICK = 0.1 -- seconds between two calls of a progress function
 
 local on_server, everything, assert_fails = share.on_server, share.everything, share.assert_fails
@@ -236,6 +238,7 @@ describe("Ctrl-C", function()
       return ("dest:read('%d', function() return 1 end)"):format(size), { tostring(size) }
     end,
   }
+  local seconds_of = {}
   local ways = { ["in a script"] = "work()", ["in a coroutine"] = "assert(coroutine.wrap(work))()" }
 
   for name, text_of in pairs(calls) do
@@ -264,10 +267,18 @@ describe("Ctrl-C", function()
           program:await "usable"
           assert.is_true(shell.poll(function() return #everything() == #left and #locals() == 0 end, 2), "something was left")
           assert.is_true(seconds < LATE, ("it came back after %.2f s"):format(seconds))
+          table.insert(seconds_of, seconds)
         end)
       end
     end
   end
+
+  it("comes back within 0.2 s", function()
+    if slowed or #seconds_of == 0 then return end
+    table.sort(seconds_of)
+    local median = seconds_of[#seconds_of // 2 + 1]
+    assert.is_true(median < SOON, ("of %d half came back within %.2f s"):format(#seconds_of, median))
+  end)
 end)
 
 describe("rate", function()
