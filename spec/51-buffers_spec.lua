@@ -70,15 +70,24 @@ describe("writing", function()
     end
   end)
 
-  it("is sent in pieces of the negotiated maximum by default", function()
-    begin()
-    local most = dest.info.max_write_size
+  local function assert_pieces(size)
     local file = assert(dest:open("file", "w"))
-    for _ = 1, 2 * most // 50000 + 1 do file:write(files.content(50000)) end
+    for _ = 1, 2 * size // 50000 + 1 do file:write(files.content(50000)) end
     assert.is_true(file:close())
     local found = lengths(srv:writes())
     assert.equal(3, #found)
-    assert.same({ most, most }, { found[1], found[2] })
+    assert.same({ size, size }, { found[1], found[2] })
+  end
+
+  it("is sent in pieces of 2 MiB by default, as the server is near", function()
+    begin()
+    assert.is_true(dest.info.max_write_size > 2 * MiB)
+    assert_pieces(2 * MiB)
+  end)
+
+  it("is sent in pieces of the negotiated maximum when asked for", function()
+    begin { write_buffer_size = 100 * MiB }
+    assert_pieces(dest.info.max_write_size)
   end)
 
   it("is sent when it has to be, and not before", function()

@@ -211,6 +211,14 @@ function stripe.move(home, how, left, under)
   return true
 end
 
+--- How much one request should carry where a connection can carry `io_size`.
+-- @tparam table home the destination's state
+-- @tparam integer io_size bytes
+-- @treturn integer bytes
+function stripe.request_size(home, io_size)
+  return round_trip_of(home) < SHORT and math.min(io_size, SHORT_REQUEST) or io_size
+end
+
 --- What of a file is left to be moved, in ranges as the distance asks for; kept from one attempt to the next.
 -- @tparam table home the destination's state
 -- @tparam string verb "send" or "receive"
@@ -227,8 +235,8 @@ function stripe.left(home, verb, first, size, io_size)
     step = math.min(reads, requests // connections) * io_size
     step_alone = reads * io_size
   end
+  io_size = stripe.request_size(home, io_size)
   if round_trip < SHORT then
-    io_size = math.min(io_size, SHORT_REQUEST)
     step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end
   return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, back = {}, done = {},
