@@ -9,7 +9,11 @@ local NAMES = {
   transfer = { "lua-smb", "handle", "C loop", "smbclient", "rclone", "pysmbc" },
   trees = { "lua-smb", "smbclient", "rclone", "pysmbc" },
 }
-local RATIOS = { "C loop", "smbclient", "rclone" }
+-- Who is compared with whom.
+local RATIOS = {
+  transfer = { { "lua-smb", "C loop" }, { "lua-smb", "smbclient" }, { "lua-smb", "rclone" }, { "handle", "C loop" } },
+  trees = { { "lua-smb", "smbclient" }, { "lua-smb", "rclone" } },
+}
 
 local WORDS = { put_tree = "put_tree", again = "put_tree again", list = "list", stat = "first answer" }
 
@@ -47,10 +51,11 @@ local function cell(case, result)
 end
 
 -- Measured, and wanted in brackets; a star where that is missed.
-local function ratio(case, results, peer, tally)
-  local wanted = case.wanted[peer]
-  if not (results[peer] and results["lua-smb"]) then return wanted and ("- (%g)"):format(wanted) or "" end
-  local measured = results[peer]:median() / results["lua-smb"]:median()
+local function ratio(case, results, client, peer, tally)
+  local of_client = client == "handle" and case.handle or client == "lua-smb" and case.wanted or {}
+  local wanted = of_client[peer]
+  if not (results[peer] and results[client]) then return wanted and ("- (%g)"):format(wanted) or "" end
+  local measured = results[peer]:median() / results[client]:median()
   if not wanted then return ("%.2f"):format(measured) end
   tally.wanted = tally.wanted + 1
   tally.met = tally.met + (measured >= wanted and 1 or 0)
@@ -63,11 +68,11 @@ local function chosen(names)
   return list
 end
 
-local function run_case(stage, case, names, runs, rows, tally)
+local function run_case(part, stage, case, runs, rows, tally)
   local results = measure.run(stage, case, chosen(case.clients), runs)
   local row = { compare.title(case), operations[case.operation].unit }
-  for _, name in ipairs(names) do row[#row + 1] = cell(case, results[name]) end
-  for _, peer in ipairs(RATIOS) do row[#row + 1] = ratio(case, results, peer, tally) end
+  for _, name in ipairs(NAMES[part]) do row[#row + 1] = cell(case, results[name]) end
+  for _, pair in ipairs(RATIOS[part]) do row[#row + 1] = ratio(case, results, pair[1], pair[2], tally) end
   rows:row(row)
   return results
 end
@@ -79,12 +84,14 @@ end
 -- @param section of bench.report
 -- @treturn table what lua-smb's results were, a list
 function compare.run(part, stage, options, section)
-  local names, header, ours = NAMES[part], { "", "unit" }, {}
-  for _, name in ipairs(names) do header[#header + 1] = name end
-  for _, name in ipairs(RATIOS) do header[#header + 1] = "  : " .. name end
+  local header, ours = { "", "unit" }, {}
+  for _, name in ipairs(NAMES[part]) do header[#header + 1] = name end
+  for _, pair in ipairs(RATIOS[part]) do
+    header[#header + 1] = (pair[1] == "handle" and "handle : %s" or "  : %s"):format(pair[2])
+  end
   local rows, tally = section:table(header), { wanted = 0, met = 0 }
   for _, case in ipairs(cases(options.size)[part]) do
-    ours[#ours + 1] = run_case(stage, case, names, options.runs, rows, tally)["lua-smb"]
+    ours[#ours + 1] = run_case(part, stage, case, options.runs, rows, tally)["lua-smb"]
   end
   section:write ""
   section:say(("Of %d wanted ratios %d are met."):format(tally.wanted, tally.met))

@@ -25,7 +25,7 @@ function parts.transfer(options)
   local here <close> = stage.start()
   local section = report.section("transfer", ("A file of %s, put and get"):format(options.size_text),
     EXPLAINED:format(options.runs) .. "On loopback, or at a round trip of so many ms. handle is lua-smb with dest:open, in "
-    .. "pieces of 64 KiB; C loop is one connection of libsmbclient. rclone gets with "
+    .. "pieces of 64 KiB, and has the last ratio; C loop is one connection of libsmbclient. rclone gets with "
     .. "--multi-thread-streams=0, which is faster over a distance than its default.")
   local ours = compare.run("transfer", here, options, section)
   section:say(("Memory of the Lua process beyond bare Lua: %.1f MiB at most."):format(memory.most(ours)))
