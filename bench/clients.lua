@@ -33,8 +33,8 @@ local function loop(what)
   return function(job) return { LOOP, what, job.here, place(job) .. "/" .. job.there, job.stage.credentials } end
 end
 
-clients["C loop"] = { name = "C loop", put = loop "put", get = loop "get", put_tree = loop "put_tree", list = loop "list",
-  stat = loop "stat" }
+clients["C loop"] = { name = "C loop", put = loop "put", get = loop "get", put_tree = loop "put_tree",
+  get_tree = loop "get_tree", again = loop "again", list = loop "list", stat = loop "stat" }
 
 local function smbclient(order)
   return function(job)

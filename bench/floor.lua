@@ -11,7 +11,7 @@ local stage = require "bench.stage"
 -- A client: so many loops at once.
 local function loops(count)
   local client = { name = ("%d"):format(count), keeps_mtime = true }
-  for _, what in ipairs { "put", "get", "put_tree", "list", "stat" } do
+  for _, what in ipairs { "put", "get", "put_tree", "get_tree", "again", "list", "stat" } do
     client[what] = function(job)
       local one = clients["C loop"][what](job)
       local lines = {}
@@ -36,6 +36,8 @@ local function cases(size)
     { operation = "get", size = size, round_trip = 50, most = 16 },
     { operation = "put_tree", count = 2000, size = 8 * KiB, most = 4 },
     { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16, least = 16, most = 16 },
+    { operation = "get_tree", count = 2000, size = 8 * KiB, most = 4 },
+    { operation = "again", count = 20000, size = 8 * KiB, most = 4 },
     { operation = "list", count = 20000, most = 1 }, { operation = "stat", most = 1 },
   }
 end

@@ -3,7 +3,7 @@
  * 8 MiB a request. Several of these, each at its part of the work, are as fast as any program can be that uses the library:
  * they do nothing but call it.
  *
- *   loop put|get|put_tree|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS]
+ *   loop put|get|put_tree|get_tree|again|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS]
  *
  * CREDENTIALS is a file with username= and password= lines.
  */
@@ -193,13 +193,100 @@ static void put_tree(const struct job *j)
 	globfree(&found);
 }
 
+static SMBCFILE *open_folder(const struct job *j, const char *url)
+{
+	SMBCFILE *folder = smbc_getFunctionOpendir(j->context)(j->context, url);
+	if (folder == NULL)
+		fail(url);
+	return folder;
+}
+
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* A file of which the folder's listing has told the size and the time. */
+static void get_small(const struct job *j, const char *local, const char *url, const struct libsmb_file_info *entry)
+{
+	struct timespec times[2] = {entry->mtime_ts, entry->mtime_ts};
+	struct job file = {.context = j->context, .local = local, .url = url};
+	SMBCFILE *from = open_remote(&file, O_RDONLY);
+	int to = open_local(&file, O_WRONLY | O_CREAT | O_TRUNC);
+	ssize_t n = smbc_getFunctionRead(j->context)(j->context, from, j->buffer, (size_t)entry->size);
+
+	if (n != (ssize_t)entry->size || write(to, j->buffer, (size_t)n) != n || futimens(to, times) < 0 || close(to) < 0 ||
+	    smbc_getFunctionClose(j->context)(j->context, from) < 0)
+		fail(url);
+}
+
+static void get_folder(const struct job *j, const char *local, const char *url)
+{
+	const struct libsmb_file_info *entry;
+	char path[URL], name[URL];
+	SMBCFILE *folder = open_folder(j, url);
+
+	mkdir(local, 0755);
+	while ((entry = smbc_getFunctionReaddirPlus(j->context)(j->context, folder)) != NULL) {
+		if (is_dots(entry->name))
+			continue;
+		snprintf(path, sizeof path, "%s/%s", local, entry->name);
+		snprintf(name, sizeof name, "%s/%s", url, entry->name);
+		get_small(j, path, name, entry);
+	}
+	smbc_getFunctionClosedir(j->context)(j->context, folder);
+}
+
+/* That each file which the server has in a folder is the one that is here. */
+static void compare_folder(const struct job *j, const char *local, const char *url)
+{
+	const struct libsmb_file_info *entry;
+	char path[URL];
+	struct stat st;
+	SMBCFILE *folder = open_folder(j, url);
+
+	while ((entry = smbc_getFunctionReaddirPlus(j->context)(j->context, folder)) != NULL) {
+		snprintf(path, sizeof path, "%s/%s", local, entry->name);
+		if (!is_dots(entry->name) && (lstat(path, &st) < 0 || (uint64_t)st.st_size != entry->size ||
+					      st.st_mtim.tv_sec != entry->mtime_ts.tv_sec))
+			fail(path);
+	}
+	smbc_getFunctionClosedir(j->context)(j->context, folder);
+}
+
+/* Every PARTSth of a tree's folders. */
+static void each_folder(const struct job *j, void (*does)(const struct job *, const char *, const char *))
+{
+	const struct libsmb_file_info *entry;
+	char path[URL], name[URL];
+	SMBCFILE *root = open_folder(j, j->url);
+
+	mkdir(j->local, 0755);
+	for (unsigned long i = 0; (entry = smbc_getFunctionReaddirPlus(j->context)(j->context, root)) != NULL;) {
+		if (is_dots(entry->name) || i++ % j->parts != j->part)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", j->local, entry->name);
+		snprintf(name, sizeof name, "%s/%s", j->url, entry->name);
+		does(j, path, name);
+	}
+	smbc_getFunctionClosedir(j->context)(j->context, root);
+}
+
+static void get_tree(const struct job *j)
+{
+	each_folder(j, get_folder);
+}
+
+static void again(const struct job *j)
+{
+	each_folder(j, compare_folder);
+}
+
 static void list(const struct job *j)
 {
 	const struct libsmb_file_info *entry;
-	SMBCFILE *folder = smbc_getFunctionOpendir(j->context)(j->context, j->url);
+	SMBCFILE *folder = open_folder(j, j->url);
 
-	if (folder == NULL)
-		fail(j->url);
 	while ((entry = smbc_getFunctionReaddirPlus(j->context)(j->context, folder)) != NULL)
 		printf("%s %llu\n", entry->name, (unsigned long long)entry->size);
 	smbc_getFunctionClosedir(j->context)(j->context, folder);
@@ -216,7 +303,8 @@ static void ask(const struct job *j)
 int main(int argc, char **argv)
 {
 	static const struct { const char *word; void (*does)(const struct job *); } actions[] = {
-	    {"put", put}, {"get", get}, {"put_tree", put_tree}, {"list", list}, {"stat", ask},
+	    {"put", put}, {"get", get}, {"put_tree", put_tree}, {"get_tree", get_tree},
+	    {"again", again}, {"list", list}, {"stat", ask},
 	};
 	struct job j = {.buffer = malloc(CHUNK), .parts = 1};
 
@@ -236,6 +324,6 @@ int main(int argc, char **argv)
 		free(j.buffer);
 		return 0;
 	}
-	fprintf(stderr, "usage: loop put|get|put_tree|list|stat LOCAL URL CREDENTIALS [PART PARTS]\n");
+	fprintf(stderr, "usage: loop put|get|put_tree|get_tree|again|list|stat LOCAL URL CREDENTIALS [PART PARTS]\n");
 	return 2;
 }
