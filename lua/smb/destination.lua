@@ -22,7 +22,7 @@ local destination = {}
 local methods = {}
 local metatable = core.destination_metatable
 
-local PIECE = 1024 * 1024 -- bytes that a sink gets at a time
+local PIECE = 1024 * 1024 -- bytes that a sink gets, and a file is given, at a time
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 
 local fail, resolve, resolve_below, run = home.fail, home.resolve, home.resolve_below, home.run
@@ -513,22 +513,24 @@ function methods:read(text, sink)
   return core.take(memory, reply.bytes)
 end
 
--- Hashing takes time: of long strings piece by piece, so that a job lets others have their turn.
-local function send_piece(up, data, hash, under)
-  if not hash then return up:write(data) end
-  for first = 1, #data, PIECE do
+-- Long strings go piece by piece, so that progress is told and a job lets others have their turn.
+local function send_pieces(up, data, hash, under)
+  for first = 1, math.max(#data, 1), PIECE do
     local piece = #data <= PIECE and data or data:sub(first, first + PIECE - 1)
-    core.sha256_add(hash, piece)
+    if hash then core.sha256_add(hash, piece) end
     local ok, message, code = up:write(piece)
     if not ok then return nil, message, code end
-    task.breathe(under.home)
+    under.done = under.done + #piece
+    local word, problem = under:check() -- nothing may have been waited for but the reader
+    if word then return fail(under.home, "write", under.name, word, problem) end
+    if hash then task.breathe(under.home) end
   end
   return true
 end
 
 -- Sends what a reader gives: strings, until nil. nil and an error is a failure, and comes back as it is.
 local function send_all(up, reader, hash, under)
-  local bytes = 0
+  under.done = 0
   while true do
     local data, problem, word = reader()
     if data == nil then
@@ -536,12 +538,8 @@ local function send_all(up, reader, hash, under)
       return true
     end
     if type(data) ~= "string" then error(("write: the reader gave a %s, not a string"):format(type(data)), 4) end
-    local ok, message, code = send_piece(up, data, hash, under)
+    local ok, message, code = send_pieces(up, data, hash, under)
     if not ok then return nil, message, code end
-    bytes = bytes + #data
-    under.done = bytes
-    code, problem = under:check() -- nothing may have been waited for but the reader
-    if code then return fail(under.home, "write", under.name, code, problem) end
   end
 end
 
