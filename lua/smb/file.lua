@@ -590,15 +590,10 @@ function file.parse_mode(mode)
   return flags, kind == "r" or plus == "+", kind == "a"
 end
 
--- Bytes in a request: what the script has asked for, or what suits the distance.
-local function request_size(home, option, size)
-  return home.fields[option] and size or stripe.request_size(home, size)
-end
-
 -- A file's userdata and state, not open yet. `sizes` are the effective buffer sizes.
 local function new(dest, home, text, sizes)
-  local read = request_size(home, "read_buffer_size", sizes.read)
-  local write = request_size(home, "write_buffer_size", sizes.write)
+  local read = stripe.request_size(home, "read_buffer_size", sizes.read)
+  local write = stripe.request_size(home, "write_buffer_size", sizes.write)
   local state = { dest = dest, home = home, text = text, read_size = read, write_size = write,
     arrived = 0, resumed = 0, slot_size = math.max(read, write), slots = home.fields.connections + 1,
     chunk = math.min(FIRST, read), next_offset = 0, flights = {}, lanes = {}, opening = {}, epoch = 0 }

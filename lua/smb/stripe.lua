@@ -211,12 +211,14 @@ function stripe.move(home, how, left, under)
   return true
 end
 
---- How much one request should carry where a connection can carry `io_size`.
+--- Bytes in a request: as many as the script has asked for, or what suits the distance.
 -- @tparam table home the destination's state
--- @tparam integer io_size bytes
+-- @tparam string option "read_buffer_size" or "write_buffer_size"
+-- @tparam integer most bytes: that option's value in force
 -- @treturn integer bytes
-function stripe.request_size(home, io_size)
-  return round_trip_of(home) < SHORT and math.min(io_size, SHORT_REQUEST) or io_size
+function stripe.request_size(home, option, most)
+  if home.fields[option] or round_trip_of(home) >= SHORT then return most end
+  return math.min(most, SHORT_REQUEST)
 end
 
 --- What of a file is left to be moved, in ranges as the distance asks for; kept from one attempt to the next.
@@ -235,7 +237,7 @@ function stripe.left(home, verb, first, size, io_size)
     step = math.min(reads, requests // connections) * io_size
     step_alone = reads * io_size
   end
-  io_size = stripe.request_size(home, io_size)
+  io_size = stripe.request_size(home, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
   if round_trip < SHORT then
     step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end
