@@ -1,6 +1,5 @@
 #include "transfer.h"
 
-#include "direct.h"
 #include "fault.h"
 #include "folder.h"
 #include "pace.h"
@@ -22,7 +21,6 @@ enum {
 	SAFE_SIZE = 64 * 1024,        /* every dialect carries that much */
 	STEP_BACK = 16 * 1024 * 1024, /* of what an earlier run left on one connection so much may have been under way */
 	TAIL = 64 * 1024,             /* bytes before that, which are compared */
-	DIRECT_FROM = 256 * 1024,     /* bytes from which on it pays to map them */
 };
 
 static struct smb_shared *counters;
@@ -201,48 +199,15 @@ static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset
 	return end_relay(relay, ok, fault);
 }
 
-/* Nobody in this process has to see the bytes. */
-static bool may_be_direct(uint64_t size, const struct sha256_ctx *hash)
-{
-	struct smb_info info;
-	session_info(&info);
-	return size >= DIRECT_FROM && hash == NULL && info.dialect > 1 && !info.signing && !info.encryption;
-}
-
-/* Sends what can be sent so; gives whether there was no failure. What is left from `offset` on has to be read. */
-static bool send_direct(struct upload *up, int fd, uint64_t *offset, uint64_t end, size_t most, struct smb_fault *fault)
-{
-	while (*offset < end) {
-		size_t n = end - *offset < most ? (size_t)(end - *offset) : most;
-		const uint8_t *bytes = direct_begin(fd, *offset, n);
-		struct smb_fault local = {0};
-		bool sent;
-
-		if (bytes == NULL)
-			return true;
-		sent = send(up, offset, bytes, n, fault);
-		if (!direct_end(&local)) {
-			*fault = local;
-			return false;
-		}
-		if (!sent)
-			return false;
-	}
-	return true;
-}
-
 /* `hash`, unless NULL, takes in all bytes up to the end of what is sent. */
 static bool send_file(struct upload *up, int fd, uint64_t offset, uint64_t size, struct sha256_ctx *hash,
 		      struct smb_fault *fault)
 {
 	size_t most = write_size(up->target.io_size);
+	uint64_t left = size - offset;
 	struct relay *relay;
 	uint8_t *bytes;
-	uint64_t left;
 
-	if (may_be_direct(size - offset, hash) && !send_direct(up, fd, &offset, size, most, fault))
-		return false;
-	left = size - offset;
 	if (left > most || (hash != NULL && offset > 0)) {
 		relay = relay_read(fd, offset, left, most, hash, fault);
 		return relay != NULL && send_relayed(up, relay, offset, fault);

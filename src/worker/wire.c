@@ -7,7 +7,6 @@
  */
 #include "wire.h"
 
-#include "direct.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -564,7 +563,7 @@ static void look(struct connection *c, struct stream *s, frame_seen *seen)
 		seen(c, &f);
 }
 
-/* Takes what fits of the next bytes into the head, zeros for NULL; gives how many belong to the current frame. */
+/* Takes what fits of the next bytes into the head; gives how many belong to the current frame. */
 static size_t take(struct stream *s, const uint8_t *bytes, size_t size)
 {
 	size_t room, n;
@@ -579,10 +578,7 @@ static size_t take(struct stream *s, const uint8_t *bytes, size_t size)
 	}
 	n = s->left < size ? (size_t)s->left : size;
 	room = HEAD_SIZE - s->have < n ? HEAD_SIZE - s->have : n;
-	if (bytes != NULL)
-		memcpy(s->head + s->have, bytes, room);
-	else
-		memset(s->head + s->have, 0, room);
+	memcpy(s->head + s->have, bytes, room);
 	s->have += room;
 	s->left -= n;
 	return n;
@@ -592,7 +588,7 @@ static void feed(struct connection *c, struct stream *s, const uint8_t *bytes, s
 {
 	while (size > 0) {
 		size_t n = take(s, bytes, size);
-		bytes += bytes != NULL ? n : 0;
+		bytes += n;
 		size -= n;
 		if (s->have < LENGTH_SIZE)
 			continue;
@@ -724,7 +720,7 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 		moved(left);
 		for (int i = 0; i < count && left > 0; i++) {
 			size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
-			feed(c, &c->out, direct_has(parts[i].iov_base) ? NULL : parts[i].iov_base, part, frame_sent);
+			feed(c, &c->out, parts[i].iov_base, part, frame_sent);
 			left -= part;
 		}
 	}
@@ -774,45 +770,20 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 		memcpy(&next, &found, sizeof next);                                                                    \
 	}
 
-static ssize_t plain_sendmsg(int fd, const struct msghdr *message, int flags)
-{
-	NEXT(sendmsg)
-	return next(fd, message, flags);
-}
-
-/* What comes before a local file's bytes, then these. */
-static ssize_t send_directly(int fd, const struct iovec *parts, int before)
-{
-	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)before};
-	size_t size = 0;
-	ssize_t sent = 0, n;
-
-	for (int i = 0; i < before; i++)
-		size += parts[i].iov_len;
-	if (before > 0)
-		sent = plain_sendmsg(fd, &message, MSG_MORE | MSG_NOSIGNAL);
-	if (sent < 0 || (size_t)sent < size)
-		return sent;
-	n = direct_send(fd, parts[before].iov_base, parts[before].iov_len);
-	return n >= 0 ? sent + n : sent > 0 ? sent : -1;
-}
-
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
 	NEXT(writev)
-	int before = 0;
 	if (must_not_leave(fd, parts, count))
 		return -1;
-	while (before < count && !direct_has(parts[before].iov_base))
-		before++;
-	return after_send(fd, parts, count, before < count ? send_directly(fd, parts, before) : next(fd, parts, count));
+	return after_send(fd, parts, count, next(fd, parts, count));
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+	NEXT(sendmsg)
 	if (must_not_leave(fd, message->msg_iov, (int)message->msg_iovlen))
 		return -1;
-	return after_send(fd, message->msg_iov, (int)message->msg_iovlen, plain_sendmsg(fd, message, flags));
+	return after_send(fd, message->msg_iov, (int)message->msg_iovlen, next(fd, message, flags));
 }
 
 ssize_t send(int fd, const void *buffer, size_t size, int flags)
