@@ -1,5 +1,6 @@
 -- Jobs under event loops: real loops that send to a real server. Gaps are measured in a process that has nothing but the loop in
 -- it, and the best of a few runs counts: a busy machine delays some of them, a call that blocks delays all.
+-- Where no loop of others is in the way, the time that the kernel gave to other processes does not count.
 
 local lfs = require "lfs"
 local faults = require "spec.support.faults"
@@ -227,18 +228,32 @@ for _, case in ipairs { { "cqueues", "cqueues" }, { "luv", "luv" }, { "socket", 
 end
 
 describe("a job", function()
+  -- Seconds that this process was ready to run and others had the processors: no call of ours is to blame for them.
+  local function crowded_out()
+    local file <close> = io.open "/proc/self/schedstat"
+    local _, nanoseconds = (file and file:read "a" or ""):match "^(%d+) (%d+)"
+    return (tonumber(nanoseconds) or 0) / 1e9
+  end
+
+  -- Milliseconds that a call takes, but for those.
+  local function held_up(fn, ...)
+    local from, before = shell.now(), crowded_out()
+    local result = fn(...)
+    return ((shell.now() - from) - (crowded_out() - before)) * 1000, result
+  end
+
   -- The longest that a loop would have been held up.
   local function longest(what, ...)
     local job = dest:submit(what, ...)
     local worst = 0
     local ended
     repeat
-      local from = shell.now()
-      ended = smb.wait({ job }, 0)
-      worst = math.max(worst, shell.now() - from)
+      local gap
+      gap, ended = held_up(smb.wait, { job }, 0)
+      worst = math.max(worst, gap)
       if not ended then shell.sleep(math.min(0.001, job:timeout())) end
     until ended
-    return worst * 1000, job:wait()
+    return worst, job:wait()
   end
 
   local function holds_up_no_loop(...)
@@ -283,9 +298,9 @@ describe("a job", function()
       while not smb.wait({ job }, 0.005) and job:progress() < 200 * MIB do end
       job:cancel()
       repeat
-        local from = shell.now()
-        ended = smb.wait({ job }, 0)
-        worst = math.max(worst, (shell.now() - from) * 1000)
+        local gap
+        gap, ended = held_up(smb.wait, { job }, 0)
+        worst = math.max(worst, gap)
         shell.sleep(0.001)
       until ended
       best = math.min(best, worst)
