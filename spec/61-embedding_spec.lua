@@ -82,7 +82,7 @@ end
 local function run(text, options)
   options = options or {}
   local words, report = host(text, options)
-  local _, printed = shell.run((options.prefix or "") .. " timeout 30 " .. quote(words))
+  local _, printed = shell.run((options.prefix or "") .. " timeout 120 " .. quote(words))
   assert.equal("", printed)
   return files.read(report)
 end
@@ -559,7 +559,7 @@ describe("a host that inherits orphans", function()
       local function count() return select(2, state().children:gsub("%d+", "")) end
       become_subreaper()
     ]] .. text .. [[
-      shell.poll(function() return count() == 0 end, 0.5)
+      shell.poll(function() return count() == 0 end, 10)
       say(count())
     ]], { prefix = quote(processes.NO_LEAK_CHECK) .. " " .. (prefix or "") })
   end
