@@ -28,7 +28,8 @@ enum state {
 	DEAD
 };
 
-enum { END_WAIT = 200 /* ms for a process that was killed, or has nothing to do, to end */ };
+/* ms for a process that was killed, or has nothing to do, to end; and for a program to be loaded. A busy machine takes long. */
+enum { END_WAIT = 1000, GREETING_WAIT = 10000 };
 
 /* A request on its way out: the connection is not ready for it yet, or the socket is full. */
 struct outgoing {
@@ -395,11 +396,14 @@ static void hang_up(struct link *l)
 	close_fd(&l->socket);
 }
 
-/* Where orphans are inherited, a worker that has not greeted yet is waited for: only its greeting brings its pidfd. */
+/*
+ * Where orphans are inherited, a worker that has not greeted yet is waited for: only its greeting brings its pidfd. It greets as soon
+ * as its program is loaded, which takes a busy machine its time, or is gone; the network has no part in it.
+ */
 static void await_greeting(struct link *l)
 {
 	struct pollfd p = {.fd = l->socket, .events = POLLIN};
-	if (l->state == GREETING && l->worker < 0 && inherits_orphans() && poll(&p, 1, END_WAIT) > 0)
+	if (l->state == GREETING && l->worker < 0 && inherits_orphans() && poll(&p, 1, GREETING_WAIT) > 0)
 		receive(l);
 }
 
