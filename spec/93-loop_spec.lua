@@ -1,6 +1,6 @@
 -- Jobs under event loops: real loops that send to a real server. Gaps are measured in a process that has nothing but the loop in
 -- it, and the best of a few runs counts: a busy machine delays some of them, a call that blocks delays all.
--- Where no loop of others is in the way, the time that the kernel gave to other processes does not count.
+-- Single calls are timed without what the kernel gave to other processes meanwhile.
 
 local lfs = require "lfs"
 local faults = require "spec.support.faults"

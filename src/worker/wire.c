@@ -7,7 +7,6 @@
  */
 #include "wire.h"
 
-
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
