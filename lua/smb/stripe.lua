@@ -22,6 +22,9 @@ local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
 local READS = 4 -- that the library may have under way at once on one connection, though that makes the server take memory anew
 local READS_EACH = 0.015 -- for each, which costs more than further connections; seconds of round trip that one more makes up for
+-- Seconds, and four round trips, that further connections get to close their handles when one has broken: the network may stand
+-- still for them, too, and the time for this attempt is over.
+local HANGING_UP = 0.5
 
 local ranges = {}
 ranges.__index = ranges
@@ -205,8 +208,12 @@ function stripe.move(home, how, left, under)
     self:grow(lanes)
   end)
   lanes:kill()
-  while not core.settled(home.dest, 0) and not under:check() do task.pause(home, nil, task.SLICE, true) end
   local failure = self.failure or (left.low < left.size and self.broken)
+  local patience = failure and not self.failure and HANGING_UP + 4 * round_trip_of(home) or math.huge
+  local began = core.clock()
+  while not core.settled(home.dest, 0) and not under:check() and core.clock() - began < patience do
+    task.pause(home, nil, task.SLICE, true)
+  end
   if failure then return nil, failure[1], failure[2] end
   return true
 end
