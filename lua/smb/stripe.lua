@@ -208,12 +208,13 @@ function stripe.move(home, how, left, under)
     self:grow(lanes)
   end)
   lanes:kill()
-  local failure = self.failure or (left.low < left.size and self.broken)
-  local patience = failure and not self.failure and HANGING_UP + 4 * round_trip_of(home) or math.huge
+  local broken = not self.failure and left.low < left.size and self.broken
+  local patience = broken and HANGING_UP + 4 * round_trip_of(home) or math.huge
   local began = core.clock()
   while not core.settled(home.dest, 0) and not under:check() and core.clock() - began < patience do
     task.pause(home, nil, task.SLICE, true)
   end
+  local failure = self.failure or broken
   if failure then return nil, failure[1], failure[2] end
   return true
 end
