@@ -77,6 +77,7 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(WRITE, "write")                                                                                              \
 	X(SIZE, "size")                                                                                                \
 	X(TRUNCATE, "truncate")                                                                                        \
+	X(RELEASE, "release")                                                                                          \
 	X(COMMIT, "commit")                                                                                            \
 	X(SEND, "send")                                                                                                \
 	X(RECEIVE, "receive")                                                                                          \
@@ -218,6 +219,7 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size
+ *   RELEASE                     handle of an upload that has all its bytes: it is closed, if COMMIT can do without
  *   COMMIT                      handle of an upload, size, mtime, digest; it is closed, well or not
  *   SEND, with a descriptor     handle, offset, size: these bytes of the local file go to the same place of the remote one -> bytes
  *   RECEIVE, with a descriptor  handle, offset, size: the other way round -> bytes

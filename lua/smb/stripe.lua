@@ -178,11 +178,32 @@ function transfer:grow(lanes)
   while pays() do lanes:spawn(self.lane, self) end
 end
 
+-- Waits until nobody has anything left to do: so many seconds at most.
+function transfer:settle(patience)
+  local began = core.clock()
+  while not core.settled(self.home.dest, 0) and not self.under:check() and core.clock() - began < patience do
+    task.pause(self.home, nil, task.SLICE, true)
+  end
+end
+
+-- Closes the first handle while the further ones are being closed. An upload is committed only if that went well.
+function transfer:close(handle)
+  local is_upload = self.verb == "send"
+  local request <close>, code, reason = call.start(self.home.dest, self.home, is_upload and "release" or "close",
+    { link = handle.link, handle = handle.handle }, self.under)
+  self:settle(math.huge)
+  local reply
+  if request then reply, code, reason = call.finish(self.home, request, self.under) end
+  if is_upload and not reply then return nil, code, reason end
+  return true
+end
+
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
 -- @tparam table home the destination's state
 -- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
 -- connection), `file` (the local file), `identity` (size and mtime that further handles have to show), `is_changed` (a function
--- that tells whether the local file did), `beside` (a function to run in the meantime)
+-- that tells whether the local file did), `beside` (a function to run in the meantime), `is_last` (the first handle is for
+-- nothing else: when all is moved it is closed, that of an upload so that it can be committed)
 -- @tparam table left what is left, as `stripe.left` gives it
 -- @tparam table under the call's course
 -- @treturn[1] boolean true
@@ -209,12 +230,9 @@ function stripe.move(home, how, left, under)
   end)
   lanes:kill()
   local broken = not self.failure and left.low < left.size and self.broken
-  local patience = broken and HANGING_UP + 4 * round_trip_of(home) or math.huge
-  local began = core.clock()
-  while not core.settled(home.dest, 0) and not under:check() and core.clock() - began < patience do
-    task.pause(home, nil, task.SLICE, true)
-  end
   local failure = self.failure or broken
+  if not failure and how.is_last then return self:close(how.handle) end
+  self:settle(broken and HANGING_UP + 4 * round_trip_of(home) or math.huge)
   if failure then return nil, failure[1], failure[2] end
   return true
 end

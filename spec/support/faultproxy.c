@@ -14,6 +14,7 @@
  *   hold N          nothing passes any more once N more bytes came from clients  hold-down N  the same, from the server
  *   halfclose N     once N more bytes came from clients, they get end of file and no answer any more
  *   flip N          a bit of the Nth byte from the client of the next connection is another
+ *   lean            bytes of new connections stay in the kernel, which spares the processor a third: no count sees them
  *   kill            resets all connections                     calm              takes back all of the above, lets pass
  *   stats           answers BYTES CONNECTIONS FRAMES FAULTS: from clients, made until now, from clients, done by us
  *
@@ -29,6 +30,7 @@
 #include <malloc.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +44,7 @@ enum { CONNECTIONS = 64, PIECE = 1024 * 1024, QUEUE_LIMIT = 4 * 1024 * 1024, LEN
 enum { FLOW = 4096 };  /* bytes a microsecond that latency lets pass */
 enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make for an even flow */
 enum { LEAST_BUFFER = 8192 };
+enum { SPARE_PIPES = 256 }; /* kept for pieces of lean connections */
 enum { QUEUES = 4 }; /* in a second of limited bandwidth: what waits before the line takes no longer, or it would look dead */
 enum { CLIENT, SERVER, SIDES };
 
@@ -49,6 +52,7 @@ struct piece {
 	struct piece *next;
 	int64_t due; /* microseconds */
 	size_t size, sent;
+	int pipe[2]; /* of a lean connection: its bytes are in there */
 	uint8_t bytes[];
 };
 
@@ -67,12 +71,13 @@ struct connection {
 	uint64_t flip;               /* number of the byte to spoil, 0 for none */
 	uint8_t length[LENGTH_SIZE]; /* of the client's frame under way */
 	size_t have, left;
+	bool lean;
 	bool doomed, losing, mute;   /* reset once all has passed; at the server's next word; the client hears no more */
 };
 
 static struct {
 	int64_t latency, bandwidth; /* microseconds one way, bytes a second */
-	bool stalled;
+	bool stalled, lean;
 	/* Counted down; 0 when there is nothing to do. */
 	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip;
 } faults;
@@ -109,24 +114,52 @@ static struct piece *resized(struct piece *p, size_t size)
 	return p;
 }
 
+/* Pipes as large as a piece: to make one takes longer than to use it. */
+static struct { int pipe[SPARE_PIPES][2]; size_t count; } spare;
+
+static void take_pipe(int pipe[2])
+{
+	if (spare.count > 0)
+		memcpy(pipe, spare.pipe[--spare.count], sizeof spare.pipe[0]);
+	else if (pipe2(pipe, O_NONBLOCK | O_CLOEXEC) < 0 || fcntl(pipe[1], F_SETPIPE_SZ, PIECE) < 0)
+		die("faultproxy: pipe");
+}
+
+static bool is_piped(const struct piece *p)
+{
+	return p->pipe[0] > 0;
+}
+
+/* A pipe with something in it is of no more use. */
+static void discard(struct piece *p)
+{
+	if (is_piped(p) && p->sent == p->size && spare.count < SPARE_PIPES) {
+		memcpy(spare.pipe[spare.count++], p->pipe, sizeof p->pipe);
+	} else if (is_piped(p)) {
+		close(p->pipe[0]);
+		close(p->pipe[1]);
+	}
+	free(p);
+}
+
 /* Takes the piece over. */
 static void enqueue(struct queue *q, struct piece *p)
 {
 	size_t size = p->size;
 	int64_t due = now + faults.latency;
+	p->sent = 0;
 	if (size == 0) {
-		free(p);
+		discard(p);
 		return;
 	}
 	if (faults.bandwidth > 0) {
 		q->busy_until = (q->busy_until > due ? q->busy_until : due) + (int64_t)size * 1000000 / faults.bandwidth;
 		due = q->busy_until;
 	}
-	if (size < PIECE / 2)
+	if (size < PIECE / 2 && !is_piped(p))
 		p = resized(p, size);
 	p->next = NULL;
 	p->due = due;
-	p->sent = 0;
 	if (q->first == NULL)
 		q->last = &q->first;
 	*q->last = p;
@@ -139,7 +172,7 @@ static void drop_first(struct queue *q)
 	struct piece *p = q->first;
 	q->first = p->next;
 	q->size -= p->size;
-	free(p);
+	discard(p);
 }
 
 static bool is_due(const struct queue *q)
@@ -152,7 +185,8 @@ static bool flush(struct queue *q, int to)
 {
 	while (is_due(q)) {
 		struct piece *p = q->first;
-		ssize_t n = send(to, p->bytes + p->sent, p->size - p->sent, MSG_NOSIGNAL);
+		ssize_t n = is_piped(p) ? splice(p->pipe[0], NULL, to, NULL, p->size - p->sent, SPLICE_F_NONBLOCK)
+					: send(to, p->bytes + p->sent, p->size - p->sent, MSG_NOSIGNAL);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
 		p->sent += (size_t)n;
@@ -251,7 +285,7 @@ static void admit(void)
 		return;
 	}
 	hurry(client);
-	*c = (struct connection){.fd = {client, fd}, .flip = faults.flip};
+	*c = (struct connection){.fd = {client, fd}, .flip = faults.flip, .lean = faults.lean};
 	faults.flip = 0;
 	narrow(c);
 	stats.connections++;
@@ -387,14 +421,31 @@ static bool wants_more(const struct connection *c, int side)
 	return !faults.stalled && !c->doomed && !c->from[side].ended && c->from[side].size < queue_limit();
 }
 
+/* The bytes go from the socket into a pipe; false when the connection is over at once. */
+static bool divert(struct connection *c, int side)
+{
+	struct piece *p = resized(NULL, 0);
+	ssize_t n;
+	take_pipe(p->pipe);
+	n = splice(c->fd[side], NULL, p->pipe[1], NULL, piece_size(), SPLICE_F_NONBLOCK);
+	c->from[side].ended = n == 0;
+	p->size = n > 0 ? (size_t)n : 0;
+	enqueue(&c->from[side], p);
+	return n >= 0 || errno == EAGAIN || errno == EINTR;
+}
+
 /* Reads from one side; false when the connection is over at once. */
 static bool receive(struct connection *c, int side)
 {
 	static struct piece *p; /* waits to be filled, if there is one */
 	struct piece *full;
 	ssize_t n;
-	if (p == NULL)
+	if (c->lean)
+		return divert(c, side);
+	if (p == NULL) {
 		p = resized(NULL, PIECE);
+		p->pipe[0] = p->pipe[1] = 0;
+	}
 	n = recv(c->fd[side], p->bytes, piece_size(), 0);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -495,6 +546,11 @@ static void accept_again(void)
 		listener = listen_there();
 }
 
+static void be_lean(void)
+{
+	faults.lean = true;
+}
+
 static void calm(void)
 {
 	memset(&faults, 0, sizeof faults);
@@ -547,7 +603,7 @@ static bool set(const char *word, long long value)
 static bool act(const char *word)
 {
 	static const struct { const char *word; void (*action)(void); } actions[] = {
-	    {"refuse", refuse}, {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
+	    {"lean", be_lean}, {"refuse", refuse}, {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
 	};
 	if (strcmp(word, "stall") == 0 || strcmp(word, "go") == 0) {
 		faults.stalled = word[0] == 's';
@@ -633,6 +689,7 @@ int main(int argc, char **argv)
 		fputs("usage: faultproxy SERVER PORT\n", stderr);
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN); /* splice has no flag for that */
 	/* Pieces come and go: their memory is kept. */
 	mallopt(M_MMAP_THRESHOLD, INT_MAX);
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);

@@ -149,13 +149,18 @@ static struct handle *file_of(const struct request *r, struct smb_fault *fault)
 	return NULL;
 }
 
+static bool is_upload(const struct handle *h)
+{
+	return h->kind == HANDLE_UPLOAD && (h->upload.file != NULL || h->upload.released);
+}
+
 /* What was open is closed; an upload is abandoned. */
 static bool free_handle(struct handle *h, struct smb_fault *fault)
 {
 	bool ok = true;
 	if (h->list != NULL)
 		session_list_close(h->list);
-	if (h->upload.file != NULL && h->kind == HANDLE_UPLOAD)
+	if (is_upload(h))
 		ok = upload_abandon(&h->upload, fault);
 	else if (h->upload.file != NULL)
 		ok = session_close(h->upload.file, fault);
@@ -464,11 +469,17 @@ static bool do_truncate(const struct request *r, struct smb_fault *fault)
 	return h != NULL && session_truncate(h->upload.file, r->head.size, fault);
 }
 
-static bool do_commit(const struct request *r, struct smb_fault *fault)
+static bool do_release(const struct request *r, struct smb_fault *fault)
 {
 	struct handle *h = file_of(r, fault);
+	return h != NULL && is_upload(h) && upload_release(&h->upload, fault);
+}
+
+static bool do_commit(const struct request *r, struct smb_fault *fault)
+{
+	struct handle *h = handle_of(r, fault);
 	bool ok;
-	if (h == NULL || h->kind != HANDLE_UPLOAD)
+	if (h == NULL || !is_upload(h))
 		return false;
 	h->upload.target.mtime = r->head.mtime;
 	h->upload.target.flags |= r->head.flags & SMB_FLAG_VERIFY;
@@ -505,6 +516,7 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_WRITE: return do_write(r, reply);
 	case SMB_VERB_SIZE: return do_size(r, reply);
 	case SMB_VERB_TRUNCATE: return do_truncate(r, fault);
+	case SMB_VERB_RELEASE: return do_release(r, fault);
 	case SMB_VERB_COMMIT: return do_commit(r, fault);
 	case SMB_VERB_CLOSE: return do_close(r, fault);
 	case SMB_VERB_SEND: return do_send(r, reply);
@@ -681,7 +693,7 @@ static bool start(void)
 /* The module has gone: what its next run may go on with is left to it. */
 static void end_handle(struct handle *h)
 {
-	if (h->kind == HANDLE_UPLOAD && h->upload.file != NULL && (h->upload.target.flags & SMB_FLAG_RESUME))
+	if (is_upload(h) && (h->upload.target.flags & SMB_FLAG_RESUME))
 		upload_leave(&h->upload);
 	if (h->kind != HANDLE_FREE)
 		free_handle(h, &(struct smb_fault){0});

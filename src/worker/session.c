@@ -259,10 +259,13 @@ static SMBCCTX *new_context(void)
 	return context;
 }
 
-/* Opens the share, in one round trip, by asking for a file that is not there: a stat of the share's root costs four. */
-static bool first_look(struct smb_fault *fault)
+/*
+ * Connects, logs on and opens the share. A name that is not UTF-8 cannot be put into a request: the library does all that comes before
+ * one, and sends none.
+ */
+static bool open_share(struct smb_fault *fault)
 {
-	struct session_file *file = session_open("lua-smb opens the share", 0, fault);
+	struct session_file *file = session_open("\xff", 0, fault);
 	bool lost;
 
 	if (file != NULL)
@@ -297,12 +300,12 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	session.check_server = smbc_getFunctionCheckServer(context);
 	smbc_setFunctionCheckServer(context, is_server_gone);
 	session.context = context;
-	if (first_look(fault))
+	if (open_share(fault))
 		return true;
 	/* A server that knows no dialect of ours hangs up. One that was just stopped does so only once. */
 	if (wire_step() != SMB_STEP_NEGOTIATE || fault->code != SMB_DISCONNECTED)
 		return false;
-	if (first_look(fault))
+	if (open_share(fault))
 		return true;
 	if (wire_step() == SMB_STEP_NEGOTIATE && fault->code == SMB_DISCONNECTED)
 		fault_set(fault, SMB_PROTOCOL, "the server hangs up: it speaks no dialect that is allowed (SMB1 only?)");

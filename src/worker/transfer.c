@@ -121,6 +121,7 @@ bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fa
 	bool again = (t->flags & SMB_FLAG_AGAIN) != 0;
 
 	up->file = NULL;
+	up->released = false;
 	up->kept = 0;
 	up->overt = false;
 	if (watch_stops(fault))
@@ -143,18 +144,23 @@ bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fa
 	return false;
 }
 
+static void close_upload(struct upload *up)
+{
+	if (up->file != NULL)
+		session_close(up->file, &(struct smb_fault){0});
+	up->file = NULL;
+	up->released = false;
+}
+
 static void give_up(struct upload *up, const struct smb_fault *fault)
 {
-	struct smb_fault ignored = {0};
-	session_close(up->file, &ignored);
-	up->file = NULL;
+	close_upload(up);
 	place_leave_temporary(&up->target, fault);
 }
 
 void upload_leave(struct upload *up)
 {
-	session_close(up->file, &(struct smb_fault){0});
-	up->file = NULL;
+	close_upload(up);
 	watch_settle();
 }
 
@@ -162,8 +168,7 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 {
 	bool ok;
 
-	session_close(up->file, &(struct smb_fault){0});
-	up->file = NULL;
+	close_upload(up);
 	ok = place_remove_temporary(&up->target, fault);
 	watch_settle();
 	return ok;
@@ -310,17 +315,38 @@ static bool finish_file(struct upload *up, uint64_t size, struct smb_fault *faul
 	return ok;
 }
 
-bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+bool upload_release(struct upload *up, struct smb_fault *fault)
 {
 	bool closed;
 
-	if ((!tells_size(up) && !check_size(up->file, size, fault)) ||
-	    (digest != NULL && (up->target.flags & SMB_FLAG_VERIFY) && !read_back(up->file, size, digest, fault))) {
-		give_up(up, fault);
-		return false;
-	}
+	if (!tells_size(up) || (up->target.flags & SMB_FLAG_VERIFY))
+		return true;
 	closed = session_close(up->file, fault);
 	up->file = NULL;
+	up->released = true;
+	return closed;
+}
+
+/* Asks and reads what has to be known before it is closed. */
+static bool is_complete(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+{
+	return (tells_size(up) || check_size(up->file, size, fault)) &&
+	       (digest == NULL || !(up->target.flags & SMB_FLAG_VERIFY) || read_back(up->file, size, digest, fault));
+}
+
+bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+{
+	bool closed = up->released;
+
+	if (!closed) {
+		if (!is_complete(up, size, digest, fault)) {
+			give_up(up, fault);
+			return false;
+		}
+		closed = session_close(up->file, fault);
+	}
+	up->file = NULL;
+	up->released = false;
 	if (!closed) {
 		place_leave_temporary(&up->target, fault);
 		return false;

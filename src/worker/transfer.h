@@ -13,6 +13,7 @@
 struct upload {
 	struct place target;
 	struct session_file *file; /* NULL after upload_begin: an earlier attempt has done it all */
+	bool released;             /* it was closed, and is still to be committed */
 	uint64_t kept;             /* bytes that an earlier attempt left in it */
 	bool overt;                /* answers to openings can be read: they tell its size */
 };
@@ -58,6 +59,8 @@ bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry,
  * its name already: it is recognized by its size and time.
  */
 bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault);
+/* All was written: closes the file, unless it has to be asked or read before. What is left is upload_commit's, or upload_abandon's. */
+bool upload_release(struct upload *up, struct smb_fault *fault);
 /* With VERIFY it is read back, and has to have the digest. */
 bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault);
 /* False when its temporary file could not be removed. */
