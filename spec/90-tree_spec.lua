@@ -3,6 +3,7 @@
 -- SEED, an environment variable, repeats a run's random names.
 
 local lfs = require "lfs"
+local core = require "smb.core"
 local lookalike = require "smb.lookalike"
 local name = require "smb.name"
 local smb = require "smb"
@@ -34,7 +35,7 @@ teardown(share.stop)
 before_each(function()
   share.clean()
   srv:mark()
-  dest = assert(smb.open(srv:url "backup", { retries = 0 }))
+  dest = assert(smb.open(srv:url "backup", { retries = 1, retry_delay = 0.01 }))
 end)
 
 after_each(function()
@@ -526,6 +527,82 @@ describe("trees: on_error", function()
     assert.same({ "b", "no_space" }, { summary.errors[1].name, summary.errors[1].code })
     assert.equal(1, #summary.errors)
     assert.same({ "a", "c" }, files.list(full:path("backup", "tree")))
+  end)
+end)
+
+describe("trees: small files", function()
+  -- How often a request is made meanwhile.
+  local function count(verb, fn)
+    local start, made = core.start, 0
+    core.start = function(where, what, ...)
+      if what == verb then made = made + 1 end
+      return start(where, what, ...)
+    end
+    local results = table.pack(pcall(fn))
+    core.start = start
+    assert(results[1], results[2])
+    return made, table.unpack(results, 2)
+  end
+
+  local function many()
+    local tree = {}
+    for i = 1, 100 do tree["d/" .. i] = files.content(i * 100, i) end
+    return tree
+  end
+
+  it("are fetched several by one request", function()
+    local tree = many()
+    tree["d/large"] = files.content(100000, 1)
+    stored(tree)
+    local made, summary = count("get", function() return dest:get_tree("tree", dir .. "/got") end)
+    assert.equal(101, summary.files)
+    assert.is_true(made < 20, made)
+    assert.same(with_folders(tree), read(dir .. "/got"))
+    for path in pairs(tree) do
+      assert.equal(lfs.attributes(on_server("tree/" .. path), "modification"),
+        lfs.attributes(dir .. "/got/" .. path, "modification"))
+    end
+  end)
+
+  it("are fetched one by one where they are verified, or must fail at once", function()
+    local tree = many()
+    stored(tree)
+    assert.equal(0, (count("get_some", function()
+      return assert(dest:get_tree("tree", dir .. "/got", { verify = "sha256" }))
+    end)))
+    local other <close> = assert(smb.open(srv:url "backup", { retries = 0 }))
+    assert.equal(0, (count("get_some", function()
+      return assert(other:get_tree("tree", dir .. "/got", { changed = "always" }))
+    end)))
+    assert.same(with_folders(tree), read(dir .. "/got"))
+  end)
+
+  it("that cannot be had keep none of the others", function()
+    local tree, gone = many(), {}
+    stored(tree)
+    local summary = assert(dest:get_tree("tree", dir .. "/got", { on_error = "continue", filter = function(path)
+      if #gone == 0 and path ~= "d" then -- all have been listed by now
+        for i = 10, 100, 10 do gone[#gone + 1] = i ~= tonumber(path:match "%d+") and "d/" .. i or nil end
+        for _, each in ipairs(gone) do assert(os.remove(on_server("tree/" .. each))) end
+      end
+      return true
+    end }))
+    assert.equal(#gone, #summary.errors)
+    for _, each in ipairs(summary.errors) do assert.equal("not_found", each.code) end
+    assert.equal(100 - #gone, summary.files)
+    for _, each in ipairs(gone) do tree[each] = nil end
+    assert.same(with_folders(tree), read(dir .. "/got"))
+  end)
+
+  it("replace what a link names, not the link", function()
+    stored { a = "new", b = "new", c = "new" }
+    make(dir .. "/got", { b = "older" })
+    make(dir .. "/elsewhere", { a = "older" })
+    assert(lfs.link(dir .. "/elsewhere/a", dir .. "/got/a", true))
+    assert(dest:get_tree("tree", dir .. "/got"))
+    assert.same({ a = "new", b = "new", c = "new" }, read(dir .. "/got"))
+    assert.equal("link", lfs.symlinkattributes(dir .. "/got/a", "mode"))
+    assert.same({ a = "new" }, read(dir .. "/elsewhere"))
   end)
 end)
 

@@ -123,6 +123,10 @@ int luaopen_smb_core(lua_State *L)
 	lua_setfield(L, -2, "stripe_from");
 	lua_pushinteger(L, SMB_STRIPE_WINDOW);
 	lua_setfield(L, -2, "stripe_window");
+	lua_pushinteger(L, SMB_FILES_AT_ONCE);
+	lua_setfield(L, -2, "files_at_once");
+	lua_pushinteger(L, SMB_PATH_LIMIT);
+	lua_setfield(L, -2, "path_limit");
 	push_program(L);
 	lua_setfield(L, -2, "program");
 	destination_register(L);

@@ -34,7 +34,8 @@ enum { END_WAIT = 1000, GREETING_WAIT = 10000 };
 /* A request on its way out: the connection is not ready for it yet, or the socket is full. */
 struct outgoing {
 	struct outgoing *next;
-	int fd; /* -1: none */
+	int fds[SMB_FILES_AT_ONCE];
+	size_t count; /* of the descriptors */
 	bool wanted;
 	size_t size;
 	_Alignas(8) char message[];
@@ -147,12 +148,18 @@ static bool share_page(struct link *l)
 	return true;
 }
 
+static void free_outgoing(struct outgoing *o)
+{
+	for (size_t i = 0; i < o->count; i++)
+		close(o->fds[i]);
+	free(o);
+}
+
 static void drop_first(struct link *l)
 {
 	struct outgoing *first = l->outbox;
 	l->outbox = first->next;
-	close_fd(&first->fd);
-	free(first);
+	free_outgoing(first);
 }
 
 static void discard(struct link *l)
@@ -305,13 +312,11 @@ static bool is_mine(const struct link *l)
 
 /* ---- messages ---- */
 
-enum { DESCRIPTORS = 3 }; /* that a message brings, at most */
-
 static bool send_message(struct link *l, const void *message, size_t size, const int *fds, size_t count)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * DESCRIPTORS)];
+		char bytes[CMSG_SPACE(sizeof(int) * SMB_FILES_AT_ONCE)];
 	} control;
 	struct iovec part = {(void *)(uintptr_t)message, size};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
@@ -363,7 +368,7 @@ static ssize_t receive(struct link *l)
 
 static bool send_message_of(struct link *l, const struct outgoing *o)
 {
-	return send_message(l, o->message, o->size, &o->fd, o->fd >= 0);
+	return send_message(l, o->message, o->size, o->fds, o->count);
 }
 
 /* While the worker is asked to stop, whatever it takes it would stop; but for what nobody waits for, the last writes and the close. */
@@ -456,7 +461,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 static void greeted(struct link *l, ssize_t n)
 {
 	struct smb_hello hello;
-	int fds[DESCRIPTORS] = {l->shared_fd, l->pace_fd, -1};
+	int fds[] = {l->shared_fd, l->pace_fd, -1};
 	bool sent;
 
 	if (n != sizeof hello)
@@ -491,18 +496,20 @@ static bool take_reply(struct link *l, ssize_t n)
 }
 
 /* At the end of the outbox; false, with errno, when there is no memory or no descriptor for it. */
-static bool hand_over(struct link *l, const struct smb_request *request, size_t size, int fd, bool wanted)
+static bool hand_over(struct link *l, const struct smb_request *request, size_t size, const int *fds, size_t count, bool wanted)
 {
 	struct outgoing *o = malloc(sizeof *o + size), **last = &l->outbox;
 
 	if (o == NULL)
 		return false;
-	*o = (struct outgoing){.fd = -1, .wanted = wanted, .size = size};
+	*o = (struct outgoing){.wanted = wanted, .size = size};
 	memcpy(o->message, request, size);
-	if (fd >= 0) {
-		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		if (o->fd < 0) {
-			free(o);
+	for (; o->count < count; o->count++) {
+		o->fds[o->count] = fcntl(fds[o->count], F_DUPFD_CLOEXEC, 3);
+		if (o->fds[o->count] < 0) {
+			int error = errno;
+			free_outgoing(o);
+			errno = error;
 			return false;
 		}
 	}
@@ -541,7 +548,7 @@ static void connected(struct link *l)
 static void close_unwanted(struct link *l, uint32_t handle)
 {
 	struct smb_request request = {.verb = SMB_VERB_CLOSE, .handle = handle};
-	if (hand_over(l, &request, sizeof request, -1, false))
+	if (hand_over(l, &request, sizeof request, NULL, 0, false))
 		send_or_die(l);
 }
 
@@ -624,9 +631,9 @@ static void check_deadline(struct link *l)
 
 /* ---- what others ask ---- */
 
-bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd)
+bool link_begin(struct link *l, const struct smb_request *request, size_t size, const int *fds, size_t count)
 {
-	if (request != NULL && !hand_over(l, request, size, fd, true))
+	if (request != NULL && !hand_over(l, request, size, fds, count, true))
 		return false;
 	l->wanted = true;
 	l->sent = request != NULL;
@@ -640,7 +647,7 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 
 void link_post(struct link *l, const struct smb_request *request, size_t size)
 {
-	if (l->state == READY && is_mine(l) && hand_over(l, request, size, -1, false))
+	if (l->state == READY && is_mine(l) && hand_over(l, request, size, NULL, 0, false))
 		send_or_die(l);
 }
 
@@ -740,8 +747,7 @@ static bool unsend(struct link *l)
 		if ((*o)->wanted) {
 			struct outgoing *found = *o;
 			*o = found->next;
-			close_fd(&found->fd);
-			free(found);
+			free_outgoing(found);
 			return true;
 		}
 	}

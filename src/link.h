@@ -34,10 +34,10 @@ bool link_start(struct link **links, unsigned count, const char *program, const 
 void link_end(struct link *l, int wait_ms);
 
 /*
- * Hands over a request (struct smb_request and its text); `fd` is duplicated, -1 for none. NULL asks for the connection only. One
- * at a time. False, with errno, when nothing was begun.
+ * Hands over a request (struct smb_request and its text); `count` descriptors, SMB_FILES_AT_ONCE at most, are duplicated. NULL asks
+ * for the connection only. One at a time. False, with errno, when nothing was begun.
  */
-bool link_begin(struct link *l, const struct smb_request *request, size_t size, int fd);
+bool link_begin(struct link *l, const struct smb_request *request, size_t size, const int *fds, size_t count);
 
 /* Hands over a request that nobody waits for; requests are carried out in their order. */
 void link_post(struct link *l, const struct smb_request *request, size_t size);

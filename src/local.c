@@ -20,6 +20,7 @@ struct local {
 	int fd;         /* -1: closed */
 	pid_t host;     /* a forked child must not remove what its parent is writing */
 	char *path;     /* of a new file: its own name, */
+	bool linked;    /* a link led there */
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
 	bool kept;      /* what is incomplete stays for another run */
 };
@@ -120,19 +121,18 @@ static int open_local(lua_State *L)
 
 /* ---- a new file ---- */
 
-static bool is_folder(const char *path)
+/* What is at the path, its mode, 0 for nothing; a link is followed: what it names is replaced, not the link. */
+static mode_t look(const char *path, bool *is_link)
 {
 	struct stat st;
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
 
-/* A link is followed: what it names is replaced, not the link. */
-static char *final_path(const char *path)
-{
-	struct stat st;
-	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && stat(path, &st) == 0)
-		return realpath(path, NULL);
-	return strdup(path);
+	*is_link = false;
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (!S_ISLNK(st.st_mode))
+		return st.st_mode;
+	*is_link = stat(path, &st) == 0;
+	return *is_link ? st.st_mode : 0;
 }
 
 /* "FOLDER/NAME.xxxxxxxx.part", the name cut where it would become too long for a file system. */
@@ -169,27 +169,25 @@ static int create_local(lua_State *L)
 	const char *path = local_check_path(L, 1), *digits = luaL_checkstring(L, 2);
 	bool overwrite = lua_toboolean(L, 3), again = lua_toboolean(L, 4);
 	struct local *f = new_local(L);
-	struct stat st;
+	struct stat st = {0};
+	mode_t mode;
 
 	if (path == NULL)
 		return push_no_path(L);
-	if (is_folder(path))
+	mode = look(path, &f->linked);
+	if (S_ISDIR(mode))
 		return local_push_failure(L, "the local file cannot be made", EISDIR);
-	f->path = final_path(path);
+	if (mode != 0 && !S_ISREG(mode))
+		return local_push_failure(L, "the local file is no regular file", EINVAL);
+	if (mode != 0 && !overwrite) {
+		lua_pushnil(L);
+		lua_pushliteral(L, "exists");
+		lua_pushliteral(L, "the local file exists already");
+		return 3;
+	}
+	f->path = f->linked ? realpath(path, NULL) : strdup(path);
 	if (f->path == NULL)
 		return local_push_failure(L, "the local file cannot be made", errno);
-	if (stat(f->path, &st) == 0) {
-		if (!S_ISREG(st.st_mode))
-			return local_push_failure(L, "the local file is no regular file", EINVAL);
-		if (!overwrite) {
-			lua_pushnil(L);
-			lua_pushliteral(L, "exists");
-			lua_pushliteral(L, "the local file exists already");
-			return 3;
-		}
-	} else {
-		st.st_mode = 0;
-	}
 	f->temp = temporary_path(f->path, digits);
 	if (f->temp == NULL)
 		return luaL_error(L, "not enough memory");
@@ -200,9 +198,9 @@ static int create_local(lua_State *L)
 		f->temp = NULL;
 		return local_push_failure(L, "the local file cannot be made", error);
 	}
-	if (st.st_mode != 0)
-		(void)!fchmod(f->fd, st.st_mode & 0777);
-	lua_pushinteger(L, fstat(f->fd, &st) == 0 ? (lua_Integer)st.st_size : 0);
+	if (mode != 0)
+		(void)!fchmod(f->fd, mode & 0777);
+	lua_pushinteger(L, again && fstat(f->fd, &st) == 0 ? (lua_Integer)st.st_size : 0);
 	return 2;
 }
 
@@ -242,13 +240,18 @@ static bool rename_into_place(const char *from, const char *to, bool overwrite)
 	return link(from, to) == 0 && unlink(from) == 0;
 }
 
-/* complete(local, mtime | nil, overwrite) -> its folder, to be synced (false where that cannot be) | nil, code, text */
+/*
+ * complete(local, mtime | nil, overwrite [, seen_to]) -> its folder, to be synced (false where that cannot be, or others see to the
+ * folder that the path names) | nil, code, text
+ */
 static int complete(lua_State *L)
 {
-	struct local *f = check(L, 1), *folder = new_local(L);
+	struct local *f = check(L, 1), *folder = NULL;
 	bool overwrite = lua_toboolean(L, 3);
 
 	luaL_argcheck(L, f->temp != NULL, 1, "not a new file");
+	if (f->linked || !lua_toboolean(L, 4))
+		folder = new_local(L);
 	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checknumber(L, 2)))
 		return local_push_failure(L, "the local file's time cannot be set", errno);
 	if (!rename_into_place(f->temp, f->path, overwrite)) {
@@ -262,9 +265,10 @@ static int complete(lua_State *L)
 	}
 	free(f->temp);
 	f->temp = NULL;
-	folder->fd = open_folder(f->path);
+	if (folder != NULL)
+		folder->fd = open_folder(f->path);
 	release(f);
-	if (folder->fd < 0)
+	if (folder == NULL || folder->fd < 0)
 		lua_pushboolean(L, 0);
 	return 1;
 }

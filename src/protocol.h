@@ -22,6 +22,7 @@
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
 #define SMB_STRIPE_FROM (64u << 20)    /* bytes: files from this size on may go over several connections; */
 #define SMB_STRIPE_WINDOW (128u << 20) /* what is under way then lies no further apart than this */
+#define SMB_FILES_AT_ONCE 16u  /* small files in one request */
 #define SMB_DIGEST_SIZE 32u    /* bytes of a SHA-256 */
 
 /* The error words of the public contract, in one list for both sides. */
@@ -71,6 +72,7 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(QUOTA, "quota")                                                                                              \
 	X(PUT, "put")                                                                                                  \
 	X(GET, "get")                                                                                                  \
+	X(GET_SOME, "get_some")                                                                                        \
 	X(OPEN, "open")                                                                                                \
 	X(UPLOAD, "upload")                                                                                            \
 	X(READ, "read")                                                                                                \
@@ -212,6 +214,8 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   PUT, with a descriptor      to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> bytes, resumed, digest
  *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
  *                               resumed, when that many are on offer
+ *   GET_SOME, with descriptors  names (as name, one after the other, and as many as there are descriptors), none on offer, nothing
+ *                               resumed -> entries of those that were fetched, up to the first that was not, whyever
  *   OPEN, perhaps with a buffer name -> handle, entry (size and times)
  *   UPLOAD, perhaps with one    to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> handle, 0 if the file has
  *                               its name already; bytes that an earlier attempt has left; to resume it comes with the local
@@ -243,7 +247,7 @@ struct smb_request {
 	uint32_t lengths[SMB_NAME_COUNT]; /* bytes of each path, its NUL included; 0 when absent */
 };
 
-/* A reply. A batch's entries follow. */
+/* A reply. A batch's entries, those of a listing or of GET_SOME, follow. */
 struct smb_reply {
 	struct smb_fault fault;
 	struct smb_info info;

@@ -102,6 +102,26 @@ static size_t add_path(lua_State *L, char *message, size_t at, struct smb_reques
 	return at + length + 1;
 }
 
+/* `names`, one after the other in the place of a name. */
+static size_t add_paths(lua_State *L, char *message, size_t at, struct smb_request *head)
+{
+	int top = lua_gettop(L);
+	size_t length;
+
+	lua_getfield(L, 3, "names");
+	for (lua_Integer i = 1; lua_istable(L, -1) && lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+		const char *text = luaL_checklstring(L, -1, &length);
+		if (head->lengths[SMB_NAME] + length + 1 > SMB_PATH_LIMIT || strlen(text) != length)
+			luaL_error(L, "the paths are too long or hold a NUL");
+		memcpy(message + at, text, length + 1);
+		head->lengths[SMB_NAME] += (uint32_t)length + 1;
+		at += length + 1;
+		lua_pop(L, 1);
+	}
+	lua_settop(L, top);
+	return at;
+}
+
 /* Writes the request into `message`; gives its size. */
 static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 {
@@ -126,23 +146,34 @@ static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 	head.size = (uint64_t)get_integer(L, "size", LUA_MAXINTEGER);
 	head.mtime = get_mtime(L, &head.flags);
 	get_digest(L, head.digest);
+	at = add_paths(L, message, at, &head);
 	for (int i = 0; i < SMB_NAME_COUNT; i++)
 		at = add_path(L, message, at, &head, i, names[i]);
 	memcpy(message, &head, sizeof head);
 	return at;
 }
 
-static int get_fd(lua_State *L)
+/* The descriptor of a local file, those of several, or that of a buffer; gives how many there are. */
+static size_t get_fds(lua_State *L, int fds[SMB_FILES_AT_ONCE])
 {
-	int fd = -1;
+	int top = lua_gettop(L);
+	size_t count = 0;
+
 	lua_getfield(L, 3, "file");
 	if (!lua_isnil(L, -1))
-		fd = local_check_fd(L, -1);
+		fds[count++] = local_check_fd(L, -1);
 	lua_getfield(L, 3, "buffer");
 	if (!lua_isnil(L, -1))
-		fd = file_check_fd(L, -1);
-	lua_pop(L, 2);
-	return fd;
+		fds[count++] = file_check_fd(L, -1);
+	lua_getfield(L, 3, "files");
+	for (lua_Integer i = 1; lua_istable(L, -1) && lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
+		if (count == SMB_FILES_AT_ONCE)
+			luaL_error(L, "too many files at once");
+		fds[count++] = local_check_fd(L, -1);
+		lua_pop(L, 1);
+	}
+	lua_settop(L, top);
+	return count;
 }
 
 /* ---- life ---- */
@@ -201,7 +232,8 @@ static int start(lua_State *L)
 	struct request *r;
 	char *message;
 	size_t size;
-	int fd, slot;
+	int fds[SMB_FILES_AT_ONCE], slot;
+	size_t count;
 
 	luaL_checktype(L, 3, LUA_TTABLE);
 	lua_settop(L, 3);
@@ -215,11 +247,11 @@ static int start(lua_State *L)
 	lua_setiuservalue(L, 4, 1);
 	message = lua_newuserdatauv(L, sizeof(struct smb_request) + SMB_NAME_COUNT * SMB_PATH_LIMIT, 0);
 	size = pack(L, verb, message);
-	fd = get_fd(L);
+	count = get_fds(L, fds);
 	slot = take_link(L, r, &fault);
 	if (slot < 0)
 		return no_link(L, slot, &fault);
-	if (!link_begin(d->pool->slots[r->slot].link, verb == SMB_VERB_CONNECT ? NULL : (void *)message, size, fd))
+	if (!link_begin(d->pool->slots[r->slot].link, verb == SMB_VERB_CONNECT ? NULL : (void *)message, size, fds, count))
 		return no_hand_over(L, r);
 	lua_settop(L, 4);
 	return 1;
@@ -378,6 +410,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	case SMB_VERB_STAT: push_entry(L, &reply.entry, r->ctime); return 1;
 	case SMB_VERB_LIST_OPEN:
 	case SMB_VERB_LIST_NEXT:
+	case SMB_VERB_GET_SOME:
 		lua_createtable(L, (int)(reply.count < 4096 ? reply.count : 4096), 2);
 		push_batch(L, r, message, size, reply.count);
 		break;

@@ -15,6 +15,7 @@ local SHARE = 0.004 -- seconds that tasks may take of an event loop's time at a 
 local SHORTEST_NAP = 0.001 -- seconds
 
 local WAITING = {} -- what our own yields give; any other yield is that of a user's function
+local NO_MEMORY, KILLED = { false, "not enough memory", n = 2 }, { false, "killed", n = 2 }
 local by_thread = setmetatable({}, { __mode = "k" })
 
 --- The task that is running, or nil.
@@ -27,13 +28,21 @@ local function can_yield(me)
   return me and me.status == "running" and coroutine.isyieldable()
 end
 
-local function new(home, parent, fn, ...)
-  local me = { home = home, parent = parent, status = "running" }
+-- It is in its group, if any, before it begins: else, if memory ended in between, nobody would end it.
+local function new(home, group, parent, fn, ...)
+  local me = { home = home, parent = parent, status = "new", till = 0 }
   me.thread = coroutine.create(fn)
   by_thread[me.thread] = me
   home.tasks[#home.tasks + 1] = me
+  if group then group[#group + 1] = me end
   task.resume(me, ...)
   return me
+end
+
+-- It is running, or has resumed another one that is.
+local function is_active(me)
+  local status = coroutine.status(me.thread)
+  return status == "running" or status == "normal"
 end
 
 --- Starts a task: it runs until it first waits. It is nobody's part, whichever task is running.
@@ -42,7 +51,7 @@ end
 -- @param ... its arguments
 -- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
 function task.spawn(home, fn, ...)
-  return new(home, nil, fn, ...)
+  return new(home, nil, nil, fn, ...)
 end
 
 local function forget(me)
@@ -59,14 +68,20 @@ local function nap(me)
   me.request, me.any, me.till = nil, true, core.clock() + me.nap
 end
 
+-- A task that has ended, but is not known to, would hold its connection for ever: nothing here needs memory.
+local function lose(me, results)
+  me.status, me.results = "done", results
+  forget(me)
+  coroutine.close(me.thread)
+end
+
 local function take(me, ok, first, ...)
   if coroutine.status(me.thread) ~= "dead" then
     if first ~= WAITING then nap(me) end
     return
   end
-  me.status, me.results = "done", table.pack(ok, first, ...)
-  if not ok then coroutine.close(me.thread) end
-  forget(me)
+  lose(me, NO_MEMORY)
+  me.results = table.pack(ok, first, ...)
   for _, other in ipairs(me.home.tasks) do
     if other.any then other.till = 0 end -- that a task has ended is something, too
   end
@@ -75,18 +90,16 @@ end
 --- Lets a task go on.
 -- @local
 function task.resume(me, ...)
-  me.active = true
+  me.status = "running"
   take(me, coroutine.resume(me.thread, ...))
-  me.active = false
 end
 
 --- Ends a task where it stands; what it had under way is abandoned. Waits for nothing.
 -- @tparam table me
 function task.kill(me)
-  if me.status == "done" or me.active then return end
-  me.status, me.killed, me.results = "done", true, table.pack(false, "killed")
-  forget(me)
-  coroutine.close(me.thread)
+  if me.status == "done" or is_active(me) then return end
+  me.killed = true
+  lose(me, KILLED)
 end
 
 --- Ends all tasks of a destination that is being closed, and what waits for its turn.
@@ -128,7 +141,9 @@ function task.step(home)
   home.stepped = now
   for _, me in ipairs { table.unpack(home.tasks) } do
     if me.elsewhere and core.is_open(me.elsewhere) then core.poll(me.elsewhere, 0) end
-    if me.status ~= "done" and not me.active and is_due(me, now) then task.resume(me) end
+    local state = coroutine.status(me.thread)
+    if me.status ~= "done" and (me.status == "new" or state == "dead") then lose(me, NO_MEMORY)
+    elseif me.status ~= "done" and state == "suspended" and is_due(me, now) then task.resume(me) end
   end
 end
 
@@ -194,9 +209,7 @@ end
 
 --- Starts a task of the group: it is cancelled with the task that it works for.
 function group:spawn(fn, ...)
-  local me = new(self.home, task.running(), fn, ...)
-  self[#self + 1] = me
-  return me
+  return new(self.home, self, task.running(), fn, ...)
 end
 
 --- Waits until all have ended. An error in one is raised at once.

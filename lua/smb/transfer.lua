@@ -213,6 +213,10 @@ function transfer.fetch(home, arguments, under)
   return fetch_once(home, arguments, under)
 end
 
+local function sync_folder(home, folder)
+  if folder and not (task.is_job() and call.run(home.dest, "sync", { file = folder })) then core.sync(folder) end
+end
+
 --- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, under which an event
 -- loop may run, has a worker do that.
 -- @tparam table home the destination's state
@@ -226,8 +230,52 @@ end
 function transfer.complete(home, copy, mtime, overwrite)
   local folder <close>, code, reason = core.complete(copy, mtime, overwrite)
   if folder == nil then return nil, code, reason end
-  if folder and not (task.is_job() and call.run(home.dest, "sync", { file = folder })) then core.sync(folder) end
+  sync_folder(home, folder)
   return true
+end
+
+-- Small files, several in one request.
+
+local held = {}
+
+function held:__close()
+  for _, each in ipairs(self) do core.discard(each) end
+end
+
+-- A new local file for each, up to the first that cannot be made.
+local function create_copies(items, copies)
+  local names = {}
+  for i, item in ipairs(items) do
+    copies[i] = core.create_local(item.here, core.random(), true)
+    if not copies[i] then break end
+    names[i] = item.path
+  end
+  return names
+end
+
+--- Fetches small files by one request: whole, under their names, on disk, as many as there are until one fails. Whoever fetches
+-- that one alone learns why.
+-- @tparam table home the destination's state
+-- @tparam {table,...} items each with `path` (on the share), `folder` (a local one) and `here` (a name in it);
+-- core.files_at_once at most, their paths, and a byte for each, no longer than core.path_limit
+-- @tparam integer io_size bytes
+-- @tparam table under the call's course
+-- @treturn {integer,...} the bytes of the first ones, which are there
+function transfer.fetch_some(home, items, io_size, under)
+  local copies <close> = setmetatable({}, held)
+  local folders <close> = setmetatable({}, held)
+  local names = create_copies(items, copies)
+  local sizes, seen_to = {}, {}
+  local reply = #copies > 0 and call.run(home.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
+  for i, entry in ipairs(reply or {}) do
+    local folder = core.complete(copies[i], entry.mtime, true, seen_to[items[i].folder])
+    if folder == nil then break end
+    if folder then folders[#folders + 1] = folder end
+    seen_to[items[i].folder] = true
+    sizes[i] = entry.size
+  end
+  for _, folder in ipairs(folders) do sync_folder(home, folder) end
+  return sizes
 end
 
 --- Frees what a failed transfer has brought. Of a big file that takes long: a job does it bit by bit.

@@ -22,6 +22,7 @@ local FILES, FOLDERS = 256, 64 -- that wait for their turn
 local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
 local MANY = 64 -- names in a tree for which as many as pay are made at once
+local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once, as messages to and fro cost more than they
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
 
@@ -92,6 +93,11 @@ function job:ask(subject, verb, arguments)
   return self:try(subject, call.persist(self.home.dest, verb, arguments, call.part(self.under)))
 end
 
+local function lanes_wanted(home)
+  local round_trip = core.info(home.dest).round_trip or 0
+  return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
+end
+
 -- The work. ------------------------------------------------------------------------------------------------------------
 
 -- Moves one file.
@@ -104,8 +110,32 @@ function job:move_one(item)
   self.summary.bytes = self.summary.bytes + reply.bytes
 end
 
+-- The next file, with others that go by the same request: small ones, and none that another connection could move meanwhile.
+function job:take_files()
+  local items, length = {}, 0
+  local most = math.min(core.files_at_once, #self.files // lanes_wanted(self.home))
+  repeat
+    local item = table.remove(self.files)
+    items[#items + 1], length = item, length + #item.path + 1
+    local another = self.files[#self.files]
+    local fits = another and another.size <= SMALL and length + #another.path < core.path_limit
+  until #items >= most or item.size > SMALL or not fits
+  return items
+end
+
+-- Moves the next file, or several.
+function job:move_next()
+  if not self.move_some then return self:move_one(table.remove(self.files)) end
+  local items = self:take_files()
+  local done = #items > 1 and self:move_some(items) or 0
+  for i = done + 1, #items do
+    if self:is_over() then return end
+    self:move_one(items[i])
+  end
+end
+
 function job:add_file(item)
-  while #self.files >= FILES and not self:is_over() do self:move_one(table.remove(self.files)) end
+  while #self.files >= FILES and not self:is_over() do self:move_next() end
   table.insert(self.files, item)
 end
 
@@ -119,15 +149,10 @@ function job:add_folder(folder)
   if #self.folders < FOLDERS then table.insert(self.folders, folder) else self.visit(self, folder) end
 end
 
-local function lanes_wanted(home)
-  local round_trip = core.info(home.dest).round_trip or 0
-  return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
-end
-
 -- Works as long as there is something to do, or may be.
 function job:lane()
   while not self:is_over() do
-    if #self.files > 0 then self:move_one(table.remove(self.files))
+    if #self.files > 0 then self:move_next()
     elseif #self.folders > 0 then self:visit_one(table.remove(self.folders))
     elseif self.visiting > 0 then task.pause(self.home, nil, task.SLICE, true)
     else return end
@@ -470,7 +495,8 @@ function job:fetch_file(entry, subject, folder, text)
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
-  self:add_file { subject = subject, here = place, path = name.join(folder.path, entry.name) }
+  self:add_file { subject = subject, here = place, folder = folder.here, path = name.join(folder.path, entry.name),
+    size = entry.size }
 end
 
 function job:make_local_folder(subject, place)
@@ -541,6 +567,17 @@ local function fetch(self, item, part)
   return reply
 end
 
+-- Fetches several small files; gives how many, of the first ones, are there. The others are to be fetched one by one.
+local function fetch_some(self, items)
+  local part = call.part(self.under)
+  local sizes = transfer.fetch_some(self.home, items, self.opts.io_size.read, part)
+  local bytes = 0
+  for _, size in ipairs(sizes) do bytes = bytes + size end
+  part:finished(bytes)
+  self.summary.files, self.summary.bytes = self.summary.files + #sizes, self.summary.bytes + bytes
+  return #sizes
+end
+
 -- Removes what is too much here. Of a folder, what a filter excludes stays, and with it the folder. True when it is gone; nil,
 -- reason on failure.
 function job:clear(place, below)
@@ -599,6 +636,8 @@ function tree.get(home, top, path, place, opts)
     return nil, call.message("get_tree", top, home.place, reason), code
   end
   if not make_local_folders(self, place) then return nil, self.stopped.message, self.stopped.code end
+  -- What is read twice, or must fail at once, goes one by one.
+  if not opts.read_back and home.fields.retries > 0 then self.move_some = fetch_some end
   return self:run({ path = path, below = "", here = place }, self.fetch_folder, fetch, self.remove_local)
 end
 

@@ -47,7 +47,8 @@ static struct handle handles[HANDLES];
 struct request {
 	struct smb_request head;
 	const char *names[SMB_NAME_COUNT];
-	int fd;
+	int fd; /* the first of */
+	int fds[SMB_FILES_AT_ONCE];
 };
 
 static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
@@ -55,14 +56,12 @@ static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
 
 /* ---- messages ---- */
 
-enum { DESCRIPTORS = 3 };
-
 /* Bytes of the next message, 0 when the module has hung up, -1 on failure; descriptors that came with it in `fds`. */
-static ssize_t receive(void *message, size_t size, int fds[DESCRIPTORS])
+static ssize_t receive(void *message, size_t size, int fds[SMB_FILES_AT_ONCE])
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * DESCRIPTORS)];
+		char bytes[CMSG_SPACE(sizeof(int) * SMB_FILES_AT_ONCE)];
 	} control;
 	struct iovec part = {message, size};
 	struct msghdr header = {
@@ -70,7 +69,7 @@ static ssize_t receive(void *message, size_t size, int fds[DESCRIPTORS])
 	struct cmsghdr *c;
 	ssize_t n;
 
-	for (size_t i = 0; i < DESCRIPTORS; i++)
+	for (size_t i = 0; i < SMB_FILES_AT_ONCE; i++)
 		fds[i] = -1;
 	do
 		n = recvmsg(SMB_WORKER_SOCKET, &header, MSG_CMSG_CLOEXEC);
@@ -338,6 +337,23 @@ static bool do_get(const struct request *r, struct smb_reply *reply)
 	return ok && (source.file == NULL || offer(source.file, reply));
 }
 
+/* Small files, a descriptor for each. One that fails ends it: it is asked for again alone. */
+static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t *used)
+{
+	const char *path = r->names[SMB_NAME], *end = path + r->head.lengths[SMB_NAME];
+
+	for (size_t i = 0; i < SMB_FILES_AT_ONCE && r->fds[i] >= 0 && path < end; i++) {
+		struct transfer_source source = {.path = path, .io_size = r->head.io_size};
+		struct transfer_result result = {0};
+		struct smb_entry entry = {0};
+		if (!transfer_get(&source, r->fds[i], &entry, &result, &reply->fault) || !add_entry(used, &entry, ""))
+			break;
+		reply->count++;
+		path += strlen(path) + 1;
+	}
+	return true;
+}
+
 /* ---- open files ---- */
 
 /* Sealed, or the module could take the pages away under our feet. */
@@ -510,6 +526,7 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
 	case SMB_VERB_PUT: return do_put(r, reply);
 	case SMB_VERB_GET: return do_get(r, reply);
+	case SMB_VERB_GET_SOME: return do_get_some(r, reply, used);
 	case SMB_VERB_OPEN: return do_open(r, reply);
 	case SMB_VERB_UPLOAD: return do_upload(r, reply);
 	case SMB_VERB_READ: return do_read(r, reply);
@@ -528,6 +545,12 @@ static bool answer(const struct request *r, struct smb_reply *reply, size_t *use
 	}
 }
 
+/* Texts, or one, with a NUL each. */
+static bool is_text(const char *bytes, size_t length, bool several)
+{
+	return bytes[length - 1] == '\0' && (several || memchr(bytes, '\0', length) == bytes + length - 1);
+}
+
 /* Absent paths read as "", the share's root, which no verb changes or removes. */
 static bool unpack(struct request *r, size_t size)
 {
@@ -541,7 +564,7 @@ static bool unpack(struct request *r, size_t size)
 		r->names[i] = "";
 		if (length == 0)
 			continue;
-		if (length > SMB_PATH_LIMIT || length > size - at || memchr(inbox + at, '\0', length) != inbox + at + length - 1)
+		if (length > SMB_PATH_LIMIT || length > size - at || !is_text(inbox + at, length, r->head.verb == SMB_VERB_GET_SOME))
 			return false;
 		r->names[i] = inbox + at;
 		at += length;
@@ -554,13 +577,12 @@ static bool serve(void)
 {
 	struct request r;
 	struct smb_reply *reply;
-	int fds[DESCRIPTORS];
 	size_t used = sizeof *reply;
-	ssize_t n = receive(inbox, sizeof inbox, fds);
+	ssize_t n = receive(inbox, sizeof inbox, r.fds);
 
 	if (n <= 0)
 		return false;
-	r.fd = fds[0];
+	r.fd = r.fds[0];
 	reply = new_reply();
 	if (unpack(&r, (size_t)n)) {
 		if (answer(&r, reply, &used))
@@ -574,9 +596,9 @@ static bool serve(void)
 	} else {
 		fault_set(&reply->fault, SMB_FAILED, "the worker could not read the request");
 	}
-	for (size_t i = 0; i < DESCRIPTORS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	for (size_t i = 0; i < SMB_FILES_AT_ONCE; i++)
+		if (r.fds[i] >= 0)
+			close(r.fds[i]);
 	session_info(&reply->info);
 	reply->left = place_left();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
@@ -667,7 +689,7 @@ static bool start(void)
 	struct smb_shared *shared;
 	struct smb_pace *pace;
 	struct smb_reply *reply;
-	int fds[DESCRIPTORS];
+	int fds[SMB_FILES_AT_ONCE];
 	ssize_t n = receive(&target, sizeof target, fds);
 
 	if (n != sizeof target || !sane(&target))
