@@ -3,9 +3,10 @@
  * 8 MiB a request. Several of these, each at its part of the work, are as fast as any program can be that uses the library:
  * they do nothing but call it.
  *
- *   loop put|get|put_tree|get_tree|again|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS]
+ *   loop put|get|put_tree|get_tree|again|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS [PROVEN]]
  *
- * CREDENTIALS is a file with username= and password= lines.
+ * CREDENTIALS is a file with username= and password= lines. PROVEN: a file that PART 0 of a put or get makes when it is logged on;
+ * the others log on when it is there, so that a wrong password is tried once and locks no account.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -72,6 +73,7 @@ struct job {
 	const char *local, *url;
 	char *buffer;
 	unsigned long part, parts;
+	const char *proven;
 };
 
 static int open_local(const struct job *j, int flags)
@@ -88,6 +90,20 @@ static SMBCFILE *open_remote(const struct job *j, int flags)
 	if (file == NULL)
 		fail(j->url);
 	return file;
+}
+
+static void tell_others(const struct job *j)
+{
+	int fd = j->proven != NULL && j->part == 0 ? open(j->proven, O_WRONLY | O_CREAT, 0644) : -1;
+	if (fd >= 0)
+		close(fd);
+}
+
+static void wait_for_first(const struct job *j)
+{
+	const useconds_t moment = 500;
+	while (j->proven != NULL && j->part > 0 && access(j->proven, F_OK) < 0)
+		usleep(moment);
 }
 
 static off_t size_of(int fd)
@@ -115,6 +131,7 @@ static void put(const struct job *j)
 	SMBCFILE *file = open_remote(j, O_WRONLY | O_CREAT | (j->parts == 1 ? O_TRUNC : 0));
 	off_t size = size_of(local), at = boundary(j, size, j->part), end = boundary(j, size, j->part + 1);
 
+	tell_others(j);
 	if (smbc_getFunctionLseek(j->context)(j->context, file, at, SEEK_SET) != at)
 		fail("smbc_lseek");
 	while (at < end) {
@@ -135,6 +152,7 @@ static void get(const struct job *j)
 	struct stat st;
 	off_t at, end;
 
+	tell_others(j);
 	if (smbc_getFunctionFstat(j->context)(j->context, file, &st) < 0)
 		fail("smbc_fstat");
 	at = boundary(j, st.st_size, j->part);
@@ -311,19 +329,21 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc >= 5 && j.buffer != NULL && i < sizeof actions / sizeof *actions; i++) {
 		if (strcmp(argv[1], actions[i].word) != 0)
 			continue;
-		if (argc == 7) {
+		if (argc >= 7) {
 			j.part = strtoul(argv[5], NULL, 10);
 			j.parts = strtoul(argv[6], NULL, 10);
 		}
+		j.proven = argc == 8 ? argv[7] : NULL;
 		j.local = argv[2];
 		j.url = argv[3];
 		read_credentials(argv[4]);
+		wait_for_first(&j);
 		j.context = start();
 		actions[i].does(&j);
 		smbc_free_context(j.context, 1);
 		free(j.buffer);
 		return 0;
 	}
-	fprintf(stderr, "usage: loop put|get|put_tree|get_tree|again|list|stat LOCAL URL CREDENTIALS [PART PARTS]\n");
+	fprintf(stderr, "usage: loop put|get|put_tree|get_tree|again|list|stat LOCAL URL CREDENTIALS [PART PARTS [PROVEN]]\n");
 	return 2;
 }
