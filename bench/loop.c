@@ -5,8 +5,8 @@
  *
  *   loop put|get|put_tree|get_tree|again|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS [PROVEN]]
  *
- * CREDENTIALS is a file with username= and password= lines. PROVEN: a file that PART 0 of a put or get makes when it is logged on;
- * the others log on when it is there, so that a wrong password is tried once and locks no account.
+ * CREDENTIALS is a file with username= and password= lines. PROVEN: a file that PART 0 makes when it is logged on; the others log on
+ * when it is there, so that a wrong password is tried once and locks no account.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -199,6 +199,7 @@ static void put_tree(const struct job *j)
 	if (glob(pattern, 0, NULL, &found) != 0)
 		fail(pattern);
 	smbc_getFunctionMkdir(j->context)(j->context, j->url, 0755);
+	tell_others(j);
 	for (size_t i = found.gl_pathc * j->part / j->parts; i < found.gl_pathc * (j->part + 1) / j->parts; i++) {
 		const char *path = found.gl_pathv[i], *below = path + strlen(j->local);
 		snprintf(url, sizeof url, "%s%.*s", j->url, (int)(strrchr(path, '/') - below), below);
@@ -279,6 +280,7 @@ static void each_folder(const struct job *j, void (*does)(const struct job *, co
 	char path[URL], name[URL];
 	SMBCFILE *root = open_folder(j, j->url);
 
+	tell_others(j);
 	mkdir(j->local, 0755);
 	for (unsigned long i = 0; (entry = smbc_getFunctionReaddirPlus(j->context)(j->context, root)) != NULL;) {
 		if (is_dots(entry->name) || i++ % j->parts != j->part)
