@@ -383,6 +383,43 @@ describe("survival: a line that is cut anywhere", function()
     os.remove(sources[2])
   end)
 
+  -- What ends a file that goes over several connections: its handles are closed side by side, then it gets its time and its name.
+  it("costs nothing at the end of a large file", function()
+    local FRAMES = slowed and 3 or 12
+    local source = files.make(dir .. "/large", LARGE, 5)
+    local function open_far(retries)
+      net:tell("latency", 5) -- such that further connections pay
+      return assert(smb.open(net:url "backup", { retries = retries, retry_delay = 0.02, connections = 3, short_timeout = 3 }))
+    end
+    local function assert_ends_well(move, place, old)
+      local other = open_far(10)
+      local before = net:stats().frames
+      assert(move(other))
+      local frames = net:stats().frames - before
+      for frame = frames - FRAMES, frames do
+        for _, retries in ipairs { 0, 10 } do
+          other:close()
+          other = open_far(retries)
+          if old then files.write(place, old) else os.remove(place) end
+          net:tell(frame % 2 == 0 and "cut-frame" or "lose", frame)
+          local result, message = move(other)
+          net:tell "calm"
+          assert(result or retries == 0, message)
+          local right = files.exists(place) and files.same(source, place)
+          assert.is_true(right or not result and files.read(place) == old, message)
+          assert(other:exists "") -- what was left is put right
+          assert.same({ "file" }, files.list(srv:path "backup"))
+          assert.same(not old and files.exists(place) and { "file" } or {}, files.list(here ""))
+        end
+      end
+      other:close()
+    end
+    assert_ends_well(function(other) return other:put(source, "file") end, on_server "file", "old")
+    copy("large", on_server "file")
+    assert_ends_well(function(other) return other:get("file", here "file") end, here "file")
+    os.remove(source)
+  end)
+
   for _, way in ipairs(only("write", "put_tree", "get_tree", "a file that is written", "a file that is read")) do
     it(("costs no byte: %s, %d times"):format(way.name, FEW), function()
       local direction = (way.reads or way.at == here) and "cut-down" or "cut"
