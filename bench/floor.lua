@@ -28,20 +28,20 @@ local function loops(count, one_first)
 end
 
 local COUNTS = { 1, 2, 4, 8, 16 }
-local NEAR, FAR = 2, 8 -- connections of lua-smb, unless it is told otherwise
 
+-- `ours`: connections of lua-smb; `least` and `most`: loops.
 local function cases(size)
   local KiB = 1024
   return {
-    { operation = "put", size = size, most = 4 }, { operation = "get", size = size, most = 4 },
-    { operation = "put", size = size, round_trip = 10, most = 8 },
-    { operation = "get", size = size, round_trip = 10, most = 8 },
-    { operation = "put", size = size, round_trip = 50, most = 16 },
-    { operation = "get", size = size, round_trip = 50, most = 16 },
-    { operation = "put_tree", count = 2000, size = 8 * KiB, most = 4 },
-    { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16, least = 16, most = 16 },
-    { operation = "get_tree", count = 2000, size = 8 * KiB, most = 4 },
-    { operation = "again", count = 20000, size = 8 * KiB, most = 4 },
+    { operation = "put", size = size, ours = 2, most = 4 }, { operation = "get", size = size, ours = 2, most = 4 },
+    { operation = "put", size = size, round_trip = 10, ours = 4, most = 8 },
+    { operation = "get", size = size, round_trip = 10, ours = 4, most = 8 },
+    { operation = "put", size = size, round_trip = 50, ours = 8, most = 16 },
+    { operation = "get", size = size, round_trip = 50, ours = 8, most = 16 },
+    { operation = "put_tree", count = 2000, size = 8 * KiB, ours = 2, most = 4 },
+    { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16, ours = 16, least = 16, most = 16 },
+    { operation = "get_tree", count = 2000, size = 8 * KiB, ours = 2, most = 4 },
+    { operation = "again", count = 20000, size = 8 * KiB, ours = 2, most = 4 },
     { operation = "list", count = 20000, most = 1 }, { operation = "stat", most = 1 },
   }
 end
@@ -51,7 +51,7 @@ local function run_case(place, case, runs)
   for _, count in ipairs(COUNTS) do
     if count <= case.most and count >= (case.least or 1) then all[#all + 1] = loops(count) end
   end
-  if case.most > 1 then all[#all + 1] = loops(case.connections or (case.round_trip and FAR or NEAR), true) end
+  if case.ours then all[#all + 1] = loops(case.ours, true) end
   local results = measure.run(place, case, all, runs)
   local ours, floor = results["lua-smb"]:median(), math.huge
   local row = { compare.title(case), ("%.3f"):format(ours) }
@@ -71,8 +71,8 @@ return function(options)
     ("Seconds, the median of %d runs, fewer where one is slow. 1 to 16 processes at once (bench/loop.c) share the work and do "
     .. "nothing but call the library: each logs on at once, big files go straight to their name and get no time, small ones are "
     .. "put atomically with their time; nothing is looked up or checked. Floor is the fastest of them. After 1: as many as lua-smb "
-    .. "makes (%d nearby, %d at a distance, if not told otherwise), the others logging on when one has, as lua-smb must: a wrong "
-    .. "password, tried by many, would lock the account."):format(options.runs, NEAR, FAR))
+    .. "makes, the others logging on when one has, as lua-smb must: a wrong password, tried by many, would lock the "
+    .. "account."):format(options.runs))
   local header = { "case", "lua-smb" }
   for _, count in ipairs(COUNTS) do header[#header + 1] = ("%d"):format(count) end
   header[#header + 1] = ONE_FIRST

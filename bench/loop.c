@@ -102,8 +102,11 @@ static void tell_others(const struct job *j)
 static void wait_for_first(const struct job *j)
 {
 	const useconds_t moment = 500;
-	while (j->proven != NULL && j->part > 0 && access(j->proven, F_OK) < 0)
+	for (int left = 20000; j->proven != NULL && j->part > 0 && access(j->proven, F_OK) < 0; left--) {
+		if (left == 0)
+			fail(j->proven);
 		usleep(moment);
+	}
 }
 
 static off_t size_of(int fd)

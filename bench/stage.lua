@@ -37,7 +37,7 @@ end
 function stage.start(counted)
   local srv = server.start { log_level = not counted and "0" or nil }
   local self = setmetatable({ srv = srv, net = faults.start(srv, srv.dir) }, Stage)
-  self.net:tell "lean"
+  if not counted then self.net:tell "lean" end
   self.credentials, self.rclone = write_credentials(srv)
   return self
 end

@@ -20,8 +20,8 @@ struct local {
 	int fd;         /* -1: closed */
 	pid_t host;     /* a forked child must not remove what its parent is writing */
 	char *path;     /* of a new file: its own name, */
-	bool linked;    /* a link led there */
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
+	bool linked;    /* a link led to `path` */
 	bool kept;      /* what is incomplete stays for another run */
 };
 

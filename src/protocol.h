@@ -203,7 +203,7 @@ enum smb_flags {
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
 
 /*
- * A request. Up to four paths below the share follow, each with its NUL:
+ * A request. Up to four paths below the share follow, of GET_SOME more, each with its NUL:
  *
  *   STAT, MKDIR, UTIME, QUOTA   name
  *   LIST_OPEN                   name -> handle, first batch

@@ -94,6 +94,8 @@ static size_t add_path(lua_State *L, char *message, size_t at, struct smb_reques
 		return at;
 	}
 	text = luaL_checklstring(L, -1, &length);
+	if (head->lengths[which] != 0)
+		luaL_error(L, "a path besides several");
 	if (length + 1 > SMB_PATH_LIMIT || strlen(text) != length)
 		luaL_error(L, "a path is too long or holds a NUL");
 	memcpy(message + at, text, length + 1);

@@ -19,21 +19,22 @@ local function check(self, method)
   return state
 end
 
-local function run(fn, ...)
-  task.running().is_job = true
-  return fn(...)
+local function leave_queue(state)
+  for i, other in ipairs(state.home.queue) do
+    if other == state then return table.remove(state.home.queue, i) end
+  end
 end
 
-local function start(state)
-  local queue = state.home.queue
-  for i, other in ipairs(queue) do
-    if other == state then
-      table.remove(queue, i)
-      break
-    end
-  end
-  state.task = task.spawn(state.home, run, state.fn, table.unpack(state.arguments, 1, state.arguments.n))
+-- It leaves the queue when it runs, not before: else, if memory ended in between, it would be lost.
+local function run(state)
+  local me = task.running()
+  state.task = me
+  leave_queue(state)
+  me.is_job = true
+  return state.fn(table.unpack(state.arguments, 1, state.arguments.n))
 end
+
+local function start(state) task.spawn(state.home, run, state) end
 
 -- Starts what has waited for its turn.
 local function start_queued(home)
@@ -51,7 +52,7 @@ end
 -- @local
 function job.new(home, fn, ...)
   local self = setmetatable({}, metatable)
-  state_of[self] = { home = home, fn = fn, arguments = table.pack(...) }
+  state_of[self] = { home = home, fn = fn, arguments = table.pack(...), task = false, dropped = false }
   table.insert(home.queue, state_of[self])
   start_queued(home)
   return self
@@ -144,12 +145,7 @@ function methods:cancel()
   local state = check(self, "cancel")
   if not is_over(state) and not state.task then
     state.dropped = true
-    for i, other in ipairs(state.home.queue) do
-      if other == state then
-        table.remove(state.home.queue, i)
-        break
-      end
-    end
+    leave_queue(state)
   elseif not is_over(state) then
     task.cancel(state.task)
     move_on(state.home)

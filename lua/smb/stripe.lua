@@ -186,14 +186,16 @@ function transfer:settle(patience)
   end
 end
 
--- Closes the first handle while the further ones are being closed. An upload is committed only if that went well.
+-- Closes the first handle while the further ones are being closed. An upload is committed only if that went well; of what was only
+-- read the closing is no matter of the call's any more, and is not cut off with it.
 function transfer:close(handle)
   local is_upload = self.verb == "send"
+  local under = is_upload and self.under or nil
   local request <close>, code, reason = call.start(self.home.dest, self.home, is_upload and "release" or "close",
-    { link = handle.link, handle = handle.handle }, self.under)
+    { link = handle.link, handle = handle.handle }, under)
   self:settle(math.huge)
   local reply
-  if request then reply, code, reason = call.finish(self.home, request, self.under) end
+  if request then reply, code, reason = call.finish(self.home, request, under) end
   if is_upload and not reply then return nil, code, reason end
   return true
 end

@@ -70,8 +70,8 @@ end
 
 -- A task that has ended, but is not known to, would hold its connection for ever: nothing here needs memory.
 local function lose(me, results)
-  me.status, me.results = "done", results
   forget(me)
+  me.status, me.results = "done", results
   coroutine.close(me.thread)
 end
 
@@ -141,9 +141,11 @@ function task.step(home)
   home.stepped = now
   for _, me in ipairs { table.unpack(home.tasks) } do
     if me.elsewhere and core.is_open(me.elsewhere) then core.poll(me.elsewhere, 0) end
-    local state = coroutine.status(me.thread)
-    if me.status ~= "done" and (me.status == "new" or state == "dead") then lose(me, NO_MEMORY)
-    elseif me.status ~= "done" and state == "suspended" and is_due(me, now) then task.resume(me) end
+    if me.status ~= "done" then
+      local state = coroutine.status(me.thread)
+      if me.status == "new" or state == "dead" then lose(me, NO_MEMORY) -- memory ended as it began, or ended
+      elseif state == "suspended" and is_due(me, now) then task.resume(me) end
+    end
   end
 end
 
@@ -152,7 +154,7 @@ end
 function task.patience(home)
   local soonest
   for _, me in ipairs(home.tasks) do
-    if not soonest or me.till < soonest then soonest = me.till end
+    if (not soonest or me.till < soonest) and not is_active(me) then soonest = me.till end
   end
   return soonest and math.max(0, soonest - core.clock())
 end

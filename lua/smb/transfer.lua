@@ -268,6 +268,7 @@ function transfer.fetch_some(home, items, io_size, under)
   local sizes, seen_to = {}, {}
   local reply = #copies > 0 and call.run(home.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
   for i, entry in ipairs(reply or {}) do
+    if not copies[i] then break end -- a worker's answer is not trusted
     local folder = core.complete(copies[i], entry.mtime, true, seen_to[items[i].folder])
     if folder == nil then break end
     if folder then folders[#folders + 1] = folder end

@@ -22,7 +22,8 @@ local FILES, FOLDERS = 256, 64 -- that wait for their turn
 local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
 local MANY = 64 -- names in a tree for which as many as pay are made at once
-local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once, as messages to and fro cost more than they
+local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
+local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
 
@@ -112,13 +113,14 @@ end
 
 -- The next file, with others that go by the same request: small ones, and none that another connection could move meanwhile.
 function job:take_files()
-  local items, length = {}, 0
+  local items, length, bytes = {}, 0, 0
   local most = math.min(core.files_at_once, #self.files // lanes_wanted(self.home))
   repeat
     local item = table.remove(self.files)
-    items[#items + 1], length = item, length + #item.path + 1
+    items[#items + 1], length, bytes = item, length + #item.path + 1, bytes + item.size
     local another = self.files[#self.files]
-    local fits = another and another.size <= SMALL and length + #another.path < core.path_limit
+    local fits = another and another.size <= SMALL and bytes + another.size <= SOME
+      and length + #another.path < core.path_limit
   until #items >= most or item.size > SMALL or not fits
   return items
 end
@@ -636,8 +638,8 @@ function tree.get(home, top, path, place, opts)
     return nil, call.message("get_tree", top, home.place, reason), code
   end
   if not make_local_folders(self, place) then return nil, self.stopped.message, self.stopped.code end
-  -- What is read twice, or must fail at once, goes one by one.
-  if not opts.read_back and home.fields.retries > 0 then self.move_some = fetch_some end
+  -- What is read twice, must fail at once or goes slowly goes one by one.
+  if not opts.read_back and home.fields.retries > 0 and not home.fields.rate then self.move_some = fetch_some end
   return self:run({ path = path, below = "", here = place }, self.fetch_folder, fetch, self.remove_local)
 end
 

@@ -117,12 +117,16 @@ static struct piece *resized(struct piece *p, size_t size)
 /* Pipes as large as a piece: to make one takes longer than to use it. */
 static struct { int pipe[SPARE_PIPES][2]; size_t count; } spare;
 
-static void take_pipe(int pipe[2])
+/* False where there are no more to be had. */
+static bool take_pipe(int pipe[2])
 {
 	if (spare.count > 0)
 		memcpy(pipe, spare.pipe[--spare.count], sizeof spare.pipe[0]);
-	else if (pipe2(pipe, O_NONBLOCK | O_CLOEXEC) < 0 || fcntl(pipe[1], F_SETPIPE_SZ, PIECE) < 0)
-		die("faultproxy: pipe");
+	else if (pipe2(pipe, O_NONBLOCK | O_CLOEXEC) < 0)
+		return false;
+	else
+		(void)fcntl(pipe[1], F_SETPIPE_SZ, PIECE);
+	return true;
 }
 
 static bool is_piped(const struct piece *p)
@@ -426,8 +430,13 @@ static bool divert(struct connection *c, int side)
 {
 	struct piece *p = resized(NULL, 0);
 	ssize_t n;
-	take_pipe(p->pipe);
-	n = splice(c->fd[side], NULL, p->pipe[1], NULL, piece_size(), SPLICE_F_NONBLOCK);
+	if (take_pipe(p->pipe)) {
+		n = splice(c->fd[side], NULL, p->pipe[1], NULL, piece_size(), SPLICE_F_NONBLOCK);
+	} else {
+		p = resized(p, PIECE);
+		p->pipe[0] = p->pipe[1] = 0;
+		n = recv(c->fd[side], p->bytes, piece_size(), 0);
+	}
 	c->from[side].ended = n == 0;
 	p->size = n > 0 ? (size_t)n : 0;
 	enqueue(&c->from[side], p);

@@ -47,7 +47,7 @@ static struct handle handles[HANDLES];
 struct request {
 	struct smb_request head;
 	const char *names[SMB_NAME_COUNT];
-	int fd; /* the first of */
+	int fd; /* fds[0] */
 	int fds[SMB_FILES_AT_ONCE];
 };
 
@@ -341,6 +341,7 @@ static bool do_get(const struct request *r, struct smb_reply *reply)
 static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	const char *path = r->names[SMB_NAME], *end = path + r->head.lengths[SMB_NAME];
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < SMB_FILES_AT_ONCE && r->fds[i] >= 0 && path < end; i++) {
 		struct transfer_source source = {.path = path, .io_size = r->head.io_size};
@@ -350,7 +351,10 @@ static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t
 			break;
 		reply->count++;
 		path += strlen(path) + 1;
+		bytes += entry.size;
+		transfer_count_on(bytes);
 	}
+	transfer_count_on(0);
 	return true;
 }
 

@@ -261,11 +261,12 @@ static SMBCCTX *new_context(void)
 
 /*
  * Connects, logs on and opens the share. A name that is not UTF-8 cannot be put into a request: the library does all that comes before
- * one, and sends none.
+ * one, and sends none. Where something is demanded of all that is sent, a request shows that at once.
  */
-static bool open_share(struct smb_fault *fault)
+static bool open_share(const struct smb_connect *target, struct smb_fault *fault)
 {
-	struct session_file *file = session_open("\xff", 0, fault);
+	bool demanding = target->encryption == SMB_DEMAND_REQUIRED || target->signing == SMB_DEMAND_REQUIRED;
+	struct session_file *file = session_open(demanding ? "lua-smb opens the share" : "\xff", 0, fault);
 	bool lost;
 
 	if (file != NULL)
@@ -300,12 +301,12 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	session.check_server = smbc_getFunctionCheckServer(context);
 	smbc_setFunctionCheckServer(context, is_server_gone);
 	session.context = context;
-	if (open_share(fault))
+	if (open_share(target, fault))
 		return true;
 	/* A server that knows no dialect of ours hangs up. One that was just stopped does so only once. */
 	if (wire_step() != SMB_STEP_NEGOTIATE || fault->code != SMB_DISCONNECTED)
 		return false;
-	if (open_share(fault))
+	if (open_share(target, fault))
 		return true;
 	if (wire_step() == SMB_STEP_NEGOTIATE && fault->code == SMB_DISCONNECTED)
 		fault_set(fault, SMB_PROTOCOL, "the server hangs up: it speaks no dialect that is allowed (SMB1 only?)");

@@ -30,9 +30,16 @@ void transfer_count_in(struct smb_shared *shared)
 	counters = shared;
 }
 
+static uint64_t done_before; /* bytes of this request's files before the one under way */
+
+void transfer_count_on(uint64_t bytes)
+{
+	done_before = bytes;
+}
+
 static void set_done(uint64_t done)
 {
-	atomic_store(&counters->done, done);
+	atomic_store(&counters->done, done_before + done);
 }
 
 static bool may_move(size_t size, struct smb_fault *fault)
@@ -315,16 +322,20 @@ static bool finish_file(struct upload *up, uint64_t size, struct smb_fault *faul
 	return ok;
 }
 
+static bool close_file(struct upload *up, struct smb_fault *fault)
+{
+	bool ok = session_close(up->file, fault);
+	up->file = NULL;
+	return ok;
+}
+
 bool upload_release(struct upload *up, struct smb_fault *fault)
 {
-	bool closed;
-
 	if (!tells_size(up) || (up->target.flags & SMB_FLAG_VERIFY))
 		return true;
-	closed = session_close(up->file, fault);
-	up->file = NULL;
+	up->sound = close_file(up, fault);
 	up->released = true;
-	return closed;
+	return up->sound;
 }
 
 /* Asks and reads what has to be known before it is closed. */
@@ -334,23 +345,23 @@ static bool is_complete(struct upload *up, uint64_t size, const uint8_t digest[S
 	       (digest == NULL || !(up->target.flags & SMB_FLAG_VERIFY) || read_back(up->file, size, digest, fault));
 }
 
+/* Nobody who was told how a release went commits one that must not be. */
+static bool was_closed_well(const struct upload *up, struct smb_fault *fault)
+{
+	return (up->sound && !(up->target.flags & SMB_FLAG_VERIFY)) ||
+	       fault_set(fault, SMB_FAILED, "the file was not closed well, or too early");
+}
+
 bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
 {
-	bool closed = up->released;
+	bool ok = up->released ? was_closed_well(up, fault)
+			       : is_complete(up, size, digest, fault) && close_file(up, fault);
 
-	if (!closed) {
-		if (!is_complete(up, size, digest, fault)) {
-			give_up(up, fault);
-			return false;
-		}
-		closed = session_close(up->file, fault);
-	}
-	up->file = NULL;
-	up->released = false;
-	if (!closed) {
-		place_leave_temporary(&up->target, fault);
+	if (!ok) {
+		give_up(up, fault);
 		return false;
 	}
+	up->released = false;
 	return finish_file(up, size, fault);
 }
 

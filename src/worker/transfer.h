@@ -13,7 +13,8 @@
 struct upload {
 	struct place target;
 	struct session_file *file; /* NULL after upload_begin: an earlier attempt has done it all */
-	bool released;             /* it was closed, and is still to be committed */
+	bool released;             /* it was closed, and is still to be committed; */
+	bool sound;                /* the server had no objection to that */
 	uint64_t kept;             /* bytes that an earlier attempt left in it */
 	bool overt;                /* answers to openings can be read: they tell its size */
 };
@@ -93,5 +94,7 @@ uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size);
 
 /* Counts the bytes moved where the module can see them. */
 void transfer_count_in(struct smb_shared *shared);
+/* So many were moved by the same request before. */
+void transfer_count_on(uint64_t bytes);
 
 #endif
