@@ -409,14 +409,41 @@ describe("jobs: a closed destination's", function()
       assert.is_true(job:cancel())
     end
     assert.equal("cancelled", jobs[1]:status())
-    assert.is_truthy(shell.poll(function()
+    local stayed
+    shell.poll(function()
+      stayed = nil
       for _, name in ipairs(everything()) do
-        if name:find "part$" then return false end
+        if name:find "part$" then stayed = name end
       end
-      return true
-    end), "a temporary file stayed")
+      return not stayed
+    end)
+    assert.is_nil(stayed)
     assert_nothing_open()
     assert.same({}, processes.workers())
+  end)
+
+  it("leave nothing behind when one of the connections is slow to give up", function()
+    files.make(dir .. "/source", 70 * MIB)
+    for slow_one = 1, 2 do
+      dest:close()
+      dest = open { connections = 2 }
+      net:tell("bandwidth", 20 * MIB)
+      local job, workers = dest:submit("put", dir .. "/source", "file"), nil
+      assert.is_truthy(shell.poll(function()
+        workers = processes.workers()
+        return job:progress() > 10 * MIB and #workers == 2
+      end))
+      shell.kill(workers[slow_one], "STOP")
+      shell.check(("(sleep 1; kill -CONT %d) >/dev/null 2>&1 &"):format(workers[slow_one]))
+      dest:close()
+      net:tell "calm"
+      local left
+      shell.poll(function()
+        left = everything()
+        return #left == 0
+      end)
+      assert.same({}, left)
+    end
   end)
 
   it("go with it when both are collected", function()

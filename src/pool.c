@@ -392,14 +392,17 @@ int64_t pool_patience(struct pool *pool)
 	return least;
 }
 
+/* All are looked at: what one link waits for may be another's to do, a file's other handles to be closed for one. */
 bool pool_settle(struct pool *pool, int wait_ms)
 {
+	bool settled = true;
+
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
-		if (l == NULL || pool->slots[i].taken || link_settled(l))
-			continue;
-		link_wait(l, wait_ms);
-		return false;
+		if (l != NULL && !pool->slots[i].taken && !link_settled(l))
+			settled = false;
 	}
-	return true;
+	if (!settled && wait_ms > 0)
+		pool_poll(pool, wait_ms);
+	return settled;
 }

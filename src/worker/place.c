@@ -12,6 +12,7 @@ enum {
 	PLACE_ATTEMPTS = 20, /* to put a file in the place that others want too */
 	TIDY_TIME = 400,     /* milliseconds for another try at tidying up: others may hold a file for a moment, */
 	TIDY_INTERVAL = 50,  /* the server may be about to come back */
+	CLOSING_TIME = 10000, /* milliseconds for connections that wrote to a file to close it: on a slow line, on a busy machine */
 };
 
 enum { ATTRIBUTE_READONLY = 1 };
@@ -72,12 +73,17 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void wait_a_moment(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = TIDY_INTERVAL * 1000000L}, NULL);
+}
+
 /* After a failure to tidy up: waits a moment. False when it is of no use to try again. */
 static bool tidy_again(int64_t began, const struct smb_fault *fault)
 {
 	if ((fault->code != SMB_BUSY && !fault_broke(fault)) || now_ms() - began >= TIDY_TIME)
 		return false;
-	nanosleep(&(struct timespec){.tv_nsec = TIDY_INTERVAL * 1000000L}, NULL);
+	wait_a_moment();
 	return true;
 }
 
@@ -223,7 +229,9 @@ bool place_remove_temporary(const struct place *t, struct smb_fault *fault)
 	bool broken = false;
 
 	while (!session_unlink(t->temporary, fault)) {
-		if ((broken && fault_broke(fault)) || !tidy_again(began, fault))
+		if (fault->code == SMB_BUSY && now_ms() - began < CLOSING_TIME)
+			wait_a_moment();
+		else if ((broken && fault_broke(fault)) || !tidy_again(began, fault))
 			return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
 		broken = fault_broke(fault);
 	}
