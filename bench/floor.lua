@@ -39,7 +39,8 @@ local function cases(size)
     { operation = "put", size = size, round_trip = 50, ours = 8, most = 16 },
     { operation = "get", size = size, round_trip = 50, ours = 8, most = 16 },
     { operation = "put_tree", count = 2000, size = 8 * KiB, ours = 2, most = 4 },
-    { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16, ours = 16, least = 16, most = 16 },
+    { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16, ours = 16, least = 16,
+      most = 16 },
     { operation = "get_tree", count = 2000, size = 8 * KiB, ours = 2, most = 4 },
     { operation = "again", count = 20000, size = 8 * KiB, ours = 2, most = 4 },
     { operation = "list", count = 20000, most = 1 }, { operation = "stat", most = 1 },
@@ -70,8 +71,8 @@ return function(options)
   local section = report.section("floor", "What libsmbclient alone can do",
     ("Seconds, the median of %d runs, fewer where one is slow. 1 to 16 processes at once (bench/loop.c) share the work and do "
     .. "nothing but call the library: each logs on at once, big files go straight to their name and get no time, small ones are "
-    .. "put atomically with their time; nothing is looked up or checked. Floor is the fastest of them. After 1: as many as lua-smb "
-    .. "makes, the others logging on when one has, as lua-smb must: a wrong password, tried by many, would lock the "
+    .. "put atomically with their time; nothing is looked up or checked. Floor is the fastest of them. After 1: as many as "
+    .. "lua-smb makes, the others logging on when one has, as lua-smb must: a wrong password, tried by many, would lock the "
     .. "account."):format(options.runs))
   local header = { "case", "lua-smb" }
   for _, count in ipairs(COUNTS) do header[#header + 1] = ("%d"):format(count) end

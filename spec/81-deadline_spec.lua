@@ -317,6 +317,31 @@ describe("total_timeout holds for", function()
     end)
   end
 
+  for _, verb in ipairs { "put", "get" } do
+    it(verb .. " of a file that goes over several connections", function()
+      local here = files.make(dir .. "/local/large", 70 * MIB, 1)
+      shell.check { "cp", here, on_server "large" }
+      set_limits(AMPLE)
+      net:tell("latency", 10)
+      local function stall_midway(done)
+        if done > 20 * MIB then net:tell "stall" end
+      end
+      dest.options.total_timeout, dest.options.retries = 2 * LIMIT, 1000
+      assert_timeout(2 * LIMIT, function()
+        if verb == "put" then return dest:put(here, "other", { progress = stall_midway }) end
+        return dest:get("large", dir .. "/local/other", { progress = stall_midway })
+      end)
+      net:tell "go"
+      net:tell "calm"
+      dest.options.total_timeout = nil
+      assert(dest:exists "")
+      dest:close()
+      assert.same({ "large" }, files.list(srv:path "backup"))
+      assert.same({ "large" }, files.list(dir .. "/local"))
+      os.remove(here)
+    end)
+  end
+
   it("a call that finds another file's write on its way", function()
     set_limits(AMPLE)
     local f = assert(dest:open("file", "w"))

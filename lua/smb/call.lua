@@ -126,9 +126,17 @@ function course:finished(bytes)
   if self.progress then self.progress(bytes, bytes, self.name) end
 end
 
+--- Whether the time for the whole call is over.
+-- @treturn boolean
+function course:is_late()
+  return self.deadline ~= nil and core.clock() >= self.deadline
+end
+
 -- After a cancelled request: the worker tidies up.
 function course:settle(dest)
-  while core.is_open(dest) and not core.settled(dest, 0) do task.pause(self.home, nil, task.SLICE, true) end
+  while core.is_open(dest) and not core.settled(dest, 0) and not self:is_late() do
+    task.pause(self.home, nil, task.SLICE, true)
+  end
 end
 
 --- The call has failed, and all is tidied up: an error in the progress function, which was the reason, goes on its way.
@@ -365,6 +373,11 @@ function handle:close()
   if self.closed then return end
   call.run(self.home.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
   self.closed = true -- not before: a task that is killed while it waits has the scope's end close it
+end
+
+--- Closes it; a call whose time is over does not wait for that.
+function handle:close_for(under)
+  if under:is_late() then self:drop() else self:close() end
 end
 
 --- The worker has closed it by itself.

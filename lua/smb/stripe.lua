@@ -178,26 +178,27 @@ function transfer:grow(lanes)
   while pays() do lanes:spawn(self.lane, self) end
 end
 
--- Waits until nobody has anything left to do: so many seconds at most.
+-- Waits until nobody has anything left to do: so many seconds at most, if they are given.
 function transfer:settle(patience)
-  local began = core.clock()
-  while not core.settled(self.home.dest, 0) and not self.under:check() and core.clock() - began < patience do
+  local till = core.clock() + (patience or math.huge)
+  while not core.settled(self.home.dest, 0) and not self.under:check() and core.clock() < till do
     task.pause(self.home, nil, task.SLICE, true)
   end
 end
 
--- Closes the first handle while the further ones are being closed. An upload is committed only if that went well; of what was only
--- read the closing is no matter of the call's any more, and is not cut off with it.
+-- Closes the first handle while the further ones are being closed. An upload is committed only if that went well.
 function transfer:close(handle)
-  local is_upload = self.verb == "send"
-  local under = is_upload and self.under or nil
-  local request <close>, code, reason = call.start(self.home.dest, self.home, is_upload and "release" or "close",
-    { link = handle.link, handle = handle.handle }, under)
-  self:settle(math.huge)
-  local reply
-  if request then reply, code, reason = call.finish(self.home, request, under) end
-  if is_upload and not reply then return nil, code, reason end
-  return true
+  local home = self.home
+  if self.verb == "receive" then
+    core.post_close(home.dest, handle.link, handle.handle)
+    self:settle()
+    return true
+  end
+  local request <close>, code, reason = call.start(home.dest, home, "release", { link = handle.link, handle = handle.handle },
+    self.under)
+  self:settle()
+  if not request then return nil, code, reason end
+  return call.finish(home, request, self.under)
 end
 
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
@@ -234,7 +235,7 @@ function stripe.move(home, how, left, under)
   local broken = not self.failure and left.low < left.size and self.broken
   local failure = self.failure or broken
   if not failure and how.is_last then return self:close(how.handle) end
-  self:settle(broken and HANGING_UP + 4 * round_trip_of(home) or math.huge)
+  self:settle(broken and HANGING_UP + 4 * round_trip_of(home) or nil)
   if failure then return nil, failure[1], failure[2] end
   return true
 end

@@ -30,7 +30,7 @@ end
 
 -- It is in its group, if any, before it begins: else, if memory ended in between, nobody would end it.
 local function new(home, group, parent, fn, ...)
-  local me = { home = home, parent = parent, status = "new", till = 0 }
+  local me = { home = home, parent = parent, status = "new", till = 0, results = false, killed = false }
   me.thread = coroutine.create(fn)
   by_thread[me.thread] = me
   home.tasks[#home.tasks + 1] = me
@@ -68,7 +68,7 @@ local function nap(me)
   me.request, me.any, me.till = nil, true, core.clock() + me.nap
 end
 
--- A task that has ended, but is not known to, would hold its connection for ever: nothing here needs memory.
+-- A task that has ended, but is not known to, would hold its connection for ever: no table grows here.
 local function lose(me, results)
   forget(me)
   me.status, me.results = "done", results

@@ -48,9 +48,9 @@ end
 -- What may be gone on with, in this run or the next.
 local LASTING = { timeout = true, disconnected = true, unreachable = true, cancelled = true, busy = true }
 
-local function is_kept(arguments, code)
+local function is_kept(arguments, code, under)
   if code == "cancelled" then return arguments.resume end
-  return LASTING[code] and (arguments.keep or arguments.resume)
+  return LASTING[code] and (arguments.resume or arguments.keep and not under:is_late())
 end
 
 -- One attempt at a file that goes over several connections. `plan` outlives it: what is left, and the digest.
@@ -81,8 +81,8 @@ local function send_striped(home, source, arguments, under, plan)
     ok, code, reason = nil, "source_changed", "the local file changed while it was read"
   end
   if not ok then
-    guard.keep = is_kept(arguments, code)
-    guard:close()
+    guard.keep = is_kept(arguments, code, under)
+    guard:close_for(under)
     return nil, code, reason
   end
   guard:is_gone()
@@ -157,7 +157,7 @@ local function fetch_striped(home, arguments, under, plan, offered)
     sha256, code, reason = verify_fetched(home, arguments, offered, identity.size, under)
     ok = sha256
   end
-  guard:close()
+  guard:close_for(under)
   if not ok then return nil, code, reason end
   return { bytes = identity.size, mtime = identity.mtime, resumed = resumed, sha256 = sha256 }
 end

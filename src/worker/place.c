@@ -12,7 +12,7 @@ enum {
 	PLACE_ATTEMPTS = 20, /* to put a file in the place that others want too */
 	TIDY_TIME = 400,     /* milliseconds for another try at tidying up: others may hold a file for a moment, */
 	TIDY_INTERVAL = 50,  /* the server may be about to come back */
-	CLOSING_TIME = 10000, /* milliseconds for connections that wrote to a file to close it: on a slow line, on a busy machine */
+	CLOSING_TIME = 10000, /* milliseconds for other connections to close a file: on a slow line, on a busy machine */
 };
 
 enum { ATTRIBUTE_READONLY = 1 };
@@ -222,17 +222,26 @@ bool place_is_done(const struct place *t, uint64_t size)
 	       (!(t->flags & SMB_FLAG_MTIME) || place_same_time(entry.mtime, t->mtime));
 }
 
-/* Other connections that wrote to it may be about to close it. Where the server is out of reach the module sees to it later. */
-bool place_remove_temporary(const struct place *t, struct smb_fault *fault)
+/* Until then others are waited for. Half of what there may be left: this may not be all that is to be tidied up. */
+static int64_t closing_deadline(bool shared)
 {
-	int64_t began = now_ms();
+	int64_t most = watch_clean_up_ms() / 2;
+	return shared ? now_ms() + (most < CLOSING_TIME ? most : CLOSING_TIME) : 0;
+}
+
+/* Where the server is out of reach the module sees to it later. */
+bool place_remove_temporary(const struct place *t, bool shared, struct smb_fault *fault)
+{
+	int64_t began = now_ms(), till = closing_deadline(shared);
 	bool broken = false;
 
 	while (!session_unlink(t->temporary, fault)) {
-		if (fault->code == SMB_BUSY && now_ms() - began < CLOSING_TIME)
+		if (fault->code == SMB_BUSY && now_ms() < till) {
 			wait_a_moment();
-		else if ((broken && fault_broke(fault)) || !tidy_again(began, fault))
+			began = now_ms();
+		} else if ((broken && fault_broke(fault)) || !tidy_again(began, fault)) {
 			return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
+		}
 		broken = fault_broke(fault);
 	}
 	return true;
@@ -242,7 +251,7 @@ bool place_remove_temporary(const struct place *t, struct smb_fault *fault)
 void place_leave_temporary(const struct place *t, const struct smb_fault *fault)
 {
 	if (!goes_on(t, fault))
-		place_remove_temporary(t, &(struct smb_fault){0});
+		place_remove_temporary(t, false, &(struct smb_fault){0});
 	watch_settle();
 }
 
@@ -263,7 +272,7 @@ bool place_settle(const struct place *t, struct smb_fault *fault)
 		;
 	if (there ? !move_back(t, fault) : fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING)
 		return false;
-	return t->temporary[0] == '\0' || place_remove_temporary(t, fault);
+	return t->temporary[0] == '\0' || place_remove_temporary(t, false, fault);
 }
 
 /* ---- renaming ---- */

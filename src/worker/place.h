@@ -36,8 +36,8 @@ bool place_rename(const char *from, struct place *po, struct smb_fault *fault);
 void place_settle_aside(const struct place *p);
 bool place_is_done(const struct place *p, uint64_t size);
 
-/* False where the temporary file is not known to be gone. */
-bool place_remove_temporary(const struct place *p, struct smb_fault *fault);
+/* False where the temporary file is not known to be gone. `shared`: other connections of ours may still have it open. */
+bool place_remove_temporary(const struct place *p, bool shared, struct smb_fault *fault);
 
 /* After a failure, and after watch_owe: the temporary file is removed, unless another attempt or run can go on with it. */
 void place_leave_temporary(const struct place *p, const struct smb_fault *fault);

@@ -176,7 +176,7 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 	bool ok;
 
 	close_upload(up);
-	ok = place_remove_temporary(&up->target, fault);
+	ok = place_remove_temporary(&up->target, true, fault);
 	watch_settle();
 	return ok;
 }

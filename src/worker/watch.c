@@ -58,6 +58,11 @@ bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t
 	return error == 0;
 }
 
+uint32_t watch_clean_up_ms(void)
+{
+	return watch.clean_up_ms;
+}
+
 bool watch_cancelled(void)
 {
 	return atomic_load(&watch.shared->cancel) || atomic_load(&watch.gone);

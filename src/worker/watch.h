@@ -12,6 +12,9 @@
 /* `host` is a pidfd of the module's process, or -1. False when no thread can be had. */
 bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t clean_up_ms);
 
+/* Milliseconds that a clean-up may take once the module has gone. */
+uint32_t watch_clean_up_ms(void);
+
 /* The module wants the request under way to end, or has gone. */
 bool watch_cancelled(void);
 
