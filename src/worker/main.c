@@ -579,7 +579,7 @@ static bool unpack(struct request *r, size_t size)
 /* False when the module has gone. */
 static bool serve(void)
 {
-	struct request r;
+	struct request r = {.fd = -1};
 	struct smb_reply *reply;
 	size_t used = sizeof *reply;
 	ssize_t n = receive(inbox, sizeof inbox, r.fds);
