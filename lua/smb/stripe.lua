@@ -205,8 +205,8 @@ end
 -- @tparam table home the destination's state
 -- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
 -- connection), `file` (the local file), `identity` (size and mtime that further handles have to show), `is_changed` (a function
--- that tells whether the local file did), `beside` (a function to run in the meantime), `is_last` (the first handle is for
--- nothing else: when all is moved it is closed, that of an upload so that it can be committed)
+-- that tells whether the local file did), `beside` (a function to run in the meantime), `closing` (the first handle is closed,
+-- too, when all is moved: that of an upload so that it can be committed)
 -- @tparam table left what is left, as `stripe.left` gives it
 -- @tparam table under the call's course
 -- @treturn[1] boolean true
@@ -234,7 +234,7 @@ function stripe.move(home, how, left, under)
   lanes:kill()
   local broken = not self.failure and left.low < left.size and self.broken
   local failure = self.failure or broken
-  if not failure and how.is_last then return self:close(how.handle) end
+  if not failure and how.closing then return self:close(how.handle) end
   self:settle(broken and HANGING_UP + 4 * round_trip_of(home) or nil)
   if failure then return nil, failure[1], failure[2] end
   return true

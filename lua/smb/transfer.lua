@@ -74,7 +74,7 @@ local function send_striped(home, source, arguments, under, plan)
   end
   local ok
   ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
-    beside = hash, is_changed = function() return not is_unchanged(source, arguments) end, is_last = true },
+    beside = hash, is_changed = function() return not is_unchanged(source, arguments) end, closing = true },
     plan.left, under)
   if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
   if ok and not is_unchanged(source, arguments) then
@@ -149,7 +149,7 @@ local function fetch_striped(home, arguments, under, plan, offered)
   plan.left = plan.left or stripe.left(home, "receive", offered.resumed, identity.size, arguments.io_size)
   local resumed = plan.left.bytes
   local ok, code, reason = stripe.move(home, { verb = "receive", name = arguments.name, handle = offered, file = arguments.file,
-    identity = identity, is_last = not arguments.read_back }, plan.left, under)
+    identity = identity, closing = not arguments.read_back }, plan.left, under)
   if ok and not arguments.read_back then guard:is_gone() end
   if ok then ok, code, reason = call.run(home.dest, "sync", { file = arguments.file }, under) end
   local sha256
