@@ -302,6 +302,70 @@ describe("trees: what is unchanged", function()
     assert.equal(2, summary.unchanged)
     assert.same(with_folders { dATEI = "1", ["ärger/B"] = "2" }, on_share())
   end)
+
+  it("is found among many files, and what is not is sent", function()
+    local tree = {}
+    for i = 1, 700 do tree[("name %d"):format(i)] = tostring(i) end
+    source(tree)
+    stored(tree)
+    local changed = { "name 1", "name 256", "name 257", "name 512", "name 700" }
+    for _, text in ipairs(changed) do files.write(dir .. "/source/" .. text, "longer than it was") end
+    os.remove(on_server "tree/name 300")
+    make(dir .. "/source", { ["new"] = "new", ["name 700x"] = "new" })
+    local summary = assert(dest:put_tree(dir .. "/source", "tree"))
+    assert.same({ 8, 694, 0 }, { summary.files, summary.unchanged, #summary.errors })
+    assert.same(read(dir .. "/source"), on_share())
+  end)
+
+  local NAMES = { "a", "B", "c.txt", "ä", "Ö.TXT", "日本", "n 1", "n 2", "n 3", "x.0123abcd.part", "y.0123abcd.aside" }
+  local PARTS = { "", ".123456789" } -- of a second: SMB has room for seven digits
+
+  local function one_in(count) return math.random(count) == 1 end
+
+  local function random_entry(place, is_local)
+    if one_in(6) or lfs.symlinkattributes(place) then return end
+    if one_in(6) and is_local then return lfs.link(one_in(2) and "nowhere else" or "../1", place, true) end
+    if one_in(6) then make_folder(place) else files.write(place, one_in(4) and "x" or "") end
+    shell.check { "touch", "-d", ("@%d%s"):format(MTIME + (one_in(4) and 1 or 0), PARTS[math.random(#PARTS)]), place }
+  end
+
+  -- What is here is there as well as a rule, but for its case, size, time or kind.
+  local function random_tree(top, is_local)
+    for i = 1, 3 do
+      make_folder(("%s/%d"):format(top, i))
+      for _, text in ipairs(NAMES) do
+        if not is_local and one_in(4) then text = name.fold(text) end
+        random_entry(("%s/%d/%s"):format(top, i, text), is_local)
+      end
+    end
+  end
+
+  local function planned(opts)
+    local summary = assert(dest:put_tree(dir .. "/source", "tree", opts))
+    local function by_name(x, y) return x.name .. (x.action or x.code) < y.name .. (y.action or y.code) end
+    table.sort(summary.actions, by_name)
+    table.sort(summary.errors, by_name)
+    summary.seconds = nil
+    return summary
+  end
+
+  -- Files that cannot have changed are passed over in C, unless a filter has to see each.
+  it("is the same with a filter that takes all", function()
+    local unchanged = 0
+    for _ = 1, 10 do
+      share.clean()
+      random_tree(dir .. "/source", true)
+      random_tree(on_server "tree", false)
+      for _, opts in ipairs { {}, { mirror = true }, { symlinks = "follow" }, { encode_names = true } } do
+        opts.dry_run, opts.on_error = true, "continue"
+        local found = planned(opts)
+        unchanged = unchanged + found.unchanged
+        opts.filter = function() return true end
+        assert.same(planned(opts), found)
+      end
+    end
+    assert.is_true(unchanged > 100)
+  end)
 end)
 
 describe("trees: mirror", function()

@@ -135,6 +135,7 @@ int luaopen_smb_core(lua_State *L)
 	file_register(L);
 	digest_register(L);
 	folder_register(L);
+	known_register(L);
 	name_register(L);
 	return 1;
 }

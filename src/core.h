@@ -12,6 +12,7 @@
 
 #define DESTINATION_TYPE "smb.destination"
 #define REQUEST_TYPE "smb.request"
+#define BATCH_TYPE "smb.batch" /* a reply with a listing's entries, as it came */
 #define LOCAL_TYPE "smb.local"
 
 struct destination {
@@ -52,6 +53,22 @@ const char *local_check_path(lua_State *L, int index);
 
 lua_Number local_seconds(struct timespec t);
 
+/* The entries of a reply that are still to be read. */
+struct batch {
+	const char *message;
+	size_t size, at;
+	uint32_t left;
+};
+
+/* Those of the batch at `index`, which has to stay where Lua sees it. */
+struct batch request_check_batch(lua_State *L, int index);
+
+/* False at the end. `name` is as long as the entry says. */
+bool request_next_entry(struct batch *b, struct smb_entry *entry, const char **name);
+
+/* Sets type, size and mtime in the table on the top. */
+void request_set_entry(lua_State *L, const struct smb_entry *e);
+
 /* Each adds its functions to the table on the top of the stack. */
 void destination_register(lua_State *L);
 void request_register(lua_State *L);
@@ -59,6 +76,7 @@ void local_register(lua_State *L);
 void file_register(lua_State *L);
 void digest_register(lua_State *L);
 void folder_register(lua_State *L);
+void known_register(lua_State *L);
 void name_register(lua_State *L);
 
 #endif

@@ -1,6 +1,8 @@
 /* userdata "smb.folder": a local folder that is read, for trees; and what is asked about what stands in one. */
 #include "core.h"
 #include "descriptor.h"
+#include "known.h"
+#include "name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,9 +12,12 @@
 
 #define FOLDER_TYPE "smb.folder"
 
+enum { TURN = 256 }; /* entries after which Lua looks whether others want their turn */
+
 struct folder {
 	DIR *stream; /* NULL: closed */
 	int flags;   /* of fstatat */
+	lua_Integer passed, bytes; /* files that Lua need not see */
 };
 
 static int close_folder(lua_State *L)
@@ -53,27 +58,118 @@ static int folder_lstat(lua_State *L)
 	return push_what(L, &st);
 }
 
-/* next(folder) -> name, and what lstat gives; nil at the end | nil, code, text */
-static int next_entry(lua_State *L)
+/* The next entry; NULL at the end and, with errno, on failure. */
+static const struct dirent *read_on(struct folder *f)
 {
-	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
-	struct dirent *entry;
-	struct stat st;
-
+	const struct dirent *entry;
 	do {
 		errno = 0;
 		entry = f->stream != NULL ? readdir(f->stream) : NULL;
 	} while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
-	if (entry == NULL && errno != 0)
+	return entry;
+}
+
+static int push_end(lua_State *L)
+{
+	if (errno != 0)
 		return local_push_failure(L, "the folder cannot be read", errno);
-	if (entry == NULL) {
-		lua_pushnil(L);
-		return 1;
-	}
-	lua_pushstring(L, entry->d_name);
-	if (fstatat(dirfd(f->stream), entry->d_name, &st, f->flags) < 0)
+	lua_pushnil(L);
+	return 1;
+}
+
+static int push_found(lua_State *L, const struct folder *f, const char *name)
+{
+	struct stat st;
+	lua_pushstring(L, name);
+	if (fstatat(dirfd(f->stream), name, &st, f->flags) < 0)
 		return 1 + local_push_failure(L, "the local file cannot be looked at", errno);
 	return 1 + push_what(L, &st);
+}
+
+/* next(folder) -> name, and what lstat gives; nil at the end | nil, code, text */
+static int next_entry(lua_State *L)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+	const struct dirent *entry = read_on(f);
+	return entry != NULL ? push_found(L, f, entry->d_name) : push_end(L);
+}
+
+/* Whether an entry is a file, its name nothing that needs a close look. */
+static bool is_plain_file(const char *name, const struct stat *st)
+{
+	size_t length = strlen(name);
+	return S_ISREG(st->st_mode) && name_is_plain(name, length) && !name_is_temporary(name, length);
+}
+
+/* Gives next's results for the entry; 0 when Lua need not see it. Index 2: what is known. */
+typedef int look(lua_State *L, struct folder *f, const struct dirent *entry);
+
+static int next_to_see(lua_State *L, look *look_at)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+
+	for (int i = 0; i < TURN; i++) {
+		const struct dirent *entry = read_on(f);
+		int results = entry != NULL ? look_at(L, f, entry) : push_end(L);
+		if (results > 0)
+			return results;
+	}
+	lua_pushboolean(L, 0);
+	return 1;
+}
+
+static int look_at_name(lua_State *L, struct folder *f, const struct dirent *entry)
+{
+	bool sizes = lua_toboolean(L, 3);
+	struct stat st = {.st_mode = S_IFREG};
+
+	if ((sizes || entry->d_type != DT_REG) && fstatat(dirfd(f->stream), entry->d_name, &st, f->flags) < 0)
+		st.st_mode = 0;
+	if (!is_plain_file(entry->d_name, &st) || !known_take(L, 2, entry->d_name, strlen(entry->d_name)))
+		return push_found(L, f, entry->d_name);
+	f->passed++;
+	f->bytes += st.st_size;
+	return 0;
+}
+
+/*
+ * next_special(folder, known [, sizes]) -> as next; false when a while has gone by. Lua does not see files of plain names that `known`
+ * does not know yet: it takes them in. With `sizes` their bytes are counted.
+ */
+static int next_special(lua_State *L)
+{
+	return next_to_see(L, look_at_name);
+}
+
+static int look_at_file(lua_State *L, struct folder *f, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (fstatat(dirfd(f->stream), entry->d_name, &st, f->flags) < 0 || !is_plain_file(entry->d_name, &st) ||
+	    !known_has_same(L, 2, entry->d_name, strlen(entry->d_name), &st))
+		return push_found(L, f, entry->d_name);
+	f->passed++;
+	f->bytes += st.st_size;
+	return 0;
+}
+
+/*
+ * next_changed(folder, known) -> as next; false when a while has gone by. Lua does not see files that are known with the same size and
+ * time.
+ */
+static int next_changed(lua_State *L)
+{
+	return next_to_see(L, look_at_file);
+}
+
+/* passed(folder) -> how many files were passed over since this was asked last, and their bytes */
+static int passed(lua_State *L)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+	lua_pushinteger(L, f->passed);
+	lua_pushinteger(L, f->bytes);
+	f->passed = f->bytes = 0;
+	return 2;
 }
 
 /* entries(path, follow) -> next, folder, nil, folder, as the generic for takes them | nil, code, text */
@@ -106,7 +202,8 @@ static int entries(lua_State *L)
 void folder_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{"__gc", close_folder}, {"__close", close_folder}, {NULL, NULL}};
-	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"entries", entries}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"entries", entries}, {"next_special", next_special},
+					     {"next_changed", next_changed}, {"passed", passed}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	core_new_type(L, FOLDER_TYPE, metamethods);

@@ -421,19 +421,25 @@ static void kill_off(struct link *l)
 	reap_worker(l, 0);
 }
 
-void link_end(struct link *l, int wait_ms)
+void link_dismiss(struct link *l)
 {
-	if (!is_mine(l)) {
-		discard(l);
+	if (!is_mine(l) || l->state == DEAD)
 		return;
-	}
 	l->cancelling = false;
 	send_outbox(l);
 	if (l->state == GREETING) {
 		kill_off(l);
-	} else if (l->state != DEAD) {
+	} else {
 		atomic_store(&l->shared->cancel, 1);
 		hang_up(l);
+	}
+	l->state = DEAD;
+}
+
+void link_end(struct link *l, int wait_ms)
+{
+	if (is_mine(l)) {
+		link_dismiss(l);
 		reap_worker(l, wait_ms);
 	}
 	discard(l);
@@ -469,10 +475,10 @@ static void greeted(struct link *l, ssize_t n)
 	memcpy(&hello, l->message, sizeof hello);
 	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
 		return die(l, SMB_FAILED, "the module and its program smb-worker are of different versions: restart this program");
-	reap_starter(l);
 	fds[2] = (int)syscall(SYS_pidfd_open, l->host, 0);
 	sent = send_message(l, l->target, sizeof *l->target, fds, fds[2] >= 0 ? 3 : 2);
 	close_fd(&fds[2]);
+	reap_starter(l); /* it may take a millisecond, in which the worker is at work already */
 	if (!sent)
 		return die(l, SMB_FAILED, "the worker process cannot be reached");
 	close_fd(&l->shared_fd);

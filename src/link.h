@@ -27,6 +27,9 @@ enum { LINKS_AT_ONCE = 32 };
 bool link_start(struct link **links, unsigned count, const char *program, const struct smb_connect *target,
 		const struct link_limits *limits, int pace_fd, struct smb_fault *fault);
 
+/* Hangs up: the link is dead. A worker that owes nothing ends at once. */
+void link_dismiss(struct link *l);
+
 /*
  * Hangs up and frees the link. A worker that owes nothing ends at once; `wait_ms` is how long to see to that, at most. A process
  * that inherits orphans (PID 1 or a subreaper) always waits, briefly, since it has to reap them.

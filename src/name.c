@@ -1,16 +1,12 @@
 /* What of names is asked so often that it is C: see lua/smb/name.lua, which knows the rules in full. */
+#include "name.h"
+
 #include "core.h"
 
-#include <lauxlib.h>
-#include <lua.h>
-
-#include <locale.h>
-#include <stdbool.h>
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 #include <wctype.h>
-
-enum { PART_UNITS = 255 }; /* UTF-16 units in a part of a name (MS-FSCC 2.1.5.2) */
 
 static bool is_one_of(unsigned char byte, const char *all)
 {
@@ -23,20 +19,26 @@ static bool begins_as_device(const unsigned char *part)
 	return is_one_of(part[0], "CcPpAaNnLl") && is_one_of(part[1], "OoRrUuPp") && is_one_of(part[2], "NnXxLlMmTt");
 }
 
+static bool is_plain_byte(unsigned char byte)
+{
+	switch (byte) {
+	case '\\': case ':': case '*': case '?': case '"': case '<': case '>': case '|': return false;
+	default: return byte >= ' ' && byte < 127;
+	}
+}
+
 static bool is_plain_part(const unsigned char *part, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
-		if (part[i] < ' ' || part[i] >= 127 || is_one_of(part[i], "\\:*?\"<>|"))
+		if (!is_plain_byte(part[i]))
 			return false;
 	return size > 0 && part[size - 1] != '.' && part[size - 1] != ' ' && (size < 3 || !begins_as_device(part));
 }
 
-/* is_plain(text) -> true when a name is short, plain ASCII and right, as most are; false: it has to be looked at closely */
-static int is_plain(lua_State *L)
+bool name_is_plain(const char *text, size_t size)
 {
-	size_t size;
-	const char *text = luaL_checklstring(L, 1, &size), *end = text + size;
-	bool plain = size <= PART_UNITS;
+	const char *end = text + size;
+	bool plain = size <= NAME_PART_UNITS;
 
 	while (plain) {
 		const char *slash = memchr(text, '/', (size_t)(end - text));
@@ -45,7 +47,43 @@ static int is_plain(lua_State *L)
 			break;
 		text = slash + 1;
 	}
-	lua_pushboolean(L, plain);
+	return plain;
+}
+
+/* is_plain(text) -> see name_is_plain */
+static int is_plain(lua_State *L)
+{
+	size_t size;
+	const char *text = luaL_checklstring(L, 1, &size);
+	lua_pushboolean(L, name_is_plain(text, size));
+	return 1;
+}
+
+static bool ends_in(const char *text, size_t size, const char *end)
+{
+	size_t length = strlen(end);
+	return size >= length && memcmp(text + size - length, end, length) == 0;
+}
+
+bool name_is_temporary(const char *part, size_t size)
+{
+	const size_t digits = 8;
+	size_t stem = size - (ends_in(part, size, ".part") ? strlen(".part") : ends_in(part, size, ".aside") ? strlen(".aside") : size);
+
+	if (stem < digits + 2 || part[stem - digits - 1] != '.' || part[stem - digits - 2] == '/')
+		return false;
+	for (size_t i = 1; i <= digits; i++)
+		if (!isxdigit((unsigned char)part[stem - i]))
+			return false;
+	return true;
+}
+
+/* is_temporary(text) -> see name_is_temporary; of a name of several parts it is the last one's */
+static int is_temporary(lua_State *L)
+{
+	size_t size;
+	const char *text = luaL_checklstring(L, 1, &size);
+	lua_pushboolean(L, name_is_temporary(text, size));
 	return 1;
 }
 
@@ -60,8 +98,9 @@ static int free_unicode(lua_State *L)
 	return 0;
 }
 
-/* The system's Unicode, whatever the host's locale; lives as long as the Lua state. */
-static locale_t *make_unicode(lua_State *L)
+static const char unicode_key = 0; /* its address is the registry's key */
+
+static void make_unicode(lua_State *L)
 {
 	locale_t *held = lua_newuserdatauv(L, sizeof *held, 0);
 	*held = (locale_t)0;
@@ -70,7 +109,16 @@ static locale_t *make_unicode(lua_State *L)
 	lua_setfield(L, -2, "__gc");
 	lua_setmetatable(L, -2);
 	*held = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	return held;
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &unicode_key);
+}
+
+locale_t name_unicode(lua_State *L)
+{
+	locale_t *held;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &unicode_key);
+	held = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return held != NULL ? *held : (locale_t)0;
 }
 
 /* Bytes of a character by its first; 1 where it is none of several. */
@@ -112,33 +160,39 @@ static size_t fold_character(locale_t unicode, const unsigned char *at, size_t s
 	return size;
 }
 
-/* fold(text) -> what names have in common that differ in case only. Upvalue 1: the system's Unicode. */
+size_t name_fold(locale_t unicode, const char *text, size_t size, char *to)
+{
+	const unsigned char *from = (const unsigned char *)text;
+	size_t used = 0;
+
+	for (size_t i = 0, n; i < size; i += n) {
+		n = length_of(from[i]);
+		if (n == 1 || n > size - i) {
+			n = 1;
+			to[used++] = (char)(from[i] >= 'a' && from[i] <= 'z' ? from[i] - 'a' + 'A' : from[i]);
+		} else {
+			used += fold_character(unicode, from + i, n, to + used);
+		}
+	}
+	return used;
+}
+
+/* fold(text) -> see name_fold */
 static int fold(lua_State *L)
 {
-	const locale_t *unicode = lua_touserdata(L, lua_upvalueindex(1));
-	size_t size, used = 0;
-	const unsigned char *text = (const unsigned char *)luaL_checklstring(L, 1, &size);
+	size_t size;
+	const char *text = luaL_checklstring(L, 1, &size);
 	luaL_Buffer b;
 	char *to = luaL_buffinitsize(L, &b, 2 * size); /* no capital has more than one byte more than its small letter */
 
-	for (size_t i = 0, n; i < size; i += n) {
-		n = length_of(text[i]);
-		if (n == 1 || n > size - i) {
-			n = 1;
-			to[used++] = (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 'a' + 'A' : text[i]);
-		} else {
-			used += fold_character(*unicode, text + i, n, to + used);
-		}
-	}
-	luaL_pushresultsize(&b, used);
+	luaL_pushresultsize(&b, name_fold(name_unicode(L), text, size, to));
 	return 1;
 }
 
 void name_register(lua_State *L)
 {
-	lua_pushcfunction(L, is_plain);
-	lua_setfield(L, -2, "is_plain");
+	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary}, {"fold", fold}, {NULL, NULL}};
+
+	luaL_setfuncs(L, functions, 0);
 	make_unicode(L);
-	lua_pushcclosure(L, fold, 1);
-	lua_setfield(L, -2, "fold");
 }

@@ -88,6 +88,9 @@ static void drop(struct pool *pool, int slot, int wait_ms)
 
 void pool_close(struct pool *pool, int wait_ms)
 {
+	for (int i = 0; i < POOL_LINKS; i++) /* all end side by side */
+		if (pool->slots[i].link != NULL)
+			link_dismiss(pool->slots[i].link);
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL)
 			drop(pool, i, wait_ms);

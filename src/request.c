@@ -17,6 +17,7 @@ struct request {
 	uint32_t number;                 /* of the link */
 	enum smb_verb verb;
 	bool ctime;                      /* entries tell when they were changed: that is no part of the public face */
+	bool batch;                      /* entries stay as they came */
 };
 
 #define VERB_WORD(name, word) word,
@@ -244,6 +245,7 @@ static int start(lua_State *L)
 	r->slot = -1;
 	r->verb = verb;
 	r->ctime = get_flag(L, "ctime", 1);
+	r->batch = get_flag(L, "batch", 1);
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 4, 1);
@@ -337,15 +339,20 @@ static void set_integer(lua_State *L, const char *field, uint64_t value)
 	lua_setfield(L, -2, field);
 }
 
-static void push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
+void request_set_entry(lua_State *L, const struct smb_entry *e)
 {
 	static const char *const types[] = {"file", "directory", "link"};
 
-	lua_createtable(L, 0, 10);
 	lua_pushstring(L, types[e->type <= SMB_ENTRY_LINK ? e->type : SMB_ENTRY_FILE]);
 	lua_setfield(L, -2, "type");
 	set_integer(L, "size", e->size);
 	set_time(L, "mtime", e->mtime);
+}
+
+static void push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
+{
+	lua_createtable(L, 0, 10);
+	request_set_entry(L, e);
 	set_time(L, "atime", e->atime);
 	if (e->btime != 0)
 		set_time(L, "btime", e->btime);
@@ -358,24 +365,47 @@ static void push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
 	set_flag(L, "archive", e->attributes & 0x20);
 }
 
-/* Adds the entries of a batch to the table on the top, as an array. What does not fit its message is not looked at. */
-static void push_batch(lua_State *L, const struct request *r, const char *message, size_t size, uint32_t count)
+bool request_next_entry(struct batch *b, struct smb_entry *entry, const char **name)
 {
-	size_t at = sizeof(struct smb_reply);
-	struct smb_entry entry;
+	const char *at = b->message + b->at;
+	size_t left = b->size - b->at, length;
 
-	for (uint32_t i = 1; i <= count && size - at >= sizeof entry; i++) {
-		memcpy(&entry, message + at, sizeof entry);
-		at += sizeof entry;
-		if (entry.name_length >= size - at)
-			return;
+	if (b->left == 0 || left < sizeof *entry)
+		return false;
+	memcpy(entry, at, sizeof *entry);
+	length = ((size_t)entry->name_length + 1 + 7) & ~(size_t)7;
+	if (length > left - sizeof *entry)
+		return false;
+	*name = at + sizeof *entry;
+	b->at += sizeof *entry + length;
+	b->left--;
+	return true;
+}
+
+/* What does not fit its message is not looked at. */
+static struct batch entries_of(const char *message, size_t size)
+{
+	struct smb_reply reply;
+	memcpy(&reply, message, sizeof reply);
+	return (struct batch){.message = message, .size = size, .at = sizeof reply, .left = reply.count};
+}
+
+struct batch request_check_batch(lua_State *L, int index)
+{
+	return entries_of(luaL_checkudata(L, index, BATCH_TYPE), lua_rawlen(L, index));
+}
+
+/* Adds the entries of a batch to the table on the top, as an array. */
+static void push_entries(lua_State *L, const struct request *r, struct batch b)
+{
+	struct smb_entry entry;
+	const char *name;
+
+	for (lua_Integer i = 1; request_next_entry(&b, &entry, &name); i++) {
 		push_entry(L, &entry, r->ctime);
-		lua_pushlstring(L, message + at, entry.name_length);
+		lua_pushlstring(L, name, entry.name_length);
 		lua_setfield(L, -2, "name");
 		lua_rawseti(L, -2, i);
-		at += ((size_t)entry.name_length + 1 + 7) & ~(size_t)7;
-		if (at > size)
-			return;
 	}
 }
 
@@ -401,8 +431,10 @@ static void count_handles(struct pool_slot *s, enum smb_verb verb, const struct 
 		s->handles--;
 }
 
+/* The message is the userdata on the top. */
 static int push_reply(lua_State *L, const struct request *r, const char *message, size_t size)
 {
+	int copy = lua_gettop(L);
 	struct smb_reply reply;
 
 	memcpy(&reply, message, sizeof reply);
@@ -413,8 +445,14 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	case SMB_VERB_LIST_OPEN:
 	case SMB_VERB_LIST_NEXT:
 	case SMB_VERB_GET_SOME:
-		lua_createtable(L, (int)(reply.count < 4096 ? reply.count : 4096), 2);
-		push_batch(L, r, message, size, reply.count);
+		lua_createtable(L, r->batch ? 0 : (int)(reply.count < 4096 ? reply.count : 4096), 3);
+		if (r->batch) {
+			lua_pushvalue(L, copy);
+			luaL_setmetatable(L, BATCH_TYPE);
+			lua_setfield(L, -2, "batch");
+		} else {
+			push_entries(L, r, entries_of(message, size));
+		}
 		break;
 	default:
 		lua_newtable(L);
@@ -505,5 +543,6 @@ void request_register(lua_State *L)
 {
 	luaL_setfuncs(L, functions, 0);
 	core_new_type(L, REQUEST_TYPE, metamethods);
-	lua_pop(L, 1);
+	luaL_newmetatable(L, BATCH_TYPE);
+	lua_pop(L, 2);
 }

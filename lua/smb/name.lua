@@ -20,7 +20,7 @@ local PART_BYTES = 255      -- what file systems on Linux servers allow (NAME_MA
 local CONTROL = "[\0-\31\127]"
 local SPECIAL = '[\\:*?"<>|]'
 
-local SLASH, PART_END, ASIDE_END = byte("/"), byte("t"), byte("e")
+local SLASH = byte("/")
 
 local function device_names()
   local devices = {}
@@ -178,13 +178,9 @@ function name.parse_temporary(text)
 end
 
 --- Whether a name has the shape that `temporary` or `aside` gives.
+-- @function name.is_temporary
 -- @tparam string text a name, or its last part
 -- @treturn boolean
-function name.is_temporary(text)
-  local last = byte(text, -1)
-  if last ~= PART_END and last ~= ASIDE_END then return false end -- most are not, and there are many
-  local ending = match(text, "[^/]%.%x%x%x%x%x%x%x%x%.(%l+)$")
-  return ending == "part" or ending == "aside"
-end
+name.is_temporary = core.is_temporary
 
 return name

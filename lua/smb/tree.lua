@@ -71,10 +71,10 @@ function job:is_over()
   return true
 end
 
--- Whether a walk over a folder has to end; asked for each entry.
-function job:is_cut_short()
+-- Whether a walk over a folder has to end; asked for each entry, or after `many`.
+function job:is_cut_short(many)
   self.turn = (self.turn + 1) % TURN
-  if self.turn > 0 then return self.stopped ~= nil end
+  if self.turn > 0 and not many then return self.stopped ~= nil end
   task.breathe(self.home)
   return self:is_over()
 end
@@ -223,19 +223,22 @@ function job:fail_local(subject, code, here, reason)
   self:fail(subject, code, ("'%s': %s"):format(here, reason))
 end
 
--- What of a local folder is meant: iterates over entries. A link is what it names, or skipped.
-function job:local_entries(here, below)
+-- What of a local folder is meant: iterates over entries. A link is what it names, or skipped. `passing`, if given, is how to
+-- pass over files that need no look: `read_on` does so with what is `known`, and perhaps `sizes`; `passed` is told of them.
+function job:local_entries(here, below, passing)
   local next_entry, folder, reason, closing = core.entries(here, self.opts.symlinks == "follow")
   if not next_entry then
     self:fail_local(below, folder, here, reason)
     return function() end
   end
+  passing = passing or { read_on = next_entry }
   return function()
     while true do
-      local text, kind, size, mtime, identity = next_entry(folder)
-      if not text and kind then self:fail_local(below, kind, here, size) end
-      if not text or self:is_cut_short() then return nil end
-      local is_temporary = name.is_temporary(text) -- a transfer's, perhaps one of right now
+      local text, kind, size, mtime, identity = passing.read_on(folder, passing.known, passing.sizes)
+      if passing.passed then passing.passed(self, core.passed(folder)) end
+      if text == nil and kind then self:fail_local(below, kind, here, size) end
+      if text == nil or self:is_cut_short(not text) then return nil end
+      local is_temporary = not text or name.is_temporary(text) -- a transfer's, perhaps one of right now
       if not kind and not is_temporary then
         self:fail_local(name.join(below, text), size, here .. "/" .. text, mtime)
       elseif (kind == "file" or kind == "directory") and not is_temporary then
@@ -270,29 +273,34 @@ local function is_above(folder, identity)
   return false
 end
 
--- Further connections are made while the names of a big tree are looked at.
-function job:warm()
-  self.names = self.names + 1
-  if self.names == MANY then core.warm(self.home.dest, lanes_wanted(self.home)) end
+-- So many names more: further connections are made while those of a big tree are looked at.
+function job:count_names(count)
+  local before = self.names
+  self.names = before + count
+  if before < MANY and self.names >= MANY then core.warm(self.home.dest, lanes_wanted(self.home)) end
+end
+
+function job:pass_names(count, bytes)
+  self:count_names(count)
+  self.under.total = self.under.total + bytes
 end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
 function job:inspect(here, below, above)
-  local seen = {}
-  for entry in self:local_entries(here, below) do
+  local names = core.known()
+  local passing = not self.filter
+    and { read_on = core.next_special, known = names, sizes = self.counting, passed = self.pass_names } or nil
+  for entry in self:local_entries(here, below, passing) do
     local text = entry.name
     local remote, reason = self:remote_name(text)
-    local folded = remote and name.fold(remote) or ""
-    if seen[folded] then reason = ("it differs from '%s' in case only"):format(seen[folded]) end
+    local other = remote and core.known_take(names, remote)
+    if other then reason = ("it differs from '%s' in case only"):format(self:local_name(other)) end
     if reason then
       local path = name.join(below, text)
       self.refused[path] = true
       self:fail(path, "invalid_name", reason)
-    else
-      seen[folded] = text
     end
-    self.any = true
-    self:warm()
+    self:count_names(1)
     if entry.type == "file" then
       self.under.total = self.under.total + entry.size
     elseif is_above(above, entry.identity) then
@@ -307,36 +315,45 @@ end
 
 local IS_MISSING = { folder_missing = true, not_found = true }
 
--- Calls fn with each entry of a remote folder. True at its end; false, code when it could not be listed.
-function job:each_remote(subject, path, fn)
-  local batch, code, reason = call.persist(self.home.dest, "list_open", { name = path }, call.part(self.under))
-  while batch do
-    local link, handle = batch.link, batch.handle
-    for _, entry in ipairs(batch) do
-      if self:is_cut_short() then break end
-      fn(entry)
-    end
+-- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at its end;
+-- false, code when it could not be listed.
+function job:each_reply(subject, path, batch, fn)
+  local reply, code, reason = call.persist(self.home.dest, "list_open", { name = path, batch = batch }, call.part(self.under))
+  while reply do
+    local link, handle = reply.link, reply.handle
+    fn(reply)
     if handle == 0 then return not self.stopped end
     if self:is_over() then
       call.run(self.home.dest, "list_close", { handle = handle, link = link })
       return false
     end
-    batch, code, reason = call.run(self.home.dest, "list_next", { handle = handle, link = link }, self.under)
+    reply, code, reason = call.run(self.home.dest, "list_next", { handle = handle, link = link, batch = batch }, self.under)
   end
   if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
   return false, code
 end
 
--- What a remote folder holds, by folded name, and the files of it that wait aside. nil when it does not exist, false when it
--- cannot be listed.
-function job:remote_entries(subject, path)
-  local found, aside = {}, {}
-  local ok, code = self:each_remote(subject, path, function(entry)
-    local kind, owner = name.parse_temporary(entry.name)
-    if not kind then found[name.fold(entry.name)] = entry end
-    if owner then aside[name.fold(owner)] = true end
+-- Calls fn with each entry of a remote folder.
+function job:each_remote(subject, path, fn)
+  return self:each_reply(subject, path, false, function(reply)
+    for _, entry in ipairs(reply) do
+      if self:is_cut_short() then break end
+      fn(entry)
+    end
   end)
-  if ok then return found, aside end
+end
+
+-- What a remote folder holds, as the core's `known`, and by folded name the files of it that wait aside. nil when it does not
+-- exist, false when it cannot be listed.
+function job:remote_entries(subject, path)
+  local known, aside = core.known(), {}
+  local ok, code = self:each_reply(subject, path, true, function(reply)
+    for _, text in ipairs(core.known_learn(known, reply.batch)) do
+      local _, owner = name.parse_temporary(text)
+      if owner then aside[name.fold(owner)] = true end
+    end
+  end)
+  if ok then return known, aside end
   if self.stopped or not IS_MISSING[code] then return false, aside end
   return nil, aside
 end
@@ -356,22 +373,21 @@ function job:unwanted(entry, below, path)
 end
 
 -- What is on the share and not in the source, for later.
-function job:note_extra(found, below, path)
+function job:note_extra(known, below, path)
   if not self.opts.mirror then return end
-  for _, entry in pairs(found) do
-    if not entry.seen then self.extra[#self.extra + 1] = self:unwanted(entry, below, path) end
-  end
+  for _, entry in core.known_unseen, known, 0 do self.extra[#self.extra + 1] = self:unwanted(entry, below, path) end
+end
+
+function job:pass_unchanged(count, bytes)
+  self.summary.unchanged = self.summary.unchanged + count
+  self.under.done = self.under.done + bytes
 end
 
 -- `text`: the name on the share. `known`, `aside`: what is in the folder there.
 function job:send_file(text, entry, known, aside, folder)
-  local folded = name.fold(text)
-  local there = known[folded]
-  if there then there.seen = true end
+  local there = core.known_find(known, text)
   if there and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
-    self.summary.unchanged = self.summary.unchanged + 1
-    self.under.done = self.under.done + entry.size
-    return
+    return self:pass_unchanged(1, entry.size)
   end
   local subject = name.join(folder.below, entry.name)
   if there and there.type == "directory" then
@@ -383,13 +399,12 @@ function job:send_file(text, entry, known, aside, folder)
     return
   end
   self:add_file { subject = subject, here = folder.here .. "/" .. entry.name, path = name.join(folder.path, text),
-    is_new = not there and not aside[folded] }
+    is_new = not there and not aside[name.fold(text)] }
 end
 
 function job:send_below(text, entry, known, folder)
-  local there = known[name.fold(text)]
+  local there = core.known_find(known, text)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
-  if there then there.seen = true end
   if is_above(folder, entry.identity) then return end
   if there and there.type ~= "directory" then
     self:fail(subject, "exists", "a file has this name")
@@ -402,14 +417,16 @@ end
 -- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
 -- one `above`.
 function job:send_folder(folder)
-  local known, aside = {}, {}
+  local known, aside = core.known(), {}
   if not folder.is_new then known, aside = self:remote_entries(folder.below, folder.path) end
   if known == false then return end
   if not known then
-    known = {}
+    known = core.known()
     if not self:make_folder(folder.below, folder.path) then return end
   end
-  for entry in self:local_entries(folder.here, folder.below) do
+  local passing = self.passes and not next(self.refused)
+    and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
+  for entry in self:local_entries(folder.here, folder.below, passing) do
     local text = entry.name
     local remote, reason = self:remote_name(text)
     local refused = next(self.refused) and self.refused[name.join(folder.below, text)]
@@ -465,6 +482,8 @@ end
 function tree.put(home, here, top, path, opts)
   local self = new_job(home, "put_tree", top, opts)
   self.is_missing_fine = true
+  self.passes = not opts.filter and (opts.changed or "mtime") == "mtime" -- unchanged files need no look
+  self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
   local kind, code, reason, identity = core.lstat(here, true)
   if kind ~= "directory" then
     return nil, call.message("put_tree", top, home.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
@@ -475,7 +494,7 @@ function tree.put(home, here, top, path, opts)
     local first = self.stopped or self.summary.errors[1]
     return nil, first.message, first.code
   end
-  if opts.mirror and not opts.force and not self.any then
+  if opts.mirror and not opts.force and self.names == 0 then
     return nil, call.message("put_tree", top, home.place, "the source is empty: with mirror, that needs force"), "failed"
   end
   return self:run({ here = here, below = "", path = path, identity = identity }, self.send_folder, send, self.remove_remote)
@@ -532,8 +551,7 @@ function job:fetch_entry(entry, folder, seen)
     self:fail(subject, "invalid_name", "two names on the share are one here")
   elseif not name.is_temporary(entry.name) and self:is_meant(folder.below, text, entry) then
     local here = folder.here .. "/" .. text
-    self.any = true
-    self:warm()
+    self:count_names(1)
     if entry.type == "file" then
       self:fetch_file(entry, subject, folder, text)
     elseif entry.type == "directory" and self:make_local_folder(subject, here) then
@@ -603,7 +621,7 @@ function job:clear(place, below)
 end
 
 function job:remove_local()
-  if not self.any and not self.opts.force then
+  if self.names == 0 and not self.opts.force then
     return self:fail(self.top, "failed", "the source is empty: with mirror, that needs force")
   end
   for _, each in ipairs(self.extra) do

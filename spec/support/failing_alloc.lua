@@ -115,6 +115,12 @@ part("get tree", function()
   return summary and summary.files .. " " .. summary.bytes, message, code
 end)
 
+-- More files than are first made room for.
+part("put tree", function()
+  local summary, message, code = dest:put_tree(directory .. "/same", "same")
+  return summary and summary.unchanged, message, code
+end)
+
 part("file read", function()
   local file, message, code = dest:open "file"
   if not file then return nil, message, code end
@@ -257,6 +263,8 @@ local function prepare()
   assert(dest:write("file", CONTENT))
   for i = 1, 3 do assert(dest:write(("few/%d"):format(i), "content", { parents = true })) end
   for i = 1, 20 do assert(dest:write(("folder/entry %d"):format(i), "", { parents = true })) end
+  for i = 1, 150 do assert(dest:write(("same/%d"):format(i), "", { parents = true })) end
+  assert(dest:get_tree("same", directory .. "/same"))
 end
 
 prepare()

@@ -1,0 +1,273 @@
+/*
+ * userdata "smb.known": what a folder holds, by name whatever its case. Trees hold local folders against it without a table of Lua's
+ * for each file. Its memory is Lua's, too: arrays that are its user values; what they outgrow is collected.
+ */
+#include "known.h"
+
+#include "core.h"
+#include "name.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define KNOWN_TYPE "smb.known"
+
+enum { ITEMS = 1, SLOTS, TEXT, USER_VALUES = TEXT };
+
+struct item {
+	uint64_t size;                       /* bytes */
+	int64_t mtime;                       /* nanoseconds since 1970 */
+	size_t name, folded;                 /* where they are in the text */
+	uint32_t length, folded_length, hash;
+	uint16_t type;                       /* enum smb_entry_type */
+	bool seen;
+};
+
+struct known {
+	locale_t unicode;
+	uint32_t seed; /* no server shall know which names fall together */
+	struct item *items;
+	size_t count, room;
+	uint32_t *slots; /* twice as many as there is room for; an item's number, from 1 on, or 0 */
+	char *text;
+	size_t used, text_room;
+};
+
+/* known() -> known */
+static int new_known(lua_State *L)
+{
+	struct known *k = lua_newuserdatauv(L, sizeof *k, USER_VALUES);
+	*k = (struct known){.unicode = name_unicode(L), .seed = (uint32_t)((uintptr_t)k >> 4) * 2654435761u};
+	luaL_setmetatable(L, KNOWN_TYPE);
+	return 1;
+}
+
+struct known *known_check(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, KNOWN_TYPE);
+}
+
+/* ---- memory ---- */
+
+static void *grow(lua_State *L, int index, int which, const void *old, size_t used, size_t size)
+{
+	void *more = lua_newuserdatauv(L, size, 0);
+	if (used > 0)
+		memcpy(more, old, used);
+	lua_setiuservalue(L, index, which);
+	return more;
+}
+
+static uint32_t *slot_of(const struct known *k, const char *folded, size_t length, uint32_t hash)
+{
+	size_t last = 2 * k->room - 1, at = hash & last; /* room is a power of two */
+
+	for (; k->slots[at] != 0; at = (at + 1) & last) {
+		const struct item *i = &k->items[k->slots[at] - 1];
+		if (i->hash == hash && i->folded_length == length && memcmp(k->text + i->folded, folded, length) == 0)
+			break;
+	}
+	return &k->slots[at];
+}
+
+static void make_room(lua_State *L, int index, struct known *k)
+{
+	const size_t least = 128;
+	size_t room = k->room > 0 ? 2 * k->room : least;
+
+	if (k->count < k->room)
+		return;
+	if (room > UINT32_MAX / 2)
+		luaL_error(L, "a folder holds too many names");
+	k->items = grow(L, index, ITEMS, k->items, k->count * sizeof *k->items, room * sizeof *k->items);
+	k->slots = memset(grow(L, index, SLOTS, NULL, 0, 2 * room * sizeof *k->slots), 0, 2 * room * sizeof *k->slots);
+	k->room = room;
+	for (size_t i = 0; i < k->count; i++)
+		*slot_of(k, k->text + k->items[i].folded, k->items[i].folded_length, k->items[i].hash) = (uint32_t)i + 1;
+}
+
+static void make_room_for_text(lua_State *L, int index, struct known *k, size_t length)
+{
+	const size_t least = 4096;
+	size_t room = k->text_room > 0 ? k->text_room : least;
+
+	if (k->text_room - k->used >= length)
+		return;
+	while (room - k->used < length)
+		room *= 2;
+	k->text = grow(L, index, TEXT, k->text, k->used, room);
+	k->text_room = room;
+}
+
+/* ---- names ---- */
+
+static uint32_t hash_of(const struct known *k, const char *text, size_t length)
+{
+	uint32_t hash = 2166136261u ^ k->seed; /* FNV-1a */
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+	return hash ^ hash >> 15;
+}
+
+/* What a name is: `i` gets its place in the text, which it has for good once `used` grows; gives the slot where it is, or would be. */
+static uint32_t *look_up(lua_State *L, int index, struct known *k, const char *name, size_t length, struct item *i)
+{
+	make_room(L, index, k);
+	make_room_for_text(L, index, k, 3 * length + 1);
+	*i = (struct item){.name = k->used, .length = (uint32_t)length, .folded = k->used + length + 1};
+	memcpy(k->text + i->name, name, length);
+	k->text[i->name + length] = '\0';
+	i->folded_length = (uint32_t)name_fold(k->unicode, name, length, k->text + i->folded);
+	i->hash = hash_of(k, k->text + i->folded, i->folded_length);
+	return slot_of(k, k->text + i->folded, i->folded_length, i->hash);
+}
+
+static void add(struct known *k, uint32_t *slot, const struct item *i)
+{
+	k->items[k->count++] = *i;
+	k->used = i->folded + i->folded_length;
+	*slot = (uint32_t)k->count;
+}
+
+bool known_take(lua_State *L, int index, const char *name, size_t length)
+{
+	struct known *k = known_check(L, index);
+	struct item i;
+	uint32_t *slot = look_up(L, index, k, name, length, &i);
+
+	if (*slot != 0)
+		return false;
+	add(k, slot, &i);
+	return true;
+}
+
+/* A server that keeps whole seconds only is not to be sent everything anew; others keep units of 100 ns, and utimes microseconds. */
+static bool is_same_time(struct timespec ours, int64_t theirs)
+{
+	const int64_t second = 1000000000, same = 2000;
+	int64_t whole = theirs / second, rest = theirs % second, difference;
+
+	if (ours.tv_sec < whole - 1 || ours.tv_sec > whole + 1)
+		return false;
+	difference = ((int64_t)ours.tv_sec - whole) * second - rest + (rest == 0 ? 0 : ours.tv_nsec);
+	return difference >= -same && difference <= same;
+}
+
+bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st)
+{
+	struct known *k = known_check(L, index);
+	struct item unused;
+	uint32_t *slot = look_up(L, index, k, name, length, &unused);
+	struct item *i = *slot != 0 ? &k->items[*slot - 1] : NULL;
+
+	if (i == NULL || i->type == SMB_ENTRY_DIRECTORY || i->size != (uint64_t)st->st_size || !is_same_time(st->st_mtim, i->mtime))
+		return false;
+	i->seen = true;
+	return true;
+}
+
+/* ---- for Lua ---- */
+
+/* known_take(known, name) -> nil when it is taken in; the name that is there already */
+static int take(lua_State *L)
+{
+	struct known *k = known_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	struct item i;
+	uint32_t *slot = look_up(L, 1, k, name, length, &i);
+
+	if (*slot == 0) {
+		add(k, slot, &i);
+		lua_pushnil(L);
+	} else {
+		const struct item *there = &k->items[*slot - 1];
+		lua_pushlstring(L, k->text + there->name, there->length);
+	}
+	return 1;
+}
+
+/* known_learn(known, batch) -> list of the temporary names among the batch's entries; the others are known from now on */
+static int learn(lua_State *L)
+{
+	struct known *k = known_check(L, 1);
+	struct batch b = request_check_batch(L, 2);
+	lua_Integer others = 0;
+	struct smb_entry entry;
+	const char *name;
+
+	lua_newtable(L);
+	while (request_next_entry(&b, &entry, &name)) {
+		struct item i;
+		uint32_t *slot;
+		if (name_is_temporary(name, entry.name_length)) {
+			lua_pushlstring(L, name, entry.name_length);
+			lua_rawseti(L, -2, ++others);
+			continue;
+		}
+		slot = look_up(L, 1, k, name, entry.name_length, &i);
+		i.size = entry.size;
+		i.mtime = entry.mtime;
+		i.type = entry.type;
+		if (*slot == 0)
+			add(k, slot, &i);
+	}
+	return 1;
+}
+
+/* A table with name, type, size and mtime. */
+static void push_item(lua_State *L, const struct known *k, const struct item *i)
+{
+	struct smb_entry entry = {.size = i->size, .mtime = i->mtime, .type = i->type};
+	lua_createtable(L, 0, 4);
+	request_set_entry(L, &entry);
+	lua_pushlstring(L, k->text + i->name, i->length);
+	lua_setfield(L, -2, "name");
+}
+
+/* known_find(known, name) -> what it is, a table; from then on it counts as seen. nil where there is no such name. */
+static int find(lua_State *L)
+{
+	struct known *k = known_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	struct item unused;
+	uint32_t *slot = look_up(L, 1, k, name, length, &unused);
+
+	if (*slot == 0) {
+		lua_pushnil(L);
+		return 1;
+	}
+	k->items[*slot - 1].seen = true;
+	push_item(L, k, &k->items[*slot - 1]);
+	return 1;
+}
+
+/* known_unseen(known, at) -> next at, what it is: iterates over what was not seen, from 0 on; nil at the end */
+static int unseen(lua_State *L)
+{
+	const struct known *k = known_check(L, 1);
+	lua_Integer at = luaL_checkinteger(L, 2);
+
+	for (; at >= 0 && (size_t)at < k->count; at++) {
+		if (k->items[at].seen)
+			continue;
+		lua_pushinteger(L, at + 1);
+		push_item(L, k, &k->items[at]);
+		return 2;
+	}
+	lua_pushnil(L);
+	return 1;
+}
+
+void known_register(lua_State *L)
+{
+	static const luaL_Reg metamethods[] = {{NULL, NULL}};
+	static const luaL_Reg functions[] = {
+	    {"known", new_known},   {"known_take", take},     {"known_learn", learn},
+	    {"known_find", find}, {"known_unseen", unseen}, {NULL, NULL}};
+
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, KNOWN_TYPE, metamethods);
+	lua_pop(L, 1);
+}

@@ -1,0 +1,21 @@
+/* Files by name, whatever its case: see known.c. */
+#ifndef LUA_SMB_KNOWN_H
+#define LUA_SMB_KNOWN_H
+
+#include <lua.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+struct known;
+
+struct known *known_check(lua_State *L, int index);
+
+/* Takes a name in, the userdata being at `index`; false when it is there, in whatever case. */
+bool known_take(lua_State *L, int index, const char *name, size_t length);
+
+/* Whether there is a file of this name with the size and time of a local one; from then on it counts as seen. */
+bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st);
+
+#endif
