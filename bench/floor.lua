@@ -8,7 +8,7 @@ local report = require "bench.report"
 local shell = require "spec.support.shell"
 local stage = require "bench.stage"
 
-local ONE_FIRST = "after 1"
+local ONE_FIRST, BARE = "after 1", "bare"
 
 -- A client: so many loops at once. With `one_first` all but one log on when that one has.
 local function loops(count, one_first)
@@ -26,6 +26,12 @@ local function loops(count, one_first)
   end
   return client
 end
+
+-- Lua and a worker, but nothing else of lua-smb.
+local bare = { name = BARE, stat = function(job)
+  return { os.getenv "LUA" or "lua5.4", "bench/bare.lua", job.stage.srv.address, job.port, "backup", job.there,
+    job.stage.credentials }
+end }
 
 local COUNTS = { 1, 2, 4, 8, 16 }
 
@@ -53,6 +59,7 @@ local function run_case(place, case, runs)
     if count <= case.most and count >= (case.least or 1) then all[#all + 1] = loops(count) end
   end
   if case.ours then all[#all + 1] = loops(case.ours, true) end
+  if bare[case.operation] then all[#all + 1] = bare end
   local results = measure.run(place, case, all, runs)
   local ours, floor = results["lua-smb"]:median(), math.huge
   local row = { compare.title(case), ("%.3f"):format(ours) }
@@ -61,8 +68,10 @@ local function run_case(place, case, runs)
     row[#row + 1] = result and ("%.3f"):format(result:median()) or ""
     if result then floor = math.min(floor, result:median()) end
   end
-  local one_first = results[ONE_FIRST]
-  row[#row + 1] = one_first and ("%.3f"):format(one_first:median()) or ""
+  for _, name in ipairs { ONE_FIRST, BARE } do
+    local result = results[name]
+    row[#row + 1] = result and ("%.3f"):format(result:median()) or ""
+  end
   row[#row + 1] = ("%.2f"):format(ours / floor)
   return row
 end
@@ -73,10 +82,12 @@ return function(options)
     .. "nothing but call the library: each logs on at once, big files go straight to their name and get no time, small ones are "
     .. "put atomically with their time; nothing is looked up or checked. Floor is the fastest of them. After 1: as many as "
     .. "lua-smb makes, the others logging on when one has, as lua-smb must: a wrong password, tried by many, would lock the "
-    .. "account."):format(options.runs))
+    .. "account. Bare: Lua that calls smb.core, which has the library in a process of its own, and loads nothing else of "
+    .. "lua-smb."):format(options.runs))
   local header = { "case", "lua-smb" }
   for _, count in ipairs(COUNTS) do header[#header + 1] = ("%d"):format(count) end
   header[#header + 1] = ONE_FIRST
+  header[#header + 1] = BARE
   header[#header + 1] = "lua-smb : floor"
   local rows = section:table(header)
   local place <close> = stage.start()
