@@ -1,3 +1,4 @@
+local core = require "smb.core"
 local name = require "smb.name"
 
 local function units(text)
@@ -186,5 +187,35 @@ describe("temporary and aside names", function()
     } do
       assert.is_false(name.is_temporary(text))
     end
+  end)
+end)
+
+describe("names that are known", function()
+  it("are those that differ in case only, however many there are", function()
+    math.randomseed(12)
+    local known, seen = core.known(), {}
+    local letters = { "a", "B", "ä", "Ö", "я", "\u{1F4BE}", "1", "ẞ", "\xff" }
+    for _ = 1, 3000 do
+      local text = ""
+      for i = 1, math.random(6) do text = text .. letters[math.random(#letters)]:rep(i) end
+      if math.random(2) == 1 then text = name.fold(text) end
+      local folded = name.fold(text)
+      assert.equal(seen[folded], core.known_take(known, text))
+      seen[folded] = seen[folded] or text
+      assert.is_nil(core.known_find(core.known(), text))
+      assert.equal(seen[folded], core.known_find(known, text).name)
+    end
+  end)
+
+  it("stay so when the module is loaded anew", function()
+    local known = core.known()
+    assert.is_nil(core.known_take(known, "ä"))
+    package.loaded["smb.core"] = nil
+    local again = require "smb.core"
+    package.loaded["smb.core"] = core
+    collectgarbage()
+    collectgarbage()
+    assert.equal("ä", core.known_take(known, "Ä"))
+    assert.equal(core.fold "ä", again.fold "Ä")
   end)
 end)

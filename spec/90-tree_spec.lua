@@ -449,6 +449,14 @@ describe("trees: mirror", function()
     end)
   end)
 
+  it("leaves alone what a filter excludes for what it is on the share", function()
+    source { a = "1" }
+    stored { [".hidden"] = "x", ["b/.hidden"] = "x", ["b/go"] = "x", go = "x" } -- what begins with a dot is hidden on this server
+    local opts = { mirror = true, filter = function(_, entry) return not entry.hidden end }
+    assert(dest:put_tree(dir .. "/source", "tree", opts))
+    assert.same(with_folders { a = "1", [".hidden"] = "x", ["b/.hidden"] = "x" }, on_share())
+  end)
+
   it("takes a name in another case for the same", function()
     source { Name = "1" }
     stored { nAME = "2" }

@@ -66,8 +66,8 @@ struct batch request_check_batch(lua_State *L, int index);
 /* False at the end. `name` is as long as the entry says. */
 bool request_next_entry(struct batch *b, struct smb_entry *entry, const char **name);
 
-/* Sets type, size and mtime in the table on the top. */
-void request_set_entry(lua_State *L, const struct smb_entry *e);
+/* Pushes an entry as a table that lacks its name only; with `ctime`, if wanted. */
+void request_push_entry(lua_State *L, const struct smb_entry *e, bool ctime);
 
 /* Each adds its functions to the table on the top of the stack. */
 void destination_register(lua_State *L);

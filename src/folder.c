@@ -12,7 +12,8 @@
 
 #define FOLDER_TYPE "smb.folder"
 
-enum { TURN = 256 }; /* entries after which Lua looks whether others want their turn */
+/* Entries after which it is looked for how long Lua has not been asked whether others want their turn, and nanoseconds of that. */
+enum { TURN = 16, LONG = 2000000 };
 
 struct folder {
 	DIR *stream; /* NULL: closed */
@@ -101,6 +102,13 @@ static bool is_plain_file(const char *name, const struct stat *st)
 	return S_ISREG(st->st_mode) && name_is_plain(name, length) && !name_is_temporary(name, length);
 }
 
+static int64_t now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 /* Gives next's results for the entry; 0 when Lua need not see it. Index 2: what is known. */
 typedef int look(lua_State *L, struct folder *f, const struct dirent *entry);
 
@@ -108,19 +116,23 @@ static int next_to_see(lua_State *L, look *look_at)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
 
-	for (int i = 0; i < TURN; i++) {
-		const struct dirent *entry = read_on(f);
-		int results = entry != NULL ? look_at(L, f, entry) : push_end(L);
-		if (results > 0)
-			return results;
-	}
+	int64_t began = now();
+
+	do {
+		for (int i = 0; i < TURN; i++) {
+			const struct dirent *entry = read_on(f);
+			int results = entry != NULL ? look_at(L, f, entry) : push_end(L);
+			if (results > 0)
+				return results;
+		}
+	} while (now() - began < LONG);
 	lua_pushboolean(L, 0);
 	return 1;
 }
 
 static int look_at_name(lua_State *L, struct folder *f, const struct dirent *entry)
 {
-	bool sizes = lua_toboolean(L, 3);
+	bool sizes = lua_toboolean(L, 3) || f->passed == 0; /* one tells whether the folder may be searched at all */
 	struct stat st = {.st_mode = S_IFREG};
 
 	if ((sizes || entry->d_type != DT_REG) && fstatat(dirfd(f->stream), entry->d_name, &st, f->flags) < 0)

@@ -9,23 +9,22 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define KNOWN_TYPE "smb.known"
 
 enum { ITEMS = 1, SLOTS, TEXT, USER_VALUES = TEXT };
 
 struct item {
-	uint64_t size;                       /* bytes */
-	int64_t mtime;                       /* nanoseconds since 1970 */
-	size_t name, folded;                 /* where they are in the text */
+	struct smb_entry entry; /* of a name that was only taken there is nothing in it */
+	size_t name;            /* where it is in the text, a NUL and its folded form behind it */
 	uint32_t length, folded_length, hash;
-	uint16_t type;                       /* enum smb_entry_type */
 	bool seen;
 };
 
 struct known {
 	locale_t unicode;
-	uint32_t seed; /* no server shall know which names fall together */
+	uint32_t key; /* of the hash: no server shall know which names fall together */
 	struct item *items;
 	size_t count, room;
 	uint32_t *slots; /* twice as many as there is room for; an item's number, from 1 on, or 0 */
@@ -33,11 +32,21 @@ struct known {
 	size_t used, text_room;
 };
 
+enum { PRIME = 0x7fffffff };
+
+/* More than a byte holds, and below half of the prime: see hash_of. */
+static uint32_t random_key(void)
+{
+	uint32_t key = 0;
+	(void)!getrandom(&key, sizeof key, GRND_NONBLOCK);
+	return 256 + key % (PRIME / 2 - 256);
+}
+
 /* known() -> known */
 static int new_known(lua_State *L)
 {
 	struct known *k = lua_newuserdatauv(L, sizeof *k, USER_VALUES);
-	*k = (struct known){.unicode = name_unicode(L), .seed = (uint32_t)((uintptr_t)k >> 4) * 2654435761u};
+	*k = (struct known){.unicode = name_unicode(L), .key = random_key()};
 	luaL_setmetatable(L, KNOWN_TYPE);
 	return 1;
 }
@@ -58,13 +67,19 @@ static void *grow(lua_State *L, int index, int which, const void *old, size_t us
 	return more;
 }
 
-static uint32_t *slot_of(const struct known *k, const char *folded, size_t length, uint32_t hash)
+static const char *folded(const struct known *k, const struct item *i)
 {
-	size_t last = 2 * k->room - 1, at = hash & last; /* room is a power of two */
+	return k->text + i->name + i->length + 1;
+}
+
+static uint32_t *slot_of(const struct known *k, const struct item *i)
+{
+	size_t last = 2 * k->room - 1, at = i->hash & last; /* room is a power of two */
 
 	for (; k->slots[at] != 0; at = (at + 1) & last) {
-		const struct item *i = &k->items[k->slots[at] - 1];
-		if (i->hash == hash && i->folded_length == length && memcmp(k->text + i->folded, folded, length) == 0)
+		const struct item *other = &k->items[k->slots[at] - 1];
+		if (other->hash == i->hash && other->folded_length == i->folded_length &&
+		    memcmp(folded(k, other), folded(k, i), i->folded_length) == 0)
 			break;
 	}
 	return &k->slots[at];
@@ -83,7 +98,7 @@ static void make_room(lua_State *L, int index, struct known *k)
 	k->slots = memset(grow(L, index, SLOTS, NULL, 0, 2 * room * sizeof *k->slots), 0, 2 * room * sizeof *k->slots);
 	k->room = room;
 	for (size_t i = 0; i < k->count; i++)
-		*slot_of(k, k->text + k->items[i].folded, k->items[i].folded_length, k->items[i].hash) = (uint32_t)i + 1;
+		*slot_of(k, &k->items[i]) = (uint32_t)i + 1;
 }
 
 static void make_room_for_text(lua_State *L, int index, struct known *k, size_t length)
@@ -101,32 +116,40 @@ static void make_room_for_text(lua_State *L, int index, struct known *k, size_t 
 
 /* ---- names ---- */
 
+/* The text as a polynomial of the key, modulo the prime: who does not know the key cannot find names that come to the same. */
 static uint32_t hash_of(const struct known *k, const char *text, size_t length)
 {
-	uint32_t hash = 2166136261u ^ k->seed; /* FNV-1a */
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-	return hash ^ hash >> 15;
+	uint64_t hash = length;
+	for (size_t i = 0; i < length; i++) {
+		hash = hash * k->key + (unsigned char)text[i];
+		hash = (hash & PRIME) + (hash >> 31); /* never above 2^32, since half of what it was goes in */
+	}
+	return (uint32_t)(hash % PRIME);
 }
 
-/* What a name is: `i` gets its place in the text, which it has for good once `used` grows; gives the slot where it is, or would be. */
+/* What a name is: `i` gets its place in the text, which is its own once it was put; gives the slot where it is, or would be. */
 static uint32_t *look_up(lua_State *L, int index, struct known *k, const char *name, size_t length, struct item *i)
 {
+	char *to;
+
 	make_room(L, index, k);
 	make_room_for_text(L, index, k, 3 * length + 1);
-	*i = (struct item){.name = k->used, .length = (uint32_t)length, .folded = k->used + length + 1};
-	memcpy(k->text + i->name, name, length);
-	k->text[i->name + length] = '\0';
-	i->folded_length = (uint32_t)name_fold(k->unicode, name, length, k->text + i->folded);
-	i->hash = hash_of(k, k->text + i->folded, i->folded_length);
-	return slot_of(k, k->text + i->folded, i->folded_length, i->hash);
+	to = k->text + k->used;
+	memcpy(to, name, length);
+	to[length] = '\0';
+	*i = (struct item){.name = k->used, .length = (uint32_t)length};
+	i->folded_length = (uint32_t)name_fold(k->unicode, name, length, to + length + 1);
+	i->hash = hash_of(k, to + length + 1, i->folded_length);
+	return slot_of(k, i);
 }
 
-static void add(struct known *k, uint32_t *slot, const struct item *i)
+/* In the place of what is there, if anything. */
+static void put(struct known *k, uint32_t *slot, const struct item *i)
 {
-	k->items[k->count++] = *i;
-	k->used = i->folded + i->folded_length;
-	*slot = (uint32_t)k->count;
+	if (*slot == 0)
+		*slot = (uint32_t)++k->count;
+	k->items[*slot - 1] = *i;
+	k->used += (size_t)i->length + 1 + i->folded_length;
 }
 
 bool known_take(lua_State *L, int index, const char *name, size_t length)
@@ -137,7 +160,7 @@ bool known_take(lua_State *L, int index, const char *name, size_t length)
 
 	if (*slot != 0)
 		return false;
-	add(k, slot, &i);
+	put(k, slot, &i);
 	return true;
 }
 
@@ -160,7 +183,8 @@ bool known_has_same(lua_State *L, int index, const char *name, size_t length, co
 	uint32_t *slot = look_up(L, index, k, name, length, &unused);
 	struct item *i = *slot != 0 ? &k->items[*slot - 1] : NULL;
 
-	if (i == NULL || i->type == SMB_ENTRY_DIRECTORY || i->size != (uint64_t)st->st_size || !is_same_time(st->st_mtim, i->mtime))
+	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY || i->entry.size != (uint64_t)st->st_size ||
+	    !is_same_time(st->st_mtim, i->entry.mtime))
 		return false;
 	i->seen = true;
 	return true;
@@ -178,7 +202,7 @@ static int take(lua_State *L)
 	uint32_t *slot = look_up(L, 1, k, name, length, &i);
 
 	if (*slot == 0) {
-		add(k, slot, &i);
+		put(k, slot, &i);
 		lua_pushnil(L);
 	} else {
 		const struct item *there = &k->items[*slot - 1];
@@ -206,26 +230,20 @@ static int learn(lua_State *L)
 			continue;
 		}
 		slot = look_up(L, 1, k, name, entry.name_length, &i);
-		i.size = entry.size;
-		i.mtime = entry.mtime;
-		i.type = entry.type;
-		if (*slot == 0)
-			add(k, slot, &i);
+		i.entry = entry;
+		put(k, slot, &i);
 	}
 	return 1;
 }
 
-/* A table with name, type, size and mtime. */
 static void push_item(lua_State *L, const struct known *k, const struct item *i)
 {
-	struct smb_entry entry = {.size = i->size, .mtime = i->mtime, .type = i->type};
-	lua_createtable(L, 0, 4);
-	request_set_entry(L, &entry);
+	request_push_entry(L, &i->entry, false);
 	lua_pushlstring(L, k->text + i->name, i->length);
 	lua_setfield(L, -2, "name");
 }
 
-/* known_find(known, name) -> what it is, a table; from then on it counts as seen. nil where there is no such name. */
+/* known_find(known, name) -> its entry; from then on it counts as seen. nil where there is no such name. */
 static int find(lua_State *L)
 {
 	struct known *k = known_check(L, 1);
@@ -243,7 +261,7 @@ static int find(lua_State *L)
 	return 1;
 }
 
-/* known_unseen(known, at) -> next at, what it is: iterates over what was not seen, from 0 on; nil at the end */
+/* known_unseen(known, at) -> next at, an entry: iterates over what was not seen, from 0 on; nil at the end */
 static int unseen(lua_State *L)
 {
 	const struct known *k = known_check(L, 1);

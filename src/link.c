@@ -266,7 +266,7 @@ bool link_start(struct link **links, unsigned count, const char *program, const 
 
 /* ---- ending ---- */
 
-/* The starter exits before the worker greets, so that this waits for next to nothing. */
+/* The starter exits before the worker greets: what there is to wait for is its memory being taken down, a millisecond or two. */
 static void reap_starter(struct link *l)
 {
 	if (l->starter > 0)
@@ -478,7 +478,7 @@ static void greeted(struct link *l, ssize_t n)
 	fds[2] = (int)syscall(SYS_pidfd_open, l->host, 0);
 	sent = send_message(l, l->target, sizeof *l->target, fds, fds[2] >= 0 ? 3 : 2);
 	close_fd(&fds[2]);
-	reap_starter(l); /* it may take a millisecond, in which the worker is at work already */
+	reap_starter(l); /* now that the worker has something to do meanwhile */
 	if (!sent)
 		return die(l, SMB_FAILED, "the worker process cannot be reached");
 	close_fd(&l->shared_fd);

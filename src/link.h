@@ -27,7 +27,7 @@ enum { LINKS_AT_ONCE = 32 };
 bool link_start(struct link **links, unsigned count, const char *program, const struct smb_connect *target,
 		const struct link_limits *limits, int pace_fd, struct smb_fault *fault);
 
-/* Hangs up: the link is dead. A worker that owes nothing ends at once. */
+/* Hangs up: the link is dead, but in a forked child, whose it is not. A worker that owes nothing ends at once. */
 void link_dismiss(struct link *l);
 
 /*

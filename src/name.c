@@ -100,9 +100,16 @@ static int free_unicode(lua_State *L)
 
 static const char unicode_key = 0; /* its address is the registry's key */
 
+/* Where this module is loaded again it stays: what is known by its help is still there. */
 static void make_unicode(lua_State *L)
 {
-	locale_t *held = lua_newuserdatauv(L, sizeof *held, 0);
+	bool is_there = lua_rawgetp(L, LUA_REGISTRYINDEX, &unicode_key) == LUA_TUSERDATA;
+	locale_t *held;
+
+	lua_pop(L, 1);
+	if (is_there)
+		return;
+	held = lua_newuserdatauv(L, sizeof *held, 0);
 	*held = (locale_t)0;
 	lua_createtable(L, 0, 1);
 	lua_pushcfunction(L, free_unicode);

@@ -339,20 +339,15 @@ static void set_integer(lua_State *L, const char *field, uint64_t value)
 	lua_setfield(L, -2, field);
 }
 
-void request_set_entry(lua_State *L, const struct smb_entry *e)
+void request_push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
 {
 	static const char *const types[] = {"file", "directory", "link"};
 
+	lua_createtable(L, 0, 10);
 	lua_pushstring(L, types[e->type <= SMB_ENTRY_LINK ? e->type : SMB_ENTRY_FILE]);
 	lua_setfield(L, -2, "type");
 	set_integer(L, "size", e->size);
 	set_time(L, "mtime", e->mtime);
-}
-
-static void push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
-{
-	lua_createtable(L, 0, 10);
-	request_set_entry(L, e);
 	set_time(L, "atime", e->atime);
 	if (e->btime != 0)
 		set_time(L, "btime", e->btime);
@@ -402,7 +397,7 @@ static void push_entries(lua_State *L, const struct request *r, struct batch b)
 	const char *name;
 
 	for (lua_Integer i = 1; request_next_entry(&b, &entry, &name); i++) {
-		push_entry(L, &entry, r->ctime);
+		request_push_entry(L, &entry, r->ctime);
 		lua_pushlstring(L, name, entry.name_length);
 		lua_setfield(L, -2, "name");
 		lua_rawseti(L, -2, i);
@@ -441,7 +436,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	if (reply.fault.code != SMB_OK)
 		return core_push_fault(L, &reply.fault);
 	switch (r->verb) {
-	case SMB_VERB_STAT: push_entry(L, &reply.entry, r->ctime); return 1;
+	case SMB_VERB_STAT: request_push_entry(L, &reply.entry, r->ctime); return 1;
 	case SMB_VERB_LIST_OPEN:
 	case SMB_VERB_LIST_NEXT:
 	case SMB_VERB_GET_SOME:

@@ -71,7 +71,7 @@ function job:is_over()
   return true
 end
 
--- Whether a walk over a folder has to end; asked for each entry, or after `many`.
+-- Whether a walk over a folder has to end; asked for each entry, and after `many`.
 function job:is_cut_short(many)
   self.turn = (self.turn + 1) % TURN
   if self.turn > 0 and not many then return self.stopped ~= nil end
@@ -235,9 +235,10 @@ function job:local_entries(here, below, passing)
   return function()
     while true do
       local text, kind, size, mtime, identity = passing.read_on(folder, passing.known, passing.sizes)
-      if passing.passed then passing.passed(self, core.passed(folder)) end
+      local count, bytes = core.passed(folder)
+      if count > 0 then passing.passed(self, count, bytes) end
       if text == nil and kind then self:fail_local(below, kind, here, size) end
-      if text == nil or self:is_cut_short(not text) then return nil end
+      if text == nil or self:is_cut_short(not text or count >= TURN) then return nil end
       local is_temporary = not text or name.is_temporary(text) -- a transfer's, perhaps one of right now
       if not kind and not is_temporary then
         self:fail_local(name.join(below, text), size, here .. "/" .. text, mtime)
@@ -320,14 +321,18 @@ local IS_MISSING = { folder_missing = true, not_found = true }
 function job:each_reply(subject, path, batch, fn)
   local reply, code, reason = call.persist(self.home.dest, "list_open", { name = path, batch = batch }, call.part(self.under))
   while reply do
-    local link, handle = reply.link, reply.handle
+    local listing <close> = call.handle(self.home, reply)
+    local is_last = reply.handle == 0
+    if is_last then listing:is_gone() end
     fn(reply)
-    if handle == 0 then return not self.stopped end
+    if is_last then return not self.stopped end
     if self:is_over() then
-      call.run(self.home.dest, "list_close", { handle = handle, link = link })
+      listing:close()
       return false
     end
-    reply, code, reason = call.run(self.home.dest, "list_next", { handle = handle, link = link, batch = batch }, self.under)
+    listing:is_gone() -- the request has it
+    reply, code, reason = call.run(self.home.dest, "list_next",
+      { handle = listing.handle, link = listing.link, batch = batch }, self.under)
   end
   if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
   return false, code
@@ -417,15 +422,13 @@ end
 -- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
 -- one `above`.
 function job:send_folder(folder)
-  local known, aside = core.known(), {}
+  local known, aside = nil, {}
   if not folder.is_new then known, aside = self:remote_entries(folder.below, folder.path) end
   if known == false then return end
-  if not known then
-    known = core.known()
-    if not self:make_folder(folder.below, folder.path) then return end
-  end
-  local passing = self.passes and not next(self.refused)
+  local passing = known and self.passes and not next(self.refused)
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
+  if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
+  known = known or core.known()
   for entry in self:local_entries(folder.here, folder.below, passing) do
     local text = entry.name
     local remote, reason = self:remote_name(text)
