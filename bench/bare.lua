@@ -1,7 +1,9 @@
---- The least that a Lua program with the library in a process of its own does: `bare.lua SERVER PORT SHARE NAME CREDENTIALS` asks
--- for a file's entry by smb.core alone, with none of lua-smb's Lua.
+--- The least that a Lua program with the library in a process of its own does: smb.core alone, with none of lua-smb's Lua.
+--
+-- `bare.lua stat SERVER PORT SHARE NAME CREDENTIALS` asks for a file's entry; `bare.lua again ... FOLDER` compares a local folder
+-- that is on the share, unchanged, over two connections: it looks at no name beforehand and could not send what it finds changed.
 
-local server, port, share, name, credentials = table.unpack(arg)
+local what, server, port, share, name, credentials, place = table.unpack(arg)
 local core = require "smb.core"
 
 local fields = { program = core.program, server = server, port = math.tointeger(tonumber(port)), share = share,
@@ -12,8 +14,9 @@ for line in io.lines(credentials) do
   if key then fields[key] = value end
 end
 
+local CONNECTIONS = 2
 local dest = core.destination(fields)
-core.limits(dest, 30, 60, 60, 1)
+core.limits(dest, 30, 60, 60, CONNECTIONS)
 
 local function ask(verb, arguments)
   local request = assert(core.start(dest, verb, arguments))
@@ -21,7 +24,69 @@ local function ask(verb, arguments)
   return assert(core.result(request))
 end
 
+local actions = {}
+
+function actions.stat()
+  local entry = ask("stat", { name = name })
+  print(name, entry.size, entry.mtime)
+end
+
+-- Folders that are to be listed, and those that are being listed, with their requests.
+local waiting, listed = {}, {}
+
+local function list_more()
+  while #waiting > 0 do
+    local folder = waiting[#waiting]
+    local request = core.start(dest, "list_open", { name = folder.name, batch = true })
+    if not request then return end
+    waiting[#waiting] = nil
+    listed[#listed + 1] = { request = request, folder = folder }
+  end
+end
+
+-- The folders that are listed now.
+local function take_ended()
+  local ended = {}
+  for i = #listed, 1, -1 do
+    if core.ended(listed[i].request) then
+      local each = table.remove(listed, i)
+      each.folder.reply = assert(core.result(each.request))
+      ended[#ended + 1] = each.folder
+    end
+  end
+  return ended
+end
+
+local function compare(folder)
+  local known, count = core.known(), 0
+  assert(#core.known_learn(known, folder.reply.batch) == 0 and folder.reply.handle == 0)
+  local _, entries, _, _ <close> = core.entries(folder.place, false)
+  while true do
+    local text, kind = core.next_changed(entries, known)
+    count = count + core.passed(entries)
+    if text == nil then return count end
+    if text then
+      assert(kind == "directory", text)
+      waiting[#waiting + 1] = { place = folder.place .. "/" .. text, name = folder.name .. "/" .. text }
+    end
+  end
+end
+
+function actions.again()
+  local unchanged = 0
+  core.warm(dest, CONNECTIONS)
+  waiting[1] = { place = place, name = name }
+  list_more()
+  while #listed > 0 do
+    core.poll(dest, 1)
+    local ended = take_ended()
+    list_more()
+    for _, folder in ipairs(ended) do unchanged = unchanged + compare(folder) end
+    list_more()
+  end
+  print(unchanged)
+end
+
 ask("connect", {})
-local entry = ask("stat", { name = name })
-print(name, entry.size, entry.mtime)
+actions[what]()
 core.close(dest)
