@@ -1,7 +1,8 @@
 --- The least that a Lua program with the library in a process of its own does: smb.core alone, with none of lua-smb's Lua.
 --
--- `bare.lua stat SERVER PORT SHARE NAME CREDENTIALS` asks for a file's entry; `bare.lua again ... FOLDER` compares a local folder
--- that is on the share, unchanged, over two connections: it looks at no name beforehand and could not send what it finds changed.
+-- `bare.lua stat SERVER PORT SHARE NAME CREDENTIALS` asks for a file's entry; `list` prints a folder's entries as they come;
+-- `again ... FOLDER` compares a local folder that is on the share, unchanged, over two connections: it looks at no name before
+-- that and could not send what it finds changed.
 
 local what, server, port, share, name, credentials, place = table.unpack(arg)
 local core = require "smb.core"
@@ -29,6 +30,15 @@ local actions = {}
 function actions.stat()
   local entry = ask("stat", { name = name })
   print(name, entry.size, entry.mtime)
+end
+
+function actions.list()
+  local reply = ask("list_open", { name = name })
+  while true do
+    for _, entry in ipairs(reply) do print(entry.name, entry.size) end
+    if reply.handle == 0 then return end
+    reply = ask("list_next", { handle = reply.handle, link = reply.link })
+  end
 end
 
 -- Folders that are to be listed, and those that are being listed, with their requests.

@@ -29,7 +29,7 @@ end
 
 -- Lua and workers, but nothing else of lua-smb.
 local bare = { name = BARE }
-for _, what in ipairs { "stat", "again" } do
+for _, what in ipairs { "stat", "list", "again" } do
   bare[what] = function(job)
     return { os.getenv "LUA" or "lua5.4", "bench/bare.lua", what, job.stage.srv.address, job.port, "backup", job.there,
       job.stage.credentials, job.here }
@@ -85,8 +85,8 @@ return function(options)
     .. "nothing but call the library: each logs on at once, big files go straight to their name and get no time, small ones are "
     .. "put atomically with their time; nothing is looked up or checked. Floor is the fastest of them. After 1: as many as "
     .. "lua-smb makes, the others logging on when one has, as lua-smb must: a wrong password, tried by many, would lock the "
-    .. "account. Bare: Lua that calls smb.core, which has the library in a process of its own, and loads nothing else of "
-    .. "lua-smb."):format(options.runs))
+    .. "account. Bare: Lua that calls smb.core, which has the library in a process of its own, and does nothing else of what "
+    .. "lua-smb does."):format(options.runs))
   local header = { "case", "lua-smb" }
   for _, count in ipairs(COUNTS) do header[#header + 1] = ("%d"):format(count) end
   header[#header + 1] = ONE_FIRST
