@@ -109,39 +109,41 @@ static int64_t now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Gives next's results for the entry; 0 when Lua need not see it. Index 2: what is known. */
-typedef int look(lua_State *L, struct folder *f, const struct dirent *entry);
+/* Whether Lua need not see the entry. `st` is filled in with what it is, as far as that was asked. Index 2: what is known. */
+typedef bool passes(lua_State *L, const struct folder *f, const struct dirent *entry, struct stat *st);
 
-static int next_to_see(lua_State *L, look *look_at)
+static int next_to_see(lua_State *L, passes *pass)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
-
 	int64_t began = now();
 
 	do {
 		for (int i = 0; i < TURN; i++) {
 			const struct dirent *entry = read_on(f);
-			int results = entry != NULL ? look_at(L, f, entry) : push_end(L);
-			if (results > 0)
-				return results;
+			struct stat st = {.st_mode = S_IFREG};
+			if (entry == NULL)
+				return push_end(L);
+			if (!pass(L, f, entry, &st))
+				return push_found(L, f, entry->d_name);
+			f->passed++;
+			f->bytes += st.st_size;
 		}
 	} while (now() - began < LONG);
 	lua_pushboolean(L, 0);
 	return 1;
 }
 
-static int look_at_name(lua_State *L, struct folder *f, const struct dirent *entry)
+static bool stat_entry(const struct folder *f, const struct dirent *entry, struct stat *st)
+{
+	return fstatat(dirfd(f->stream), entry->d_name, st, f->flags) == 0;
+}
+
+static bool is_new_name(lua_State *L, const struct folder *f, const struct dirent *entry, struct stat *st)
 {
 	bool sizes = lua_toboolean(L, 3) || f->passed == 0; /* one tells whether the folder may be searched at all */
-	struct stat st = {.st_mode = S_IFREG};
 
-	if ((sizes || entry->d_type != DT_REG) && fstatat(dirfd(f->stream), entry->d_name, &st, f->flags) < 0)
-		st.st_mode = 0;
-	if (!is_plain_file(entry->d_name, &st) || !known_take(L, 2, entry->d_name, strlen(entry->d_name)))
-		return push_found(L, f, entry->d_name);
-	f->passed++;
-	f->bytes += st.st_size;
-	return 0;
+	return ((!sizes && entry->d_type == DT_REG) || stat_entry(f, entry, st)) && is_plain_file(entry->d_name, st) &&
+	       known_take(L, 2, entry->d_name, strlen(entry->d_name));
 }
 
 /*
@@ -150,19 +152,13 @@ static int look_at_name(lua_State *L, struct folder *f, const struct dirent *ent
  */
 static int next_special(lua_State *L)
 {
-	return next_to_see(L, look_at_name);
+	return next_to_see(L, is_new_name);
 }
 
-static int look_at_file(lua_State *L, struct folder *f, const struct dirent *entry)
+static bool is_unchanged(lua_State *L, const struct folder *f, const struct dirent *entry, struct stat *st)
 {
-	struct stat st;
-
-	if (fstatat(dirfd(f->stream), entry->d_name, &st, f->flags) < 0 || !is_plain_file(entry->d_name, &st) ||
-	    !known_has_same(L, 2, entry->d_name, strlen(entry->d_name), &st))
-		return push_found(L, f, entry->d_name);
-	f->passed++;
-	f->bytes += st.st_size;
-	return 0;
+	return stat_entry(f, entry, st) && is_plain_file(entry->d_name, st) &&
+	       known_has_same(L, 2, entry->d_name, strlen(entry->d_name), st);
 }
 
 /*
@@ -171,7 +167,7 @@ static int look_at_file(lua_State *L, struct folder *f, const struct dirent *ent
  */
 static int next_changed(lua_State *L)
 {
-	return next_to_see(L, look_at_file);
+	return next_to_see(L, is_unchanged);
 }
 
 /* passed(folder) -> how many files were passed over since this was asked last, and their bytes */

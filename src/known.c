@@ -7,6 +7,7 @@
 #include "core.h"
 #include "name.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
@@ -152,28 +153,53 @@ static void put(struct known *k, uint32_t *slot, const struct item *i)
 	k->used += (size_t)i->length + 1 + i->folded_length;
 }
 
-bool known_take(lua_State *L, int index, const char *name, size_t length)
+/* Takes a name in; gives what is there already, or NULL. */
+static const struct item *take_in(lua_State *L, int index, struct known *k, const char *name, size_t length)
 {
-	struct known *k = known_check(L, index);
 	struct item i;
 	uint32_t *slot = look_up(L, index, k, name, length, &i);
 
 	if (*slot != 0)
-		return false;
+		return &k->items[*slot - 1];
 	put(k, slot, &i);
-	return true;
+	return NULL;
 }
 
-/* A server that keeps whole seconds only is not to be sent everything anew; others keep units of 100 ns, and utimes microseconds. */
+bool known_take(lua_State *L, int index, const char *name, size_t length)
+{
+	return take_in(L, index, known_check(L, index), name, length) == NULL;
+}
+
+static const int64_t SECOND = 1000000000; /* nanoseconds */
+
+/*
+ * A server that keeps whole seconds only is not to be sent everything anew; others keep units of 100 ns, utimes microseconds, and Lua's
+ * numbers a little less. Times beyond what nanoseconds of 64 bits hold are no server's.
+ */
 static bool is_same_time(struct timespec ours, int64_t theirs)
 {
-	const int64_t second = 1000000000, same = 2000;
-	int64_t whole = theirs / second, rest = theirs % second, difference;
+	const int64_t same = 2000;
+	int64_t whole = theirs / SECOND, rest = theirs % SECOND, difference;
 
 	if (ours.tv_sec < whole - 1 || ours.tv_sec > whole + 1)
 		return false;
-	difference = ((int64_t)ours.tv_sec - whole) * second - rest + (rest == 0 ? 0 : ours.tv_nsec);
+	difference = ((int64_t)ours.tv_sec - whole) * SECOND - rest + (rest == 0 ? 0 : ours.tv_nsec);
 	return difference >= -same && difference <= same;
+}
+
+/* same_time(ours, theirs) -> whether a local file's time, in seconds, is that of a file on the share */
+static int same_time(lua_State *L)
+{
+	const lua_Number most = 9.2e9;
+	lua_Number ours = luaL_checknumber(L, 1), theirs = luaL_checknumber(L, 2);
+	lua_Number whole = floor(ours), second = floor(theirs);
+
+	if (!(whole > -most && whole < most && second > -most && second < most))
+		lua_pushboolean(L, whole == second);
+	else
+		lua_pushboolean(L, is_same_time((struct timespec){(time_t)whole, (long)((ours - whole) * 1e9)},
+						(int64_t)second * SECOND + (int64_t)((theirs - second) * 1e9)));
+	return 1;
 }
 
 bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st)
@@ -198,16 +224,12 @@ static int take(lua_State *L)
 	struct known *k = known_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
-	struct item i;
-	uint32_t *slot = look_up(L, 1, k, name, length, &i);
+	const struct item *there = take_in(L, 1, k, name, length);
 
-	if (*slot == 0) {
-		put(k, slot, &i);
+	if (there == NULL)
 		lua_pushnil(L);
-	} else {
-		const struct item *there = &k->items[*slot - 1];
+	else
 		lua_pushlstring(L, k->text + there->name, there->length);
-	}
 	return 1;
 }
 
@@ -283,7 +305,7 @@ void known_register(lua_State *L)
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
 	static const luaL_Reg functions[] = {
 	    {"known", new_known},   {"known_take", take},     {"known_learn", learn},
-	    {"known_find", find}, {"known_unseen", unseen}, {NULL, NULL}};
+	    {"known_find", find}, {"known_unseen", unseen}, {"same_time", same_time}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	core_new_type(L, KNOWN_TYPE, metamethods);

@@ -25,7 +25,6 @@ local MANY = 64 -- names in a tree for which as many as pay are made at once
 local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
-local SAME_TIME = 2e-6 -- seconds: SMB's times are in units of 100 ns, utimes keeps microseconds, Lua's numbers a little less
 
 --- The options of put_tree and get_tree, as `options.check_opts` takes them.
 tree.OPTS = {
@@ -189,12 +188,6 @@ function job:note(what, subject, bytes)
   if actions then actions[#actions + 1] = { action = what, name = subject, bytes = bytes } end
 end
 
-local function same_time(a, b)
-  -- A server that keeps whole seconds only is not to be sent everything anew.
-  if b == math.floor(b) then a = math.floor(a) end
-  return math.abs(a - b) <= SAME_TIME
-end
-
 -- Whether two files of one size have the same contents.
 local function same_contents(self, here, size, path)
   local source <close>, is = core.open_local(here)
@@ -214,7 +207,7 @@ function job:is_unchanged(ours, theirs, here, path)
   if self.opts.changed == "sha256" then
     return same_contents(self, here .. "/" .. ours.name, ours.size, name.join(path, theirs.name))
   end
-  return same_time(ours.mtime, theirs.mtime)
+  return core.same_time(ours.mtime, theirs.mtime)
 end
 
 -- Local folders. -------------------------------------------------------------------------------------------------------
