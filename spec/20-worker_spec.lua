@@ -348,6 +348,113 @@ describe("a worker", function()
   end)
 end)
 
+-- Whether a text stands anywhere in a process's own memory.
+local function remembers(pid, text)
+  local memory <close> = assert(io.open("/proc/" .. pid .. "/mem", "rb"))
+  for first, last in files.read("/proc/" .. pid .. "/maps"):gmatch "\n(%x+)%-(%x+) rw%-p" do
+    first, last = tonumber(first, 16), tonumber(last, 16)
+    memory:seek("set", first)
+    if (memory:read(last - first) or ""):find(text, 1, true) then return true end
+  end
+  return false
+end
+
+describe("the starter, of which workers come,", function()
+  local function starter(host)
+    local found = processes.starters(host)
+    assert.equal(1, #found)
+    return found[1]
+  end
+
+  -- Has a second worker started.
+  local function start_another(dest)
+    local jobs = { dest:submit("exists", ""), dest:submit("exists", "") }
+    for _, job in ipairs(jobs) do assert.is_true(job:wait()) end
+    assert.equal(2, #processes.workers())
+  end
+
+  local function parent(pid)
+    return tonumber(files.read("/proc/" .. pid .. "/stat"):match "^.*%) %a (%d+)")
+  end
+
+  it("comes with the first worker, has no connection and goes with the destination", function()
+    local dest = open()
+    local pid = starter()
+    local sockets = 0
+    for _, name in pairs(processes.descriptors(pid)) do
+      sockets = sockets + (name:find "^socket:" and 1 or 0)
+    end
+    assert.equal(1, sockets)
+    assert.equal("/", lfs.symlinkattributes("/proc/" .. pid .. "/cwd", "target"))
+    assert.is_true(dest:close())
+    assert.is_false(shell.alive(pid))
+    assert.same({}, processes.starters())
+  end)
+
+  it("loads the program for all of them, and has no zombies", function()
+    local dest <close> = open()
+    local first, pid = processes.worker(), starter()
+    start_another(dest)
+    for _, worker in ipairs(processes.workers()) do
+      assert.matches("^smb%-worker%z", files.read("/proc/" .. worker .. "/cmdline"))
+      assert.equal(worker ~= first, parent(worker) == pid)
+      shell.kill(worker, "KILL")
+    end
+    assert.is_true(shell.poll(function() return #processes.workers() == 0 end))
+    assert.is_true(shell.poll(function() return #processes.children(pid) == 0 end))
+    assert.is_true(dest:exists "")
+    assert.equal(pid, parent(processes.worker()))
+    assert.equal(pid, starter())
+  end)
+
+  it("is replaced when it was killed", function()
+    local dest = open()
+    local pid = starter()
+    shell.kill(pid, "KILL")
+    assert.is_true(processes.await_end(pid))
+    start_another(dest)
+    assert.are_not.equal(pid, starter())
+    assert.is_true(dest:close())
+    assert.same({}, processes.starters())
+  end)
+
+  it("is given up when it does nothing", function()
+    local dest <close> = open { short_timeout = 0.5 }
+    local pid, first = starter(), processes.worker()
+    shell.kill(pid, "STOP")
+    local jobs = { dest:submit("exists", ""), dest:submit("exists", "") } -- the first worker does both
+    for _, job in ipairs(jobs) do assert.is_true(job:wait()) end
+    assert.is_true(processes.await_end(pid))
+    shell.kill(first, "KILL")
+    assert.is_true(processes.await_end(first))
+    assert.is_true(dest:exists "")
+    assert.are_not.equal(pid, starter())
+  end)
+
+  it("goes when its host is killed, though programs and children of that live on", function()
+    local host <close> = spawn [[
+      local dest = assert(require "smb".open(URL))
+      local child = io.popen("echo $$; exec sleep 60", "r")
+      say(child:read "n")
+      say "open"
+      await "go"
+    ]]
+    host:await "open"
+    local pid, child = starter(host.pid), tonumber(files.read(host.output):match "^(%d+)\n")
+    shell.kill(host.pid, "KILL")
+    assert.is_true(processes.await_end(pid, 0.5))
+    assert.is_true(shell.alive(child))
+    shell.kill(child, "KILL")
+  end)
+
+  it("knows no password", function()
+    local dest <close> = assert(smb.open(srv:fields { username = "carol", password = "unlikely-to-be-found" }))
+    assert.is_true(dest:exists "")
+    assert.is_true(remembers(processes.worker(), "unlikely-to-be-found"))
+    assert.is_false(remembers(starter(), "unlikely-to-be-found"))
+  end)
+end)
+
 describe("a host", function()
   it("has its standard output and error to itself", function()
     assert.equal("done\n", run [[
@@ -732,9 +839,9 @@ describe("when the host is killed in the middle of a transfer", function()
     ]]
     host:await "putting"
     await_temporary()
-    local pid = processes.worker(host.pid)
+    local pids = processes.workers(host.pid)
     shell.kill(host.pid, "KILL")
-    assert.is_true(processes.await_end(pid, 2.5))
+    for _, pid in ipairs(pids) do assert.is_true(processes.await_end(pid, 2.5)) end
     assert.same({}, files.list(srv:path "backup"))
   end)
 

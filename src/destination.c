@@ -206,7 +206,7 @@ static int limits(lua_State *L)
 		allowed[i] = milliseconds(L, i + 2);
 	d->pool->most = (unsigned)luaL_checkinteger(L, 5);
 	pool_limit_rate(d->pool, (uint64_t)luaL_optinteger(L, 6, 0));
-	memcpy(d->pool->limits.allowed, allowed, sizeof allowed);
+	memcpy(d->pool->common.limits.allowed, allowed, sizeof allowed);
 	d->target->short_timeout = allowed[SMB_PATIENCE_SHORT];
 	return 0;
 }

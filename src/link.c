@@ -5,21 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum state {
 	GREETING,   /* started, has not said hello */
@@ -27,9 +20,6 @@ enum state {
 	READY,
 	DEAD
 };
-
-/* ms for a process that was killed, or has nothing to do, to end; and for a program to be loaded. A busy machine takes long. */
-enum { END_WAIT = 1000, GREETING_WAIT = 10000 };
 
 /* A request on its way out: the connection is not ready for it yet, or the socket is full. */
 struct outgoing {
@@ -43,17 +33,13 @@ struct outgoing {
 
 struct link {
 	enum state state;
-	int socket, worker;  /* worker: its pidfd, -1 when unknown */
-	pid_t starter;       /* the process that was spawned and only forks; 0 once it was reaped, or when another link has it */
-	int starter_fd;      /* its pidfd, -1 when unknown */
-	pid_t host;          /* whose link this is: not that of a forked child */
+	struct process worker;
+	struct link_common *common;
+	pid_t host; /* whose link this is: not that of a forked child */
 	struct smb_shared *shared;
 	int shared_fd;
-	int pace_fd; /* the pool's */
 	int epoll;   /* the pool's, -1 for none */
 	bool hushed; /* not watched while its answer waits to be taken */
-	const struct smb_connect *target;
-	const struct link_limits *limits;
 
 	unsigned expected;      /* replies that are still to come, in the order of their requests */
 	unsigned before;        /* how many of them come before the one that is waited for */
@@ -104,36 +90,6 @@ static void close_fd(int *fd)
 
 /* ---- starting ---- */
 
-/* The workers get a socket each, /dev/null for the rest, default signals and a session of their own. */
-static int spawn(const char *program, const int *sockets, unsigned count, pid_t *pid)
-{
-	char number[sizeof "4294967295"];
-	char *argv[] = {(char *)(uintptr_t) "smb-worker", number, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t signals;
-	int error;
-
-	snprintf(number, sizeof number, "%u", count);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	for (unsigned i = 0; i < count; i++)
-		posix_spawn_file_actions_adddup2(&actions, sockets[i], SMB_WORKER_SOCKET + (int)i);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addclosefrom_np(&actions, SMB_WORKER_SOCKET + (int)count);
-	sigfillset(&signals);
-	posix_spawnattr_setsigdefault(&attributes, &signals);
-	sigemptyset(&signals);
-	posix_spawnattr_setsigmask(&attributes, &signals);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-	error = posix_spawn(pid, program, &actions, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return error;
-}
-
 static bool share_page(struct link *l)
 {
 	void *page;
@@ -166,57 +122,33 @@ static void discard(struct link *l)
 {
 	while (l->outbox != NULL)
 		drop_first(l);
-	close_fd(&l->socket);
-	close_fd(&l->worker);
-	close_fd(&l->starter_fd);
+	process_forget(&l->worker);
 	close_fd(&l->shared_fd);
 	if (l->shared != NULL)
 		munmap(l->shared, sizeof *l->shared);
 	free(l);
 }
 
-static struct link *new_link(const struct smb_connect *target, const struct link_limits *limits, int pace_fd)
+static struct link *new_link(struct link_common *common)
 {
 	struct link *l = calloc(1, sizeof *l);
 	if (l == NULL)
 		return NULL;
-	l->socket = l->worker = l->starter_fd = l->shared_fd = l->epoll = -1;
-	l->pace_fd = pace_fd;
+	l->worker = NO_PROCESS;
+	l->shared_fd = l->epoll = -1;
 	l->host = getpid();
-	l->target = target;
-	l->limits = limits;
+	l->common = common;
 	l->quiet_since = now_ms();
 	return l;
 }
 
-/* Connects the link to a socket for its worker, whose number none of `count` workers will use as theirs. */
-static bool join(struct link *l, unsigned count, int *theirs)
-{
-	int pair[2], error;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return false;
-	*theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, SMB_WORKER_SOCKET + (int)count);
-	error = errno;
-	close(pair[1]);
-	l->socket = descriptor_clear(pair[0]);
-	if (*theirs >= 0 && l->socket >= 0)
-		return true;
-	if (*theirs >= 0)
-		close(*theirs);
-	else
-		errno = error;
-	return false;
-}
-
 /* NULL and errno where it cannot be had. */
-static struct link *prepare(const struct smb_connect *target, const struct link_limits *limits, int pace_fd, unsigned count,
-			    int *theirs)
+static struct link *prepare(struct link_common *common, unsigned count, int *theirs)
 {
-	struct link *l = new_link(target, limits, pace_fd);
+	struct link *l = new_link(common);
 	int error;
 
-	if (l == NULL || (share_page(l) && join(l, count, theirs)))
+	if (l == NULL || (share_page(l) && process_join(&l->worker, starter_least(count), theirs)))
 		return l;
 	error = errno;
 	discard(l);
@@ -229,33 +161,26 @@ static bool no_worker(struct smb_fault *fault)
 	return set_fault(fault, SMB_FAILED, "no worker process can be started", errno);
 }
 
-static bool no_program(struct smb_fault *fault, const char *program, int error)
+static bool no_program(struct smb_fault *fault, const char *program)
 {
+	int error = errno;
 	char text[sizeof fault->text];
 	snprintf(text, sizeof text, "the worker program %.120s cannot be started", program);
 	return set_fault(fault, SMB_FAILED, text, error);
 }
 
-/* The first link has the starter. In a host that reaps whatever it can its number may soon be another's. */
-static bool start_workers(const char *program, struct link *first, const int *sockets, unsigned count, struct smb_fault *fault)
+bool link_start(struct link **links, unsigned count, struct link_common *common, struct smb_fault *fault)
 {
-	int error = spawn(program, sockets, count, &first->starter);
-	if (error != 0)
-		return no_program(fault, program, error);
-	first->starter_fd = descriptor_clear((int)syscall(SYS_pidfd_open, first->starter, 0));
-	return true;
-}
-
-bool link_start(struct link **links, unsigned count, const char *program, const struct smb_connect *target,
-		const struct link_limits *limits, int pace_fd, struct smb_fault *fault)
-{
-	int sockets[LINKS_AT_ONCE];
+	int sockets[LINKS_AT_ONCE] = {-1};
 	unsigned made = 0;
-	bool ok;
+	bool ok = true;
 
-	while (made < count && (links[made] = prepare(target, limits, pace_fd, count, &sockets[made])) != NULL)
+	while (made < count && (links[made] = prepare(common, count, &sockets[made])) != NULL)
 		made++;
-	ok = made == count ? start_workers(program, links[0], sockets, count, fault) : no_worker(fault);
+	if (made < count)
+		ok = no_worker(fault);
+	else if (!starter_start(&common->starter, common->program, sockets, count))
+		ok = no_program(fault, common->program);
 	for (unsigned i = 0; i < made; i++) {
 		close(sockets[i]);
 		if (!ok)
@@ -266,45 +191,6 @@ bool link_start(struct link **links, unsigned count, const char *program, const 
 
 /* ---- ending ---- */
 
-/* The starter exits before the worker greets: what there is to wait for is its memory being taken down, a millisecond or two. */
-static void reap_starter(struct link *l)
-{
-	if (l->starter > 0)
-		while (waitpid(l->starter, NULL, 0) < 0 && errno == EINTR)
-			;
-	l->starter = 0;
-	close_fd(&l->starter_fd);
-}
-
-static void kill_worker(struct link *l)
-{
-	if (l->worker >= 0)
-		syscall(SYS_pidfd_send_signal, l->worker, SIGKILL, NULL, 0);
-	if (l->starter_fd >= 0)
-		syscall(SYS_pidfd_send_signal, l->starter_fd, SIGKILL, NULL, 0);
-}
-
-/* Orphans come to a process that is PID 1 or a subreaper. */
-static bool inherits_orphans(void)
-{
-	int subreaper = 0;
-	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
-	return subreaper || getpid() == 1;
-}
-
-/* Whoever inherits the worker has to wait for it: it has ended, or is about to. To others this does nothing. */
-static void reap_worker(struct link *l, int wait_ms)
-{
-	struct pollfd ended = {.fd = l->worker, .events = POLLIN};
-	siginfo_t info;
-	if (l->worker < 0)
-		return;
-	if (inherits_orphans() && wait_ms < END_WAIT)
-		wait_ms = END_WAIT;
-	poll(&ended, 1, wait_ms);
-	waitid((idtype_t)P_PIDFD, (id_t)l->worker, &info, WEXITED | WNOHANG);
-}
-
 static bool is_mine(const struct link *l)
 {
 	return l->host == getpid();
@@ -312,63 +198,17 @@ static bool is_mine(const struct link *l)
 
 /* ---- messages ---- */
 
-static bool send_message(struct link *l, const void *message, size_t size, const int *fds, size_t count)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * SMB_FILES_AT_ONCE)];
-	} control;
-	struct iovec part = {(void *)(uintptr_t)message, size};
-	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-	ssize_t n;
-
-	memset(&control, 0, sizeof control);
-	if (count > 0) {
-		struct cmsghdr *c = &control.align;
-		header.msg_control = control.bytes;
-		header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
-	}
-	do
-		n = sendmsg(l->socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)size;
-}
-
-/* Bytes of a message, 0 when the worker is gone, -1 when there is none yet. A descriptor is taken only from the greeting. */
+/* As process_receive. A socket that was closed with a message in it has lost that. */
 static ssize_t receive(struct link *l)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec part = {l->message, sizeof l->message};
-	struct msghdr header = {
-	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-	struct cmsghdr *c;
-	int fd = -1;
-	ssize_t n = recvmsg(l->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	if (n < 0) {
-		l->unread = errno == ECONNRESET; /* a socket was closed with a message in it */
-		return errno == EAGAIN || errno == EINTR ? -1 : 0;
-	}
-	c = CMSG_FIRSTHDR(&header);
-	if (n > 0 && c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	if (l->state == GREETING && l->worker < 0)
-		l->worker = descriptor_clear(fd);
-	else
-		close_fd(&fd);
-	return header.msg_flags & MSG_TRUNC ? 0 : n;
+	ssize_t n = process_receive(&l->worker, l->message, sizeof l->message);
+	l->unread = n == 0 && errno == ECONNRESET;
+	return n;
 }
 
 static bool send_message_of(struct link *l, const struct outgoing *o)
 {
-	return send_message(l, o->message, o->size, o->fds, o->count);
+	return process_send(&l->worker, o->message, o->size, o->fds, o->count);
 }
 
 /* While the worker is asked to stop, whatever it takes it would stop; but for what nobody waits for, the last writes and the close. */
@@ -391,34 +231,22 @@ static bool send_outbox(struct link *l)
 	return true;
 }
 
-/* A forked child may hold a copy of the socket: it is shut down and no longer watched, not only closed. */
 static void hang_up(struct link *l)
 {
-	if (l->socket >= 0 && l->epoll >= 0)
-		epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->socket, NULL);
-	if (l->socket >= 0)
-		shutdown(l->socket, SHUT_RDWR);
-	close_fd(&l->socket);
+	if (l->worker.socket >= 0 && l->epoll >= 0)
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->worker.socket, NULL); /* a forked child's copy would keep it watched */
+	process_hang_up(&l->worker);
 }
 
-/*
- * Where orphans are inherited, a worker that has not greeted yet is waited for: only its greeting brings its pidfd. It greets as soon
- * as its program is loaded, which takes a busy machine its time, or is gone; the network has no part in it.
- */
-static void await_greeting(struct link *l)
-{
-	struct pollfd p = {.fd = l->socket, .events = POLLIN};
-	if (l->state == GREETING && l->worker < 0 && inherits_orphans() && poll(&p, 1, GREETING_WAIT) > 0)
-		receive(l);
-}
-
+/* With a worker that has not come, what it was to come of is not trusted any longer. */
 static void kill_off(struct link *l)
 {
-	await_greeting(l);
-	kill_worker(l);
+	process_await_greeting(&l->worker);
+	process_kill(&l->worker);
 	hang_up(l);
-	reap_starter(l);
-	reap_worker(l, 0);
+	if (l->state == GREETING)
+		starter_end(&l->common->starter, 0);
+	process_reap(&l->worker, 0);
 }
 
 void link_dismiss(struct link *l)
@@ -440,7 +268,7 @@ void link_end(struct link *l, int wait_ms)
 {
 	if (is_mine(l)) {
 		link_dismiss(l);
-		reap_worker(l, wait_ms);
+		process_reap(&l->worker, wait_ms);
 	}
 	discard(l);
 }
@@ -467,7 +295,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 static void greeted(struct link *l, ssize_t n)
 {
 	struct smb_hello hello;
-	int fds[] = {l->shared_fd, l->pace_fd, -1};
+	int fds[] = {l->shared_fd, l->common->pace_fd, -1};
 	bool sent;
 
 	if (n != sizeof hello)
@@ -476,9 +304,9 @@ static void greeted(struct link *l, ssize_t n)
 	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
 		return die(l, SMB_FAILED, "the module and its program smb-worker are of different versions: restart this program");
 	fds[2] = (int)syscall(SYS_pidfd_open, l->host, 0);
-	sent = send_message(l, l->target, sizeof *l->target, fds, fds[2] >= 0 ? 3 : 2);
+	sent = process_send(&l->worker, l->common->target, sizeof *l->common->target, fds, fds[2] >= 0 ? 3 : 2);
 	close_fd(&fds[2]);
-	reap_starter(l); /* now that the worker has something to do meanwhile */
+	starter_reap(&l->common->starter); /* now that the worker has something to do meanwhile */
 	if (!sent)
 		return die(l, SMB_FAILED, "the worker process cannot be reached");
 	close_fd(&l->shared_fd);
@@ -626,7 +454,7 @@ int64_t link_time_left(struct link *l)
 		l->quiet_since = now;
 	l->seen_steps = steps;
 	l->seen_moved = moved;
-	return l->quiet_since + l->limits->allowed[patience] - now;
+	return l->quiet_since + l->common->limits.allowed[patience] - now;
 }
 
 static void check_deadline(struct link *l)
@@ -673,7 +501,7 @@ static int slice(struct link *l, int wait_ms)
 
 int link_descriptor(const struct link *l)
 {
-	return l->socket;
+	return l->worker.socket;
 }
 
 short link_events(const struct link *l)
@@ -688,7 +516,7 @@ void link_heard(struct link *l)
 		return;
 	}
 	if (l->epoll >= 0)
-		epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->socket, NULL);
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->worker.socket, NULL);
 	l->hushed = true;
 }
 
@@ -700,14 +528,14 @@ bool link_hushed(const struct link *l)
 void link_watch(struct link *l, int epoll)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	if (l->socket >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, l->socket, &event) == 0)
+	if (l->worker.socket >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, l->worker.socket, &event) == 0)
 		l->epoll = epoll;
 }
 
 /* An idle worker is looked at too: it may have died. */
 bool link_wait(struct link *l, int wait_ms)
 {
-	struct pollfd p = {.fd = l->socket, .events = link_events(l)};
+	struct pollfd p = {.fd = l->worker.socket, .events = link_events(l)};
 
 	if (l->state != DEAD && !l->ended && poll(&p, 1, slice(l, wait_ms)) > 0) {
 		ssize_t size;

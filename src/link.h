@@ -6,6 +6,7 @@
 #define LUA_SMB_LINK_H
 
 #include "protocol.h"
+#include "starter.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,15 +18,19 @@ struct link_limits {
 	uint32_t allowed[SMB_PATIENCE_COUNT];
 };
 
+/* What all links of a destination have in common; has to outlive them. */
+struct link_common {
+	const char *program; /* smb-worker's absolute path */
+	const struct smb_connect *target;
+	struct link_limits limits; /* may be changed at any time */
+	int pace_fd;               /* the memory of a struct smb_pace */
+	struct starter starter;
+};
+
 enum { LINKS_AT_ONCE = 32 };
 
-/*
- * Starts `count` links, 1 to LINKS_AT_ONCE, by one process that loads the program (tens of milliseconds) and forks that often.
- * `program` is smb-worker's absolute path, `pace_fd` the memory of a struct smb_pace. They, `target` and `limits` have to
- * outlive the links. False fills `fault`, and there are none.
- */
-bool link_start(struct link **links, unsigned count, const char *program, const struct smb_connect *target,
-		const struct link_limits *limits, int pace_fd, struct smb_fault *fault);
+/* Starts `count` links, 1 to LINKS_AT_ONCE. False fills `fault`, and there are none. */
+bool link_start(struct link **links, unsigned count, struct link_common *common, struct smb_fault *fault);
 
 /* Hangs up: the link is dead, but in a forked child, whose it is not. A worker that owes nothing ends at once. */
 void link_dismiss(struct link *l);

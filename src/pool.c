@@ -34,16 +34,16 @@ static int64_t now_ms(void)
 static bool share_pace(struct pool *pool)
 {
 	void *page;
-	pool->pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	pool->common.pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	page = MAP_FAILED;
-	if (pool->pace_fd >= 0 && ftruncate(pool->pace_fd, sizeof *pool->pace) == 0 &&
-	    fcntl(pool->pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->pace_fd, 0);
+	if (pool->common.pace_fd >= 0 && ftruncate(pool->common.pace_fd, sizeof *pool->pace) == 0 &&
+	    fcntl(pool->common.pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.pace_fd, 0);
 	if (page == MAP_FAILED) {
 		int error = errno;
-		if (pool->pace_fd >= 0)
-			close(pool->pace_fd);
-		pool->pace_fd = -1;
+		if (pool->common.pace_fd >= 0)
+			close(pool->common.pace_fd);
+		pool->common.pace_fd = -1;
 		errno = error;
 		return false;
 	}
@@ -65,10 +65,9 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 
 	if (pool == NULL)
 		return NULL;
-	pool->program = program;
-	pool->target = target;
+	pool->common = (struct link_common){.program = program, .target = target, .pace_fd = -1, .starter = NO_STARTER};
 	pool->most = 1;
-	pool->epoll = pool->pace_fd = -1;
+	pool->epoll = -1;
 	return pool;
 }
 
@@ -91,13 +90,15 @@ void pool_close(struct pool *pool, int wait_ms)
 	for (int i = 0; i < POOL_LINKS; i++) /* all end side by side */
 		if (pool->slots[i].link != NULL)
 			link_dismiss(pool->slots[i].link);
+	starter_dismiss(&pool->common.starter);
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL)
 			drop(pool, i, wait_ms);
+	starter_end(&pool->common.starter, wait_ms);
 	if (pool->pace != NULL)
 		munmap(pool->pace, sizeof *pool->pace);
-	if (pool->pace_fd >= 0)
-		close(pool->pace_fd);
+	if (pool->common.pace_fd >= 0)
+		close(pool->common.pace_fd);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool);
@@ -167,7 +168,7 @@ static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
 
 	if (pool->pace == NULL && !share_pace(pool))
 		return no_pace(fault);
-	if (!link_start(links, count, pool->program, pool->target, &pool->limits, pool->pace_fd, fault))
+	if (!link_start(links, count, &pool->common, fault))
 		return POOL_FAILED;
 	pool->started = now_ms();
 	for (unsigned i = 0; i < count; i++)

@@ -20,15 +20,12 @@ enum { POOL_LINKS = LINKS_AT_ONCE };
 enum { POOL_SOON = -3, POOL_FULL = -2, POOL_FAILED = -1 };
 
 struct pool {
-	const char *program;             /* smb-worker's absolute path */
-	const struct smb_connect *target;
-	struct link_limits limits;       /* milliseconds; may be changed at any time */
+	struct link_common common;       /* pace_fd: -1 before the first worker */
 	unsigned most;                   /* links at a time, 1 to POOL_LINKS; likewise */
 	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
 	struct smb_info info;            /* of the connection that answered last */
 	uint64_t rate;                   /* bytes per second of all together, 0: no limit */
-	struct smb_pace *pace;           /* what its workers share; NULL before the first of them, */
-	int pace_fd;                     /* and the memory it lies in */
+	struct smb_pace *pace;           /* what its workers share; NULL before the first of them */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
 	int64_t started;                 /* milliseconds: when the last worker was; */
 	int64_t proven_until;            /* until then workers may log on side by side, */

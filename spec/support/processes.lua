@@ -65,18 +65,30 @@ local function all()
   return pids
 end
 
---- The worker processes of a host.
--- @tparam ?integer host its process id; ourselves by default
--- @treturn table process ids
-function processes.workers(host)
+local function named(name, host)
   local found = {}
   for _, pid in ipairs(all()) do
     local program = target("/proc/" .. pid .. "/exe")
-    if program and program:find "/smb%-worker" and shell.alive(pid) and works_for(pid, host or processes.self()) then
+    if program and program:find "/smb%-worker" and files.read("/proc/" .. pid .. "/comm") == name .. "\n"
+      and shell.alive(pid) and works_for(pid, host or processes.self()) then
       found[#found + 1] = pid
     end
   end
   return found
+end
+
+--- The worker processes of a host.
+-- @tparam ?integer host its process id; ourselves by default
+-- @treturn table process ids
+function processes.workers(host)
+  return named("smb-worker", host)
+end
+
+--- The processes of a host of which workers come.
+-- @tparam ?integer host its process id; ourselves by default
+-- @treturn table process ids
+function processes.starters(host)
+  return named("smb-starter", host)
 end
 
 --- The one worker process of a host.

@@ -13,10 +13,13 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -174,31 +177,6 @@ static void *map_shared(int fd, size_t size)
 	return page != MAP_FAILED ? page : NULL;
 }
 
-/* Of the sockets that were given one is this worker's. */
-static bool keep_socket(int mine)
-{
-	if (mine != SMB_WORKER_SOCKET && dup2(mine, SMB_WORKER_SOCKET) < 0)
-		return false;
-	closefrom(SMB_WORKER_SOCKET + 1);
-	return true;
-}
-
-/*
- * Loading the program takes ten times as long as a fork of it: one process becomes all workers that are wanted at once. Itself it
- * exits, so that the module can reap it and never has a zombie.
- */
-static void detach(int workers)
-{
-	for (int i = 0; i < workers; i++) {
-		pid_t pid = fork();
-		if (pid == 0 && keep_socket(SMB_WORKER_SOCKET + i))
-			return;
-		if (pid <= 0)
-			_exit(1);
-	}
-	_exit(0);
-}
-
 static bool greet(void)
 {
 	struct smb_hello hello = {SMB_PROTOCOL_MAGIC, SMB_PROTOCOL_VERSION, smb_layout()};
@@ -207,6 +185,82 @@ static bool greet(void)
 	if (self >= 0)
 		close(self);
 	return ok;
+}
+
+/* Of the sockets that were given one is this process's. */
+static bool keep_socket(int mine)
+{
+	if (mine != SMB_WORKER_SOCKET && dup2(mine, SMB_WORKER_SOCKET) < 0)
+		return false;
+	closefrom(SMB_WORKER_SOCKET + 1);
+	return true;
+}
+
+/* As ps and top show it; `title` is the program's first argument, which is longer. */
+static void call_itself(const char *name, char *title)
+{
+	prctl(PR_SET_NAME, name);
+	strcpy(title, name);
+}
+
+/* True in the worker. That there is none the module sees by its socket, which is closed. */
+static bool fork_worker(int socket, char *title)
+{
+	if (fork() != 0)
+		return false;
+	signal(SIGCHLD, SIG_DFL);
+	call_itself("smb-worker", title);
+	if (!keep_socket(socket))
+		_exit(1);
+	return true;
+}
+
+/* The next socket that a worker is wanted for; -1 when the module has hung up or ended. */
+static int next_socket(int host)
+{
+	struct pollfd polled[2] = {{.fd = SMB_WORKER_SOCKET, .events = POLLIN}, {.fd = host, .events = POLLIN}};
+	int fds[SMB_FILES_AT_ONCE];
+	char any = 0;
+
+	while (poll(polled, 2, -1) < 0 && errno == EINTR)
+		;
+	if (polled[1].revents != 0 || receive(&any, sizeof any, fds) <= 0)
+		return -1;
+	return fds[0];
+}
+
+/* The starter's life, until it becomes a worker. The first message brings the module's process. */
+static void be_starter(char *title)
+{
+	int host, socket;
+
+	prctl(PR_SET_NAME, "smb-starter");
+	signal(SIGCHLD, SIG_IGN); /* workers that end are no zombies */
+	if (!greet())
+		_exit(1);
+	host = next_socket(-1);
+	while ((socket = next_socket(host)) >= 0) {
+		if (fork_worker(socket, title))
+			return;
+		close(socket);
+	}
+	_exit(0);
+}
+
+/*
+ * Loading the program takes ten times as long as a fork of it: one process becomes all workers, those that are wanted at once and, by
+ * way of the starter, those that are wanted later. Itself it exits, so that the module can reap it and never has a zombie.
+ */
+static void detach(int workers, char *title)
+{
+	for (int i = 0; i < workers; i++)
+		if (fork_worker(SMB_WORKER_SOCKET + i, title))
+			return;
+	if (fork() != 0)
+		_exit(0);
+	if (!keep_socket(SMB_WORKER_SOCKET + workers))
+		_exit(1);
+	be_starter(title);
 }
 
 /* A password must not end in a core file. */
@@ -262,8 +316,10 @@ int main(int argc, char **argv)
 		fputs("smb-worker is a part of the Lua module smb, which starts it by itself\n", stderr);
 		return 2;
 	}
-	detach(atoi(argv[1]));
-	if (chdir("/") < 0 || !greet() || !start())
+	if (chdir("/") < 0)
+		return 1;
+	detach(atoi(argv[1]), argv[0]);
+	if (!greet() || !start())
 		return 1;
 	while (serve())
 		;

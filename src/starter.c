@@ -1,0 +1,123 @@
+#include "starter.h"
+
+#include "descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+int starter_least(unsigned count)
+{
+	return SMB_WORKER_SOCKET + (int)count + 1;
+}
+
+/* The program gets a socket for each worker and the starter's, /dev/null for the rest, default signals and a session of its own. */
+static int spawn(const char *program, const int *sockets, unsigned count, int starters, pid_t *pid)
+{
+	char number[sizeof "4294967295"];
+	char *argv[] = {(char *)(uintptr_t) "smb-starter", number, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t signals;
+	int error;
+
+	snprintf(number, sizeof number, "%u", count);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	for (unsigned i = 0; i < count; i++)
+		posix_spawn_file_actions_adddup2(&actions, sockets[i], SMB_WORKER_SOCKET + (int)i);
+	posix_spawn_file_actions_adddup2(&actions, starters, SMB_WORKER_SOCKET + (int)count);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addclosefrom_np(&actions, starter_least(count));
+	sigfillset(&signals);
+	posix_spawnattr_setsigdefault(&attributes, &signals);
+	sigemptyset(&signals);
+	posix_spawnattr_setsigmask(&attributes, &signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	error = posix_spawn(pid, program, &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+static void introduce_host(const struct starter *s)
+{
+	int self = (int)syscall(SYS_pidfd_open, s->host, 0);
+	process_send(&s->self, "", 1, &self, self >= 0);
+	if (self >= 0)
+		close(self);
+}
+
+static bool load(struct starter *s, const char *program, const int *sockets, unsigned count)
+{
+	pid_t pid;
+	int theirs, error;
+
+	starter_end(s, 0);
+	if (!process_join(&s->self, starter_least(count), &theirs))
+		return false;
+	error = spawn(program, sockets, count, theirs, &pid);
+	close(theirs);
+	if (error != 0) {
+		process_forget(&s->self);
+		errno = error;
+		return false;
+	}
+	s->program = pid;
+	s->program_fd = descriptor_clear((int)syscall(SYS_pidfd_open, pid, 0)); /* in a host that reaps whatever it can */
+	s->host = getpid();
+	introduce_host(s);
+	return true;
+}
+
+bool starter_start(struct starter *s, const char *program, const int *sockets, unsigned count)
+{
+	unsigned done = 0;
+	while (done < count && s->self.socket >= 0 && process_send(&s->self, "", 1, &sockets[done], 1))
+		done++;
+	return done == count || load(s, program, sockets + done, count - done);
+}
+
+void starter_reap(struct starter *s)
+{
+	if (s->program > 0)
+		while (waitpid(s->program, NULL, 0) < 0 && errno == EINTR)
+			;
+	s->program = 0;
+	if (s->program_fd >= 0)
+		close(s->program_fd);
+	s->program_fd = -1;
+}
+
+void starter_dismiss(struct starter *s)
+{
+	if (s->host != getpid())
+		return;
+	if (s->program_fd >= 0)
+		syscall(SYS_pidfd_send_signal, s->program_fd, SIGKILL, NULL, 0);
+	process_await_greeting(&s->self);
+	process_kill(&s->self);
+	process_hang_up(&s->self);
+}
+
+void starter_end(struct starter *s, int wait_ms)
+{
+	if (s->host == getpid()) {
+		starter_dismiss(s);
+		starter_reap(s);
+		process_reap(&s->self, wait_ms);
+	} else if (s->program_fd >= 0) {
+		close(s->program_fd);
+	}
+	process_forget(&s->self);
+	*s = NO_STARTER;
+}

@@ -1,0 +1,41 @@
+/*
+ * Starts workers. The program is loaded once, which takes ten times as long as a fork of it: a process that has it, the starter, does
+ * nothing but become workers, for as long as the destination is open. It has no connection and knows no secret.
+ */
+#ifndef LUA_SMB_STARTER_H
+#define LUA_SMB_STARTER_H
+
+#include "process.h"
+#include "protocol.h"
+
+struct starter {
+	struct process self; /* no socket: there is none */
+	pid_t program;       /* the process that was spawned, which forks and exits; 0 once it was reaped */
+	int program_fd;      /* its pidfd, -1 when unknown */
+	pid_t host;          /* whose starter it is: not that of a forked child */
+};
+
+#define NO_STARTER ((struct starter){.self = {-1, -1}, .program_fd = -1})
+
+/* Of the descriptors that a worker is given none has a number below, when `count` are started. */
+int starter_least(unsigned count);
+
+/*
+ * One worker for each socket; `program` is smb-worker's absolute path. Where there is no starter yet, or no longer, the program is
+ * loaded. False and errno when it cannot be.
+ */
+bool starter_start(struct starter *s, const char *program, const int *sockets, unsigned count);
+
+/*
+ * The program has exited before any worker greets: what there may be to wait for is its memory being taken down, a millisecond or two.
+ * To be called when a worker has something to do meanwhile.
+ */
+void starter_reap(struct starter *s);
+
+/* Has it end, and a program that does not do as expected; but in a forked child, whose it is not. */
+void starter_dismiss(struct starter *s);
+
+/* Waits for that, too, `wait_ms` at most; in a forked child only closes descriptors. Then there is none. */
+void starter_end(struct starter *s, int wait_ms);
+
+#endif
