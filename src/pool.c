@@ -181,21 +181,23 @@ static bool is_free(const struct pool_slot *s)
 	return s->link != NULL && !s->taken && link_free(s->link);
 }
 
-/* Rather one that has nothing left to tidy up, that is logged on, that has fewer open files. */
-static bool is_better(const struct pool_slot *s, const struct pool_slot *than)
+/* Rather one that has nothing left to tidy up, that is logged on, that is the one wished for, that has fewer open files. */
+static bool is_better(const struct pool_slot *s, const struct pool_slot *than, uint32_t wished)
 {
 	if (link_settled(s->link) != link_settled(than->link))
 		return link_settled(s->link);
 	if (link_ready(s->link) != link_ready(than->link))
 		return link_ready(s->link);
+	if ((s->number == wished) != (than->number == wished))
+		return s->number == wished;
 	return s->handles < than->handles;
 }
 
-static int best_free(const struct pool *pool)
+static int best_free(const struct pool *pool, uint32_t wished)
 {
 	int best = -1;
 	for (int i = 0; i < POOL_LINKS; i++)
-		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best])))
+		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best], wished)))
 			best = i;
 	return best;
 }
@@ -233,7 +235,7 @@ static int no_more(struct smb_fault *fault, const char *text)
 	return POOL_FAILED;
 }
 
-int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
+int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct smb_fault *fault)
 {
 	int best, slot;
 
@@ -242,7 +244,7 @@ int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault)
 		return POOL_FAILED;
 	}
 	sweep(pool);
-	best = best_free(pool);
+	best = best_free(pool, wished);
 	if (best >= 0 && link_settled(pool->slots[best].link) && (!own || pool->slots[best].handles == 0)) {
 		pool->slots[best].taken = true;
 		return best;

@@ -53,10 +53,10 @@ void pool_close(struct pool *pool, int wait_ms);
 void pool_limit_rate(struct pool *pool, uint64_t rate);
 
 /*
- * A link that is free, if need be a new one; `own`: one that nobody has files open on; `gently`: an event loop is waiting, and
- * starting a worker takes milliseconds: one at a time. Gives its slot, or one of the above.
+ * A link that is free, if need be a new one; `wished`: rather the one of that number, if any; `own`: one that nobody has files open on;
+ * `gently`: an event loop is waiting, and starting a worker takes milliseconds: one at a time. Gives its slot, or one of the above.
  */
-int pool_take(struct pool *pool, bool own, bool gently, struct smb_fault *fault);
+int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct smb_fault *fault);
 
 /* Starts links that will be needed soon, at once, as far as that is allowed now, until there are so many; waits for none. */
 void pool_warm(struct pool *pool, unsigned count);

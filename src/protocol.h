@@ -206,7 +206,7 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  * A request. Up to four paths below the share follow, of GET_SOME more, each with its NUL:
  *
  *   STAT, MKDIR, UTIME, QUOTA   name
- *   LIST_OPEN                   name -> handle, first batch
+ *   LIST_OPEN                   name, perhaps to: a folder that is likely to be listed next -> handle, first batch
  *   LIST_NEXT, LIST_CLOSE       handle -> next batch
  *   DELETE, RMDIR               name
  *   RENAME                      name, to, aside

@@ -192,8 +192,9 @@ static int take_link(lua_State *L, struct request *r, struct smb_fault *fault)
 {
 	struct pool *pool = r->destination->pool;
 	uint32_t number = (uint32_t)get_integer(L, "link", UINT32_MAX);
+	uint32_t wished = (uint32_t)get_integer(L, "wished", UINT32_MAX);
 	bool own = get_flag(L, "own", 1), gently = get_flag(L, "gently", 1);
-	int slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, own, gently, fault);
+	int slot = number != 0 ? pool_take_numbered(pool, number, fault) : pool_take(pool, wished, own, gently, fault);
 
 	if (slot < 0)
 		return slot;

@@ -333,7 +333,7 @@ end
 -- An error that passes through here, Ctrl-C's for one, abandons the request; the destination stays usable.
 -- @tparam userdata destination the core's destination
 -- @tparam string verb one of protocol.h
--- @tparam table arguments its fields; `own`: on a connection where nobody has files open
+-- @tparam table arguments its fields; `own`: on a connection where nobody has files open; `wished`: rather on that one
 -- @tparam[opt] table under the call's course
 -- @treturn[1] table the reply
 -- @treturn[2] nil

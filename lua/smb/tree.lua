@@ -140,21 +140,25 @@ function job:add_file(item)
   table.insert(self.files, item)
 end
 
-function job:visit_one(folder)
+-- Looks into a folder, and into those that it is followed by.
+function job:visit_from(folder)
   self.visiting = self.visiting + 1
-  self.visit(self, folder)
+  repeat
+    self.visit(self, folder)
+    folder = folder.next
+  until not folder or self:is_over()
   self.visiting = self.visiting - 1
 end
 
 function job:add_folder(folder)
-  if #self.folders < FOLDERS then table.insert(self.folders, folder) else self.visit(self, folder) end
+  if #self.folders < FOLDERS then table.insert(self.folders, folder) else self:visit_from(folder) end
 end
 
 -- Works as long as there is something to do, or may be.
 function job:lane()
   while not self:is_over() do
     if #self.files > 0 then self:move_next()
-    elseif #self.folders > 0 then self:visit_one(table.remove(self.folders))
+    elseif #self.folders > 0 then self:visit_from(table.remove(self.folders))
     elseif self.visiting > 0 then task.pause(self.home, nil, task.SLICE, true)
     else return end
   end
@@ -310,9 +314,11 @@ end
 local IS_MISSING = { folder_missing = true, not_found = true }
 
 -- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at its end;
--- false, code when it could not be listed.
-function job:each_reply(subject, path, batch, fn)
-  local reply, code, reason = call.persist(self.home.dest, "list_open", { name = path, batch = batch }, call.part(self.under))
+-- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
+-- may have listed this one already.
+function job:each_reply(subject, path, batch, fn, following, wished)
+  local arguments = { name = path, to = following, batch = batch, wished = wished }
+  local reply, code, reason = call.persist(self.home.dest, "list_open", arguments, call.part(self.under))
   while reply do
     local listing <close> = call.handle(self.home, reply)
     local is_last = reply.handle == 0
@@ -343,20 +349,23 @@ end
 
 -- What a remote folder holds, as the core's `known`, and by folded name the files of it that wait aside. nil when it does not
 -- exist, false when it cannot be listed.
-function job:remote_entries(subject, path)
+function job:remote_entries(folder)
   local known, aside = core.known(), {}
-  local ok, code = self:each_reply(subject, path, true, function(reply)
+  local following = folder.next or {}
+  local ok, code = self:each_reply(folder.below, folder.path, true, function(reply)
+    following.wished = reply.link
     for _, text in ipairs(core.known_learn(known, reply.batch)) do
       local _, owner = name.parse_temporary(text)
       if owner then aside[name.fold(owner)] = true end
     end
-  end)
+  end, following.path, folder.wished)
   if ok then return known, aside end
   if self.stopped or not IS_MISSING[code] then return false, aside end
   return nil, aside
 end
 
 function job:make_folder(subject, path)
+  self.sent = self.sent + 1
   self:note("mkdir", subject)
   local ok = self.opts.dry_run or self:ask(subject, "mkdir", { name = path })
   if ok then self.summary.folders = self.summary.folders + 1 end
@@ -396,6 +405,7 @@ function job:send_file(text, entry, known, aside, folder)
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
+  self.sent = self.sent + 1
   self:add_file { subject = subject, here = folder.here .. "/" .. entry.name, path = name.join(folder.path, text),
     is_new = not there and not aside[name.fold(text)] }
 end
@@ -415,8 +425,9 @@ end
 -- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
 -- one `above`.
 function job:send_folder(folder)
-  local known, aside = nil, {}
-  if not folder.is_new then known, aside = self:remote_entries(folder.below, folder.path) end
+  local known, aside, sent = nil, {}, self.sent
+  if self.is_quiet then folder.next = table.remove(self.folders) end
+  if not folder.is_new then known, aside = self:remote_entries(folder) end
   if known == false then return end
   local passing = known and self.passes and not next(self.refused)
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
@@ -434,6 +445,7 @@ function job:send_folder(folder)
     end
   end
   if not self:is_over() then self:note_extra(known, folder.below, folder.path) end
+  self.is_quiet = self.sent == sent
 end
 
 local function send(self, item, part)
@@ -479,6 +491,8 @@ function tree.put(home, here, top, path, opts)
   local self = new_job(home, "put_tree", top, opts)
   self.is_missing_fine = true
   self.passes = not opts.filter and (opts.changed or "mtime") == "mtime" -- unchanged files need no look
+  self.sent = 0 -- files and folders
+  self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
   local kind, code, reason, identity = core.lstat(here, true)
   if kind ~= "directory" then

@@ -30,6 +30,12 @@ struct handle {
 
 static struct handle handles[HANDLES];
 
+/* A folder that was listed before it was asked for. It is good for the next request only: nothing may have changed meanwhile. */
+static struct {
+	char *path;
+	struct session_list *list;
+} ahead;
+
 /* ---- listings and uploads that stay open between requests ---- */
 
 static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct smb_fault *fault)
@@ -140,12 +146,42 @@ static void next_batch(struct handle *h, struct smb_reply *reply, size_t *used)
 	}
 }
 
+static struct session_list *take_ahead(const char *path)
+{
+	struct session_list *list = ahead.list;
+	if (list == NULL || strcmp(ahead.path, path) != 0)
+		return NULL;
+	ahead.list = NULL;
+	return list;
+}
+
+static void drop_ahead(void)
+{
+	if (ahead.list != NULL)
+		session_list_close(ahead.list);
+	free(ahead.path);
+	memset(&ahead, 0, sizeof ahead);
+}
+
+/* What fails is asked for again, and fails then. */
+void answer_ahead(const struct request *r, const struct smb_reply *reply)
+{
+	bool is_all = reply->fault.code == SMB_OK && reply->handle == 0;
+	if (r->head.verb != SMB_VERB_LIST_OPEN || r->head.lengths[SMB_TO] == 0 || !is_all || watch_cancelled())
+		return;
+	ahead.path = strdup(r->names[SMB_TO]);
+	if (ahead.path != NULL)
+		ahead.list = session_list(ahead.path, &(struct smb_fault){0});
+}
+
 static bool do_list_open(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	struct handle *h = new_handle(HANDLE_LIST, &reply->handle, &reply->fault);
 	if (h == NULL)
 		return false;
-	h->list = session_list(r->names[SMB_NAME], &reply->fault);
+	h->list = take_ahead(r->names[SMB_NAME]);
+	if (h->list == NULL)
+		h->list = session_list(r->names[SMB_NAME], &reply->fault);
 	if (h->list == NULL) {
 		if (reply->fault.code == SMB_NOT_FOUND)
 			fault_is(&reply->fault, SMB_FOLDER_MISSING, "the folder does not exist");
@@ -426,7 +462,7 @@ static bool do_commit(const struct request *r, struct smb_fault *fault)
 
 /* ---- all ---- */
 
-bool answer(const struct request *r, struct smb_reply *reply, size_t *used)
+static bool do_any(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	struct smb_fault *fault = &reply->fault;
 	const char *name = r->names[SMB_NAME];
@@ -463,6 +499,13 @@ bool answer(const struct request *r, struct smb_reply *reply, size_t *used)
 	case SMB_VERB_SETTLE: return place_settle(&target, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}
+}
+
+bool answer(const struct request *r, struct smb_reply *reply, size_t *used)
+{
+	bool ok = do_any(r, reply, used);
+	drop_ahead();
+	return ok;
 }
 
 /* The module has gone: what its next run may go on with is left to it. */

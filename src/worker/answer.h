@@ -21,6 +21,9 @@ struct request {
  */
 bool answer(const struct request *r, struct smb_reply *reply, size_t *used);
 
+/* While the module looks at the reply: does what it is likely to ask for next. */
+void answer_ahead(const struct request *r, const struct smb_reply *reply);
+
 /* The module has gone: all that is open is closed; uploads are abandoned, or left to the module's next run where that may go on. */
 void answer_no_more(void);
 

@@ -148,6 +148,7 @@ static bool serve(void)
 	session_info(&reply->info);
 	reply->left = place_left();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
+	answer_ahead(&r, reply);
 	return true;
 }
 
