@@ -609,6 +609,23 @@ describe("a host that inherits orphans", function()
     ]])
   end)
 
+  it("has none from starters that were killed or hung, with workers asked for or not", function()
+    assert.equal("true\n0\n", children_after [[
+      local began = shell.now()
+      for i = 1, 8 do
+        dest = open()
+        local pid, hangs = processes.starters()[1], i % 2 == 0
+        kill(pid, hangs and 19 or 9) -- SIGSTOP, SIGKILL
+        dest.options.short_timeout = 0.4
+        local jobs = i > 2 and { dest:submit("exists", ""), dest:submit("exists", "") } or {}
+        if i > 6 then kill(pid, 9) end
+        for _, job in ipairs(jobs) do assert(job:wait()) end
+        assert(dest:close())
+      end
+      say(shell.now() - began < 10)
+    ]])
+  end)
+
   it("has none from workers that crashed or hung", function()
     assert.equal("0\n", children_after [[
       dest = open()
@@ -791,6 +808,32 @@ describe("a host that forks", function()
       wait(child)
       goes_on()
     ]]))
+  end)
+
+  it("may be killed: its worker and starter go, though a child of its lives on and holds their sockets", function()
+    assert.equal("true\ttrue\n", run [[
+      local victim = fork()
+      if victim == 0 then
+        local dest = open()
+        local child = fork()
+        if child ~= 0 then
+          files.write(DIR .. "/pids", ("%d %d %d."):format(child, processes.worker(), processes.starters()[1]))
+        end
+        shell.sleep(60)
+        os.exit(dest and 0)
+      end
+      local child, worker, starter
+      shell.poll(function()
+        local text = files.exists(DIR .. "/pids") and files.read(DIR .. "/pids") or ""
+        child, worker, starter = text:match "(%d+) (%d+) (%d+)%."
+        return child
+      end, 20)
+      child, worker, starter = tonumber(child), tonumber(worker), tonumber(starter)
+      kill(victim, 9)
+      wait(victim)
+      say(shell.poll(function() return not shell.alive(worker) and not shell.alive(starter) end, 2), shell.alive(child))
+      kill(child, 9)
+    ]])
   end)
 
   it("may do so in the middle of loops and transfers", function()

@@ -8,6 +8,8 @@ local lookalike = require "smb.lookalike"
 local name = require "smb.name"
 local smb = require "smb"
 local files = require "spec.support.files"
+local log = require "spec.support.log"
+local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
@@ -381,8 +383,9 @@ describe("trees: what is unchanged", function()
 end)
 
 describe("trees: a folder that is listed ahead", function()
-  local function list(path, ahead)
-    local request <close> = assert(core.start(dest, "list_open", { name = path, to = ahead }))
+  -- `following` is listed ahead; with `ahead` what was will do.
+  local function list(path, following, ahead)
+    local request <close> = assert(core.start(dest, "list_open", { name = path, to = following, ahead = ahead }))
     while not core.ended(request) do core.poll(dest, 0.1) end
     local reply, code = core.result(request)
     local names = {}
@@ -395,29 +398,85 @@ describe("trees: a folder that is listed ahead", function()
     make(on_server "", { ["a/1"] = "", ["b/2"] = "" })
   end)
 
-  it("is listed once, whether it is asked for or not", function()
-    local counts = srv:requests(function()
-      assert.same({ "1" }, list("a", "b"))
-      assert.same({ "2" }, list "b")
-    end)
-    assert.equal(2 * 2, counts.find)
-    counts = srv:requests(function()
-      assert.same({ "1" }, list("a", "b"))
-      assert.is_true(dest:exists "a")
-    end)
-    assert.equal(2 * 2, counts.find)
+  -- Lists a, and has b listed ahead; then b is emptied.
+  local function list_and_change()
+    local since = log.mark(srv.dir .. "/log")
+    assert.same({ "1" }, list("a", "b"))
+    assert(shell.poll(function() return log.requests(srv.dir .. "/log", since).find == 2 * 2 end))
+    assert(os.remove(on_server "b/2"))
+  end
+
+  it("is not listed again", function()
+    list_and_change()
+    local counts, names = srv:requests(function() return list("b", nil, true) end)
+    assert.same({ "2" }, names)
+    assert.equal(0, counts.find or 0)
   end)
 
-  it("is forgotten when anything else is asked", function()
-    assert.same({ "1" }, list("a", "b"))
-    assert.is_true(dest:exists "b")
-    assert(os.remove(on_server "b/2"))
+  it("is good for none but who has had it listed", function()
+    list_and_change()
     assert.same({}, list "b")
+    assert.same({}, list("b", nil, true))
+  end)
+
+  it("is good for one request", function()
+    list_and_change()
+    assert.is_true(dest:exists "b")
+    assert.same({}, list("b", nil, true))
+  end)
+
+  it("is good for a second", function()
+    list_and_change()
+    shell.sleep(1.1)
+    assert.same({}, list("b", nil, true))
+  end)
+
+  it("is not listed by a connection on which a file is open", function()
+    local file = assert(dest:open "a/1")
+    local counts = srv:requests(function()
+      assert.same({ "1" }, list("a", "b"))
+      assert(file:read "a")
+      assert(file:close())
+    end)
+    assert.equal(2, counts.find)
+  end)
+
+  -- A destination at a distance, while b is being listed ahead for it.
+  local function far_off(options)
+    dest:close()
+    dest = assert(smb.open(net:url "backup", options))
+    net:tell("latency", 100)
+    assert.same({ "1" }, list("a", "b"))
+  end
+
+  it("makes nobody wait longer than short_timeout for a server that is silent", function()
+    far_off { connections = 1, retries = 0, short_timeout = 0.5 }
+    net:tell "stall"
+    local began = shell.now()
+    local found, _, code = dest:exists "a"
+    net:tell "go"
+    assert.is_nil(found)
+    assert.equal("timeout", code)
+    assert.is_true(shell.now() - began < 5)
+  end)
+
+  it("costs no worker when what comes after it is given up", function()
+    far_off { connections = 1, short_timeout = 0.3 }
+    local worker = processes.worker()
+    do
+      local request <close> = assert(core.start(dest, "stat", { name = "a" }))
+      core.abandon(request)
+    end
+    assert(shell.poll(function()
+      core.poll(dest, 0.01)
+      return core.settled(dest, 0)
+    end))
+    assert.equal(worker, processes.worker())
   end)
 
   it("and cannot be, fails when it is asked for", function()
     assert.same({ "1" }, list("a", "c"))
-    local names, code = list "c"
+    local names, code = list("c", nil, true)
     assert.is_nil(names)
     assert.equal("folder_missing", code)
   end)
@@ -431,6 +490,27 @@ describe("trees: a folder that is listed ahead", function()
     assert.equal(20, summary.unchanged)
     assert.is_true(counts.create <= 21 + 1, "more than the listings: " .. counts.create)
     assert.equal(2 * 21, counts.find)
+  end)
+end)
+
+describe("trees: a wide tree", function()
+  it("is looked into no deeper than it is", function()
+    local tree, most = {}, 0
+    for i = 1, 70 do
+      for j = 1, 16 do tree[("%d/%d/%d"):format(i, j % 4, j)] = "" end
+    end
+    source(tree)
+    dest:close()
+    dest = assert(smb.open(srv:url "backup", { connections = 1 }))
+    assert(dest:put_tree(dir .. "/source", "tree"))
+    local before, calls = processes.count_descriptors(), 0
+    local summary = assert(dest:put_tree(dir .. "/source", "tree", { filter = function()
+      calls = calls + 1
+      if calls % 20 == 0 then most = math.max(most, processes.count_descriptors()) end
+      return true
+    end }))
+    assert.equal(70 * 16, summary.unchanged)
+    assert.is_true(most <= before + 3, most - before)
   end)
 end)
 

@@ -35,7 +35,8 @@ struct link {
 	enum state state;
 	struct process worker;
 	struct link_common *common;
-	pid_t host; /* whose link this is: not that of a forked child */
+	unsigned origin; /* number of the starter that it was to come of */
+	pid_t host;      /* whose link this is: not that of a forked child */
 	struct smb_shared *shared;
 	int shared_fd;
 	int epoll;   /* the pool's, -1 for none */
@@ -183,6 +184,7 @@ bool link_start(struct link **links, unsigned count, struct link_common *common,
 		ok = no_program(fault, common->program);
 	for (unsigned i = 0; i < made; i++) {
 		close(sockets[i]);
+		links[i]->origin = common->starter.number;
 		if (!ok)
 			discard(links[i]);
 	}
@@ -238,14 +240,19 @@ static void hang_up(struct link *l)
 	process_hang_up(&l->worker);
 }
 
-/* With a worker that has not come, what it was to come of is not trusted any longer. */
+static bool has_its_starter(const struct link *l)
+{
+	return l->origin == l->common->starter.number;
+}
+
+/* With a worker that has not come, what it was to come of is not trusted any longer; that goes first, and with it what lies there. */
 static void kill_off(struct link *l)
 {
+	if (l->state == GREETING && has_its_starter(l))
+		starter_end(&l->common->starter, 0);
 	process_await_greeting(&l->worker);
 	process_kill(&l->worker);
 	hang_up(l);
-	if (l->state == GREETING)
-		starter_end(&l->common->starter, 0);
 	process_reap(&l->worker, 0);
 }
 
@@ -306,7 +313,8 @@ static void greeted(struct link *l, ssize_t n)
 	fds[2] = (int)syscall(SYS_pidfd_open, l->host, 0);
 	sent = process_send(&l->worker, l->common->target, sizeof *l->common->target, fds, fds[2] >= 0 ? 3 : 2);
 	close_fd(&fds[2]);
-	starter_reap(&l->common->starter); /* now that the worker has something to do meanwhile */
+	if (has_its_starter(l))
+		starter_reap(&l->common->starter); /* now that the worker has something to do meanwhile */
 	if (!sent)
 		return die(l, SMB_FAILED, "the worker process cannot be reached");
 	close_fd(&l->shared_fd);
@@ -439,18 +447,21 @@ static const char *what_stalled(const struct link *l)
 
 /*
  * How long the step under way may still last. Connecting is one, though the worker may look twice. A request that nobody waits for
- * gets no more time either, however it moves.
+ * gets no more time either, however it moves; one that waits for what nobody has asked for gets it as long as that moves.
  */
 int64_t link_time_left(struct link *l)
 {
 	uint32_t patience = atomic_load(&l->shared->patience);
 	uint32_t steps = atomic_load(&l->shared->steps);
 	uint64_t moved = atomic_load(&l->shared->moved);
+	bool ahead = link_ahead(l), moves = moved != l->seen_moved;
 	int64_t now = now_ms();
 
-	if (l->cancelling || patience >= SMB_PATIENCE_COUNT)
+	if (ahead || l->cancelling || patience >= SMB_PATIENCE_COUNT)
 		patience = SMB_PATIENCE_SHORT;
-	else if ((steps != l->seen_steps && l->state == READY) || (patience == SMB_PATIENCE_DATA && moved != l->seen_moved))
+	else if ((steps != l->seen_steps && l->state == READY) || (patience == SMB_PATIENCE_DATA && moves))
+		l->quiet_since = now;
+	if (ahead && moves)
 		l->quiet_since = now;
 	l->seen_steps = steps;
 	l->seen_moved = moved;
@@ -625,6 +636,11 @@ bool link_dead(const struct link *l)
 bool link_ready(const struct link *l)
 {
 	return l->state == READY;
+}
+
+bool link_ahead(const struct link *l)
+{
+	return l->state == READY && atomic_load(&l->shared->ahead);
 }
 
 bool link_was_ready(const struct link *l)

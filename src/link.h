@@ -90,6 +90,7 @@ bool link_free(struct link *l);       /* may be given a request (perhaps while i
 bool link_settled(struct link *l);    /* free, and all that was posted or abandoned has ended; or dead */
 bool link_dead(const struct link *l); /* of no more use */
 bool link_ready(const struct link *l); /* logged on */
+bool link_ahead(const struct link *l); /* its worker does what nobody has asked for, before what it is asked for */
 bool link_was_ready(const struct link *l); /* it is, or was before it died */
 bool link_unread(const struct link *l); /* it died before it took the request */
 bool link_refused(const struct link *l); /* it died of a refused logon */

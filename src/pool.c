@@ -181,7 +181,7 @@ static bool is_free(const struct pool_slot *s)
 	return s->link != NULL && !s->taken && link_free(s->link);
 }
 
-/* Rather one that has nothing left to tidy up, that is logged on, that is the one wished for, that has fewer open files. */
+/* Rather one that has nothing left to tidy up, that is logged on, that is wished for, that does nothing, that has fewer open files. */
 static bool is_better(const struct pool_slot *s, const struct pool_slot *than, uint32_t wished)
 {
 	if (link_settled(s->link) != link_settled(than->link))
@@ -190,6 +190,8 @@ static bool is_better(const struct pool_slot *s, const struct pool_slot *than, u
 		return link_ready(s->link);
 	if ((s->number == wished) != (than->number == wished))
 		return s->number == wished;
+	if (link_ahead(s->link) != link_ahead(than->link))
+		return !link_ahead(s->link);
 	return s->handles < than->handles;
 }
 
@@ -200,6 +202,12 @@ static int best_free(const struct pool *pool, uint32_t wished)
 		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best], wished)))
 			best = i;
 	return best;
+}
+
+/* What was done ahead is done for the one who wishes for that link. */
+static bool does_at_once(const struct pool_slot *s, uint32_t wished)
+{
+	return link_settled(s->link) && (!link_ahead(s->link) || s->number == wished);
 }
 
 static bool is_logging_on(const struct pool *pool)
@@ -245,7 +253,7 @@ int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct 
 	}
 	sweep(pool);
 	best = best_free(pool, wished);
-	if (best >= 0 && link_settled(pool->slots[best].link) && (!own || pool->slots[best].handles == 0)) {
+	if (best >= 0 && does_at_once(&pool->slots[best], wished) && (!own || pool->slots[best].handles == 0)) {
 		pool->slots[best].taken = true;
 		return best;
 	}

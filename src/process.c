@@ -17,11 +17,14 @@
 /* ms for a process that was killed, or has nothing to do, to end; and for a program to be loaded. A busy machine takes long. */
 enum { END_WAIT = 1000, GREETING_WAIT = 10000 };
 
+/* Leaves errno alone. */
 static void close_fd(int *fd)
 {
+	int error = errno;
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+	errno = error;
 }
 
 bool process_join(struct process *p, int least, int *theirs)
@@ -85,6 +88,8 @@ ssize_t process_receive(struct process *p, void *message, size_t size)
 
 	errno = 0;
 	n = recvmsg(p->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && errno == ECONNRESET && p->pidfd < 0) /* it is gone, but what it said before is still there */
+		n = recvmsg(p->socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? -1 : 0;
 	c = CMSG_FIRSTHDR(&header);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
-#define SMB_PROTOCOL_VERSION 2u
+#define SMB_PROTOCOL_VERSION 3u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
@@ -198,6 +198,7 @@ enum smb_flags {
 	SMB_FLAG_DIGEST = 8192,  /* give the SHA-256 of what was moved */
 	SMB_FLAG_VERIFY = 16384, /* read it back and compare; of COMMIT with `digest` */
 	SMB_FLAG_OFFER = 32768,  /* GET: a file of SMB_STRIPE_FROM bytes and more is only opened */
+	SMB_FLAG_AHEAD = 65536,  /* LIST_OPEN: what was listed ahead, a second ago at most, will do */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -273,6 +274,7 @@ struct smb_shared {
 	_Atomic uint32_t steps;    /* library calls begun */
 	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */
 	_Atomic uint32_t patience; /* enum smb_patience */
+	_Atomic uint32_t ahead;    /* the worker does what nobody has asked for yet */
 	_Atomic uint32_t cancel;   /* set by the module: end the request under way, clean up */
 };
 

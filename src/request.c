@@ -141,7 +141,7 @@ static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 		     get_flag(L, "exclusive", SMB_FLAG_EXCLUSIVE) | get_flag(L, "again", SMB_FLAG_AGAIN) |
 		     get_flag(L, "keep", SMB_FLAG_KEEP) | get_flag(L, "resume", SMB_FLAG_RESUME) |
 		     get_flag(L, "sha256", SMB_FLAG_DIGEST) | get_flag(L, "read_back", SMB_FLAG_VERIFY) |
-		     get_flag(L, "offer", SMB_FLAG_OFFER);
+		     get_flag(L, "offer", SMB_FLAG_OFFER) | get_flag(L, "ahead", SMB_FLAG_AHEAD);
 	head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);

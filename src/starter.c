@@ -49,10 +49,12 @@ static int spawn(const char *program, const int *sockets, unsigned count, int st
 	return error;
 }
 
-static void introduce_host(const struct starter *s)
+/* A starter that does not hear of its host is of no use. */
+static void introduce_host(struct starter *s)
 {
 	int self = (int)syscall(SYS_pidfd_open, s->host, 0);
-	process_send(&s->self, "", 1, &self, self >= 0);
+	if (!process_send(&s->self, "", 1, &self, self >= 0))
+		process_hang_up(&s->self);
 	if (self >= 0)
 		close(self);
 }
@@ -63,8 +65,10 @@ static bool load(struct starter *s, const char *program, const int *sockets, uns
 	int theirs, error;
 
 	starter_end(s, 0);
-	if (!process_join(&s->self, starter_least(count), &theirs))
+	if (!process_join(&s->self, starter_least(count), &theirs)) {
+		process_forget(&s->self);
 		return false;
+	}
 	error = spawn(program, sockets, count, theirs, &pid);
 	close(theirs);
 	if (error != 0) {
@@ -72,9 +76,12 @@ static bool load(struct starter *s, const char *program, const int *sockets, uns
 		errno = error;
 		return false;
 	}
+	s->number++;
 	s->program = pid;
 	s->program_fd = descriptor_clear((int)syscall(SYS_pidfd_open, pid, 0)); /* in a host that reaps whatever it can */
 	s->host = getpid();
+	s->uid = geteuid();
+	s->gid = getegid();
 	introduce_host(s);
 	return true;
 }
@@ -82,7 +89,8 @@ static bool load(struct starter *s, const char *program, const int *sockets, uns
 bool starter_start(struct starter *s, const char *program, const int *sockets, unsigned count)
 {
 	unsigned done = 0;
-	while (done < count && s->self.socket >= 0 && process_send(&s->self, "", 1, &sockets[done], 1))
+	bool is_of_use = s->uid == geteuid() && s->gid == getegid();
+	while (done < count && is_of_use && s->self.socket >= 0 && process_send(&s->self, "", 1, &sockets[done], 1))
 		done++;
 	return done == count || load(s, program, sockets + done, count - done);
 }
@@ -119,5 +127,5 @@ void starter_end(struct starter *s, int wait_ms)
 		close(s->program_fd);
 	}
 	process_forget(&s->self);
-	*s = NO_STARTER;
+	*s = (struct starter){.self = NO_PROCESS, .program_fd = -1, .number = s->number};
 }

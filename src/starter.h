@@ -12,7 +12,10 @@ struct starter {
 	struct process self; /* no socket: there is none */
 	pid_t program;       /* the process that was spawned, which forks and exits; 0 once it was reaped */
 	int program_fd;      /* its pidfd, -1 when unknown */
-	pid_t host;          /* whose starter it is: not that of a forked child */
+	pid_t host;          /* whose starter it is: not that of a forked child, */
+	uid_t uid;           /* nor for one that has become somebody else */
+	gid_t gid;
+	unsigned number;     /* of the one that there is or was last, from 1 on */
 };
 
 #define NO_STARTER ((struct starter){.self = {-1, -1}, .program_fd = -1})
@@ -27,8 +30,8 @@ int starter_least(unsigned count);
 bool starter_start(struct starter *s, const char *program, const int *sockets, unsigned count);
 
 /*
- * The program has exited before any worker greets: what there may be to wait for is its memory being taken down, a millisecond or two.
- * To be called when a worker has something to do meanwhile.
+ * To be called when a worker of its has greeted and has something to do: the program exits about then, what there may be to wait for is
+ * its memory being taken down, a millisecond or two.
  */
 void starter_reap(struct starter *s);
 

@@ -145,7 +145,9 @@ function job:visit_from(folder)
   self.visiting = self.visiting + 1
   repeat
     self.visit(self, folder)
-    folder = folder.next
+    local following = folder.next
+    folder.next = nil -- else all of them would stay
+    folder = following
   until not folder or self:is_over()
   self.visiting = self.visiting - 1
 end
@@ -315,9 +317,9 @@ local IS_MISSING = { folder_missing = true, not_found = true }
 
 -- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at its end;
 -- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
--- may have listed this one already.
+-- may have listed this one ahead.
 function job:each_reply(subject, path, batch, fn, following, wished)
-  local arguments = { name = path, to = following, batch = batch, wished = wished }
+  local arguments = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil }
   local reply, code, reason = call.persist(self.home.dest, "list_open", arguments, call.part(self.under))
   while reply do
     local listing <close> = call.handle(self.home, reply)
@@ -422,11 +424,19 @@ function job:send_below(text, entry, known, folder)
   end
 end
 
+-- The folder that is to follow another one, listed ahead: as long as nothing is sent, and there are enough for the other lanes. A
+-- brother, so that what is looked into before others are done is no deeper than the tree.
+function job:take_following(folder)
+  local last = self.folders[#self.folders]
+  local is_one = self.is_quiet and #self.folders >= self.home.fields.connections and last.above == folder.above
+  return is_one and table.remove(self.folders) or nil
+end
+
 -- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
 -- one `above`.
 function job:send_folder(folder)
   local known, aside, sent = nil, {}, self.sent
-  if self.is_quiet then folder.next = table.remove(self.folders) end
+  folder.next = self:take_following(folder)
   if not folder.is_new then known, aside = self:remote_entries(folder) end
   if known == false then return end
   local passing = known and self.passes and not next(self.refused)

@@ -29,6 +29,7 @@ struct handle {
 };
 
 static struct handle handles[HANDLES];
+static unsigned in_use; /* of these */
 
 /* A folder that was listed before it was asked for. It is good for the next request only: nothing may have changed meanwhile. */
 static struct {
@@ -44,6 +45,7 @@ static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct
 		if (handles[i].kind == HANDLE_FREE) {
 			memset(&handles[i], 0, sizeof handles[i]);
 			handles[i].kind = kind;
+			in_use++;
 			*number = i + 1;
 			return &handles[i];
 		}
@@ -92,6 +94,7 @@ static bool free_handle(struct handle *h, struct smb_fault *fault)
 	for (size_t i = 0; i < sizeof h->paths / sizeof h->paths[0]; i++)
 		free(h->paths[i]);
 	memset(h, 0, sizeof *h);
+	in_use--;
 	return ok;
 }
 
@@ -146,16 +149,18 @@ static void next_batch(struct handle *h, struct smb_reply *reply, size_t *used)
 	}
 }
 
-static struct session_list *take_ahead(const char *path)
+/* A further attempt is to look itself. */
+static struct session_list *take_ahead(const struct request *r)
 {
 	struct session_list *list = ahead.list;
-	if (list == NULL || strcmp(ahead.path, path) != 0)
+	uint32_t how = r->head.flags & (SMB_FLAG_AHEAD | SMB_FLAG_AGAIN);
+	if (list == NULL || how != SMB_FLAG_AHEAD || strcmp(ahead.path, r->names[SMB_NAME]) != 0)
 		return NULL;
 	ahead.list = NULL;
 	return list;
 }
 
-static void drop_ahead(void)
+void answer_forget(void)
 {
 	if (ahead.list != NULL)
 		session_list_close(ahead.list);
@@ -163,15 +168,20 @@ static void drop_ahead(void)
 	memset(&ahead, 0, sizeof ahead);
 }
 
-/* What fails is asked for again, and fails then. */
-void answer_ahead(const struct request *r, const struct smb_reply *reply)
+/* Whoever has something open here must not be kept waiting. */
+bool answer_may_go_ahead(const struct request *r, const struct smb_reply *reply)
 {
-	bool is_all = reply->fault.code == SMB_OK && reply->handle == 0;
-	if (r->head.verb != SMB_VERB_LIST_OPEN || r->head.lengths[SMB_TO] == 0 || !is_all || watch_cancelled())
-		return;
+	return r->head.verb == SMB_VERB_LIST_OPEN && r->head.lengths[SMB_TO] > 0 && reply->fault.code == SMB_OK && in_use == 0 &&
+	       !watch_cancelled();
+}
+
+/* What fails is asked for again, and fails then. */
+bool answer_ahead(const struct request *r)
+{
 	ahead.path = strdup(r->names[SMB_TO]);
 	if (ahead.path != NULL)
 		ahead.list = session_list(ahead.path, &(struct smb_fault){0});
+	return ahead.list != NULL;
 }
 
 static bool do_list_open(const struct request *r, struct smb_reply *reply, size_t *used)
@@ -179,7 +189,7 @@ static bool do_list_open(const struct request *r, struct smb_reply *reply, size_
 	struct handle *h = new_handle(HANDLE_LIST, &reply->handle, &reply->fault);
 	if (h == NULL)
 		return false;
-	h->list = take_ahead(r->names[SMB_NAME]);
+	h->list = take_ahead(r);
 	if (h->list == NULL)
 		h->list = session_list(r->names[SMB_NAME], &reply->fault);
 	if (h->list == NULL) {
@@ -504,7 +514,7 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 bool answer(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	bool ok = do_any(r, reply, used);
-	drop_ahead();
+	answer_forget();
 	return ok;
 }
 

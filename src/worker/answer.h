@@ -21,8 +21,14 @@ struct request {
  */
 bool answer(const struct request *r, struct smb_reply *reply, size_t *used);
 
-/* While the module looks at the reply: does what it is likely to ask for next. */
-void answer_ahead(const struct request *r, const struct smb_reply *reply);
+/* Whether it is known what the module is likely to ask for next. */
+bool answer_may_go_ahead(const struct request *r, const struct smb_reply *reply);
+
+/* Does that, while the module looks at the reply. False when nothing came of it. */
+bool answer_ahead(const struct request *r);
+
+/* It was not asked for in time. */
+void answer_forget(void);
 
 /* The module has gone: all that is open is closed; uploads are abandoned, or left to the module's next run where that may go on. */
 void answer_no_more(void);

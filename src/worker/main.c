@@ -28,6 +28,7 @@
 
 static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
 static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
+static struct smb_shared *shared;
 
 /* ---- messages ---- */
 
@@ -118,6 +119,20 @@ static bool unpack(struct request *r, size_t size)
 	return at == size;
 }
 
+/* What was done ahead is good for a second. */
+static void go_ahead(const struct request *r)
+{
+	const int good_for = 1000; /* ms */
+	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
+	bool is_there;
+
+	atomic_store(&shared->ahead, 1);
+	is_there = answer_ahead(r);
+	atomic_store(&shared->ahead, 0);
+	if (is_there && poll(&next, 1, good_for) == 0)
+		answer_forget();
+}
+
 /* False when the module has gone. */
 static bool serve(void)
 {
@@ -148,7 +163,8 @@ static bool serve(void)
 	session_info(&reply->info);
 	reply->left = place_left();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
-	answer_ahead(&r, reply);
+	if (answer_may_go_ahead(&r, reply))
+		go_ahead(&r);
 	return true;
 }
 
@@ -284,7 +300,6 @@ static void keep_memory(void)
 static bool start(void)
 {
 	static struct smb_connect target;
-	struct smb_shared *shared;
 	struct smb_pace *pace;
 	struct smb_reply *reply;
 	int fds[SMB_FILES_AT_ONCE];
