@@ -9,8 +9,6 @@ local measure = {}
 -- A client gets no further run of a case once it has used up this many seconds of it.
 local PATIENCE = tonumber(os.getenv "PATIENCE" or 30)
 
-local PAUSE = 0.3 -- seconds before a run: the server's processes for the client before it, rclone's many, are still ending
-
 --- Seconds, runs and what was printed, of one client in one case.
 local Result = {}
 Result.__index = Result
@@ -32,7 +30,7 @@ local function run(stage, case, client)
   local there = operation.there
   local command = client[case.operation] { stage = stage, port = stage:port(case.round_trip or 0), there = there,
     here = stage:here(value_of(operation.here, case)), connections = case.connections }
-  shell.sleep(PAUSE)
+  stage:await_rest()
   local began = shell.now()
   local ok, output = shell.run(command)
   local seconds = shell.now() - began

@@ -42,6 +42,22 @@ function stage.start(counted)
   return self
 end
 
+-- How many processes the server's first one has: one for each connection, and some that stay.
+local function count_processes(self)
+  local pid = self.srv.pid
+  return select(2, files.read(("/proc/%d/task/%d/children"):format(pid, pid)):gsub("%d+", ""))
+end
+
+--- Waits until the server's processes for the client before, rclone's many, have ended; so many seconds at most, since others may
+-- have come to stay.
+function Stage:await_rest()
+  shell.poll(function()
+    local count = count_processes(self)
+    self.resting = math.min(self.resting or count, count)
+    return count == self.resting
+  end, 0.5)
+end
+
 function Stage:__close()
   self.net:stop()
   self.srv:stop()
