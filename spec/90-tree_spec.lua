@@ -442,15 +442,17 @@ describe("trees: a folder that is listed ahead", function()
   end)
 
   -- A destination at a distance, while b is being listed ahead for it.
-  local function far_off(options)
+  local function far_off(options, round_trip)
     dest:close()
     dest = assert(smb.open(net:url "backup", options))
-    net:tell("latency", 100)
+    net:tell("latency", round_trip)
+    local since = log.mark(srv.dir .. "/log")
     assert.same({ "1" }, list("a", "b"))
+    assert(shell.poll(function() return log.requests(srv.dir .. "/log", since).create == 2 end))
   end
 
   it("makes nobody wait longer than short_timeout for a server that is silent", function()
-    far_off { connections = 1, retries = 0, short_timeout = 0.5 }
+    far_off({ connections = 1, retries = 0, short_timeout = 0.5 }, 100)
     net:tell "stall"
     local began = shell.now()
     local found, _, code = dest:exists "a"
@@ -461,12 +463,9 @@ describe("trees: a folder that is listed ahead", function()
   end)
 
   it("costs no worker when what comes after it is given up", function()
-    far_off { connections = 1, short_timeout = 0.3 }
+    far_off({ connections = 1, short_timeout = 1 }, 400) -- of which a listing takes four
     local worker = processes.worker()
-    do
-      local request <close> = assert(core.start(dest, "stat", { name = "a" }))
-      core.abandon(request)
-    end
+    core.abandon(assert(core.start(dest, "list_close", { handle = 1 }))) -- which takes no round trip
     assert(shell.poll(function()
       core.poll(dest, 0.01)
       return core.settled(dest, 0)

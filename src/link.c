@@ -55,6 +55,8 @@ struct link {
 
 	struct outgoing *outbox; /* in their order */
 
+	bool listed_ahead;  /* the request is for what its worker does, or has done, ahead */
+	int64_t asked;      /* milliseconds: when it was begun or given up */
 	uint32_t seen_steps; /* what the worker's counters said when they last changed */
 	uint64_t seen_moved;
 	int64_t quiet_since; /* milliseconds */
@@ -447,21 +449,22 @@ static const char *what_stalled(const struct link *l)
 
 /*
  * How long the step under way may still last. Connecting is one, though the worker may look twice. A request that nobody waits for
- * gets no more time either, however it moves; one that waits for what nobody has asked for gets it as long as that moves.
+ * gets no more time either, however it moves; one that has to wait for what nobody has asked for gets it as long as that moves, but no
+ * more than a listing may take.
  */
 int64_t link_time_left(struct link *l)
 {
 	uint32_t patience = atomic_load(&l->shared->patience);
 	uint32_t steps = atomic_load(&l->shared->steps);
 	uint64_t moved = atomic_load(&l->shared->moved);
-	bool ahead = link_ahead(l), moves = moved != l->seen_moved;
+	bool ahead = link_ahead(l) && (l->cancelling || !l->listed_ahead), moves = moved != l->seen_moved;
 	int64_t now = now_ms();
 
 	if (ahead || l->cancelling || patience >= SMB_PATIENCE_COUNT)
 		patience = SMB_PATIENCE_SHORT;
 	else if ((steps != l->seen_steps && l->state == READY) || (patience == SMB_PATIENCE_DATA && moves))
 		l->quiet_since = now;
-	if (ahead && moves)
+	if (ahead && moves && now - l->asked < l->common->limits.allowed[SMB_PATIENCE_LIST])
 		l->quiet_since = now;
 	l->seen_steps = steps;
 	l->seen_moved = moved;
@@ -483,7 +486,8 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 	l->wanted = true;
 	l->sent = request != NULL;
 	l->ended = request == NULL && l->state == READY;
-	l->quiet_since = now_ms();
+	l->listed_ahead = request != NULL && (request->flags & SMB_FLAG_AHEAD);
+	l->quiet_since = l->asked = now_ms();
 	atomic_store(&l->shared->done, 0);
 	atomic_store(&l->shared->removals, 0);
 	send_or_die(l);
@@ -611,7 +615,7 @@ void link_abandon(struct link *l)
 	} else if (!unsend(l) && !l->ended && l->sent && l->state == READY) {
 		atomic_store(&l->shared->cancel, 1);
 		l->cancelling = true;
-		l->quiet_since = now_ms();
+		l->quiet_since = l->asked = now_ms();
 	}
 	link_done(l);
 }

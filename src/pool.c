@@ -181,13 +181,18 @@ static bool is_free(const struct pool_slot *s)
 	return s->link != NULL && !s->taken && link_free(s->link);
 }
 
-/* Rather one that has nothing left to tidy up, that is logged on, that is wished for, that does nothing, that has fewer open files. */
-static bool is_better(const struct pool_slot *s, const struct pool_slot *than, uint32_t wished)
+/*
+ * Rather one that has nothing left to tidy up, that is logged on, that has no open files if that matters, that is wished for, that does
+ * nothing, that has fewer open files.
+ */
+static bool is_better(const struct pool_slot *s, const struct pool_slot *than, uint32_t wished, bool own)
 {
 	if (link_settled(s->link) != link_settled(than->link))
 		return link_settled(s->link);
 	if (link_ready(s->link) != link_ready(than->link))
 		return link_ready(s->link);
+	if (own && (s->handles == 0) != (than->handles == 0))
+		return s->handles == 0;
 	if ((s->number == wished) != (than->number == wished))
 		return s->number == wished;
 	if (link_ahead(s->link) != link_ahead(than->link))
@@ -195,11 +200,11 @@ static bool is_better(const struct pool_slot *s, const struct pool_slot *than, u
 	return s->handles < than->handles;
 }
 
-static int best_free(const struct pool *pool, uint32_t wished)
+static int best_free(const struct pool *pool, uint32_t wished, bool own)
 {
 	int best = -1;
 	for (int i = 0; i < POOL_LINKS; i++)
-		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best], wished)))
+		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best], wished, own)))
 			best = i;
 	return best;
 }
@@ -243,34 +248,36 @@ static int no_more(struct smb_fault *fault, const char *text)
 	return POOL_FAILED;
 }
 
+static int take(struct pool *pool, int slot)
+{
+	pool->slots[slot].taken = true;
+	return slot;
+}
+
 int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct smb_fault *fault)
 {
 	int best, slot;
+	bool suits;
 
 	if (pool->refusal.code != SMB_OK) {
 		*fault = pool->refusal;
 		return POOL_FAILED;
 	}
 	sweep(pool);
-	best = best_free(pool, wished);
-	if (best >= 0 && does_at_once(&pool->slots[best], wished) && (!own || pool->slots[best].handles == 0)) {
-		pool->slots[best].taken = true;
-		return best;
-	}
+	best = best_free(pool, wished, own);
+	suits = best >= 0 && (!own || (pool->slots[best].handles == 0 && link_settled(pool->slots[best].link)));
+	if (suits && does_at_once(&pool->slots[best], wished))
+		return take(pool, best);
 	if (may_start(pool, 1) > 0) {
 		if (gently && now_ms() - pool->started < START_MS)
 			return POOL_SOON;
 		slot = start(pool, 1, fault);
-		if (slot >= 0)
-			pool->slots[slot].taken = true;
-		return slot;
+		return slot >= 0 ? take(pool, slot) : slot;
 	}
+	if (suits)
+		return take(pool, best);
 	if (own && (pool_count(pool) >= pool->most || now_ms() < pool->full_until))
 		return no_more(fault, "all connections are in use");
-	if (best >= 0 && !own) {
-		pool->slots[best].taken = true;
-		return best;
-	}
 	return POOL_FULL;
 }
 

@@ -80,17 +80,25 @@ static bool load(struct starter *s, const char *program, const int *sockets, uns
 	s->program = pid;
 	s->program_fd = descriptor_clear((int)syscall(SYS_pidfd_open, pid, 0)); /* in a host that reaps whatever it can */
 	s->host = getpid();
-	s->uid = geteuid();
-	s->gid = getegid();
+	s->uid = getuid();
+	s->euid = geteuid();
+	s->gid = getgid();
+	s->egid = getegid();
 	introduce_host(s);
 	return true;
+}
+
+static bool is_same_user(const struct starter *s)
+{
+	return s->uid == getuid() && s->euid == geteuid() && s->gid == getgid() && s->egid == getegid();
 }
 
 bool starter_start(struct starter *s, const char *program, const int *sockets, unsigned count)
 {
 	unsigned done = 0;
-	bool is_of_use = s->uid == geteuid() && s->gid == getegid();
-	while (done < count && is_of_use && s->self.socket >= 0 && process_send(&s->self, "", 1, &sockets[done], 1))
+	if (!is_same_user(s))
+		process_hang_up(&s->self);
+	while (done < count && s->self.socket >= 0 && process_send(&s->self, "", 1, &sockets[done], 1))
 		done++;
 	return done == count || load(s, program, sockets + done, count - done);
 }

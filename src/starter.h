@@ -13,8 +13,8 @@ struct starter {
 	pid_t program;       /* the process that was spawned, which forks and exits; 0 once it was reaped */
 	int program_fd;      /* its pidfd, -1 when unknown */
 	pid_t host;          /* whose starter it is: not that of a forked child, */
-	uid_t uid;           /* nor for one that has become somebody else */
-	gid_t gid;
+	uid_t uid, euid;     /* nor for one that has become somebody else */
+	gid_t gid, egid;
 	unsigned number;     /* of the one that there is or was last, from 1 on */
 };
 

@@ -428,7 +428,8 @@ end
 -- brother, so that what is looked into before others are done is no deeper than the tree.
 function job:take_following(folder)
   local last = self.folders[#self.folders]
-  local is_one = self.is_quiet and #self.folders >= self.home.fields.connections and last.above == folder.above
+  local are_enough = #self.folders >= self.home.fields.connections
+  local is_one = self.is_quiet and are_enough and last.above == folder.above and not last.is_new
   return is_one and table.remove(self.folders) or nil
 end
 

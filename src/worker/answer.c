@@ -149,23 +149,25 @@ static void next_batch(struct handle *h, struct smb_reply *reply, size_t *used)
 	}
 }
 
-/* A further attempt is to look itself. */
-static struct session_list *take_ahead(const struct request *r)
-{
-	struct session_list *list = ahead.list;
-	uint32_t how = r->head.flags & (SMB_FLAG_AHEAD | SMB_FLAG_AGAIN);
-	if (list == NULL || how != SMB_FLAG_AHEAD || strcmp(ahead.path, r->names[SMB_NAME]) != 0)
-		return NULL;
-	ahead.list = NULL;
-	return list;
-}
-
 void answer_forget(void)
 {
 	if (ahead.list != NULL)
 		session_list_close(ahead.list);
 	free(ahead.path);
 	memset(&ahead, 0, sizeof ahead);
+}
+
+/* A further attempt is to look itself. */
+static struct session_list *take_ahead(const struct request *r)
+{
+	struct session_list *list = NULL;
+	uint32_t how = r->head.flags & (SMB_FLAG_AHEAD | SMB_FLAG_AGAIN);
+	if (ahead.list != NULL && how == SMB_FLAG_AHEAD && strcmp(ahead.path, r->names[SMB_NAME]) == 0) {
+		list = ahead.list;
+		ahead.list = NULL;
+	}
+	answer_forget();
+	return list;
 }
 
 /* Whoever has something open here must not be kept waiting. */
@@ -513,9 +515,9 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 
 bool answer(const struct request *r, struct smb_reply *reply, size_t *used)
 {
-	bool ok = do_any(r, reply, used);
-	answer_forget();
-	return ok;
+	if (r->head.verb != SMB_VERB_LIST_OPEN)
+		answer_forget(); /* before: the library keeps a connection that has gone as long as a listing is open on it */
+	return do_any(r, reply, used);
 }
 
 /* The module has gone: what its next run may go on with is left to it. */
