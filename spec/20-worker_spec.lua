@@ -251,16 +251,18 @@ describe("a worker", function()
     assert.is_true(processes.await_end(pid))
   end)
 
-  it("goes at once when its host is killed", function()
+  it("goes at once when its host is killed, and its starter with it", function()
     local host <close> = spawn [[
       local dest = assert(require "smb".open(URL))
       say "open"
       await "go"
     ]]
     host:await "open"
-    local pid = processes.worker(host.pid)
+    local pid, starters = processes.worker(host.pid), processes.starters(host.pid)
+    assert.equal(1, #starters)
     shell.kill(host.pid, "KILL")
     assert.is_true(processes.await_end(pid, 0.5))
+    assert.is_true(processes.await_end(starters[1], 0.5))
   end)
 
   it("is no child of its host, nor of its terminal", function()
@@ -361,8 +363,8 @@ local function remembers(pid, text)
 end
 
 describe("the starter, of which workers come,", function()
-  local function starter(host)
-    local found = processes.starters(host)
+  local function starter()
+    local found = processes.starters()
     assert.equal(1, #found)
     return found[1]
   end
@@ -430,18 +432,6 @@ describe("the starter, of which workers come,", function()
     assert.is_true(processes.await_end(first))
     assert.is_true(dest:exists "")
     assert.are_not.equal(pid, starter())
-  end)
-
-  it("goes at once when its host is killed", function()
-    local host <close> = spawn [[
-      local dest = assert(require "smb".open(URL))
-      say "open"
-      await "go"
-    ]]
-    host:await "open"
-    local pid = starter(host.pid)
-    shell.kill(host.pid, "KILL")
-    assert.is_true(processes.await_end(pid, 0.5))
   end)
 
   it("knows no password", function()

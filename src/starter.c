@@ -78,7 +78,8 @@ static bool load(struct starter *s, const char *program, const int *sockets, uns
 	}
 	s->number++;
 	s->program = pid;
-	s->program_fd = descriptor_clear((int)syscall(SYS_pidfd_open, pid, 0)); /* in a host that reaps whatever it can */
+	/* In a host that reaps whatever it can its number may soon be another's. */
+	s->program_fd = descriptor_clear((int)syscall(SYS_pidfd_open, pid, 0));
 	s->host = getpid();
 	s->uid = getuid();
 	s->euid = geteuid();
@@ -127,6 +128,8 @@ void starter_dismiss(struct starter *s)
 
 void starter_end(struct starter *s, int wait_ms)
 {
+	unsigned number = s->number;
+
 	if (s->host == getpid()) {
 		starter_dismiss(s);
 		starter_reap(s);
@@ -135,5 +138,6 @@ void starter_end(struct starter *s, int wait_ms)
 		close(s->program_fd);
 	}
 	process_forget(&s->self);
-	*s = (struct starter){.self = NO_PROCESS, .program_fd = -1, .number = s->number};
+	*s = NO_STARTER;
+	s->number = number;
 }
