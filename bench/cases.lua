@@ -1,6 +1,7 @@
 --- What `make bench` compares, and how many times as fast as each peer lua-smb is wanted to be.
 --
--- A function of the size of the big file. Clients beyond those with a wanted ratio take part for comparison.
+-- A function of the size of the big file. Clients beyond those with a wanted ratio take part for comparison. `loops`, for the
+-- part "floor": how many share the work at once, from `least` to `most`, and with how many connections lua-smb does it.
 
 return function(size)
   local KiB = 1024
@@ -11,24 +12,30 @@ return function(size)
   return {
     transfer = {
       { operation = "put", size = size, clients = big, wanted = { smbclient = 1.5, rclone = 5, ["C loop"] = 1.1 },
-        handle = near },
+        handle = near, loops = { ours = 2, most = 4 } },
       { operation = "get", size = size, clients = big, wanted = { smbclient = 1.8, rclone = 5, ["C loop"] = 1.3 },
-        handle = near },
-      { operation = "put", size = size, round_trip = 10, clients = far, wanted = { smbclient = 1.3, ["C loop"] = 2 } },
-      { operation = "get", size = size, round_trip = 10, clients = far, wanted = { smbclient = 1.3, ["C loop"] = 2 } },
+        handle = near, loops = { ours = 2, most = 4 } },
+      { operation = "put", size = size, round_trip = 10, clients = far, wanted = { smbclient = 1.3, ["C loop"] = 2 },
+        loops = { ours = 4, most = 8 } },
+      { operation = "get", size = size, round_trip = 10, clients = far, wanted = { smbclient = 1.3, ["C loop"] = 2 },
+        loops = { ours = 4, most = 8 } },
       { operation = "put", size = size, round_trip = 50, clients = far,
-        wanted = { smbclient = 2, rclone = 10, ["C loop"] = 3 } },
+        wanted = { smbclient = 2, rclone = 10, ["C loop"] = 3 }, loops = { ours = 8, most = 16 } },
       { operation = "get", size = size, round_trip = 50, clients = far,
-        wanted = { smbclient = 2, rclone = 10, ["C loop"] = 3 } },
+        wanted = { smbclient = 2, rclone = 10, ["C loop"] = 3 }, loops = { ours = 8, most = 16 } },
     },
     trees = {
-      { operation = "put_tree", count = 2000, size = 8 * KiB, clients = trees, wanted = { smbclient = 2, rclone = 4 } },
-      { operation = "get_tree", count = 2000, size = 8 * KiB, clients = trees, wanted = { smbclient = 2, rclone = 2 } },
+      { operation = "put_tree", count = 2000, size = 8 * KiB, clients = trees, wanted = { smbclient = 2, rclone = 4 },
+        loops = { ours = 2, most = 4 } },
+      { operation = "get_tree", count = 2000, size = 8 * KiB, clients = trees, wanted = { smbclient = 2, rclone = 2 },
+        loops = { ours = 2, most = 4 } },
       { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16,
-        clients = { "lua-smb", "smbclient", "rclone" }, wanted = { smbclient = 5, rclone = 3 } },
-      { operation = "again", count = 20000, size = 8 * KiB, clients = { "lua-smb", "rclone" }, wanted = { rclone = 3 } },
-      { operation = "list", count = 20000, clients = trees, wanted = { smbclient = 1.2 } },
-      { operation = "stat", clients = trees, wanted = { smbclient = 1 } },
+        clients = { "lua-smb", "smbclient", "rclone" }, wanted = { smbclient = 5, rclone = 3 },
+        loops = { ours = 16, least = 16, most = 16 } },
+      { operation = "again", count = 20000, size = 8 * KiB, clients = { "lua-smb", "rclone" }, wanted = { rclone = 3 },
+        loops = { ours = 2, most = 4 } },
+      { operation = "list", count = 20000, clients = trees, wanted = { smbclient = 1.2 }, loops = { most = 1 } },
+      { operation = "stat", clients = trees, wanted = { smbclient = 1 }, loops = { most = 1 } },
     },
   }
 end

@@ -1,6 +1,7 @@
 --- The part "floor": what libsmbclient alone does, by several processes that do nothing but call it and share the work. No
 -- program that uses the library can be much faster than the best of them.
 
+local cases = require "bench.cases"
 local clients = require "bench.clients"
 local compare = require "bench.compare"
 local measure = require "bench.measure"
@@ -36,47 +37,63 @@ for _, what in ipairs { "stat", "list", "again" } do
   end
 end
 
-local COUNTS = { 1, 2, 4, 8, 16 }
+local COUNTS = { "1", "2", "4", "8", "16" }
+local RIVALS = { "smbclient", "rclone" }
 
--- `ours`: connections of lua-smb; `least` and `most`: loops.
-local function cases(size)
-  local KiB = 1024
-  return {
-    { operation = "put", size = size, ours = 2, most = 4 }, { operation = "get", size = size, ours = 2, most = 4 },
-    { operation = "put", size = size, round_trip = 10, ours = 4, most = 8 },
-    { operation = "get", size = size, round_trip = 10, ours = 4, most = 8 },
-    { operation = "put", size = size, round_trip = 50, ours = 8, most = 16 },
-    { operation = "get", size = size, round_trip = 50, ours = 8, most = 16 },
-    { operation = "put_tree", count = 2000, size = 8 * KiB, ours = 2, most = 4 },
-    { operation = "put_tree", count = 500, size = 8 * KiB, round_trip = 10, connections = 16, ours = 16, least = 16,
-      most = 16 },
-    { operation = "get_tree", count = 2000, size = 8 * KiB, ours = 2, most = 4 },
-    { operation = "again", count = 20000, size = 8 * KiB, ours = 2, most = 4 },
-    { operation = "list", count = 20000, most = 1 }, { operation = "stat", most = 1 },
-  }
+-- The rivals of a case. With big files rclone is far behind all others.
+local function rivals(case)
+  local list = {}
+  for _, name in ipairs(RIVALS) do
+    if case.wanted[name] and (name ~= "rclone" or case.count) then list[#list + 1] = name end
+  end
+  return list
 end
 
-local function run_case(place, case, runs)
+local function chosen(case)
   local all = { clients["lua-smb"] }
-  for _, count in ipairs(COUNTS) do
-    if count <= case.most and count >= (case.least or 1) then all[#all + 1] = loops(count) end
+  for _, text in ipairs(COUNTS) do
+    local count = math.tointeger(tonumber(text))
+    if count <= case.loops.most and count >= (case.loops.least or 1) then all[#all + 1] = loops(count) end
   end
-  if case.ours then all[#all + 1] = loops(case.ours, true) end
+  if case.loops.ours then all[#all + 1] = loops(case.loops.ours, true) end
   if bare[case.operation] then all[#all + 1] = bare end
-  local results = measure.run(place, case, all, runs)
-  local ours, floor = results["lua-smb"]:median(), math.huge
-  local row = { compare.title(case), ("%.3f"):format(ours) }
-  for _, count in ipairs(COUNTS) do
-    local result = results[("%d"):format(count)]
-    row[#row + 1] = result and ("%.3f"):format(result:median()) or ""
-    if result then floor = math.min(floor, result:median()) end
+  for _, name in ipairs(rivals(case)) do all[#all + 1] = clients[name] end
+  return all
+end
+
+local function median(results, name) return results[name] and results[name]:median() end
+
+local function fastest(results)
+  local least = math.huge
+  for _, count in ipairs(COUNTS) do least = math.min(least, median(results, count) or math.huge) end
+  return least
+end
+
+local function seconds(value) return value and ("%.3f"):format(value) or "" end
+
+local function add_seconds(rows, case, results)
+  local row = { compare.title(case) }
+  for _, names in ipairs { { "lua-smb" }, COUNTS, { ONE_FIRST, BARE }, RIVALS } do
+    for _, name in ipairs(names) do row[#row + 1] = seconds(median(results, name)) end
   end
-  for _, name in ipairs { ONE_FIRST, BARE } do
-    local result = results[name]
-    row[#row + 1] = result and ("%.3f"):format(result:median()) or ""
+  row[#row + 1] = ("%.2f"):format(median(results, "lua-smb") / fastest(results))
+  rows:row(row)
+end
+
+local function ratio(rival, value, wanted)
+  return value and ("%s%.2f"):format(rival / value < wanted and "*" or "", rival / value) or ""
+end
+
+local function add_ratios(rows, case, results)
+  for _, name in ipairs(rivals(case)) do
+    local rival, wanted = median(results, name), case.wanted[name]
+    local row = { compare.title(case), name, ("%g"):format(wanted) }
+    for _, value in ipairs { median(results, "lua-smb"), fastest(results), median(results, ONE_FIRST) or false,
+      median(results, BARE) or false } do
+      row[#row + 1] = ratio(rival, value, wanted)
+    end
+    rows:row(row)
   end
-  row[#row + 1] = ("%.2f"):format(ours / floor)
-  return row
 end
 
 return function(options)
@@ -88,12 +105,19 @@ return function(options)
     .. "account. Bare: Lua that calls smb.core, which has the library in a process of its own, and does nothing else of what "
     .. "lua-smb does."):format(options.runs))
   local header = { "case", "lua-smb" }
-  for _, count in ipairs(COUNTS) do header[#header + 1] = ("%d"):format(count) end
-  header[#header + 1] = ONE_FIRST
-  header[#header + 1] = BARE
-  header[#header + 1] = "lua-smb : floor"
-  local rows = section:table(header)
+  table.move(COUNTS, 1, #COUNTS, #header + 1, header)
+  for _, name in ipairs { ONE_FIRST, BARE, "smbclient", "rclone", "lua-smb : floor" } do header[#header + 1] = name end
+  local rows, found = section:table(header), {}
   local place <close> = stage.start()
-  for _, case in ipairs(cases(options.size)) do rows:row(run_case(place, case, options.runs)) end
+  local all = cases(options.size)
+  for _, case in ipairs(table.move(all.trees, 1, #all.trees, #all.transfer + 1, all.transfer)) do
+    found[case] = measure.run(place, case, chosen(case), options.runs)
+    add_seconds(rows, case, found[case])
+  end
+  section:write ""
+  section:say("How many times as fast as smbclient and rclone they all are, in these runs; with a star where that is less than "
+    .. "wanted. What none of the loops reaches, nor bare Lua, no program does that is built on the library in this way.")
+  rows = section:table { "case", "beside", "wanted", "lua-smb", "floor", ONE_FIRST, BARE }
+  for _, case in ipairs(all.transfer) do add_ratios(rows, case, found[case]) end
   section:finish()
 end

@@ -46,6 +46,15 @@ local function with(options, fn)
   fn(dest)
 end
 
+-- Starts workers until there are so many, and has them all log on.
+local function log_on(dest, count)
+  core.warm(dest, count)
+  assert.is_true(shell.poll(function()
+    core.poll(dest, 0)
+    return #processes.workers() == count
+  end))
+end
+
 -- Runs fn and gives how many workers there were at most, as far as seen.
 local function most_workers(dest, fn)
   local most = 0
@@ -125,21 +134,33 @@ describe("connections:", function()
     end)
   end)
 
-  it("what nothing has needed for ten seconds is given back at the next call, not what has an open file", function()
+  it("what nothing has needed for ten seconds is given back, though nobody calls, not what has an open file", function()
     with({ connections = 4 }, function(dest)
       local file = assert(dest:open("file", "w"))
-      core.warm(dest, 4)
+      log_on(dest, 4)
       shell.sleep(5)
       assert.is_true(dest:exists "")
-      assert.equal(4, core.connections(dest))
+      assert.equal(4, #processes.workers())
       shell.sleep(5.5)
+      assert.equal(2, #processes.workers()) -- the file's, and the one that was used after five seconds
+      shell.sleep(5)
+      assert.equal(1, #processes.workers())
       assert.is_true(dest:exists "")
-      local left = core.connections(dest) -- the file's, and the one that was used after five seconds, if that is another
-      assert.is_true(left <= 2)
-      assert.is_true(shell.poll(function() return #processes.workers() == left end))
+      assert.equal(1, core.connections(dest))
       assert(file:write "content")
       assert(file:close())
       assert.equal("content", files.read(on_server "file"))
+    end)
+  end)
+
+  it("the last is kept", function()
+    with({ connections = 4 }, function(dest)
+      log_on(dest, 4)
+      shell.sleep(11)
+      assert.equal(1, #processes.workers())
+      local last = processes.workers()[1]
+      assert.is_true(dest:exists "")
+      assert.same({ last }, processes.workers())
     end)
   end)
 

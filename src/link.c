@@ -304,7 +304,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 static void greeted(struct link *l, ssize_t n)
 {
 	struct smb_hello hello;
-	int fds[] = {l->shared_fd, l->common->pace_fd, -1};
+	int fds[] = {l->shared_fd, l->common->crew_fd, -1};
 	bool sent;
 
 	if (n != sizeof hello)

@@ -23,7 +23,7 @@ struct link_common {
 	const char *program; /* smb-worker's absolute path */
 	const struct smb_connect *target;
 	struct link_limits limits; /* may be changed at any time */
-	int pace_fd;               /* the memory of a struct smb_pace */
+	int crew_fd;               /* the memory of a struct smb_crew */
 	struct starter starter;
 };
 

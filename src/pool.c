@@ -13,9 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A link that nobody needed for so long is given back, but for the last. Servers count sessions. */
-enum { IDLE_MS = 10000 };
-
 /* Between two starts of a worker where it is to be done gently. */
 enum { START_MS = 10 };
 
@@ -31,32 +28,32 @@ static int64_t now_ms(void)
 
 /* ---- life ---- */
 
-static bool share_pace(struct pool *pool)
+static bool share_crew(struct pool *pool)
 {
 	void *page;
-	pool->common.pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	pool->common.crew_fd = descriptor_clear(memfd_create("smb-crew", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	page = MAP_FAILED;
-	if (pool->common.pace_fd >= 0 && ftruncate(pool->common.pace_fd, sizeof *pool->pace) == 0 &&
-	    fcntl(pool->common.pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.pace_fd, 0);
+	if (pool->common.crew_fd >= 0 && ftruncate(pool->common.crew_fd, sizeof *pool->crew) == 0 &&
+	    fcntl(pool->common.crew_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		page = mmap(NULL, sizeof *pool->crew, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.crew_fd, 0);
 	if (page == MAP_FAILED) {
 		int error = errno;
-		if (pool->common.pace_fd >= 0)
-			close(pool->common.pace_fd);
-		pool->common.pace_fd = -1;
+		if (pool->common.crew_fd >= 0)
+			close(pool->common.crew_fd);
+		pool->common.crew_fd = -1;
 		errno = error;
 		return false;
 	}
-	pool->pace = page;
-	atomic_store(&pool->pace->rate, pool->rate);
+	pool->crew = page;
+	atomic_store(&pool->crew->rate, pool->rate);
 	return true;
 }
 
 void pool_limit_rate(struct pool *pool, uint64_t rate)
 {
 	pool->rate = rate;
-	if (pool->pace != NULL)
-		atomic_store(&pool->pace->rate, rate);
+	if (pool->crew != NULL)
+		atomic_store(&pool->crew->rate, rate);
 }
 
 struct pool *pool_open(const char *program, const struct smb_connect *target)
@@ -65,10 +62,23 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 
 	if (pool == NULL)
 		return NULL;
-	pool->common = (struct link_common){.program = program, .target = target, .pace_fd = -1, .starter = NO_STARTER};
+	pool->common = (struct link_common){.program = program, .target = target, .crew_fd = -1, .starter = NO_STARTER};
 	pool->most = 1;
 	pool->epoll = -1;
 	return pool;
+}
+
+unsigned pool_count(const struct pool *pool)
+{
+	unsigned count = 0;
+	for (int i = 0; i < POOL_LINKS; i++)
+		count += pool->slots[i].link != NULL;
+	return count;
+}
+
+static void count_crew(struct pool *pool)
+{
+	atomic_store(&pool->crew->count, pool_count(pool));
 }
 
 static void drop(struct pool *pool, int slot, int wait_ms)
@@ -83,6 +93,7 @@ static void drop(struct pool *pool, int slot, int wait_ms)
 	pool->why_lost = *link_fault(s->link);
 	link_end(s->link, wait_ms);
 	memset(s, 0, sizeof *s);
+	count_crew(pool);
 }
 
 void pool_close(struct pool *pool, int wait_ms)
@@ -95,10 +106,10 @@ void pool_close(struct pool *pool, int wait_ms)
 		if (pool->slots[i].link != NULL)
 			drop(pool, i, wait_ms);
 	starter_end(&pool->common.starter, wait_ms);
-	if (pool->pace != NULL)
-		munmap(pool->pace, sizeof *pool->pace);
-	if (pool->common.pace_fd >= 0)
-		close(pool->common.pace_fd);
+	if (pool->crew != NULL)
+		munmap(pool->crew, sizeof *pool->crew);
+	if (pool->common.crew_fd >= 0)
+		close(pool->common.crew_fd);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool);
@@ -106,34 +117,20 @@ void pool_close(struct pool *pool, int wait_ms)
 
 /* ---- taking ---- */
 
-unsigned pool_count(const struct pool *pool)
-{
-	unsigned count = 0;
-	for (int i = 0; i < POOL_LINKS; i++)
-		count += pool->slots[i].link != NULL;
-	return count;
-}
-
-/* Links that died between requests, or that nobody needs any longer. */
+/* Links that died between requests, or that nobody needed any longer: their workers have left. */
 static void sweep(struct pool *pool)
 {
-	int64_t now = now_ms();
-	unsigned count = pool_count(pool);
-
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct pool_slot *s = &pool->slots[i];
 		if (s->link == NULL || s->taken)
 			continue;
 		link_wait(s->link, 0);
-		if (link_dead(s->link) ||
-		    (count > 1 && s->handles == 0 && now - s->idle_since > IDLE_MS && link_settled(s->link))) {
+		if (link_dead(s->link))
 			drop(pool, i, 0);
-			count--;
-		}
 	}
 }
 
-static int no_pace(struct smb_fault *fault)
+static int no_crew(struct smb_fault *fault)
 {
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_FAILED;
@@ -156,7 +153,8 @@ static int add(struct pool *pool, struct link *link)
 
 	if (pool->epoll >= 0)
 		link_watch(link, pool->epoll);
-	pool->slots[slot] = (struct pool_slot){.link = link, .number = ++pool->last_number, .idle_since = pool->started};
+	pool->slots[slot] = (struct pool_slot){.link = link, .number = ++pool->last_number};
+	count_crew(pool);
 	return slot;
 }
 
@@ -166,8 +164,8 @@ static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
 	struct link *links[POOL_LINKS];
 	int slot = POOL_FAILED;
 
-	if (pool->pace == NULL && !share_pace(pool))
-		return no_pace(fault);
+	if (pool->crew == NULL && !share_crew(pool))
+		return no_crew(fault);
 	if (!link_start(links, count, &pool->common, fault))
 		return POOL_FAILED;
 	pool->started = now_ms();
@@ -342,7 +340,6 @@ void pool_give_back(struct pool *pool, int slot)
 	struct pool_slot *s = &pool->slots[slot];
 
 	s->taken = false;
-	s->idle_since = now_ms();
 	if (link_dead(s->link))
 		drop(pool, slot, 0);
 }

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
-#define SMB_PROTOCOL_VERSION 3u
+#define SMB_PROTOCOL_VERSION 4u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
@@ -278,10 +278,11 @@ struct smb_shared {
 	_Atomic uint32_t cancel;   /* set by the module: end the request under way, clean up */
 };
 
-/* Another page, which all workers of a destination map: how fast they may be together. */
-struct smb_pace {
+/* Another page, which all workers of a destination map: how fast they may be together, and how many they are. */
+struct smb_crew {
 	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
 	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
+	_Atomic uint32_t count;  /* as the module knows, less those that have left of themselves since */
 };
 
 static inline uint32_t smb_layout(void)

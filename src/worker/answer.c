@@ -529,6 +529,11 @@ static void end_handle(struct handle *h)
 		free_handle(h, &(struct smb_fault){0});
 }
 
+bool answer_holds(void)
+{
+	return in_use > 0;
+}
+
 void answer_no_more(void)
 {
 	for (size_t i = 0; i < HANDLES; i++)

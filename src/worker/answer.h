@@ -30,6 +30,9 @@ bool answer_ahead(const struct request *r);
 /* It was not asked for in time. */
 void answer_forget(void);
 
+/* Whether something is open. */
+bool answer_holds(void);
+
 /* The module has gone: all that is open is closed; uploads are abandoned, or left to the module's next run where that may go on. */
 void answer_no_more(void);
 
