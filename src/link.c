@@ -50,7 +50,9 @@ struct link {
 	struct smb_fault fault; /* why there is no reply */
 	bool refused;
 	bool was_ready;
-	bool unread;            /* the worker died before it took the request: another one may be given it */
+	bool unread;            /* the worker ended before it took the request: another one may be given it */
+	uint32_t sent_so_far;   /* requests, modulo 2^32: */
+	uint32_t number;        /* the one that is waited for is this one of them */
 	struct smb_info info;
 
 	struct outgoing *outbox; /* in their order */
@@ -202,14 +204,6 @@ static bool is_mine(const struct link *l)
 
 /* ---- messages ---- */
 
-/* As process_receive. A socket that was closed with a message in it has lost that. */
-static ssize_t receive(struct link *l)
-{
-	ssize_t n = process_receive(&l->worker, l->message, sizeof l->message);
-	l->unread = n == 0 && errno == ECONNRESET;
-	return n;
-}
-
 static bool send_message_of(struct link *l, const struct outgoing *o)
 {
 	return process_send(&l->worker, o->message, o->size, o->fds, o->count);
@@ -227,8 +221,11 @@ static bool send_outbox(struct link *l)
 	while (may_send(l)) {
 		if (!send_message_of(l, l->outbox))
 			return errno == EAGAIN;
-		if (l->outbox->wanted)
+		l->sent_so_far++;
+		if (l->outbox->wanted) {
 			l->before = l->expected;
+			l->number = l->sent_so_far;
+		}
 		l->expected++;
 		drop_first(l);
 	}
@@ -290,11 +287,17 @@ static bool has_unsent(const struct link *l)
 	return false;
 }
 
+/* A worker that hangs has it, whatever it says. */
+static bool was_taken(const struct link *l, enum smb_code code)
+{
+	return code == SMB_TIMEOUT || (int32_t)(atomic_load(&l->shared->taken) - l->number) >= 0;
+}
+
 /* The link is of no more use; the request under way, if any, has ended with `code`. */
 static void die(struct link *l, enum smb_code code, const char *text)
 {
 	kill_off(l);
-	l->unread = l->unread || (l->state == READY && has_unsent(l));
+	l->unread = l->state == READY && l->sent && (has_unsent(l) || !was_taken(l, code));
 	set_fault(&l->fault, code, text, 0);
 	l->state = DEAD;
 	l->ended = l->wanted;
@@ -304,7 +307,7 @@ static void die(struct link *l, enum smb_code code, const char *text)
 static void greeted(struct link *l, ssize_t n)
 {
 	struct smb_hello hello;
-	int fds[] = {l->shared_fd, l->common->crew_fd, -1};
+	int fds[] = {l->shared_fd, l->common->pace_fd, -1};
 	bool sent;
 
 	if (n != sizeof hello)
@@ -365,10 +368,8 @@ static bool hand_over(struct link *l, const struct smb_request *request, size_t 
 
 static void send_or_die(struct link *l)
 {
-	if (send_outbox(l))
-		return;
-	l->unread = true;
-	die(l, SMB_FAILED, "the worker process cannot be reached");
+	if (!send_outbox(l))
+		die(l, SMB_FAILED, "the worker process cannot be reached");
 }
 
 static void connected(struct link *l)
@@ -490,6 +491,7 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 	l->quiet_since = l->asked = now_ms();
 	atomic_store(&l->shared->done, 0);
 	atomic_store(&l->shared->removals, 0);
+	atomic_store(&l->shared->wanted, 1);
 	send_or_die(l);
 	return true;
 }
@@ -557,7 +559,7 @@ bool link_wait(struct link *l, int wait_ms)
 		if (p.revents & POLLOUT)
 			send_or_die(l);
 		while (!link_idle(l) || l->state == READY) {
-			size = l->state == DEAD || l->ended ? -1 : receive(l);
+			size = l->state == DEAD || l->ended ? -1 : process_receive(&l->worker, l->message, sizeof l->message);
 			if (size < 0)
 				break;
 			arrived(l, size);
@@ -585,9 +587,17 @@ void link_done(struct link *l)
 {
 	l->wanted = l->ended = false;
 	l->size = 0;
+	if (is_mine(l))
+		atomic_store(&l->shared->wanted, 0);
 	if (l->hushed && l->epoll >= 0)
 		link_watch(l, l->epoll);
 	l->hushed = false;
+}
+
+void link_stay(struct link *l)
+{
+	if (is_mine(l))
+		atomic_store(&l->shared->stays, 1);
 }
 
 static bool unsend(struct link *l)
@@ -645,6 +655,11 @@ bool link_ready(const struct link *l)
 bool link_ahead(const struct link *l)
 {
 	return l->state == READY && atomic_load(&l->shared->ahead);
+}
+
+bool link_left(const struct link *l)
+{
+	return l->state == DEAD && atomic_load(&l->shared->left);
 }
 
 bool link_was_ready(const struct link *l)

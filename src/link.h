@@ -23,7 +23,7 @@ struct link_common {
 	const char *program; /* smb-worker's absolute path */
 	const struct smb_connect *target;
 	struct link_limits limits; /* may be changed at any time */
-	int crew_fd;               /* the memory of a struct smb_crew */
+	int pace_fd;               /* the memory of a struct smb_pace */
 	struct starter starter;
 };
 
@@ -83,6 +83,9 @@ const struct smb_fault *link_fault(const struct link *l);
 /* The caller has taken the reply: the link is free for the next request. */
 void link_done(struct link *l);
 
+/* A worker that nobody has needed for a while leaves, but for those that are told to stay. */
+void link_stay(struct link *l);
+
 /* Nobody waits for the request any longer: the worker is asked to stop and tidy up. */
 void link_abandon(struct link *l);
 
@@ -92,6 +95,7 @@ bool link_dead(const struct link *l); /* of no more use */
 bool link_ready(const struct link *l); /* logged on */
 bool link_ahead(const struct link *l); /* its worker does what nobody has asked for, before what it is asked for */
 bool link_was_ready(const struct link *l); /* it is, or was before it died */
+bool link_left(const struct link *l); /* it died since nobody needed it */
 bool link_unread(const struct link *l); /* it died before it took the request */
 bool link_refused(const struct link *l); /* it died of a refused logon */
 struct link_progress link_progress(const struct link *l);

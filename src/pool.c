@@ -28,32 +28,32 @@ static int64_t now_ms(void)
 
 /* ---- life ---- */
 
-static bool share_crew(struct pool *pool)
+static bool share_pace(struct pool *pool)
 {
 	void *page;
-	pool->common.crew_fd = descriptor_clear(memfd_create("smb-crew", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	pool->common.pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	page = MAP_FAILED;
-	if (pool->common.crew_fd >= 0 && ftruncate(pool->common.crew_fd, sizeof *pool->crew) == 0 &&
-	    fcntl(pool->common.crew_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		page = mmap(NULL, sizeof *pool->crew, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.crew_fd, 0);
+	if (pool->common.pace_fd >= 0 && ftruncate(pool->common.pace_fd, sizeof *pool->pace) == 0 &&
+	    fcntl(pool->common.pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.pace_fd, 0);
 	if (page == MAP_FAILED) {
 		int error = errno;
-		if (pool->common.crew_fd >= 0)
-			close(pool->common.crew_fd);
-		pool->common.crew_fd = -1;
+		if (pool->common.pace_fd >= 0)
+			close(pool->common.pace_fd);
+		pool->common.pace_fd = -1;
 		errno = error;
 		return false;
 	}
-	pool->crew = page;
-	atomic_store(&pool->crew->rate, pool->rate);
+	pool->pace = page;
+	atomic_store(&pool->pace->rate, pool->rate);
 	return true;
 }
 
 void pool_limit_rate(struct pool *pool, uint64_t rate)
 {
 	pool->rate = rate;
-	if (pool->crew != NULL)
-		atomic_store(&pool->crew->rate, rate);
+	if (pool->pace != NULL)
+		atomic_store(&pool->pace->rate, rate);
 }
 
 struct pool *pool_open(const char *program, const struct smb_connect *target)
@@ -62,30 +62,17 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 
 	if (pool == NULL)
 		return NULL;
-	pool->common = (struct link_common){.program = program, .target = target, .crew_fd = -1, .starter = NO_STARTER};
+	pool->common = (struct link_common){.program = program, .target = target, .pace_fd = -1, .starter = NO_STARTER};
 	pool->most = 1;
 	pool->epoll = -1;
 	return pool;
-}
-
-unsigned pool_count(const struct pool *pool)
-{
-	unsigned count = 0;
-	for (int i = 0; i < POOL_LINKS; i++)
-		count += pool->slots[i].link != NULL;
-	return count;
-}
-
-static void count_crew(struct pool *pool)
-{
-	atomic_store(&pool->crew->count, pool_count(pool));
 }
 
 static void drop(struct pool *pool, int slot, int wait_ms)
 {
 	struct pool_slot *s = &pool->slots[slot];
 
-	if (link_dead(s->link))
+	if (link_dead(s->link) && !link_left(s->link))
 		pool->proven_until = 0;
 	if (link_refused(s->link) && pool->refusal.code == SMB_OK)
 		pool->refusal = *link_fault(s->link);
@@ -93,7 +80,6 @@ static void drop(struct pool *pool, int slot, int wait_ms)
 	pool->why_lost = *link_fault(s->link);
 	link_end(s->link, wait_ms);
 	memset(s, 0, sizeof *s);
-	count_crew(pool);
 }
 
 void pool_close(struct pool *pool, int wait_ms)
@@ -106,10 +92,10 @@ void pool_close(struct pool *pool, int wait_ms)
 		if (pool->slots[i].link != NULL)
 			drop(pool, i, wait_ms);
 	starter_end(&pool->common.starter, wait_ms);
-	if (pool->crew != NULL)
-		munmap(pool->crew, sizeof *pool->crew);
-	if (pool->common.crew_fd >= 0)
-		close(pool->common.crew_fd);
+	if (pool->pace != NULL)
+		munmap(pool->pace, sizeof *pool->pace);
+	if (pool->common.pace_fd >= 0)
+		close(pool->common.pace_fd);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool);
@@ -117,7 +103,29 @@ void pool_close(struct pool *pool, int wait_ms)
 
 /* ---- taking ---- */
 
-/* Links that died between requests, or that nobody needed any longer: their workers have left. */
+unsigned pool_count(const struct pool *pool)
+{
+	unsigned count = 0;
+	for (int i = 0; i < POOL_LINKS; i++)
+		count += pool->slots[i].link != NULL;
+	return count;
+}
+
+/* One link is there for the next call, however long that takes: the oldest. */
+static void keep_one(struct pool *pool)
+{
+	const struct pool_slot *oldest = NULL;
+
+	for (int i = 0; i < POOL_LINKS; i++) {
+		const struct pool_slot *s = &pool->slots[i];
+		if (s->link != NULL && !link_dead(s->link) && (oldest == NULL || s->number < oldest->number))
+			oldest = s;
+	}
+	if (oldest != NULL)
+		link_stay(oldest->link);
+}
+
+/* Links that died between requests, or whose workers have left since nobody needed them. */
 static void sweep(struct pool *pool)
 {
 	for (int i = 0; i < POOL_LINKS; i++) {
@@ -128,9 +136,10 @@ static void sweep(struct pool *pool)
 		if (link_dead(s->link))
 			drop(pool, i, 0);
 	}
+	keep_one(pool);
 }
 
-static int no_crew(struct smb_fault *fault)
+static int no_pace(struct smb_fault *fault)
 {
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_FAILED;
@@ -154,7 +163,6 @@ static int add(struct pool *pool, struct link *link)
 	if (pool->epoll >= 0)
 		link_watch(link, pool->epoll);
 	pool->slots[slot] = (struct pool_slot){.link = link, .number = ++pool->last_number};
-	count_crew(pool);
 	return slot;
 }
 
@@ -164,13 +172,14 @@ static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
 	struct link *links[POOL_LINKS];
 	int slot = POOL_FAILED;
 
-	if (pool->crew == NULL && !share_crew(pool))
-		return no_crew(fault);
+	if (pool->pace == NULL && !share_pace(pool))
+		return no_pace(fault);
 	if (!link_start(links, count, &pool->common, fault))
 		return POOL_FAILED;
 	pool->started = now_ms();
 	for (unsigned i = 0; i < count; i++)
 		slot = add(pool, links[i]);
+	keep_one(pool);
 	return slot;
 }
 

@@ -20,12 +20,12 @@ enum { POOL_LINKS = LINKS_AT_ONCE };
 enum { POOL_SOON = -3, POOL_FULL = -2, POOL_FAILED = -1 };
 
 struct pool {
-	struct link_common common;       /* crew_fd: -1 before the first worker */
+	struct link_common common;       /* pace_fd: -1 before the first worker */
 	unsigned most;                   /* links at a time, 1 to POOL_LINKS; likewise */
 	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
 	struct smb_info info;            /* of the connection that answered last */
 	uint64_t rate;                   /* bytes per second of all together, 0: no limit */
-	struct smb_crew *crew;           /* what its workers share; NULL before the first of them */
+	struct smb_pace *pace;           /* what its workers share; NULL before the first of them */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
 	int64_t started;                 /* milliseconds: when the last worker was; */
 	int64_t proven_until;            /* until then workers may log on side by side, */

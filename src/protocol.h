@@ -264,7 +264,7 @@ struct smb_reply {
 	uint8_t digest[SMB_DIGEST_SIZE]; /* SHA-256 */
 };
 
-/* One page that both sides map. The worker writes all but `cancel`; what it says is a hint and no more. */
+/* One page that both sides map. The worker writes all but the last three; what it says is a hint and no more. */
 struct smb_shared {
 	_Atomic uint64_t moved;    /* grows with the bytes that cross the SMB connection */
 	_Atomic uint64_t done;     /* bytes of the transfer under way that are known good */
@@ -275,14 +275,17 @@ struct smb_shared {
 	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */
 	_Atomic uint32_t patience; /* enum smb_patience */
 	_Atomic uint32_t ahead;    /* the worker does what nobody has asked for yet */
-	_Atomic uint32_t cancel;   /* set by the module: end the request under way, clean up */
+	_Atomic uint32_t taken;    /* requests that it has taken, modulo 2^32 */
+	_Atomic uint32_t left;     /* it has ended of itself since nobody needed it */
+	_Atomic uint32_t cancel;   /* end the request under way, clean up */
+	_Atomic uint32_t wanted;   /* somebody waits for it, or is about to */
+	_Atomic uint32_t stays;    /* it is not to leave */
 };
 
-/* Another page, which all workers of a destination map: how fast they may be together, and how many they are. */
-struct smb_crew {
+/* Another page, which all workers of a destination map: how fast they may be together. */
+struct smb_pace {
 	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
 	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
-	_Atomic uint32_t count;  /* as the module knows, less those that have left of themselves since */
 };
 
 static inline uint32_t smb_layout(void)

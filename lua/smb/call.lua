@@ -160,7 +160,7 @@ function course:again(code)
   self.retries = self.retries + 1
   while core.clock() < till do
     if self:check() then return false end
-    task.pause(self.home, nil, till - core.clock())
+    task.pause(self.home, nil, math.min(till - core.clock(), task.SLICE)) -- nothing else tells that the whole was cancelled
   end
   return true
 end
@@ -223,10 +223,19 @@ function call.finish(home, request, under)
   return nil, code, reason, { done = done, size = size, mtime_ns = mtime_ns, removals = removals, unread = unread }
 end
 
-local function run_once(dest, home, verb, arguments, under)
+local function begin_and_finish(dest, home, verb, arguments, under)
   local request <close>, code, reason = call.start(dest, home, verb, arguments, under)
   if not request then return nil, code, reason end
   return call.finish(home, request, under)
+end
+
+-- A worker that ended idle is found out by writing to it: then another one is asked.
+local function run_once(dest, home, verb, arguments, under)
+  local reply, code, reason, come
+  repeat
+    reply, code, reason, come = begin_and_finish(dest, home, verb, arguments, under)
+  until reply or not come or not come.unread
+  return reply, code, reason, come
 end
 
 -- Requests that are taken in later. ---------------------------------------------------------------------------------------
@@ -342,15 +351,12 @@ end
 -- @treturn[2] ?table how far it had come: done, size, mtime_ns, removals
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
-  local reply, code, reason, come
   if under and not under.tidied and next(home.owed) then settle_owed(destination, home, under) end
   if next(home.on_links) and not task.running() then -- rather than another connection
     local ok, word, problem = settle(home, under)
     if not ok then return nil, word, problem end
   end
-  repeat -- a worker that died idle is found out by writing to it
-    reply, code, reason, come = run_once(destination, home, verb, arguments, under)
-  until reply or not come or not come.unread
+  local reply, code, reason, come = run_once(destination, home, verb, arguments, under)
   if code == "cancelled" and under then under:settle(destination) end
   return reply, code, reason, come
 end

@@ -29,11 +29,10 @@
 static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
 static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
 static struct smb_shared *shared;
-static struct smb_crew *crew;
 
 /*
- * Servers count sessions: one that nobody has needed for so long is given back, but for the destination's last. The module may be
- * asleep: the worker leaves of itself. A request that crosses its leaving is given to another.
+ * Servers count sessions: one that nobody has needed for so long is given back. The module may be asleep: the worker leaves of itself.
+ * A request that crosses its leaving is given to another.
  */
 enum { IDLE_MS = 10000 };
 
@@ -140,24 +139,17 @@ static void go_ahead(const struct request *r)
 		answer_forget();
 }
 
-static bool is_last(void)
-{
-	uint32_t count = atomic_load(&crew->count);
-
-	while (count > 1)
-		if (atomic_compare_exchange_weak(&crew->count, &count, count - 1))
-			return false;
-	return true;
-}
-
 /* Waits for something to do; false when this connection is given back. */
 static bool is_needed(void)
 {
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
-	while (poll(&next, 1, IDLE_MS) == 0)
-		if (!answer_holds() && !is_last())
+	while (poll(&next, 1, IDLE_MS) == 0) {
+		if (!answer_holds() && !atomic_load(&shared->stays) && !atomic_load(&shared->wanted)) {
+			atomic_store(&shared->left, 1);
 			return false;
+		}
+	}
 	return true;
 }
 
@@ -171,6 +163,7 @@ static bool serve(void)
 
 	if (n <= 0)
 		return false;
+	atomic_fetch_add(&shared->taken, 1);
 	r.fd = r.fds[0];
 	reply = new_reply();
 	if (unpack(&r, (size_t)n)) {
@@ -328,6 +321,7 @@ static void keep_memory(void)
 static bool start(void)
 {
 	static struct smb_connect target;
+	struct smb_pace *pace;
 	struct smb_reply *reply;
 	int fds[SMB_FILES_AT_ONCE];
 	ssize_t n = receive(&target, sizeof target, fds);
@@ -335,12 +329,12 @@ static bool start(void)
 	if (n != sizeof target || !sane(&target))
 		return false;
 	shared = map_shared(fds[0], sizeof *shared);
-	crew = map_shared(fds[1], sizeof *crew);
-	if (shared == NULL || crew == NULL || !watch_start(SMB_WORKER_SOCKET, fds[2], shared, target.short_timeout))
+	pace = map_shared(fds[1], sizeof *pace);
+	if (shared == NULL || pace == NULL || !watch_start(SMB_WORKER_SOCKET, fds[2], shared, target.short_timeout))
 		return false;
 	close(fds[0]);
 	close(fds[1]);
-	pace_share(crew, shared);
+	pace_share(pace, shared);
 	keep_secrets();
 	keep_memory();
 	transfer_count_in(shared);

@@ -6,19 +6,19 @@
 
 enum { SECOND = 1000000000, SLICE = 50000000 /* nanoseconds */ };
 
-static struct smb_crew *crew;
+static struct smb_pace *pace;
 static struct smb_shared *counters;
 
-void pace_share(struct smb_crew *shared, struct smb_shared *counted)
+void pace_share(struct smb_pace *shared, struct smb_shared *counted)
 {
-	crew = shared;
+	pace = shared;
 	counters = counted;
 }
 
 size_t pace_limit(size_t most)
 {
 	const uint64_t least = 4096, part = 8; /* of a second's bytes */
-	uint64_t rate = atomic_load(&crew->rate), limit = rate / part > least ? rate / part : least;
+	uint64_t rate = atomic_load(&pace->rate), limit = rate / part > least ? rate / part : least;
 	return rate != 0 && limit < most ? (size_t)limit : most;
 }
 
@@ -32,11 +32,11 @@ static uint64_t now(void)
 /* Takes the next free place in the flow; gives when it is. */
 static uint64_t reserve(size_t size, uint64_t rate)
 {
-	uint64_t free_at = atomic_load(&crew->free_at), from;
+	uint64_t free_at = atomic_load(&pace->free_at), from;
 	do {
 		uint64_t t = now();
 		from = free_at > t ? free_at : t;
-	} while (!atomic_compare_exchange_weak(&crew->free_at, &free_at,
+	} while (!atomic_compare_exchange_weak(&pace->free_at, &free_at,
 					       from + (uint64_t)((double)size / (double)rate * SECOND)));
 	return from;
 }
@@ -48,10 +48,10 @@ void pace_alive(void)
 
 bool pace_wait(size_t size)
 {
-	uint64_t rate = atomic_load(&crew->rate);
+	uint64_t rate = atomic_load(&pace->rate);
 	uint64_t until = rate != 0 ? reserve(size, rate) : 0, t;
 
-	while (until != 0 && (t = now()) < until && atomic_load(&crew->rate) != 0) {
+	while (until != 0 && (t = now()) < until && atomic_load(&pace->rate) != 0) {
 		uint64_t left = until - t < SLICE ? until - t : SLICE;
 		if (watch_cancelled())
 			return false;

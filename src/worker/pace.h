@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void pace_share(struct smb_crew *crew, struct smb_shared *counters);
+void pace_share(struct smb_pace *pace, struct smb_shared *counters);
 
 /* Bytes that a request should have at most, so that what flows is even. */
 size_t pace_limit(size_t most);
