@@ -556,6 +556,18 @@ describe("trees: mirror", function()
     end)
   end)
 
+  it("takes a source that is missing for an empty one if force is set", function()
+    both(function(each)
+      each.have { a = "1", ["b/c"] = "2" }
+      local planned = assert(each.run { mirror = true, force = true, dry_run = true })
+      assert.equal(2, planned.deleted)
+      local summary = assert(each.run { mirror = true, force = true })
+      assert.equal(2, summary.deleted)
+      assert.same({}, each.got())
+      assert.is_nil(each.run { force = true })
+    end)
+  end)
+
   it("refuses a source that is empty, unless force is set", function()
     both(function(each)
       each.give {}
@@ -573,7 +585,29 @@ describe("trees: mirror", function()
       each.give { a = "1" }
       each.have { b = "1" }
       assert_fails("failed", each.run { mirror = true, filter = { "!*" } })
+      assert_fails("failed", each.run { mirror = true, filter = { "!*" }, on_error = "continue" })
       assert.same({ b = "1" }, each.got())
+    end)
+  end)
+
+  it("refuses a source of which a filter leaves folders only", function()
+    both(function(each)
+      each.give { ["a/b"] = "1" }
+      each.have { ["c.txt"] = "1" }
+      assert_fails("failed", each.run { mirror = true, filter = { "*.txt" } })
+      assert.equal("1", each.got()["c.txt"])
+    end)
+  end)
+
+  it("keeps what is in the source, though a filter excludes it there", function()
+    both(function(each)
+      each.give { a = "1", big = "12345", ["folder/big"] = "12345" }
+      each.have { big = "1", ["folder/big"] = "1", old = "1" }
+      local summary = assert(each.run { mirror = true, filter = function(_, entry)
+        return entry.type == "directory" or entry.size < 3
+      end })
+      assert.equal(1, summary.deleted)
+      assert.same(with_folders { a = "1", big = "1", ["folder/big"] = "1" }, each.got())
     end)
   end)
 
@@ -582,7 +616,18 @@ describe("trees: mirror", function()
       each.give { ["a.txt"] = "1" }
       each.have { ["b.txt"] = "x", ["b.log"] = "x", ["c/keep.log"] = "x", ["c/d.txt"] = "x", ["e/d.txt"] = "x",
         ["logs/f.txt"] = "x" }
-      assert(each.run { mirror = true, filter = { "*.txt", "!logs" } })
+      local opts = { mirror = true, filter = { "*.txt", "!logs" }, dry_run = true }
+      local planned = assert(each.run(opts))
+      opts.dry_run = nil
+      local summary = assert(each.run(opts))
+      assert.equal(4, summary.deleted) -- b.txt, c/d.txt, e/d.txt, e
+      assert.equal(4, planned.deleted)
+      local deleted = {}
+      for _, action in ipairs(planned.actions) do
+        if action.action == "delete" then deleted[#deleted + 1] = action.name end
+      end
+      table.sort(deleted)
+      assert.same({ "b.txt", "c/d.txt", "e", "e/d.txt" }, deleted)
       assert.same(with_folders { ["a.txt"] = "1", ["b.log"] = "x", ["c/keep.log"] = "x", ["logs/f.txt"] = "x" }, each.got())
     end)
   end)
@@ -718,6 +763,21 @@ describe("trees: on_error", function()
         assert.equal("string", type(each_error.code))
       end
     end)
+  end)
+
+  it("'continue' does not go on where the server is out of reach", function()
+    local tree = {}
+    for i = 1, 200 do tree["f" .. i] = "x" end
+    source(tree)
+    local other <close> = assert(smb.open(net:url "backup", { retries = 0, read_write_timeout = 0.2, short_timeout = 0.2 }))
+    local asked = 0
+    local _, _, code = other:put_tree(dir .. "/source", "tree", { on_error = "continue", filter = function()
+      asked = asked + 1
+      if asked == 300 then net:tell "stall" end -- 200 times for the names alone
+      return true
+    end })
+    net:tell "go"
+    assert.is_true(code == "timeout" or code == "disconnected" or code == "unreachable", code)
   end)
 
   it("'continue' does not outlive total_timeout", function()
@@ -1055,6 +1115,49 @@ describe("trees: names", function()
       assert_empty_share()
       files.remove(dir .. "/source")
     end
+  end)
+
+  it("that differ in case only are told apart with encode_names", function()
+    local tree = { ["a/README"] = "1", ["a/readme"] = "2", ["a/Readme"] = "3", ["Sub/x"] = "4", ["sub/x"] = "5",
+      ["\u{1D5A0}"] = "6", ["B"] = "7", ["\u{1D5A1}"] = "8" }
+    source(tree)
+    for _, filter in ipairs { false, function() return true end } do -- the other way through
+      local opts = { encode_names = true, filter = filter or nil, mirror = true, changed = "always" }
+      assert.equal(8, assert(dest:put_tree(dir .. "/source", "tree", opts)).files)
+      opts.changed = nil
+      local summary = assert(dest:put_tree(dir .. "/source", "tree", opts))
+      assert.same({ 0, 8, 0 }, { summary.files, summary.unchanged, summary.deleted })
+      assert(dest:get_tree("tree", dir .. "/got", opts))
+      assert.same(with_folders(tree), read(dir .. "/got"))
+    end
+    assert.equal("2", on_share()["a/readme"])
+    assert.equal("7", on_share()["B"])
+  end)
+
+  it("that come to differ in case only from what is there are told apart with encode_names", function()
+    source { README = "1", ["Sub/x"] = "3" }
+    assert(dest:put_tree(dir .. "/source", "tree", { encode_names = true }))
+    local tree = { README = "1", readme = "2", ["Sub/x"] = "3", ["sub/x"] = "4" }
+    source(tree)
+    assert(dest:put_tree(dir .. "/source", "tree", { encode_names = true }))
+    assert(dest:get_tree("tree", dir .. "/got", { encode_names = true }))
+    assert.same(with_folders(tree), read(dir .. "/got"))
+  end)
+
+  it("of which nothing but an accent's letter differs in case stay refused", function()
+    source { ["Ärger"] = "1", ["ärger"] = "2" }
+    assert.matches("case", assert_fails("invalid_name", dest:put_tree(dir .. "/source", "tree", { encode_names = true })))
+    assert_empty_share()
+  end)
+
+  it("that SMB cannot hold are all told", function()
+    local tree = { fine = "1", ["a/c?"] = "1" }
+    for i = 1, 20 do tree[("a:%02d"):format(i)] = "1" end
+    source(tree)
+    local message = assert_fails("invalid_name", dest:put_tree(dir .. "/source", "tree"))
+    assert.equal(11, select(2, message:gsub("a:%d", "")) + select(2, message:gsub("c%?", "")))
+    assert.matches(" and 10 more$", message)
+    assert_empty_share()
   end)
 
   local HOSTILE_NAMES = {

@@ -355,6 +355,52 @@ describe("jobs: cancel", function()
   end)
 end)
 
+describe("jobs: others", function()
+  it("get their turn while a tree is under way", function()
+    lfs.mkdir(dir .. "/tree")
+    for i = 1, 200 do files.write(dir .. "/tree/" .. i, "x") end
+    net:tell("latency", 5)
+    local other <close> = open() -- that has seen the distance
+    local tree = other:submit("put_tree", dir .. "/tree", "tree")
+    assert.is_truthy(shell.poll(function() return tree:progress() > 10 end))
+    local small = other:submit("exists", "")
+    assert.is_true(small:wait())
+    assert.equal("running", tree:status())
+    assert.equal(200, assert(tree:wait()).files)
+  end)
+
+  it("are started in their order, however many wait, and dropped ones never", function()
+    dest:close()
+    dest = open { connections = 1 }
+    local order, jobs = {}, {}
+    for i = 1, 50 do
+      jobs[i] = dest:submit("write", "f" .. i, function()
+        if order[#order] ~= i then order[#order + 1] = i return "x" end
+      end)
+    end
+    for i = 10, 50, 10 do jobs[i]:cancel() end
+    for i, job in ipairs(jobs) do
+      if i % 10 == 0 then assert_fails("cancelled", job:wait()) else assert(job:wait()) end
+    end
+    assert.equal(45, #order)
+    for i = 2, #order do assert.is_true(order[i] > order[i - 1]) end
+  end)
+
+  it("that wait for another attempt end at once when they are cancelled", function()
+    dest:close()
+    dest = open { retries = 5, retry_delay = 20 }
+    lfs.mkdir(dir .. "/tree")
+    files.write(dir .. "/tree/f", "x")
+    net:tell "refuse"
+    net:tell "kill"
+    local job = dest:submit("put_tree", dir .. "/tree", "tree")
+    assert.is_nil(job:wait(0.5))
+    job:cancel()
+    assert_fails("cancelled", job:wait(5))
+    net:tell "accept"
+  end)
+end)
+
 describe("jobs: smb.wait", function()
   it("gives one that has ended, of several destinations", function()
     local other <close> = assert(smb.open(srv:url "other", { retries = 0 }))
@@ -374,6 +420,10 @@ describe("jobs: smb.wait", function()
     assert.is_false(pcall(smb.wait, { 5 }))
     assert.is_false(pcall(smb.wait, { {} }))
     assert.is_false(pcall(smb.wait, {}, "1"))
+    local job = dest:submit("exists", "")
+    assert.error_matches(function() smb.wait(job) end, "a list of jobs expected, got job")
+    assert.error_matches(function() smb.wait { name = job } end, "a list of jobs expected")
+    assert.is_true(job:wait())
   end)
 
   it("drains a list", function()

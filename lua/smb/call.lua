@@ -150,7 +150,8 @@ function course:slice()
   return math.max(0, math.min(slice, self.deadline - core.clock()))
 end
 
---- After a failure: waits until it is time for another attempt. False when there is to be none.
+--- After a failure: waits until it is time for another attempt. False when there is to be none; with "cancelled" and the reason
+-- where somebody has cancelled meanwhile.
 function course:again(code)
   local fields = self.fields
   if not PASSING[code] or self.retries >= fields.retries then return false end
@@ -159,7 +160,9 @@ function course:again(code)
   if self.deadline and till >= self.deadline then return false end
   self.retries = self.retries + 1
   while core.clock() < till do
-    if self:check() then return false end
+    local word, reason = self:check()
+    if word == "cancelled" then return false, word, reason end
+    if word then return false end
     task.pause(self.home, nil, math.min(till - core.clock(), task.SLICE)) -- nothing else tells that the whole was cancelled
   end
   return true
@@ -419,11 +422,12 @@ function call.persist(destination, verb, arguments, under, prepare)
     arguments.keep = under:may_again()
     local reply, code, reason, come = call.run(destination, verb, arguments, under)
     if reply then return reply end
-    if not under:again(code) then return nil, code, reason end
+    local is_next, word, problem = under:again(code)
+    if not is_next then return nil, word or code, problem or reason end
     arguments.again = arguments.again or not REMOVES[verb] or (come and come.removals > 0)
     if prepare and come then
-      local ok, word, problem = prepare(come)
-      if not ok then return nil, word, problem end
+      is_next, word, problem = prepare(come)
+      if not is_next then return nil, word, problem end
     end
   end
 end

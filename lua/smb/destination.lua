@@ -80,7 +80,8 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), tasks = {}, queue = {}, owed = {},
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), owed = {},
+    tasks = {}, queue = task.queue(),
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)

@@ -60,7 +60,8 @@ end
 -- @treturn[1] job one that has ended
 -- @treturn[2] nil when the time is over, or there are no jobs
 function smb.wait(jobs, seconds)
-  if type(jobs) ~= "table" then error("smb.wait: a list of jobs expected, got " .. type(jobs), 2) end
+  local is_list = type(jobs) == "table" and not smb.type(jobs) and (#jobs > 0 or next(jobs) == nil)
+  if not is_list then error("smb.wait: a list of jobs expected, got " .. (smb.type(jobs) or type(jobs)), 2) end
   if seconds ~= nil and type(seconds) ~= "number" then error("smb.wait: seconds must be a number", 2) end
   return require "smb.job".wait_any(jobs, seconds)
 end

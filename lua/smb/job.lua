@@ -19,17 +19,27 @@ local function check(self, method)
   return state
 end
 
-local function leave_queue(state)
-  for i, other in ipairs(state.home.queue) do
-    if other == state then return table.remove(state.home.queue, i) end
+-- The first that waits for its turn. One leaves the queue when it runs, not before: else, if memory ended in between, it would be
+-- lost.
+local function first_queued(home)
+  local queue = home.queue
+  while queue.first <= queue.last do
+    local state = queue[queue.first]
+    if not state.task and not state.dropped then return state end
+    queue[queue.first] = nil
+    queue.first = queue.first + 1
   end
 end
 
--- It leaves the queue when it runs, not before: else, if memory ended in between, it would be lost.
+local function count_running(home)
+  local count = 0
+  for _, each in ipairs(home.tasks) do count = count + (each.is_job and 1 or 0) end
+  return count
+end
+
 local function run(state)
   local me = task.running()
   state.task = me
-  leave_queue(state)
   me.is_job = true
   return state.fn(table.unpack(state.arguments, 1, state.arguments.n))
 end
@@ -38,7 +48,11 @@ local function start(state) task.spawn(state.home, run, state) end
 
 -- Starts what has waited for its turn.
 local function start_queued(home)
-  while home.queue[1] and #home.tasks < home.fields.connections do start(home.queue[1]) end
+  local next_one = first_queued(home)
+  while next_one and count_running(home) < home.fields.connections do
+    start(next_one)
+    next_one = first_queued(home)
+  end
 end
 
 local function move_on(home)
@@ -52,8 +66,10 @@ end
 -- @local
 function job.new(home, fn, ...)
   local self = setmetatable({}, metatable)
-  state_of[self] = { home = home, fn = fn, arguments = table.pack(...), task = false, dropped = false }
-  table.insert(home.queue, state_of[self])
+  state_of[self] = { home = home, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
+  local queue = home.queue
+  queue[queue.last + 1] = state_of[self]
+  queue.last = queue.last + 1
   start_queued(home)
   return self
 end
@@ -114,6 +130,7 @@ function methods:wait(seconds)
   if seconds ~= nil and type(seconds) ~= "number" then
     error(("bad argument #1 to 'wait' (number expected, got %s)"):format(type(seconds)), 2)
   end
+  if is_over(state) then move_on(state.home) end -- others, whose loop may watch the descriptor
   if not is_over(state) and not job.wait_any({ self }, seconds) then
     return nil, call.message("wait", nil, state.home.place, "the job is still running"), "timeout"
   end
@@ -136,7 +153,8 @@ function methods:progress()
   move_on(state.home)
   local course = state.task and state.task.course
   if not course then return 0, nil end
-  return course.done, course.total
+  state.done = math.max(state.done, course.done) -- another attempt may have to begin further back
+  return state.done, course.total
 end
 
 --- Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work already.
@@ -145,7 +163,6 @@ function methods:cancel()
   local state = check(self, "cancel")
   if not is_over(state) and not state.task then
     state.dropped = true
-    leave_queue(state)
   elseif not is_over(state) then
     task.cancel(state.task)
     move_on(state.home)

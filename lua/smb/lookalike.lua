@@ -2,7 +2,8 @@
 --
 -- The mapping is rclone's: `: * ? " < > | \` become their full-width forms, control characters their symbols (U+2400 and
 -- following), a space or dot at a name's end U+2420 and U+FF0E. What is such a character already is marked with U+201B before
--- it, as are bytes that are no UTF-8 (in hexadecimal) and Windows' device names.
+-- it, as are bytes that are no UTF-8 (in hexadecimal) and Windows' device names. Where two names differ in case only, their
+-- capitals become mathematical ones (U+1D5A0 and following), which have no small counterpart; that is not rclone's.
 -- @module smb.lookalike
 
 local name = require "smb.name"
@@ -15,7 +16,11 @@ local SPECIAL = { [":"] = "\u{FF1A}", ["*"] = "\u{FF0A}", ["?"] = "\u{FF1F}", ['
 for code = 1, 31 do SPECIAL[string.char(code)] = utf8.char(0x2400 + code) end
 local END = { [" "] = "\u{2420}", ["."] = "\u{FF0E}" }
 
+local CAPITALS = {}
+for code = string.byte "A", string.byte "Z" do CAPITALS[string.char(code)] = utf8.char(0x1D5A0 + code - string.byte "A") end
+
 local ORIGINAL = {}
+for original, other in pairs(CAPITALS) do ORIGINAL[other] = original end
 for original, other in pairs(SPECIAL) do ORIGINAL[other] = original end
 for original, other in pairs(END) do ORIGINAL[other] = original end
 
@@ -55,6 +60,11 @@ function lookalike.encode(part)
   local encoded = table.concat(pieces)
   return name.is_device(encoded) and QUOTE .. encoded or encoded
 end
+
+--- The same with other capitals, so that it does not differ from another name in case only. `decode` takes both back.
+-- @tparam string part what `encode` has given
+-- @treturn string
+function lookalike.encode_case(part) return (part:gsub("[A-Z]", CAPITALS)) end
 
 --- What `encode` made a name of.
 -- @tparam string part

@@ -102,11 +102,18 @@ function task.kill(me)
   lose(me, KILLED)
 end
 
+--- What waits for its turn: jobs' states, in the order in which they came.
+-- @treturn table empty
+function task.queue() return { first = 1, last = 0 } end
+
 --- Ends all tasks of a destination that is being closed, and what waits for its turn.
 -- @tparam table home the destination's state
 function task.end_all(home)
-  for _, state in ipairs(home.queue) do state.dropped = true end
-  home.queue = {}
+  for i = home.queue.first, home.queue.last do
+    local state = home.queue[i]
+    state.dropped = not state.task
+  end
+  home.queue = task.queue()
   for _, each in ipairs { table.unpack(home.tasks) } do task.kill(each) end
 end
 

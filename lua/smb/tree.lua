@@ -24,6 +24,8 @@ local AT_LEAST = 2 -- connections: one side's work on a file is the other side's
 local MANY = 64 -- names in a tree for which as many as pay are made at once
 local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
+local NAMED = 10 -- names that a message tells, after the first
+local ENOENT = 2
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 
 --- The options of put_tree and get_tree, as `options.check_opts` takes them.
@@ -37,18 +39,28 @@ local job = {}
 job.__index = job
 
 local function new_job(home, operation, top, opts)
-  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, names = 0,
-    filter = opts.filter and pattern.filter(opts.filter), refused = {}, failed = {}, files = {}, folders = {}, visiting = 0,
-    extra = {}, under = call.course(home, opts.progress, 0, top),
+  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, names = 0, there = 0,
+    filter = opts.filter and pattern.filter(opts.filter), refused = {}, cased = {}, failed = {}, files = {},
+    folders = {}, visiting = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
 
 -- Failures. ------------------------------------------------------------------------------------------------------------
 
--- Takes a failure in. What cannot get better for other files ends the whole.
-local HOPELESS = { cancelled = true, auth_failed = true, share_missing = true, host_not_found = true, protocol = true }
+-- What cannot get better for other files ends the whole; so does a server that is out of reach for one after another.
+local HOPELESS = { cancelled = true, auth_failed = true, share_missing = true, host_not_found = true, protocol = true,
+  unreachable = true }
+local SILENT = { timeout = true, disconnected = true }
 
+function job:is_hopeless(code)
+  local files = self.summary.files + self.summary.unchanged
+  local is_twice = SILENT[code] and self.silent_at == files
+  if SILENT[code] then self.silent_at = files end
+  return HOPELESS[code] or is_twice
+end
+
+-- Takes a failure in.
 function job:fail(subject, code, reason)
   local once = subject .. "\0" .. code -- what was found out before anything was sent is found again
   if self.failed[once] then return end
@@ -56,7 +68,8 @@ function job:fail(subject, code, reason)
   local message = call.message(self.operation, subject, self.home.place, reason)
   local errors = self.summary.errors
   errors[#errors + 1] = { name = subject, message = message, code = code }
-  if self.opts.on_error ~= "continue" or HOPELESS[code] then self.stopped = self.stopped or errors[#errors] end
+  local is_hopeless = self:is_hopeless(code)
+  if self.opts.on_error ~= "continue" or is_hopeless then self.stopped = self.stopped or errors[#errors] end
 end
 
 -- Whether the walk and the lanes have to end.
@@ -198,11 +211,12 @@ end
 local function same_contents(self, here, size, path)
   local source <close>, is = core.open_local(here)
   if not source or is ~= size then return false end
-  local ours = call.run(self.home.dest, "hash", { file = source, size = size }, self.under)
-  local opened = call.run(self.home.dest, "open", { name = path }, self.under)
+  local part = call.part(self.under)
+  local ours = call.run(self.home.dest, "hash", { file = source, size = size }, part)
+  local opened = call.run(self.home.dest, "open", { name = path }, part)
   if not ours or not opened then return false end
   local guard <close> = call.handle(self.home, opened)
-  local theirs = call.run(self.home.dest, "hash", { link = opened.link, handle = opened.handle, size = size }, self.under)
+  local theirs = call.run(self.home.dest, "hash", { link = opened.link, handle = opened.handle, size = size }, part)
   guard:close()
   return theirs ~= nil and theirs.sha256 == ours.sha256
 end
@@ -224,7 +238,8 @@ end
 
 -- What of a local folder is meant: iterates over entries. A link is what it names, or skipped. `passing`, if given, is how to
 -- pass over files that need no look: `read_on` does so with what is `known`, and perhaps `sizes`; `passed` is told of them.
-function job:local_entries(here, below, passing)
+-- `excluded`, if given, is told the names that are not meant.
+function job:local_entries(here, below, passing, excluded)
   local next_entry, folder, reason, closing = core.entries(here, self.opts.symlinks == "follow")
   if not next_entry then
     self:fail_local(below, folder, here, reason)
@@ -244,14 +259,19 @@ function job:local_entries(here, below, passing)
       elseif (kind == "file" or kind == "directory") and not is_temporary then
         local entry = { name = text, type = kind, size = size, mtime = mtime, identity = identity }
         if self:is_meant(below, text, entry) then return entry end
+        if excluded then excluded(text) end
       end
     end
   end, nil, nil, closing
 end
 
--- A name as it is to be on the share; nil, reason when SMB cannot hold it.
-function job:remote_name(text)
-  if self.opts.encode_names then text = lookalike.encode(text) end
+-- A name, in the folder `below`, as it is to be on the share; nil, reason when SMB cannot hold it.
+function job:remote_name(below, text)
+  if self.opts.encode_names then
+    text = lookalike.encode(text)
+    local cased = self.cased[below]
+    if cased and cased[name.fold(text)] then text = lookalike.encode_case(text) end
+  end
   local ok, reason = name.check(text)
   if not ok then return nil, reason end
   return text
@@ -273,16 +293,52 @@ local function is_above(folder, identity)
   return false
 end
 
--- So many names more: further connections are made while those of a big tree are looked at.
-function job:count_names(count)
+-- So many names more: further connections are made while those of a big tree are looked at. A folder, whatever it holds, does not
+-- make a source of which a filter leaves nothing else one that is not empty.
+function job:count_names(count, kind)
   local before = self.names
   self.names = before + count
+  if kind ~= "directory" or not self.filter then self.there = self.there + count end
   if before < MANY and self.names >= MANY then core.warm(self.home.dest, lanes_wanted(self.home)) end
 end
 
 function job:pass_names(count, bytes)
-  self:count_names(count)
+  self:count_names(count, "file")
   self.under.total = self.under.total + bytes
+end
+
+-- A name that SMB cannot hold. All of a tree are looked for before the call fails.
+function job:refuse(below, text, reason)
+  local path = name.join(below, text)
+  self.refused[path] = true
+  if self.opts.on_error == "continue" then return self:fail(path, "invalid_name", reason) end
+  self.refusals = self.refusals or { path = path, reason = reason, more = {}, count = -1 }
+  local refusals = self.refusals
+  refusals.count = refusals.count + 1
+  if refusals.count > 0 and #refusals.more < NAMED then table.insert(refusals.more, ("'%s'"):format((path:gsub("%c", "?")))) end
+end
+
+-- Once all names were looked at.
+function job:fail_refused()
+  local refusals = self.refusals
+  if not refusals then return end
+  local reason, unnamed = refusals.reason, refusals.count - #refusals.more
+  if refusals.count > 0 then reason = ("%s; nor can be sent: %s"):format(reason, table.concat(refusals.more, ", ")) end
+  if unnamed > 0 then reason = ("%s and %d more"):format(reason, unnamed) end
+  self:fail(refusals.path, "invalid_name", reason)
+end
+
+-- Two names of a folder that differ in case only, as they would be on the share. With look-alikes for their capitals they may go
+-- side by side: true then.
+function job:tell_apart(below, remote, other)
+  if not self.opts.encode_names then return false end
+  local cased = self.cased[below] or { names = core.known() }
+  self.cased[below] = cased
+  local folded = name.fold(remote)
+  if not cased[folded] then core.known_take(cased.names, lookalike.encode_case(other)) end
+  cased[folded] = true
+  local text = lookalike.encode_case(remote)
+  return name.check(text) and not core.known_take(cased.names, text)
 end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
@@ -292,15 +348,14 @@ function job:inspect(here, below, above)
     and { read_on = core.next_special, known = names, sizes = self.counting, passed = self.pass_names } or nil
   for entry in self:local_entries(here, below, passing) do
     local text = entry.name
-    local remote, reason = self:remote_name(text)
-    local other = remote and core.known_take(names, remote)
-    if other then reason = ("it differs from '%s' in case only"):format(self:local_name(other)) end
-    if reason then
-      local path = name.join(below, text)
-      self.refused[path] = true
-      self:fail(path, "invalid_name", reason)
+    local plain = self.opts.encode_names and lookalike.encode(text) or text
+    local ok, reason = name.check(plain)
+    local other = ok and core.known_take(names, plain)
+    if other and not self:tell_apart(below, plain, other) then
+      reason = ("it differs from '%s' in case only"):format(self:local_name(other))
     end
-    self:count_names(1)
+    if reason then self:refuse(below, text, reason) end
+    self:count_names(1, entry.type)
     if entry.type == "file" then
       self.under.total = self.under.total + entry.size
     elseif is_above(above, entry.identity) then
@@ -333,7 +388,7 @@ function job:each_reply(subject, path, batch, fn, following, wished)
     end
     listing:is_gone() -- the request has it
     reply, code, reason = call.run(self.home.dest, "list_next",
-      { handle = listing.handle, link = listing.link, batch = batch }, self.under)
+      { handle = listing.handle, link = listing.link, batch = batch }, call.part(self.under))
   end
   if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
   return false, code
@@ -392,6 +447,23 @@ function job:pass_unchanged(count, bytes)
   self.under.done = self.under.done + bytes
 end
 
+-- Where names of a folder are told apart by their capitals now: gives what is there under such a name the one that it would have
+-- today. True when the folder has to be listed anew.
+function job:rename_cased(known, folder)
+  local cased, has_changed = self.cased[folder.below], false
+  if not cased or self.opts.dry_run then return false end
+  for _, entry in core.known_unseen, known, 0 do
+    local text = lookalike.encode_case(entry.name)
+    if cased[name.fold(entry.name)] and text ~= entry.name then
+      local arguments = transfer.target(name.join(folder.path, text))
+      arguments.name = name.join(folder.path, entry.name)
+      has_changed = self:ask(name.join(folder.below, entry.name), "rename", arguments) or has_changed
+    end
+  end
+  folder.wished = nil
+  return has_changed
+end
+
 -- `text`: the name on the share. `known`, `aside`: what is in the folder there.
 function job:send_file(text, entry, known, aside, folder)
   local there = core.known_find(known, text)
@@ -439,14 +511,19 @@ function job:send_folder(folder)
   local known, aside, sent = nil, {}, self.sent
   folder.next = self:take_following(folder)
   if not folder.is_new then known, aside = self:remote_entries(folder) end
+  if known and self:rename_cased(known, folder) then known, aside = self:remote_entries(folder) end
   if known == false then return end
-  local passing = known and self.passes and not next(self.refused)
+  local passing = known and self.passes and not next(self.refused) and not self.cased[folder.below]
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.known()
-  for entry in self:local_entries(folder.here, folder.below, passing) do
+  local function keep(text)
+    local remote = self:remote_name(folder.below, text)
+    if remote then core.known_find(known, remote) end -- it is in the source, though a filter excludes it
+  end
+  for entry in self:local_entries(folder.here, folder.below, passing, keep) do
     local text = entry.name
-    local remote, reason = self:remote_name(text)
+    local remote, reason = self:remote_name(folder.below, text)
     local refused = next(self.refused) and self.refused[name.join(folder.below, text)]
     if not remote and not refused then -- it came after all names had been looked at
       self:fail(name.join(folder.below, text), "invalid_name", reason)
@@ -457,6 +534,12 @@ function job:send_folder(folder)
   end
   if not self:is_over() then self:note_extra(known, folder.below, folder.path) end
   self.is_quiet = self.sent == sent
+end
+
+-- In place of a source that is missing: all that is on the share is too much.
+function job:send_nothing(folder)
+  local known = self:remote_entries(folder)
+  if known then self:note_extra(known, folder.below, folder.path) end
 end
 
 local function send(self, item, part)
@@ -496,6 +579,11 @@ function job:remove_remote()
   for _, each in ipairs(self.extra) do self:remove_unwanted(each) end
 end
 
+local function is_missing(here)
+  local _, _, problem = lfs.attributes(here)
+  return problem == ENOENT
+end
+
 --- Sends a local folder. See `dest:put_tree`.
 -- @local
 function tree.put(home, here, top, path, opts)
@@ -506,16 +594,20 @@ function tree.put(home, here, top, path, opts)
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
   local kind, code, reason, identity = core.lstat(here, true)
+  if not kind and opts.mirror and opts.force and is_missing(here) then
+    return self:run({ below = "", path = path }, self.send_nothing, send, self.remove_remote)
+  end
   if kind ~= "directory" then
     return nil, call.message("put_tree", top, home.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
       kind and "not_directory" or code
   end
   self:inspect(here, "", { identity = identity })
+  self:fail_refused()
   if #self.summary.errors > 0 and (self.stopped or opts.on_error ~= "continue") then
     local first = self.stopped or self.summary.errors[1]
     return nil, first.message, first.code
   end
-  if opts.mirror and not opts.force and self.names == 0 then
+  if opts.mirror and not opts.force and self.there == 0 then
     return nil, call.message("put_tree", top, home.place, "the source is empty: with mirror, that needs force"), "failed"
   end
   return self:run({ here = here, below = "", path = path, identity = identity }, self.send_folder, send, self.remove_remote)
@@ -552,17 +644,17 @@ function job:make_local_folder(subject, place)
   return ok
 end
 
--- What is here and not on the share, for later.
+-- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too.
 function job:note_local_extra(place, below, seen)
   if not self.opts.mirror or core.lstat(place) ~= "directory" then return end
   for entry in self:local_entries(place, below) do
-    if not seen[entry.name] then
+    if seen[entry.name] == nil then
       self.extra[#self.extra + 1] = { subject = name.join(below, entry.name), here = place .. "/" .. entry.name }
     end
   end
 end
 
--- An entry of a remote folder; gives the name that it has here. `seen`: those that others have.
+-- An entry of a remote folder; gives the name that it has here, and whether it is meant. `seen`: those of others.
 function job:fetch_entry(entry, folder, seen)
   local text = self:local_name(entry.name)
   local subject = name.join(folder.below, text or entry.name)
@@ -570,15 +662,16 @@ function job:fetch_entry(entry, folder, seen)
     self:fail(subject, "invalid_name", "no local file can have this name")
   elseif seen[text] then
     self:fail(subject, "invalid_name", "two names on the share are one here")
-  elseif not name.is_temporary(entry.name) and self:is_meant(folder.below, text, entry) then
+  elseif not name.is_temporary(entry.name) then
+    if not self:is_meant(folder.below, text, entry) then return text, false end
     local here = folder.here .. "/" .. text
-    self:count_names(1)
+    self:count_names(1, entry.type)
     if entry.type == "file" then
       self:fetch_file(entry, subject, folder, text)
     elseif entry.type == "directory" and self:make_local_folder(subject, here) then
       self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name) }
     end
-    return text
+    return text, true
   end
 end
 
@@ -586,10 +679,15 @@ end
 function job:fetch_folder(folder)
   local seen = {}
   local ok = self:each_remote(folder.below, folder.path, function(entry)
-    local text = self:fetch_entry(entry, folder, seen)
-    if text then seen[text] = true end
+    local text, is_meant = self:fetch_entry(entry, folder, seen)
+    if text then seen[text] = seen[text] or is_meant end
   end)
   if ok then self:note_local_extra(folder.here, folder.below, seen) end
+end
+
+-- In place of a folder that is missing on the share.
+function job:fetch_nothing(folder)
+  self:note_local_extra(folder.here, folder.below, {})
 end
 
 local function fetch(self, item, part)
@@ -619,42 +717,64 @@ local function fetch_some(self, items)
   return #sizes
 end
 
--- Removes what is too much here. Of a folder, what a filter excludes stays, and with it the folder. True when it is gone; nil,
--- reason on failure.
-function job:clear(place, below)
+-- Calls fn with name, type, size, mtime of all that is in a local folder; false, reason when it cannot be read.
+local function each_inside(place, fn)
+  local next_entry, folder, reason, _ <close> = core.entries(place)
+  if not next_entry then return false, reason end
+  for text, kind, size, mtime in next_entry, folder do fn(text, kind, size, mtime) end
+  return true
+end
+
+-- Removes a file, or a folder with all that is in it. That it is gone already is fine.
+function job:remove_whole(place)
   task.breathe(self.home)
   local what = core.lstat(place)
-  if not what or self.opts.dry_run and what ~= "directory" then return true end -- somebody else was quicker
+  if not what then return true end
   if what ~= "directory" then return os.remove(place) end
-  local next_entry, folder, reason, _ <close> = core.entries(place)
-  if not next_entry then return nil, reason end
-  local is_empty = true
-  for text, kind, size, mtime in next_entry, folder do
-    local gone = false
-    if not kind or self:is_meant(below, text, { name = text, type = kind, size = size, mtime = mtime }) then
-      gone, reason = self:clear(place .. "/" .. text, name.join(below, text))
-    end
-    if gone == nil then return nil, reason end
-    is_empty = is_empty and gone
-  end
-  if not is_empty or self.opts.dry_run then return is_empty end
+  local problem
+  local ok, reason = each_inside(place, function(text)
+    local gone, why = self:remove_whole(place .. "/" .. text)
+    if not gone then problem = why end
+  end)
+  if not ok or problem then return false, reason or problem end
   return lfs.rmdir(place)
 end
 
+function job:remove_here(each, remove)
+  self:note("delete", each.subject)
+  local ok, reason = self.opts.dry_run, nil
+  if not ok then ok, reason = remove(each.here) end
+  if ok then self.summary.deleted = self.summary.deleted + 1
+  else self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason))) end
+  return ok
+end
+
+-- Removes what is too much here, as `remove_unwanted` does there.
+function job:clear(each)
+  if self:is_over() then return false end
+  local function whole(place) return self:remove_whole(place) end
+  if core.lstat(each.here) ~= "directory" or not self.filter then return self:remove_here(each, whole) end
+  local found, is_empty = {}, true
+  local ok, reason = each_inside(each.here, function(text, kind, size, mtime)
+    local is_meant = not kind or self:is_meant(each.subject, text, { name = text, type = kind, size = size, mtime = mtime })
+    if is_meant then found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text } end
+    is_empty = is_empty and is_meant
+  end)
+  if not ok then
+    self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, reason))
+    return false
+  end
+  for _, inner in ipairs(found) do is_empty = self:clear(inner) and is_empty end
+  return is_empty and self:remove_here(each, lfs.rmdir)
+end
+
 function job:remove_local()
-  if self.names == 0 and not self.opts.force then
-    return self:fail(self.top, "failed", "the source is empty: with mirror, that needs force")
+  if self.there == 0 and not self.opts.force then
+    self:fail(self.top, "failed", "the source is empty: with mirror, that needs force")
+    self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
+    return
   end
-  for _, each in ipairs(self.extra) do
-    if self:is_over() then return end
-    local gone, reason = self:clear(each.here, each.subject)
-    if gone then
-      self:note("delete", each.subject)
-      self.summary.deleted = self.summary.deleted + 1
-    elseif gone == nil then
-      self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason)))
-    end
-  end
+  for _, each in ipairs(self.extra) do self:clear(each) end
 end
 
 -- Makes a local folder with those above it.
@@ -672,6 +792,9 @@ function tree.get(home, top, path, place, opts)
   -- What is not there must not leave an empty folder here.
   local entry, code, reason = call.persist(home.dest, "stat", { name = path }, call.part(self.under))
   if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
+  if not entry and opts.mirror and opts.force and IS_MISSING[code] then
+    return self:run({ below = "", here = place }, self.fetch_nothing, fetch, self.remove_local)
+  end
   if not entry then
     self.under:failed()
     return nil, call.message("get_tree", top, home.place, reason), code
