@@ -429,6 +429,24 @@ describe("large files over several connections:", function()
     end)
   end)
 
+  it("an open file has as many as its line can use: two where it is slow", function()
+    net:tell("latency", 20)
+    net:tell("bandwidth", 12 * MIB)
+    for _, mode in ipairs { "w", "r" } do
+      with({ connections = 8 }, function(dest)
+        local file = assert(dest:open("file", mode))
+        local used = most_workers(dest, function()
+          for _ = 1, 48 do
+            if mode == "w" then assert(file:write(("x"):rep(MIB))) else assert.equal(MIB, #file:read(MIB)) end
+          end
+        end)
+        assert(file:close())
+        assert.equal(2, used)
+        assert.is_true(dest.info.throughput > 6 * MIB and dest.info.throughput < 24 * MIB, dest.info.throughput)
+      end)
+    end
+  end)
+
   it("an open file that is closed leaves none of its further connections that is just being opened", function()
     for size = 3, 11, 4 do
       with({ read_buffer_size = MIB, write_buffer_size = MIB }, function(dest)

@@ -334,6 +334,10 @@ static int info(lua_State *L)
 		lua_pushnumber(L, i.round_trip / 1e6);
 		lua_setfield(L, -2, "round_trip");
 	}
+	if (i.throughput != 0) {
+		lua_pushinteger(L, (lua_Integer)i.throughput);
+		lua_setfield(L, -2, "throughput");
+	}
 	return 1;
 }
 

@@ -344,6 +344,15 @@ bool pool_is_full(struct pool *pool, int slot)
 	return false;
 }
 
+void pool_learn(struct pool *pool, const struct smb_info *info)
+{
+	uint64_t throughput = pool->info.throughput;
+
+	pool->info = *info;
+	if (throughput > info->throughput)
+		pool->info.throughput = throughput;
+}
+
 void pool_give_back(struct pool *pool, int slot)
 {
 	struct pool_slot *s = &pool->slots[slot];

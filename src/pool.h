@@ -23,7 +23,7 @@ struct pool {
 	struct link_common common;       /* pace_fd: -1 before the first worker */
 	unsigned most;                   /* links at a time, 1 to POOL_LINKS; likewise */
 	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
-	struct smb_info info;            /* of the connection that answered last */
+	struct smb_info info;            /* of the connection that answered last; the highest throughput of any */
 	uint64_t rate;                   /* bytes per second of all together, 0: no limit */
 	struct smb_pace *pace;           /* what its workers share; NULL before the first of them */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
@@ -80,6 +80,9 @@ bool pool_settle(struct pool *pool, int wait_ms);
 
 /* The link of the slot died since the server takes no more, while others work: the request is for them. */
 bool pool_is_full(struct pool *pool, int slot);
+
+/* What a connection has told, besides what others have: the line is the same. */
+void pool_learn(struct pool *pool, const struct smb_info *info);
 
 /* The request on the link has ended, or is abandoned. */
 void pool_give_back(struct pool *pool, int slot);

@@ -132,6 +132,7 @@ struct smb_info {
 	uint32_t cipher;         /* MS-SMB2 2.2.3.1.2: 1 AES-128-CCM ... 4 AES-256-GCM; 0 when not encrypted */
 	uint32_t round_trip;     /* microseconds, the shortest seen */
 	uint32_t round_trips;    /* requests sent since the worker started, modulo 2^32 */
+	uint64_t throughput;     /* bytes per second of large requests and answers, the highest seen; 0 when unknown */
 	int64_t clock_ahead;     /* nanoseconds that the server's clock was ahead of ours when it was connected to */
 	uint8_t signing;         /* frames are signed, or encrypted */
 	uint8_t encryption;      /* frames are encrypted */

@@ -490,7 +490,7 @@ static int result(lua_State *L)
 		memcpy(copy, reply, size);
 	dead = link_dead(l);
 	unread = link_unread(l) || pool_is_full(pool, r->slot);
-	pool->info = *link_info(l);
+	pool_learn(pool, link_info(l));
 	if (reply != NULL)
 		count_handles(&pool->slots[r->slot], r->verb, reply);
 	if (reply != NULL && reply->fault.code == SMB_AUTH_FAILED && pool->refusal.code == SMB_OK)

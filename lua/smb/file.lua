@@ -123,9 +123,9 @@ local function open_lane(state)
   state.lanes[#state.lanes + 1] = lane
 end
 
--- Where the round trip is long, further connections read ahead and write behind, too.
-local function grow(state)
-  local most = math.min(stripe.connections(state.home) - 1, state.slots - 2)
+-- Where the round trip is long, for what a connection moves meanwhile, further ones read ahead and write behind, too.
+local function grow(state, size)
+  local most = math.min(stripe.connections(state.home, size) - 1, state.slots - 2)
   local more = most - #state.lanes - #state.opening
   if state.no_more or more <= 0 then return end
   core.warm(state.dest, most + 1)
@@ -265,7 +265,7 @@ local function send(self, state)
     slot = free_slot(state, from)
   end
   core.file_sent(self, slot)
-  if filled == state.write_size and position > 2 * filled then grow(state) end
+  if filled == state.write_size and position > 2 * filled then grow(state, filled) end
   return true
 end
 
@@ -303,7 +303,7 @@ local function read_ahead(self, state, active)
     state.chunk = size
     leave(state, lane, "read", { offset = offset, size = size, from = slot, io_size = state.read_size })
     offset = offset + size
-    if size == state.read_size then grow(state) end
+    if size == state.read_size then grow(state, size) end
   end
 end
 

@@ -106,7 +106,7 @@ function transfer.put(home, source, arguments, under)
   arguments.again, arguments.offset = nil, 0
   if arguments.size >= stripe.FROM and home.fields.connections > 1 then
     local plan = {}
-    stripe.warm(home)
+    stripe.warm(home, arguments.io_size)
     return persist(under, function()
       if plan.left and not is_unchanged(source, arguments) then
         return nil, "source_changed", "the local file changed between two attempts"

@@ -26,6 +26,7 @@ enum {
 	HEAD_SIZE = 1024, /* bytes kept of a frame: enough for NEGOTIATE's contexts */
 	LENGTH_SIZE = 4,  /* the length before each frame */
 	SMB2_HEADER = 64,
+	LARGE = 1024 * 1024, /* bytes from which on requests and their answers tell how fast the connection is */
 };
 
 enum smb2_command {
@@ -66,7 +67,10 @@ struct connection {
 	int fd; /* -1: free */
 	struct stream out, in;
 	uint32_t unanswered;
-	uint64_t sent_at;     /* microseconds */
+	uint64_t sent_at;     /* microseconds: when the last frame was sent, */
+	uint64_t began;       /* the first of those that were on their way together, */
+	uint64_t heard;       /* and when something of theirs arrived last */
+	uint64_t moved_before; /* bytes, before them */
 	int queued;           /* bytes that the kernel has not got rid of, when last looked at */
 };
 
@@ -376,10 +380,27 @@ static void note_protection(const struct frame *f)
 	}
 }
 
+/* What all that was on its way together has told, once the next frame is sent: then it has all arrived. */
+static void note_throughput(const struct connection *c)
+{
+	uint64_t bytes = atomic_load(&wire.counters->moved) - c->moved_before, wait = wire.info.round_trip, rate;
+
+	if (bytes < LARGE || c->heard <= c->began + wait)
+		return;
+	rate = bytes * 1000000 / (c->heard - c->began - wait);
+	if (rate > wire.info.throughput)
+		wire.info.throughput = rate;
+}
+
 static void frame_sent(struct connection *c, const struct frame *f)
 {
 	if (kind_of(f) == KIND_OTHER)
 		return;
+	if (c->unanswered == 0) {
+		note_throughput(c);
+		c->began = now();
+		c->moved_before = atomic_load(&wire.counters->moved);
+	}
 	if (wire.step == SMB_STEP_CONNECT)
 		set_step(SMB_STEP_NEGOTIATE);
 	note_protection(f);
@@ -691,6 +712,7 @@ static void look_at_queues(void)
 static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
 {
 	moved(size);
+	c->heard = now();
 	feed(c, &c->in, bytes, size, frame_arrived);
 }
 
@@ -716,12 +738,12 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 		broke();
 	if (c != NULL && n > 0) {
 		size_t left = (size_t)n;
-		moved(left);
 		for (int i = 0; i < count && left > 0; i++) {
 			size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
 			feed(c, &c->out, parts[i].iov_base, part, frame_sent);
 			left -= part;
 		}
+		moved((size_t)n); /* not before: a frame that begins here does not count to those before it */
 	}
 	errno = error;
 	return n;
