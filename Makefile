@@ -36,7 +36,7 @@ HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)
 # For `make bench`: bytes (or 64M, 1G), how often, and which of transfer, trees, lines, requests, cost, floor, growth, plot.
 SIZE  ?= 1G
 RUNS  ?= 5
-PARTS ?= transfer trees lines requests cost floor
+PARTS ?= transfer trees lines requests cost floor growth plot
 
 .PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak
 

@@ -15,6 +15,8 @@ local RATIOS = {
   trees = { { "lua-smb", "smbclient" }, { "lua-smb", "rclone" } },
 }
 
+local PATIENCE = 240 -- seconds of a case for a client: five runs, or three where one takes a minute
+
 local WORDS = { put_tree = "put_tree", again = "put_tree again", list = "list", stat = "first answer" }
 
 local compare = {}
@@ -69,7 +71,7 @@ local function chosen(names)
 end
 
 local function run_case(part, stage, case, runs, rows, tally)
-  local results = measure.run(stage, case, chosen(case.clients), runs)
+  local results = measure.run(stage, case, chosen(case.clients), runs, PATIENCE)
   local row = { compare.title(case), operations[case.operation].unit }
   for _, name in ipairs(NAMES[part]) do row[#row + 1] = cell(case, results[name]) end
   for _, pair in ipairs(RATIOS[part]) do row[#row + 1] = ratio(case, results, pair[1], pair[2], tally) end

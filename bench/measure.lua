@@ -6,8 +6,7 @@ local shell = require "spec.support.shell"
 
 local measure = {}
 
--- A client gets no further run of a case once it has used up this many seconds of it.
-local PATIENCE = tonumber(os.getenv "PATIENCE" or 30)
+local PATIENCE = 30 -- seconds of a case after which a client gets no further run
 
 --- Seconds, runs and what was printed, of one client in one case.
 local Result = {}
@@ -45,17 +44,16 @@ local function add(result, seconds, output)
   table.insert(result.outputs, output)
 end
 
--- The first run warms up and does not count, unless the client is so slow that it is the only one.
-local function first_run(stage, case, client)
+-- The first run warms up and does not count, unless the client is so slow that there are few.
+local function first_run(stage, case, client, patience)
   local seconds, output = run(stage, case, client)
   local result = setmetatable({ seconds = {}, outputs = {}, spent = seconds }, Result)
-  if seconds > PATIENCE / 3 then add(result, seconds, output) end
+  if seconds > patience / 4 then add(result, seconds, output) end
   return result
 end
 
-local function next_run(stage, case, client, result)
-  if not result or result.spent > PATIENCE then return end
-  if #result.seconds > 0 and result.spent + result:median() > PATIENCE then return end
+local function next_run(stage, case, client, result, patience)
+  if #result.seconds > 0 and result.spent + result:median() > patience then return end
   local seconds, output = run(stage, case, client)
   result.spent = result.spent + seconds
   add(result, seconds, output)
@@ -66,15 +64,17 @@ end
 -- @tparam table case `operation`, `size` or `count` or both, `round_trip` in milliseconds, `connections` when prescribed
 -- @tparam table clients a list of bench.clients
 -- @tparam integer runs of each client; fewer when it is slow
+-- @tparam[opt=30] number patience seconds after which it gets no further run
 -- @treturn table results by the client's name: `seconds` (a sorted list), `median()`, `outputs`
-function measure.run(stage, case, clients, runs)
+function measure.run(stage, case, clients, runs, patience)
   local results = {}
+  patience = patience or PATIENCE
   operations[case.operation].ready(stage, case)
-  for _, client in ipairs(clients) do results[client.name] = first_run(stage, case, client) end
+  for _, client in ipairs(clients) do results[client.name] = first_run(stage, case, client, patience) end
   for turn = 1, runs do
     for i = 1, #clients do
       local client = clients[(i + turn) % #clients + 1]
-      next_run(stage, case, client, results[client.name])
+      next_run(stage, case, client, results[client.name], patience)
     end
   end
   return results

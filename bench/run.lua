@@ -1,8 +1,7 @@
 --- `make bench`: lua-smb beside other clients, and how its cost grows. `run.lua SIZE RUNS PART...`
 --
 -- Server, share and local files are on this machine, in TMPDIR, which should be in memory. The parts are listed below; what they
--- found is printed, and kept in bench/results.md. In the environment, PATIENCE: seconds of a case after which a client gets no
--- further run (30).
+-- found is printed, and kept in bench/results.md. All of them together take more than an hour.
 
 local compare = require "bench.compare"
 local memory = require "bench.memory"
