@@ -7,7 +7,7 @@ return function(size)
   local KiB = 1024
   local big = { "lua-smb", "handle", "C loop", "smbclient", "rclone", "pysmbc" }
   local near = { ["C loop"] = 0.9 } -- what is wanted of a file handle
-  local far = { "lua-smb", "C loop", "smbclient", "rclone", "pysmbc" }
+  local far = { "lua-smb", "handle", "C loop", "smbclient", "rclone", "pysmbc" }
   local trees = { "lua-smb", "smbclient", "rclone", "pysmbc" }
   return {
     transfer = {

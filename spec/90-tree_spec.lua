@@ -649,6 +649,18 @@ describe("trees: mirror", function()
     assert.same(with_folders { a = "1", [".hidden"] = "x", ["b/.hidden"] = "x" }, on_share())
   end)
 
+  it("deletes side by side where answers take long", function()
+    local tree = {}
+    for i = 1, 60 do tree["old" .. i] = "x" end
+    stored(tree)
+    source { new = "1" }
+    net:tell("latency", 10)
+    local other <close> = assert(smb.open(net:url "backup", { retries = 0 }))
+    assert.equal(60, assert(other:put_tree(dir .. "/source", "tree", { mirror = true })).deleted)
+    assert.same({ new = "1" }, on_share())
+    assert.is_true(core.connections(other) > 2)
+  end)
+
   it("takes a name in another case for the same", function()
     source { Name = "1" }
     stored { nAME = "2" }
@@ -1048,6 +1060,9 @@ describe("trees: filter", function()
     { { "x[!0-9]" }, "xy" },
     { { "?1" }, "sub/deep/x1 ä1" },
     { { "!sub" }, "a.txt b.log x2 xy ä1" },
+    { { "!sub/" }, "a.txt b.log x2 xy ä1" },
+    { { "!deep/" }, "a.txt b.log sub/a.txt sub/b.log x2 xy ä1" },
+    { { "!x2/", "!sub/deep/" }, "a.txt b.log sub/a.txt sub/b.log x2 xy ä1" },
     { { "!sub/deep" }, "a.txt b.log sub/a.txt sub/b.log x2 xy ä1" },
     { { "*.txt", "!sub/*.txt" }, "a.txt sub/deep/c.txt" },
     { { "!*", "x2" }, "x2" },

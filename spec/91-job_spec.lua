@@ -209,6 +209,49 @@ describe("jobs:", function()
   end)
 end)
 
+describe("jobs: sinks", function()
+  -- A sink in the manner of LTN12, the pieces that it gets, and how often it is told the end.
+  local function collector()
+    local pieces, ends = {}, { count = 0 }
+    return function(piece)
+      if piece then pieces[#pieces + 1] = piece else ends.count = ends.count + 1 end
+      return 1
+    end, pieces, ends
+  end
+
+  it("get what is read, piece by piece and in order, and then the end, once", function()
+    for size, many in pairs { [0] = false, [7] = false, [20 * MIB + 1] = true } do
+      files.make(on_server "file", size, 3)
+      local sink, pieces, ends = collector()
+      local job = dest:submit("read", "file", sink)
+      assert.equal(size, assert(job:wait()).bytes)
+      assert.is_true(table.concat(pieces) == files.content(size, 3))
+      assert.equal(many, #pieces > 1)
+      assert.equal(1, ends.count)
+      assert.same({ size, size }, { job:progress() })
+    end
+    assert_nothing_open()
+  end)
+
+  it("that refuse or raise end the job, and it is told why", function()
+    files.make(on_server "file", 20 * MIB, 3)
+    local calls = 0
+    local _, message = dest:submit("read", "file", function()
+      calls = calls + 1
+      return nil, "the sink is full"
+    end):wait()
+    assert.matches("the sink is full", message)
+    assert.equal(1, calls)
+    local problem = {}
+    local job = dest:submit("read", "file", function() error(problem, 0) end)
+    local ok, raised = pcall(job.wait, job)
+    assert.is_false(ok)
+    assert.equal(problem, raised)
+    assert.equal("failed", job:status())
+    assert_nothing_open()
+  end)
+end)
+
 describe("jobs: readers inside", function()
   it("that raise end the job, and their error comes back at wait", function()
     local problem = {}

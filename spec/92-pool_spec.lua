@@ -12,15 +12,23 @@ local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 
 local MIB = 1024 * 1024
+-- Bytes a second of each connection: at 20 ms, one alone may have moved 70 MiB before there is another.
+local PACE = 50 * MIB
 
 local on_server, everything = share.on_server, share.everything
 local assert_fails, assert_nothing_open = share.assert_fails, share.assert_nothing_open
+
+-- Samba's own record of which files are opened, made, renamed and removed, success only.
+local AUDIT = {
+  ["vfs objects"] = "full_audit", ["full_audit:syslog"] = "false", ["full_audit:prefix"] = "audit",
+  ["full_audit:success"] = "create_file renameat unlinkat", ["full_audit:failure"] = "none",
+}
 
 local srv, net, dir, large
 
 setup(function()
   local base
-  srv, base = share.start { shares = { backup = {}, narrow = { ["max connections"] = "2" } } }
+  srv, base = share.start { shares = { backup = {}, narrow = { ["max connections"] = "2" }, audited = AUDIT } }
   dir = base .. "/local"
   net = share.network()
   large = { [70] = files.make(base .. "/70", 70 * MIB, 1), [200] = files.make(base .. "/200", 200 * MIB, 2) }
@@ -63,6 +71,20 @@ local function most_workers(dest, fn)
   debug.sethook()
   if not ok then error(problem, 0) end
   return math.max(most, core.connections(dest))
+end
+
+-- How many connections moved these `srv:reads()` or `srv:writes()`.
+local function carriers(transfers)
+  local seen, count = {}, 0
+  for _, each in ipairs(transfers) do
+    if not seen[each.process] then seen[each.process], count = true, count + 1 end
+  end
+  return count
+end
+
+local function make_tree(count)
+  lfs.mkdir(dir .. "/tree")
+  for i = 1, count do files.write(dir .. "/tree/" .. i, ("%d"):format(i)) end
 end
 
 describe("connections:", function()
@@ -230,6 +252,48 @@ describe("connections:", function()
   end)
 end)
 
+describe("connections: no more than pay", function()
+  it("are two where answers come at once", function()
+    make_tree(300)
+    for _, what in ipairs { "tree", "large file" } do
+      local dest <close> = assert(smb.open(srv:url "backup", { connections = 8, retries = 0 }))
+      local used = most_workers(dest, function()
+        if what == "tree" then
+          assert.equal(300, assert(dest:put_tree(dir .. "/tree", "tree")).files)
+          assert.equal(300, assert(dest:get_tree("tree", dir .. "/got")).files)
+        else
+          assert.equal(70 * MIB, assert(dest:put(large[70], "file")).bytes)
+          assert.equal(70 * MIB, assert(dest:get("file", dir .. "/file")).bytes)
+        end
+      end)
+      assert.is_true(used <= 2, ("%s: %d connections"):format(what, used))
+      assert.is_true(srv:logons() <= 2)
+      srv:mark()
+    end
+    assert.equal(300, #files.list(dir .. "/got"))
+    assert(files.same(large[70], dir .. "/file"))
+  end)
+
+  it("are as many as the option says where answers take long", function()
+    make_tree(12)
+    net:tell("latency", 20)
+    for _, run in ipairs {
+      function(dest) assert.equal(70 * MIB, assert(dest:put(large[70], "file")).bytes) end,
+      function(dest) assert.equal(70 * MIB, assert(dest:get("file", dir .. "/file")).bytes) end,
+      function(dest) assert.equal(12, assert(dest:put_tree(dir .. "/tree", "tree")).files) end,
+      function(dest) assert.equal(12, assert(dest:get_tree("tree", dir .. "/got")).files) end,
+    } do
+      srv:mark()
+      with({ connections = 3 }, function(dest)
+        assert.equal(3, most_workers(dest, function() run(dest) end))
+        assert.is_true(srv:logons() <= 3)
+      end)
+    end
+    assert(files.same(large[70], dir .. "/file"))
+    assert.equal(12, #files.list(dir .. "/got"))
+  end)
+end)
+
 describe("connections: a wrong password", function()
   it("is tried once, however many ask", function()
     assert_fails("auth_failed", smb.open(srv:fields { password = "wrong", retries = 5, retry_delay = 0.01 }))
@@ -360,6 +424,134 @@ describe("large files over several connections:", function()
     end
   end)
 
+  it("are those of 64 MiB and more", function()
+    net:tell("bandwidth", 2 * PACE)
+    for size, is_large in pairs { [64 * MIB - 1] = false, [64 * MIB] = true } do
+      local source = files.make(dir .. "/source", size, 3)
+      with({}, function(dest)
+        assert.equal(size, assert(dest:put(source, "file")).bytes)
+        assert.equal(is_large, carriers(srv:writes()) > 1)
+        assert.equal(is_large, core.connections(dest) > 1)
+      end)
+      assert(files.same(source, on_server "file"))
+      with({}, function(dest)
+        assert.equal(size, assert(dest:get("file", dir .. "/got")).bytes)
+        assert.equal(is_large, carriers(srv:reads()) > 1)
+        assert.equal(is_large, core.connections(dest) > 1)
+      end)
+      assert(files.same(source, dir .. "/got"))
+      srv:mark()
+    end
+  end)
+
+  it("are sent to one temporary name, made once, renamed once", function()
+    net:tell("bandwidth", PACE)
+    local dest <close> = assert(smb.open(net:url "audited", { retries = 0 }))
+    assert.equal(70 * MIB, assert(dest:put(large[70], "file")).bytes)
+    assert.is_true(carriers(srv:writes()) > 1)
+    local made, renamed, removed, names, opened = 0, 0, 0, {}, 0
+    for operation, arguments in srv:log():gmatch "audit|([%l_]+)|ok|([^\n]*)" do
+      local name = arguments:match "[^/|]*$"
+      if operation == "renameat" then
+        renamed = renamed + 1
+        assert.matches("%.part|.*/file$", arguments)
+      elseif operation == "unlinkat" then
+        removed = removed + 1
+      elseif arguments:find("|file|open|", 1, true) then
+        opened = opened + 1
+        names[name] = true
+      elseif arguments:find("|file|", 1, true) then -- made, or emptied
+        made = made + 1
+        names[name] = true
+      end
+    end
+    assert.same({ 1, 1, 0 }, { made, renamed, removed })
+    assert.is_true(opened >= 1)
+    assert.is_truthy(next(names):find "^file%.%x+%.part$")
+    assert.is_nil(next(names, (next(names))))
+    assert(files.same(large[70], srv:path("audited", "file")))
+    assert.same({ "file" }, files.list(srv:path "audited"))
+  end)
+
+  -- Workers that have a local file open.
+  local function movers(path)
+    local found = {}
+    for _, pid in ipairs(processes.workers()) do
+      local is_one = false
+      for _, what in pairs(processes.descriptors(pid)) do is_one = is_one or what == path end
+      found[#found + 1] = is_one and pid or nil
+    end
+    return found
+  end
+
+  -- Sends a file, and one of the workers stands still until all others wait for it.
+  local function put_with_a_straggler(dest, path)
+    local job = dest:submit("put", path, "file")
+    local pid = assert(shell.poll(function()
+      job:status()
+      return movers(path)[2]
+    end))
+    local _ <close> = setmetatable({}, { __close = function() shell.kill(pid, "CONT") end })
+    shell.kill(pid, "STOP")
+    local last, looks = 0, 0
+    assert.is_truthy(shell.poll(function()
+      local done = job:progress()
+      last, looks = done, done == last and looks + 1 or 0
+      return done > core.stripe_window // 2 and looks >= 30
+    end, 20))
+    assert.equal("running", job:status())
+    shell.kill(pid, "CONT")
+    return job:wait()
+  end
+
+  -- How far the end of a write lay beyond the first byte that was missing then, at most.
+  local function furthest(transfers)
+    table.sort(transfers, function(a, b) return a.time < b.time end)
+    local low, done, most = 0, {}, 0
+    for _, each in ipairs(transfers) do
+      most = math.max(most, each.offset + each.done - low)
+      done[each.offset] = each.offset + each.done
+      while done[low] do low = done[low] end
+    end
+    assert.equal(200 * MIB, low)
+    return most
+  end
+
+  it("go in ascending order, no further ahead of what is missing than the window", function()
+    net:tell("bandwidth", PACE)
+    with({}, function(dest)
+      assert.equal(200 * MIB, assert(put_with_a_straggler(dest, large[200])).bytes)
+      local writes, last = srv:writes(), {}
+      for _, each in ipairs(writes) do
+        assert.is_true(each.offset > (last[each.process] or -1))
+        last[each.process] = each.offset
+      end
+      local most = furthest(writes)
+      assert.is_true(most > core.stripe_window // 2 and most <= core.stripe_window, most .. " bytes ahead")
+      assert(files.same(large[200], on_server "file"))
+    end)
+  end)
+
+  it("in a tree are such, too", function()
+    lfs.mkdir(dir .. "/tree")
+    shell.check { "ln", large[70], dir .. "/tree/large" }
+    net:tell("bandwidth", PACE)
+    with({}, function(dest)
+      assert.equal(1, assert(dest:put_tree(dir .. "/tree", "tree")).files)
+      assert.is_true(core.connections(dest) > 2)
+      assert.is_true(carriers(srv:writes()) > 2)
+      assert(files.same(large[70], on_server "tree/large"))
+      assert.same({ "large" }, files.list(on_server "tree"))
+    end)
+    with({}, function(dest)
+      assert.equal(1, assert(dest:get_tree("tree", dir .. "/got")).files)
+      assert.is_true(core.connections(dest) > 2)
+      assert.is_true(carriers(srv:reads()) > 2)
+      assert(files.same(large[70], dir .. "/got/large"))
+      assert.same({ "large" }, files.list(dir .. "/got"))
+    end)
+  end)
+
   it("break in the middle, again and again, and arrive whole", function()
     with({ retries = 4, retry_delay = 0.02 }, function(dest)
       for _ = 1, 2 do
@@ -478,6 +670,38 @@ describe("large files over several connections:", function()
       assert_nothing_open()
     end)
   end)
+
+  local function write_verified(dest)
+    local source <close> = io.open(large[70], "rb")
+    return dest:write("file", function() return source:read(65521) end, { verify = "sha256" })
+  end
+
+  it("streams are verified", function()
+    net:tell("bandwidth", PACE)
+    with({}, function(dest)
+      local result = assert(write_verified(dest))
+      assert.equal(70 * MIB, result.bytes)
+      assert.equal(shell.check({ "sha256sum", large[70] }):match "^%x+", result.sha256)
+      assert.is_true(carriers(srv:writes()) > 1)
+      assert(files.same(large[70], on_server "file"))
+    end)
+  end)
+
+  for _, which in ipairs { "first", "second" } do
+    it(("a byte of a stream that changes on its way over the %s connection is a mismatch"):format(which), function()
+      local before = net:stats().faults
+      net:tell("bandwidth", PACE)
+      if which == "first" then net:tell("flip", 2 * MIB + 12345) end -- amid a write
+      with({ signing = "off" }, function(dest) -- signed, a spoilt message counts for nothing
+        if which == "second" then net:tell("flip", 2 * MIB + 12345) end
+        assert_fails("mismatch", write_verified(dest))
+        assert.equal(1, net:stats().faults - before)
+        assert.is_true(carriers(srv:writes()) > 1)
+        assert.same({}, everything())
+        assert_nothing_open()
+      end)
+    end)
+  end
 
   it("streams and open files come through cuts", function()
     with({ retries = 5, retry_delay = 0.02 }, function(dest)

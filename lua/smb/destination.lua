@@ -731,7 +731,7 @@ function methods:submit(what, ...)
   if NO_JOB[what] or not methods[what] then
     error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)
   end
-  return require "smb.job".new(state, methods[what], self, ...)
+  return require "smb.job".new(state, what, methods[what], self, ...)
 end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------

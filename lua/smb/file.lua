@@ -111,8 +111,9 @@ end
 local function open_lane(state)
   local self, me = state.self, task.running()
   table.insert(state.opening, me)
-  local reply = call.run(state.dest, "open", { name = state.temp or state.reopen.name, writable = state.writable, own = true,
-    buffer = self }, call.course(state.home))
+  local name = state.reopen.temp or state.reopen.name
+  local reply = call.run(state.dest, "open", { name = name, writable = state.writable, own = true, buffer = self },
+    call.course(state.home))
   forget_opening(state, me)
   local lane = reply and call.handle(state.home, reply)
   if not lane or state.no_more or not core.file_is_open(self) then

@@ -64,9 +64,9 @@ end
 
 --- Takes a call in: it runs at once or waits for its turn.
 -- @local
-function job.new(home, fn, ...)
+function job.new(home, what, fn, ...)
   local self = setmetatable({}, metatable)
-  state_of[self] = { home = home, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
+  state_of[self] = { home = home, what = what, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
   local queue = home.queue
   queue[queue.last + 1] = state_of[self]
   queue.last = queue.last + 1
@@ -90,7 +90,7 @@ end
 
 local function results_of(state)
   if state.dropped or state.task.killed then
-    return nil, call.message("job", nil, state.home.place, "cancelled"), "cancelled"
+    return nil, call.message(state.what, nil, state.home.place, "cancelled"), "cancelled"
   end
   local results = state.task.results
   if not results[1] then error(results[2], 0) end

@@ -42,11 +42,14 @@ end
 local function compile(glob)
   local excludes = glob:sub(1, 1) == "!"
   if excludes then glob = glob:sub(2) end
+  local folders = glob:match "^(.+)/$"
+  glob = folders or glob
   local whole = glob:find("/", 1, true) ~= nil
-  return { excludes = excludes, whole = whole, texts = alternatives(translate((glob:gsub("^/", "")))) }
+  return { excludes = excludes, whole = whole, folders = folders ~= nil, texts = alternatives(translate((glob:gsub("^/", "")))) }
 end
 
-local function matches(rule, path, base)
+local function matches(rule, path, base, kind)
+  if rule.folders and kind ~= "directory" then return false end
   for _, text in ipairs(rule.texts) do
     if (rule.whole and path or base):find(text) then return true end
   end
@@ -55,8 +58,8 @@ end
 
 --- A function that tells which files are meant.
 -- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that begins with
--- `!` excludes. A file is meant when the last glob that matches it includes it; when none does, if all of them exclude. A folder
--- that is excluded is not looked into.
+-- `!` excludes, one that ends with a slash is about folders only. A file is meant when the last glob that matches it includes it;
+-- when none does, if all of them exclude. A folder is meant unless it is excluded, and not looked into then.
 -- @tparam function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what is meant
 -- @treturn function of path and entry
 function pattern.filter(filter)
@@ -69,7 +72,7 @@ function pattern.filter(filter)
   return function(path, entry)
     local base = path:match "[^/]*$"
     for i = #rules, 1, -1 do
-      if matches(rules[i], path, base) then return not rules[i].excludes end
+      if matches(rules[i], path, base, entry.type) then return not rules[i].excludes end
     end
     return only_excludes or entry.type == "directory"
   end

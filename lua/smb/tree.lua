@@ -576,7 +576,16 @@ function job:remove_unwanted(each)
 end
 
 function job:remove_remote()
-  for _, each in ipairs(self.extra) do self:remove_unwanted(each) end
+  local at = 0
+  local tasks <close> = task.group(self.home)
+  local function lane()
+    while at < #self.extra do
+      at = at + 1
+      self:remove_unwanted(self.extra[at])
+    end
+  end
+  for _ = 1, math.min(lanes_wanted(self.home), #self.extra) do tasks:spawn(lane) end
+  tasks:wait()
 end
 
 local function is_missing(here)

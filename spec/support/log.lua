@@ -86,12 +86,14 @@ function log.requests(dir, since)
   return counts
 end
 
+-- `time` is text that sorts as the times do, those of different processes, too.
 local function transfers(dir, since, pattern)
   local list = {}
-  for _, text in texts(dir, since) do
-    for file, length, offset, done in text:gmatch(pattern) do
+  for process, text in texts(dir, since) do
+    for time, file, length, offset, done in text:gmatch("%[(%d+/%d+/%d+ [%d:]+%.%d+),[^\n]*\n%s*" .. pattern) do
       list[#list + 1] = {
         file = file, length = math.tointeger(length), offset = math.tointeger(offset), done = math.tointeger(done),
+        process = process, time = time,
       }
     end
   end

@@ -557,7 +557,8 @@ function Server:requests(fn)
   return log.requests(self.dir .. "/log", since), table.unpack(results, 1, results.n)
 end
 
---- Reads that the server did since the mark: a list of `{ file =, offset =, length =, done = }`.
+--- Reads that the server did since the mark: a list of `{ file =, offset =, length =, done =, process =, time = }`, process after
+-- process; each of these serves one connection. Times are text and can be compared.
 function Server:reads()
   return read_log(self, log.reads)
 end
