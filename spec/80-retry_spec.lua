@@ -409,6 +409,24 @@ describe("retries: a file that is open elsewhere", function()
     end)
   end)
 
+  it("keeps its name, and nothing else is left, when the wait for the other is cancelled", function()
+    files.write(on_server "held", "old")
+    local small = files.write(dir .. "/local/source", "new")
+    local large = files.make(dir .. "/local/large", 65 * 1024 * 1024)
+    dest.options.retries, dest.options.retry_delay = 5, 20
+    while_held(function()
+      for _, arguments in ipairs { { "put", small, "held" }, { "put", large, "held" },
+        { "write", "held", function() return nil end } } do
+        local job = dest:submit(table.unpack(arguments))
+        assert.is_nil(job:wait(1.5))
+        job:cancel()
+        assert_fails("cancelled", job:wait(10))
+        assert.same({ "held" }, everything())
+      end
+    end)
+    assert.equal("old", files.read(on_server "held"))
+  end)
+
   it("is replaced when the other lets go", function()
     files.write(on_server "held", "content")
     while_held(function(let_go)

@@ -599,6 +599,21 @@ describe("trees: mirror", function()
     end)
   end)
 
+  it("keeps what is in the source as a link, and what a local link leads to", function()
+    source { a = "1" }
+    assert(lfs.link("a", dir .. "/source/link", true))
+    stored { link = "old", gone = "x" }
+    assert.equal(1, assert(dest:put_tree(dir .. "/source", "tree", { mirror = true })).deleted)
+    assert.equal("old", on_share().link)
+    stored { ["docs/sub/new"] = "1" }
+    make(dir .. "/elsewhere", { mine = "1", ["sub/mine"] = "2" })
+    make(dir .. "/got", { gone = "x" })
+    assert(lfs.link("../elsewhere", dir .. "/got/docs", true))
+    assert(lfs.link("got", dir .. "/also", true))
+    assert.equal(1, assert(dest:get_tree("tree", dir .. "/also", { mirror = true })).deleted)
+    assert.same(with_folders { mine = "1", ["sub/mine"] = "2", ["sub/new"] = "1" }, read(dir .. "/elsewhere"))
+  end)
+
   it("keeps what is in the source, though a filter excludes it there", function()
     both(function(each)
       each.give { a = "1", big = "12345", ["folder/big"] = "12345" }
@@ -781,7 +796,8 @@ describe("trees: on_error", function()
     local tree = {}
     for i = 1, 200 do tree["f" .. i] = "x" end
     source(tree)
-    local other <close> = assert(smb.open(net:url "backup", { retries = 0, read_write_timeout = 0.2, short_timeout = 0.2 }))
+    local other <close> = assert(smb.open(net:url "backup", { retries = 0 }))
+    other.options.read_write_timeout, other.options.short_timeout = 0.2, 0.2
     local asked = 0
     local _, _, code = other:put_tree(dir .. "/source", "tree", { on_error = "continue", filter = function()
       asked = asked + 1
@@ -1157,6 +1173,36 @@ describe("trees: names", function()
     assert(dest:put_tree(dir .. "/source", "tree", { encode_names = true }))
     assert(dest:get_tree("tree", dir .. "/got", { encode_names = true }))
     assert.same(with_folders(tree), read(dir .. "/got"))
+  end)
+
+  it("that were told apart stay so when one of them goes", function()
+    for _, mirror in ipairs { true, false } do
+      local opts = { encode_names = true, mirror = mirror or nil }
+      source { README = "1", readme = "2", ["Sub/x"] = "3", ["sub/x"] = "4" } -- of one size and time
+      assert(dest:put_tree(dir .. "/source", "tree", opts))
+      os.remove(dir .. "/source/readme")
+      files.remove(dir .. "/source/sub")
+      assert(dest:put_tree(dir .. "/source", "tree", opts))
+      assert(dest:get_tree("tree", dir .. "/got", opts))
+      local got = read(dir .. "/got")
+      assert.same({ "1", "3" }, { got.README, got["Sub/x"] })
+      if mirror then assert.same(with_folders { README = "1", ["Sub/x"] = "3" }, got) end
+      share.clean()
+    end
+  end)
+
+  it("that come to differ in case only are no change in a dry run", function()
+    source { README = "1", ["Sub/x"] = "3" }
+    assert(dest:put_tree(dir .. "/source", "tree", { encode_names = true }))
+    source { readme = "2", ["sub/x"] = "4" }
+    local opts = { encode_names = true, mirror = true, dry_run = true }
+    local planned = assert(dest:put_tree(dir .. "/source", "tree", opts))
+    opts.dry_run = nil
+    local done = assert(dest:put_tree(dir .. "/source", "tree", opts))
+    for _, field in ipairs { "files", "bytes", "folders", "deleted", "unchanged" } do
+      assert.equal(done[field], planned[field], field)
+    end
+    assert.same({ 2, 2, 1, 0 }, { done.files, done.unchanged, done.folders, done.deleted })
   end)
 
   it("of which nothing but an accent's letter differs in case stay refused", function()

@@ -401,7 +401,7 @@ end)
 describe("jobs: others", function()
   it("get their turn while a tree is under way", function()
     lfs.mkdir(dir .. "/tree")
-    for i = 1, 200 do files.write(dir .. "/tree/" .. i, "x") end
+    for i = 1, 400 do files.write(dir .. "/tree/" .. i, "x") end
     net:tell("latency", 5)
     local other <close> = open() -- that has seen the distance
     local tree = other:submit("put_tree", dir .. "/tree", "tree")
@@ -409,7 +409,7 @@ describe("jobs: others", function()
     local small = other:submit("exists", "")
     assert.is_true(small:wait())
     assert.equal("running", tree:status())
-    assert.equal(200, assert(tree:wait()).files)
+    assert.equal(400, assert(tree:wait()).files)
   end)
 
   it("are started in their order, however many wait, and dropped ones never", function()

@@ -180,11 +180,15 @@ static int passed(lua_State *L)
 	return 2;
 }
 
-/* entries(path, follow) -> next, folder, nil, folder, as the generic for takes them | nil, code, text */
+/*
+ * entries(path, follow [, itself]) -> next, folder, nil, folder, as the generic for takes them | nil, code, text. With `itself` a link
+ * to a folder is none.
+ */
 static int entries(lua_State *L)
 {
 	const char *path = local_check_path(L, 1);
 	bool follow = lua_toboolean(L, 2);
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (lua_toboolean(L, 3) ? O_NOFOLLOW : 0);
 	struct folder *f;
 	int fd;
 
@@ -194,7 +198,7 @@ static int entries(lua_State *L)
 	f = lua_newuserdatauv(L, sizeof *f, 0);
 	*f = (struct folder){.flags = follow ? 0 : AT_SYMLINK_NOFOLLOW};
 	luaL_setmetatable(L, FOLDER_TYPE);
-	fd = descriptor_clear(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	fd = descriptor_clear(open(path, flags));
 	f->stream = fd >= 0 ? fdopendir(fd) : NULL;
 	if (f->stream == NULL) {
 		int error = errno;

@@ -348,6 +348,8 @@ void pool_learn(struct pool *pool, const struct smb_info *info)
 {
 	uint64_t throughput = pool->info.throughput;
 
+	if (info->round_trips == 0 && pool->info.round_trips != 0) /* it has told nothing */
+		return;
 	pool->info = *info;
 	if (throughput > info->throughput)
 		pool->info.throughput = throughput;

@@ -292,7 +292,8 @@ struct smb_pace {
 static inline uint32_t smb_layout(void)
 {
 	return (uint32_t)(sizeof(struct smb_connect) * 31 + sizeof(struct smb_request) * 17 +
-			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared) + SMB_VERB_COUNT);
+			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared) * 3 + sizeof(struct smb_pace) +
+			  SMB_VERB_COUNT);
 }
 
 #endif

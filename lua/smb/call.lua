@@ -38,6 +38,8 @@ local PASSING = { timeout = true, disconnected = true, unreachable = true, busy 
 local PROGRESS_INTERVAL = 0.1 -- seconds between two calls of a progress function
 local SOON = 0.01 -- seconds between two starts of a worker, where an event loop waits
 local LONGEST_DELAY = 30 -- seconds between two attempts
+local MOMENT = 1 -- seconds that a call which was cancelled takes to tidy up what an attempt before has left
+local MOST_ENDED = 40 -- workers that may have ended before they took a request: more than there are
 
 --- Whether a failure may be gone with another attempt.
 -- @tparam string code the error word
@@ -235,9 +237,10 @@ end
 -- A worker that ended idle is found out by writing to it: then another one is asked.
 local function run_once(dest, home, verb, arguments, under)
   local reply, code, reason, come
-  repeat
+  for _ = 1, MOST_ENDED do
     reply, code, reason, come = begin_and_finish(dest, home, verb, arguments, under)
-  until reply or not come or not come.unread
+    if reply or not come or not come.unread then break end
+  end
   return reply, code, reason, come
 end
 
@@ -338,7 +341,10 @@ function call.owe(home, arguments, reply, code)
   if not (reply and reply.left or LEAVES[code]) then return end
   home.owed[arguments.aside .. "\n" .. arguments.temp] =
     { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
-  if code == "failed" then settle_owed(home.dest, home, call.course(home)) end -- it was the worker that failed, not the server
+  if code ~= "failed" and code ~= "cancelled" then return end
+  local own = call.course(home):to_tidy() -- it was the worker that failed, or nobody: the server may well be there
+  if code == "cancelled" then own.deadline = math.min(own.deadline or math.huge, core.clock() + MOMENT) end
+  settle_owed(home.dest, home, own)
 end
 
 --- Sends one request and waits for its end.

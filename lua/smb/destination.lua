@@ -637,10 +637,11 @@ end
 -- @tparam string localdir the local folder
 -- @tparam[opt=""] string text the folder on the share; made when it is missing
 -- @tparam[opt] table opts `filter` (list of globs, those with `!` exclude; or a function of path and entry), `changed` ("mtime":
--- size and time, the default; "sha256"; "always"), `mirror` (afterwards delete what is not in the source; refused for an empty
--- source unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks` ("skip", the
--- default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes in all, name;
--- false cancels), `encode_names` (write what SMB cannot hold with look-alikes), `verify`
+-- size and time, the default; "sha256"; "always"), `mirror` (afterwards delete what is not in the source; refused for one that is
+-- missing or empty unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks`
+-- ("skip", the default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes
+-- in all, name; false cancels), `encode_names` (write what SMB cannot hold, and capitals of names that differ in case only, with
+-- look-alikes), `verify`
 -- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `errors` (a list of `name`, `message`, `code`),
 -- `seconds`
 -- @treturn[2] nil

@@ -185,8 +185,9 @@ end
 
 -- After an attempt, which may have failed: makes others where that may help.
 local function persist(state, verb, arguments, under, reply, code, reason)
-  while not reply and under:again(code) do
-    local ok = true
+  while not reply do
+    local ok, word, problem = under:again(code)
+    if not ok then return nil, word or code, problem or reason end
     -- A commit closes its file, well or not.
     if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(state, verb == "commit" and arguments.size, under) end
     if ok == "placed" then return {} end

@@ -60,7 +60,8 @@ end
 -- @treturn[1] job one that has ended
 -- @treturn[2] nil when the time is over, or there are no jobs
 function smb.wait(jobs, seconds)
-  local is_list = type(jobs) == "table" and not smb.type(jobs) and (#jobs > 0 or next(jobs) == nil)
+  local is_list = type(jobs) == "table" and not smb.type(jobs)
+  for _, each in pairs(is_list and #jobs == 0 and jobs or {}) do is_list = is_list and not smb.type(each) end
   if not is_list then error("smb.wait: a list of jobs expected, got " .. (smb.type(jobs) or type(jobs)), 2) end
   if seconds ~= nil and type(seconds) ~= "number" then error("smb.wait: seconds must be a number", 2) end
   return require "smb.job".wait_any(jobs, seconds)

@@ -130,7 +130,6 @@ function methods:wait(seconds)
   if seconds ~= nil and type(seconds) ~= "number" then
     error(("bad argument #1 to 'wait' (number expected, got %s)"):format(type(seconds)), 2)
   end
-  if is_over(state) then move_on(state.home) end -- others, whose loop may watch the descriptor
   if not is_over(state) and not job.wait_any({ self }, seconds) then
     return nil, call.message("wait", nil, state.home.place, "the job is still running"), "timeout"
   end
@@ -162,7 +161,7 @@ end
 function methods:cancel()
   local state = check(self, "cancel")
   if not is_over(state) and not state.task then
-    state.dropped = true
+    state.dropped, state.fn, state.arguments = true, nil, nil
   elseif not is_over(state) then
     task.cancel(state.task)
     move_on(state.home)

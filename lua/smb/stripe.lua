@@ -20,9 +20,10 @@ local SHORT = 0.002 -- seconds: with a round trip below this
 local SHORT_DISTANCE = 2 -- connections keep both ends busy,
 local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
--- As many requests are under way as what a connection was seen to move in a round trip, times this, and two: others may be
--- faster, or the line longer than the first requests could tell.
+-- At an open file as many requests are under way as what a connection was seen to move in a round trip, times this, and two:
+-- others may be faster, or the line longer than the first requests could tell.
 local FILLS = 4
+local TELLING = 1024 * 1024 -- bytes: requests from this size on tell how much a connection moves (wire.c)
 local READS = 4 -- that the library may have under way at once on one connection, though that makes the server take memory anew
 local READS_EACH = 0.015 -- for each, which costs more than further connections; seconds of round trip that one more makes up for
 -- Seconds, and four round trips, that further connections get to close their handles when one has broken: the network may stand
@@ -62,34 +63,31 @@ function ranges:give_back(range)
   self.back[#self.back + 1] = range
 end
 
--- Requests of so many bytes under way that pay, while others are waited for: in all, and on a connection that is alone, of reads.
--- `throughput` in bytes per second, nil when nobody knows it.
-local function under_way(round_trip, throughput, size)
+-- Requests under way that pay, while others are waited for: in all, and on a connection that is alone, of reads.
+local function under_way(round_trip)
   if round_trip < SHORT then return SHORT_DISTANCE, 1 end
-  local requests, reads = 2 + round_trip // ROUND_TRIP_EACH, math.min(READS, 1 + round_trip // READS_EACH)
-  if throughput then requests = math.min(requests, 2 + FILLS * round_trip * throughput // size) end
-  return math.tointeger(requests), math.tointeger(math.min(requests, reads))
+  return 2 + math.tointeger(round_trip // ROUND_TRIP_EACH), math.min(READS, 1 + math.tointeger(round_trip // READS_EACH))
 end
 
 local function round_trip_of(home) return core.info(home.dest).round_trip or 0 end
 
---- How many connections pay for an open file.
+--- How many connections pay for an open file. Nobody knows how much of it will be wanted: there are two until large requests have
+-- told what the line holds.
 -- @tparam table home the destination's state
 -- @tparam integer size bytes of a request
 -- @treturn integer
 function stripe.connections(home, size)
   local info = core.info(home.dest)
-  if (info.round_trip or 0) < SHORT then return 1 end
-  return math.min(under_way(info.round_trip, info.throughput or 0, size), home.fields.connections)
+  local round_trip = info.round_trip or 0
+  if round_trip < SHORT then return 1 end
+  local most = math.min(under_way(round_trip), home.fields.connections)
+  if size < TELLING then return most end
+  return math.min(most, 2 + math.tointeger(FILLS * round_trip * (info.throughput or 0) // size))
 end
 
 --- Begins to connect for a big file that will be sent, while its name is looked at.
 -- @tparam table home the destination's state
--- @tparam integer size bytes of a request
-function stripe.warm(home, size)
-  local info = core.info(home.dest)
-  core.warm(home.dest, math.min(under_way(info.round_trip or 0, info.throughput, size), home.fields.connections))
-end
+function stripe.warm(home) core.warm(home.dest, math.min(under_way(round_trip_of(home)), home.fields.connections)) end
 
 local transfer = {}
 transfer.__index = transfer
@@ -269,9 +267,8 @@ end
 -- @tparam integer io_size bytes of a request at most
 -- @treturn table `bytes`: how many have arrived; `high`: the end of the last of them
 function stripe.left(home, verb, first, size, io_size)
-  local info = core.info(home.dest)
-  local round_trip = info.round_trip or 0
-  local requests, reads = under_way(round_trip, info.throughput, io_size)
+  local round_trip = round_trip_of(home)
+  local requests, reads = under_way(round_trip)
   local connections = math.min(requests, home.fields.connections)
   local step, step_alone = io_size, io_size
   if verb == "receive" then

@@ -39,7 +39,8 @@ local function persist(under, attempt)
   while true do
     local reply, code, reason = attempt()
     if reply then return reply end
-    if not under:again(code) then return nil, code, reason end
+    local is_next, word, problem = under:again(code)
+    if not is_next then return nil, word or code, problem or reason end
   end
 end
 
@@ -106,7 +107,7 @@ function transfer.put(home, source, arguments, under)
   arguments.again, arguments.offset = nil, 0
   if arguments.size >= stripe.FROM and home.fields.connections > 1 then
     local plan = {}
-    stripe.warm(home, arguments.io_size)
+    stripe.warm(home)
     return persist(under, function()
       if plan.left and not is_unchanged(source, arguments) then
         return nil, "source_changed", "the local file changed between two attempts"

@@ -40,24 +40,32 @@ job.__index = job
 
 local function new_job(home, operation, top, opts)
   return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, names = 0, there = 0,
-    filter = opts.filter and pattern.filter(opts.filter), refused = {}, cased = {}, failed = {}, files = {},
+    filter = opts.filter and pattern.filter(opts.filter), refused = {}, cased = {}, silence = {}, failed = {}, files = {},
     folders = {}, visiting = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
 
+local function lanes_wanted(home)
+  local round_trip = core.info(home.dest).round_trip or 0
+  return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
+end
+
 -- Failures. ------------------------------------------------------------------------------------------------------------
 
--- What cannot get better for other files ends the whole; so does a server that is out of reach for one after another.
+-- What cannot get better for other files ends the whole; so does a server that fails all lanes, and one of them once more, with
+-- nothing done in between.
 local HOPELESS = { cancelled = true, auth_failed = true, share_missing = true, host_not_found = true, protocol = true,
   unreachable = true }
 local SILENT = { timeout = true, disconnected = true }
 
-function job:is_hopeless(code)
-  local files = self.summary.files + self.summary.unchanged
-  local is_twice = SILENT[code] and self.silent_at == files
-  if SILENT[code] then self.silent_at = files end
-  return HOPELESS[code] or is_twice
+function job:ends_all(code)
+  if not SILENT[code] then return HOPELESS[code] end
+  local summary, silence = self.summary, self.silence
+  local come = summary.files + summary.unchanged + summary.deleted + summary.folders
+  if silence.since ~= come then silence.since, silence.count = come, 0 end
+  silence.count = silence.count + 1
+  return silence.count > lanes_wanted(self.home)
 end
 
 -- Takes a failure in.
@@ -68,8 +76,7 @@ function job:fail(subject, code, reason)
   local message = call.message(self.operation, subject, self.home.place, reason)
   local errors = self.summary.errors
   errors[#errors + 1] = { name = subject, message = message, code = code }
-  local is_hopeless = self:is_hopeless(code)
-  if self.opts.on_error ~= "continue" or is_hopeless then self.stopped = self.stopped or errors[#errors] end
+  if self:ends_all(code) or self.opts.on_error ~= "continue" then self.stopped = self.stopped or errors[#errors] end
 end
 
 -- Whether the walk and the lanes have to end.
@@ -104,11 +111,6 @@ end
 
 function job:ask(subject, verb, arguments)
   return self:try(subject, call.persist(self.home.dest, verb, arguments, call.part(self.under)))
-end
-
-local function lanes_wanted(home)
-  local round_trip = core.info(home.dest).round_trip or 0
-  return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
 end
 
 -- The work. ------------------------------------------------------------------------------------------------------------
@@ -256,25 +258,39 @@ function job:local_entries(here, below, passing, excluded)
       local is_temporary = not text or name.is_temporary(text) -- a transfer's, perhaps one of right now
       if not kind and not is_temporary then
         self:fail_local(name.join(below, text), size, here .. "/" .. text, mtime)
-      elseif (kind == "file" or kind == "directory") and not is_temporary then
+      elseif not is_temporary then
         local entry = { name = text, type = kind, size = size, mtime = mtime, identity = identity }
-        if self:is_meant(below, text, entry) then return entry end
+        if (kind == "file" or kind == "directory") and self:is_meant(below, text, entry) then return entry end
         if excluded then excluded(text) end
       end
     end
   end, nil, nil, closing
 end
 
--- A name, in the folder `below`, as it is to be on the share; nil, reason when SMB cannot hold it.
-function job:remote_name(below, text)
-  if self.opts.encode_names then
-    text = lookalike.encode(text)
-    local cased = self.cased[below]
-    if cased and cased[name.fold(text)] then text = lookalike.encode_case(text) end
-  end
+-- A name as it is to be on the share where no other differs from it in case only; nil, reason when SMB cannot hold it.
+function job:plain_name(text)
+  if self.opts.encode_names then text = lookalike.encode(text) end
   local ok, reason = name.check(text)
   if not ok then return nil, reason end
   return text
+end
+
+-- A name as it is to be on the share, in the folder `below`, which has what is `known`; nil, reason when SMB cannot hold it. One
+-- that has look-alikes for its capitals there keeps them: without them it may be another file's.
+function job:remote_name(below, text, known)
+  local plain, reason = self:plain_name(text)
+  if not plain or not self.opts.encode_names then return plain, reason end
+  local other, cased = lookalike.encode_case(plain), self.cased[below]
+  if other == plain then return plain end
+  local is_told_apart = core.known_find(known, other) or (cased and cased[name.fold(plain)])
+  if self.opts.dry_run and is_told_apart and not core.known_find(known, other) then
+    local there = core.known_find(known, plain)
+    if there and there.name == plain then return plain end -- it would be renamed
+  end
+  if not is_told_apart then return plain end
+  local ok, problem = name.check(other)
+  if not ok then return nil, problem end
+  return other
 end
 
 -- A name as it is to be on this side; nil when no file can have it, whatever the server says.
@@ -310,8 +326,10 @@ end
 -- A name that SMB cannot hold. All of a tree are looked for before the call fails.
 function job:refuse(below, text, reason)
   local path = name.join(below, text)
-  self.refused[path] = true
-  if self.opts.on_error == "continue" then return self:fail(path, "invalid_name", reason) end
+  if self.opts.on_error == "continue" then
+    self.refused[path] = true
+    return self:fail(path, "invalid_name", reason)
+  end
   self.refusals = self.refusals or { path = path, reason = reason, more = {}, count = -1 }
   local refusals = self.refusals
   refusals.count = refusals.count + 1
@@ -332,13 +350,14 @@ end
 -- side by side: true then.
 function job:tell_apart(below, remote, other)
   if not self.opts.encode_names then return false end
-  local cased = self.cased[below] or { names = core.known() }
+  local cased = self.cased[below] or {}
   self.cased[below] = cased
   local folded = name.fold(remote)
-  if not cased[folded] then core.known_take(cased.names, lookalike.encode_case(other)) end
-  cased[folded] = true
+  cased[folded] = cased[folded] or { [name.fold(lookalike.encode_case(other))] = true }
   local text = lookalike.encode_case(remote)
-  return name.check(text) and not core.known_take(cased.names, text)
+  local is_taken = cased[folded][name.fold(text)]
+  cased[folded][name.fold(text)] = true
+  return name.check(text) and not is_taken
 end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
@@ -348,9 +367,8 @@ function job:inspect(here, below, above)
     and { read_on = core.next_special, known = names, sizes = self.counting, passed = self.pass_names } or nil
   for entry in self:local_entries(here, below, passing) do
     local text = entry.name
-    local plain = self.opts.encode_names and lookalike.encode(text) or text
-    local ok, reason = name.check(plain)
-    local other = ok and core.known_take(names, plain)
+    local plain, reason = self:plain_name(text)
+    local other = plain and core.known_take(names, plain)
     if other and not self:tell_apart(below, plain, other) then
       reason = ("it differs from '%s' in case only"):format(self:local_name(other))
     end
@@ -450,23 +468,35 @@ end
 -- Where names of a folder are told apart by their capitals now: gives what is there under such a name the one that it would have
 -- today. True when the folder has to be listed anew.
 function job:rename_cased(known, folder)
-  local cased, has_changed = self.cased[folder.below], false
+  local cased, others, has_changed = self.cased[folder.below], {}, false
   if not cased or self.opts.dry_run then return false end
   for _, entry in core.known_unseen, known, 0 do
     local text = lookalike.encode_case(entry.name)
-    if cased[name.fold(entry.name)] and text ~= entry.name then
+    if cased[name.fold(entry.name)] and text ~= entry.name then others[text] = entry.name end
+  end
+  for text, old in pairs(others) do
+    if not core.known_find(known, text) then
       local arguments = transfer.target(name.join(folder.path, text))
-      arguments.name = name.join(folder.path, entry.name)
-      has_changed = self:ask(name.join(folder.below, entry.name), "rename", arguments) or has_changed
+      arguments.name = name.join(folder.path, old)
+      local reply, code, reason = call.persist(self.home.dest, "rename", arguments, call.part(self.under))
+      call.owe(self.home, arguments, reply, code)
+      has_changed = self:try(name.join(folder.below, old), reply, code, reason) ~= nil or has_changed
     end
   end
   folder.wished = nil
   return has_changed
 end
 
+-- What has a name there. In a dry run, where nothing was renamed, what would be counts as gone.
+function job:find(known, text, folder)
+  local there = core.known_find(known, text)
+  local would_be_renamed = there and there.name ~= text and self.opts.dry_run and self.cased[folder.below]
+  return not would_be_renamed and there or nil
+end
+
 -- `text`: the name on the share. `known`, `aside`: what is in the folder there.
 function job:send_file(text, entry, known, aside, folder)
-  local there = core.known_find(known, text)
+  local there = self:find(known, text, folder)
   if there and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
     return self:pass_unchanged(1, entry.size)
   end
@@ -485,7 +515,7 @@ function job:send_file(text, entry, known, aside, folder)
 end
 
 function job:send_below(text, entry, known, folder)
-  local there = core.known_find(known, text)
+  local there = self:find(known, text, folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if is_above(folder, entry.identity) then return end
   if there and there.type ~= "directory" then
@@ -513,17 +543,17 @@ function job:send_folder(folder)
   if not folder.is_new then known, aside = self:remote_entries(folder) end
   if known and self:rename_cased(known, folder) then known, aside = self:remote_entries(folder) end
   if known == false then return end
-  local passing = known and self.passes and not next(self.refused) and not self.cased[folder.below]
+  local passing = known and self.passes and not next(self.refused)
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.known()
   local function keep(text)
-    local remote = self:remote_name(folder.below, text)
-    if remote then core.known_find(known, remote) end -- it is in the source, though a filter excludes it
+    local remote = self:remote_name(folder.below, text, known)
+    if remote then core.known_find(known, remote) end -- it is in the source, though it is not meant
   end
   for entry in self:local_entries(folder.here, folder.below, passing, keep) do
     local text = entry.name
-    local remote, reason = self:remote_name(folder.below, text)
+    local remote, reason = self:remote_name(folder.below, text, known)
     local refused = next(self.refused) and self.refused[name.join(folder.below, text)]
     if not remote and not refused then -- it came after all names had been looked at
       self:fail(name.join(folder.below, text), "invalid_name", reason)
@@ -598,7 +628,8 @@ end
 function tree.put(home, here, top, path, opts)
   local self = new_job(home, "put_tree", top, opts)
   self.is_missing_fine = true
-  self.passes = not opts.filter and (opts.changed or "mtime") == "mtime" -- unchanged files need no look
+  -- Unchanged files need no look.
+  self.passes = not opts.filter and not opts.encode_names and (opts.changed or "mtime") == "mtime"
   self.sent = 0 -- files and folders
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
@@ -653,12 +684,13 @@ function job:make_local_folder(subject, place)
   return ok
 end
 
--- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too.
-function job:note_local_extra(place, below, seen)
-  if not self.opts.mirror or core.lstat(place) ~= "directory" then return end
-  for entry in self:local_entries(place, below) do
+-- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too. What a link in the
+-- tree leads to is not the tree's.
+function job:note_local_extra(folder, seen)
+  if not self.opts.mirror or folder.is_linked or core.lstat(folder.here, true) ~= "directory" then return end
+  for entry in self:local_entries(folder.here, folder.below) do
     if seen[entry.name] == nil then
-      self.extra[#self.extra + 1] = { subject = name.join(below, entry.name), here = place .. "/" .. entry.name }
+      self.extra[#self.extra + 1] = { subject = name.join(folder.below, entry.name), here = folder.here .. "/" .. entry.name }
     end
   end
 end
@@ -678,25 +710,26 @@ function job:fetch_entry(entry, folder, seen)
     if entry.type == "file" then
       self:fetch_file(entry, subject, folder, text)
     elseif entry.type == "directory" and self:make_local_folder(subject, here) then
-      self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name) }
+      local is_linked = folder.is_linked or (self.opts.mirror and core.lstat(here) == "link")
+      self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name), is_linked = is_linked }
     end
     return text, true
   end
 end
 
--- A folder: its `path` on the share, `below` the top, and `here`.
+-- A folder: its `path` on the share, `below` the top, and `here`; `is_linked` where a link leads to it.
 function job:fetch_folder(folder)
   local seen = {}
   local ok = self:each_remote(folder.below, folder.path, function(entry)
     local text, is_meant = self:fetch_entry(entry, folder, seen)
     if text then seen[text] = seen[text] or is_meant end
   end)
-  if ok then self:note_local_extra(folder.here, folder.below, seen) end
+  if ok then self:note_local_extra(folder, seen) end
 end
 
 -- In place of a folder that is missing on the share.
 function job:fetch_nothing(folder)
-  self:note_local_extra(folder.here, folder.below, {})
+  self:note_local_extra(folder, {})
 end
 
 local function fetch(self, item, part)
@@ -728,7 +761,7 @@ end
 
 -- Calls fn with name, type, size, mtime of all that is in a local folder; false, reason when it cannot be read.
 local function each_inside(place, fn)
-  local next_entry, folder, reason, _ <close> = core.entries(place)
+  local next_entry, folder, reason, _ <close> = core.entries(place, false, true)
   if not next_entry then return false, reason end
   for text, kind, size, mtime in next_entry, folder do fn(text, kind, size, mtime) end
   return true
@@ -737,6 +770,7 @@ end
 -- Removes a file, or a folder with all that is in it. That it is gone already is fine.
 function job:remove_whole(place)
   task.breathe(self.home)
+  if self:is_over() then return false, "given up" end
   local what = core.lstat(place)
   if not what then return true end
   if what ~= "directory" then return os.remove(place) end

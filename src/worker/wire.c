@@ -81,6 +81,7 @@ static struct {
 	bool guard, collided;
 	uint32_t guarded_frames;
 	bool connecting_in_this_call;
+	uint64_t sending_since; /* microseconds: the call that sends, or the last that did */
 	bool dfs;
 	enum smb_step step;
 	uint32_t status;
@@ -398,7 +399,7 @@ static void frame_sent(struct connection *c, const struct frame *f)
 		return;
 	if (c->unanswered == 0) {
 		note_throughput(c);
-		c->began = now();
+		c->began = wire.sending_since;
 		c->moved_before = atomic_load(&wire.counters->moved);
 	}
 	if (wire.step == SMB_STEP_CONNECT)
@@ -763,6 +764,7 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 		return false;
 	if (wire.refusal != WIRE_NOT_REFUSED)
 		return refuse(wire.refusal);
+	wire.sending_since = now();
 	if (c->out.have != 0)
 		return false;
 	for (int i = 0; i < count; i++) {
