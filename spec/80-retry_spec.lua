@@ -421,7 +421,9 @@ describe("retries: a file that is open elsewhere", function()
         assert.is_nil(job:wait(1.5))
         job:cancel()
         assert_fails("cancelled", job:wait(10))
-        assert.same({ "held" }, everything())
+        assert.is_true(shell.poll(function()
+          return dest:exists "held" and #everything() == 1 -- a slow machine may leave it to the next call
+        end))
       end
     end)
     assert.equal("old", files.read(on_server "held"))

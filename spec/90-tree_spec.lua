@@ -1150,14 +1150,15 @@ describe("trees: names", function()
 
   it("that differ in case only are told apart with encode_names", function()
     local tree = { ["a/README"] = "1", ["a/readme"] = "2", ["a/Readme"] = "3", ["Sub/x"] = "4", ["sub/x"] = "5",
-      ["\u{1D5A0}"] = "6", ["B"] = "7", ["\u{1D5A1}"] = "8" }
+      ["\u{1D5A0}"] = "6", ["B"] = "7", ["\u{1D5A1}"] = "8", ["NUL"] = "9", ["nul"] = "10", ["Stra\xDFe"] = "11",
+      ["stra\xDFe"] = "12", ["A:"] = "13", ["a:"] = "14" }
     source(tree)
     for _, filter in ipairs { false, function() return true end } do -- the other way through
       local opts = { encode_names = true, filter = filter or nil, mirror = true, changed = "always" }
-      assert.equal(8, assert(dest:put_tree(dir .. "/source", "tree", opts)).files)
+      assert.equal(14, assert(dest:put_tree(dir .. "/source", "tree", opts)).files)
       opts.changed = nil
       local summary = assert(dest:put_tree(dir .. "/source", "tree", opts))
-      assert.same({ 0, 8, 0 }, { summary.files, summary.unchanged, summary.deleted })
+      assert.same({ 0, 14, 0 }, { summary.files, summary.unchanged, summary.deleted })
       assert(dest:get_tree("tree", dir .. "/got", opts))
       assert.same(with_folders(tree), read(dir .. "/got"))
     end
@@ -1236,6 +1237,8 @@ describe("trees: names", function()
     if not ok or encoded:find("/", 1, true) then error(shown .. " -> " .. encoded .. ": " .. tostring(reason)) end
     local decoded = lookalike.decode(encoded)
     if decoded ~= text then error(("%s -> %s -> %s"):format(shown, encoded, decoded)) end
+    local cased = lookalike.encode_case(encoded)
+    if not name.check(cased) or lookalike.decode(cased) ~= text then error(("%s -> %s"):format(shown, cased)) end
     return encoded
   end
 
@@ -1429,6 +1432,34 @@ describe("trees: memory", function()
         peaks[size] = most
       end
       assert.is_true(peaks.large < peaks.small + 256, ("%.0f KiB, then %.0f"):format(peaks.small, peaks.large))
+    end
+  end)
+
+  it("does not grow with what is sent or fetched", function()
+    local function peak_of(count, run)
+      local most = 0
+      local summary = assert(run(function()
+        collectgarbage()
+        most = math.max(most, collectgarbage "count")
+      end))
+      assert.equal(count, summary.files)
+      return most
+    end
+    local peaks = { put = {}, get = {} }
+    for _, count in ipairs { 400, 4000 } do
+      local top = ("%s/%d"):format(dir, count)
+      shell.check(("mkdir %s && cd %s && for d in $(seq %d); do mkdir d$d; seq -f d$d/file%%g 100; done | xargs touch"):format(
+        top, top, count // 100))
+      local remote = ("%d"):format(count)
+      peaks.put[#peaks.put + 1] = peak_of(count, function(progress)
+        return dest:put_tree(top, remote, { progress = progress })
+      end)
+      peaks.get[#peaks.get + 1] = peak_of(count, function(progress)
+        return dest:get_tree(remote, top .. "-got", { progress = progress })
+      end)
+    end
+    for what, each in pairs(peaks) do
+      assert.is_true(each[2] < each[1] + 512, ("%s: %.0f KiB, then %.0f"):format(what, each[1], each[2]))
     end
   end)
 end)

@@ -244,8 +244,7 @@ describe("a job", function()
 
   -- The longest that a loop would have been held up.
   local function longest(what, ...)
-    local job = dest:submit(what, ...)
-    local worst = 0
+    local worst, job = held_up(dest.submit, dest, what, ...)
     local ended
     repeat
       local gap
@@ -288,18 +287,26 @@ describe("a job", function()
     assert.equal(20000, holds_up_no_loop("put_tree", dir .. "/local", "tree", { dry_run = true }).files)
   end)
 
+  it("that sends a tree, or fetches one, holds up no loop", function()
+    open(srv:url "backup")
+    local tree, got = dir .. "/local/tree", dir .. "/local/got"
+    lfs.mkdir(tree)
+    for i = 1, 1000 do files.write(("%s/file %d"):format(tree, i), ("%d"):format(i)) end
+    assert.equal(1000, holds_up_no_loop("put_tree", tree, "tree", { changed = "always" }).files)
+    assert.equal(1000, holds_up_no_loop("get_tree", "tree", got, { changed = "always" }).files)
+    shell.check { "diff", "-r", tree, got }
+  end)
+
   it("that is cancelled with much of a file fetched holds up no loop", function()
     open(srv:url "backup")
     files.make(srv:path("backup", "big"), 300 * MIB)
     local best = math.huge
     for _ = 1, RUNS do
-      local job, worst = dest:submit("get", "big", dir .. "/local"), 0
-      local ended
+      local job = dest:submit("get", "big", dir .. "/local")
       while not smb.wait({ job }, 0.005) and job:progress() < 200 * MIB do end
-      job:cancel()
+      local worst = held_up(job.cancel, job)
       repeat
-        local gap
-        gap, ended = held_up(smb.wait, { job }, 0)
+        local gap, ended = held_up(smb.wait, { job }, 0)
         worst = math.max(worst, gap)
         shell.sleep(0.001)
       until ended

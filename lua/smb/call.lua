@@ -316,6 +316,14 @@ end
 local LEAVES = { timeout = true, disconnected = true, unreachable = true, cancelled = true, failed = true, busy = true,
   access_denied = true }
 
+-- What is being settled, and owed again where that comes to nothing.
+local debt = {}
+debt.__index = debt
+
+function debt:__close()
+  if not self.is_paid then self.home.owed[self.key] = self.arguments end
+end
+
 -- One attempt at it for each call. Not before all that was given up has ended: it may tidy up by itself.
 local function settle_owed(dest, home, under)
   under.tidied = true
@@ -324,11 +332,10 @@ local function settle_owed(dest, home, under)
     local key, arguments = next(home.owed)
     if not key then return end
     home.owed[key] = nil
+    local owed <close> = setmetatable({ home = home, key = key, arguments = arguments }, debt)
     local reply, code = run_once(dest, home, "settle", arguments, under)
-    if not reply and LEAVES[code] then
-      home.owed[key] = arguments
-      return
-    end
+    owed.is_paid = reply or not LEAVES[code]
+    if not owed.is_paid then return end
   end
 end
 
@@ -341,10 +348,13 @@ function call.owe(home, arguments, reply, code)
   if not (reply and reply.left or LEAVES[code]) then return end
   home.owed[arguments.aside .. "\n" .. arguments.temp] =
     { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
-  if code ~= "failed" and code ~= "cancelled" then return end
-  local own = call.course(home):to_tidy() -- it was the worker that failed, or nobody: the server may well be there
-  if code == "cancelled" then own.deadline = math.min(own.deadline or math.huge, core.clock() + MOMENT) end
-  settle_owed(home.dest, home, own)
+  if not core.is_open(home.dest) then return end
+  if code == "failed" then settle_owed(home.dest, home, call.course(home)) end -- it was the worker that failed, not the server
+  if code == "cancelled" then
+    local own = call.course(home):to_tidy()
+    own.deadline = core.clock() + MOMENT
+    settle_owed(home.dest, home, own)
+  end
 end
 
 --- Sends one request and waits for its end.

@@ -42,10 +42,8 @@ local function characters(text)
   end
 end
 
---- One part of a name as SMB can hold it.
--- @tparam string part without slashes
--- @treturn string the same where nothing has to be changed
-function lookalike.encode(part)
+-- `special`: what becomes of characters, besides what has to be.
+local function encode(part, special)
   local pieces = {}
   local next_one = characters(part)
   while true do
@@ -53,7 +51,7 @@ function lookalike.encode(part)
     if not character and not byte then break end
     if byte then pieces[#pieces + 1] = hexadecimal(byte)
     elseif character == QUOTE or ORIGINAL[character] then pieces[#pieces + 1] = QUOTE .. character
-    else pieces[#pieces + 1] = SPECIAL[character] or character end
+    else pieces[#pieces + 1] = SPECIAL[character] or special[character] or character end
   end
   local last = pieces[#pieces]
   if last and END[last] then pieces[#pieces] = END[last] end
@@ -61,10 +59,10 @@ function lookalike.encode(part)
   return name.is_device(encoded) and QUOTE .. encoded or encoded
 end
 
---- The same with other capitals, so that it does not differ from another name in case only. `decode` takes both back.
--- @tparam string part what `encode` has given
--- @treturn string
-function lookalike.encode_case(part) return (part:gsub("[A-Z]", CAPITALS)) end
+--- One part of a name as SMB can hold it.
+-- @tparam string part without slashes
+-- @treturn string the same where nothing has to be changed
+function lookalike.encode(part) return encode(part, {}) end
 
 --- What `encode` made a name of.
 -- @tparam string part
@@ -93,6 +91,14 @@ function lookalike.decode(part)
   local decoded = table.concat(pieces)
   if decoded == "" or decoded == "." or decoded == ".." or decoded:find "[/\0]" then return nil end
   return decoded
+end
+
+--- The same name with other capitals, so that it does not differ from another one in case only. `decode` takes both back.
+-- @tparam string part what `encode` has given
+-- @treturn string
+function lookalike.encode_case(part)
+  local original = lookalike.decode(part)
+  return original and encode(original, CAPITALS) or part
 end
 
 return lookalike

@@ -72,7 +72,7 @@ end
 local function round_trip_of(home) return core.info(home.dest).round_trip or 0 end
 
 --- How many connections pay for an open file. Nobody knows how much of it will be wanted: there are two until large requests have
--- told what the line holds.
+-- told what the line holds; small ones never do, then the distance alone counts.
 -- @tparam table home the destination's state
 -- @tparam integer size bytes of a request
 -- @treturn integer

@@ -357,7 +357,7 @@ function job:tell_apart(below, remote, other)
   local text = lookalike.encode_case(remote)
   local is_taken = cased[folded][name.fold(text)]
   cased[folded][name.fold(text)] = true
-  return name.check(text) and not is_taken
+  return name.check(text) and name.check(lookalike.encode_case(other)) and not is_taken
 end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
@@ -475,6 +475,7 @@ function job:rename_cased(known, folder)
     if cased[name.fold(entry.name)] and text ~= entry.name then others[text] = entry.name end
   end
   for text, old in pairs(others) do
+    if self:is_over() then break end
     if not core.known_find(known, text) then
       local arguments = transfer.target(name.join(folder.path, text))
       arguments.name = name.join(folder.path, old)
@@ -487,17 +488,19 @@ function job:rename_cased(known, folder)
   return has_changed
 end
 
--- What has a name there. In a dry run, where nothing was renamed, what would be counts as gone.
+-- What has a name there, and whether that is another file than the one that is meant, which just differs from it in case. In a
+-- dry run, where nothing was renamed, such a one counts as gone.
 function job:find(known, text, folder)
-  local there = core.known_find(known, text)
-  local would_be_renamed = there and there.name ~= text and self.opts.dry_run and self.cased[folder.below]
-  return not would_be_renamed and there or nil
+  local there, cased = core.known_find(known, text), self.cased[folder.below]
+  local is_another = there ~= nil and there.name ~= text and cased ~= nil and cased[name.fold(text)] ~= nil
+  if is_another and self.opts.dry_run then return nil, false end
+  return there, is_another
 end
 
 -- `text`: the name on the share. `known`, `aside`: what is in the folder there.
 function job:send_file(text, entry, known, aside, folder)
-  local there = self:find(known, text, folder)
-  if there and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
+  local there, is_another = self:find(known, text, folder)
+  if there and not is_another and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
     return self:pass_unchanged(1, entry.size)
   end
   local subject = name.join(folder.below, entry.name)
