@@ -133,6 +133,7 @@ int luaopen_smb_core(lua_State *L)
 	request_register(L);
 	local_register(L);
 	file_register(L);
+	job_register(L);
 	digest_register(L);
 	folder_register(L);
 	known_register(L);

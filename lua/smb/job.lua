@@ -10,11 +10,11 @@ local task = require "smb.task"
 
 local job = {}
 local methods = {}
-local metatable = { __name = "smb.job", __index = methods }
-local state_of = setmetatable({}, { __mode = "k" })
+local metatable = core.job_metatable
+metatable.__index = methods
 
 local function check(self, method)
-  local state = state_of[self]
+  local state = core.job_state(self)
   if not state then error(("bad argument #1 to '%s' (job expected)"):format(method), 3) end
   return state
 end
@@ -65,10 +65,9 @@ end
 --- Takes a call in: it runs at once or waits for its turn.
 -- @local
 function job.new(home, what, fn, ...)
-  local self = setmetatable({}, metatable)
-  state_of[self] = { home = home, what = what, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
-  local queue = home.queue
-  queue[queue.last + 1] = state_of[self]
+  local state = { home = home, what = what, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
+  local self, queue = core.job(state), home.queue
+  queue[queue.last + 1] = state
   queue.last = queue.last + 1
   start_queued(home)
   return self
@@ -112,7 +111,7 @@ function job.wait_any(jobs, seconds)
     end
     for _, home in ipairs(homes) do move_on(home) end
     for _, each in ipairs(jobs) do
-      if is_over(state_of[each]) then return each end
+      if is_over(core.job_state(each)) then return each end
     end
     local left = till and till - core.clock() or task.SLICE
     if left <= 0 then return nil end
@@ -203,13 +202,13 @@ end
 function methods:dirty() return is_over(check(self, "dirty")) or false end
 
 function metatable.__tostring(self)
-  return ("smb.job (%s)"):format(status(state_of[self]))
+  return ("smb.job (%s)"):format(status(check(self, "tostring")))
 end
 
 --- Whether a value is a job.
 -- @local
 function job.type(value)
-  return type(value) == "table" and state_of[value] ~= nil and "job" or nil
+  return core.job_state(value) and "job" or nil
 end
 
 return job
