@@ -45,6 +45,16 @@ after_each(function()
   dest:close()
 end)
 
+-- A call whose function raises ends with that.
+local function assert_raised(what)
+  local problem = {}
+  local job = dest:submit(what, "file", function() error(problem, 0) end)
+  local ok, raised = pcall(job.wait, job)
+  assert.is_false(ok)
+  assert.equal(problem, raised)
+  assert.equal("failed", job:status())
+end
+
 -- A call that lasts until `go`.
 local function slow(name)
   net:tell "stall"
@@ -242,24 +252,14 @@ describe("jobs: sinks", function()
     end):wait()
     assert.matches("the sink is full", message)
     assert.equal(1, calls)
-    local problem = {}
-    local job = dest:submit("read", "file", function() error(problem, 0) end)
-    local ok, raised = pcall(job.wait, job)
-    assert.is_false(ok)
-    assert.equal(problem, raised)
-    assert.equal("failed", job:status())
+    assert_raised("read")
     assert_nothing_open()
   end)
 end)
 
 describe("jobs: readers inside", function()
   it("that raise end the job, and their error comes back at wait", function()
-    local problem = {}
-    local job = dest:submit("write", "file", function() error(problem, 0) end)
-    local ok, raised = pcall(job.wait, job)
-    assert.is_false(ok)
-    assert.equal(problem, raised)
-    assert.equal("failed", job:status())
+    assert_raised("write")
     assert.same({}, everything())
     assert_nothing_open()
   end)

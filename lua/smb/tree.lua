@@ -9,8 +9,8 @@ local lfs = require "lfs"
 
 local call = require "smb.call"
 local core = require "smb.core"
-local lookalike = require "smb.lookalike"
 local name = require "smb.name"
+local naming = require "smb.naming"
 local pattern = require "smb.pattern"
 local show = require "smb.show"
 local task = require "smb.task"
@@ -24,7 +24,6 @@ local AT_LEAST = 2 -- connections: one side's work on a file is the other side's
 local MANY = 64 -- names in a tree for which as many as pay are made at once
 local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
-local NAMED = 10 -- names that a message tells, after the first
 local ENOENT = 2
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 
@@ -39,9 +38,10 @@ local job = {}
 job.__index = job
 
 local function new_job(home, operation, top, opts)
-  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, names = 0, there = 0,
-    filter = opts.filter and pattern.filter(opts.filter), refused = {}, cased = {}, silence = {}, failed = {}, files = {},
-    folders = {}, visiting = 0, extra = {}, under = call.course(home, opts.progress, 0, top),
+  return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, count = 0, there = 0,
+    filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run),
+    silence = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {},
+    under = call.course(home, opts.progress, 0, top),
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
@@ -267,39 +267,6 @@ function job:local_entries(here, below, passing, excluded)
   end, nil, nil, closing
 end
 
--- A name as it is to be on the share where no other differs from it in case only; nil, reason when SMB cannot hold it.
-function job:plain_name(text)
-  if self.opts.encode_names then text = lookalike.encode(text) end
-  local ok, reason = name.check(text)
-  if not ok then return nil, reason end
-  return text
-end
-
--- A name as it is to be on the share, in the folder `below`, which has what is `known`; nil, reason when SMB cannot hold it. One
--- that has look-alikes for its capitals there keeps them: without them it may be another file's.
-function job:remote_name(below, text, known)
-  local plain, reason = self:plain_name(text)
-  if not plain or not self.opts.encode_names then return plain, reason end
-  local other, cased = lookalike.encode_case(plain), self.cased[below]
-  if other == plain then return plain end
-  local is_told_apart = core.known_find(known, other) or (cased and cased[name.fold(plain)])
-  if self.opts.dry_run and is_told_apart and not core.known_find(known, other) then
-    local there = core.known_find(known, plain)
-    if there and there.name == plain then return plain end -- it would be renamed
-  end
-  if not is_told_apart then return plain end
-  local ok, problem = name.check(other)
-  if not ok then return nil, problem end
-  return other
-end
-
--- A name as it is to be on this side; nil when no file can have it, whatever the server says.
-function job:local_name(text)
-  if self.opts.encode_names then return lookalike.decode(text) end
-  if text == "" or text == "." or text == ".." or text:find "[/\0]" then return nil end
-  return text
-end
-
 -- Whether a folder is one of those that lead to where the walk stands: then a link leads back.
 local function is_above(folder, identity)
   while folder do
@@ -312,10 +279,10 @@ end
 -- So many names more: further connections are made while those of a big tree are looked at. A folder, whatever it holds, does not
 -- make a source of which a filter leaves nothing else one that is not empty.
 function job:count_names(count, kind)
-  local before = self.names
-  self.names = before + count
+  local before = self.count
+  self.count = before + count
   if kind ~= "directory" or not self.filter then self.there = self.there + count end
-  if before < MANY and self.names >= MANY then core.warm(self.home.dest, lanes_wanted(self.home)) end
+  if before < MANY and self.count >= MANY then core.warm(self.home.dest, lanes_wanted(self.home)) end
 end
 
 function job:pass_names(count, bytes)
@@ -323,56 +290,22 @@ function job:pass_names(count, bytes)
   self.under.total = self.under.total + bytes
 end
 
--- A name that SMB cannot hold. All of a tree are looked for before the call fails.
-function job:refuse(below, text, reason)
-  local path = name.join(below, text)
-  if self.opts.on_error == "continue" then
-    self.refused[path] = true
-    return self:fail(path, "invalid_name", reason)
-  end
-  self.refusals = self.refusals or { path = path, reason = reason, more = {}, count = -1 }
-  local refusals = self.refusals
-  refusals.count = refusals.count + 1
-  if refusals.count > 0 and #refusals.more < NAMED then table.insert(refusals.more, ("'%s'"):format((path:gsub("%c", "?")))) end
-end
-
--- Once all names were looked at.
-function job:fail_refused()
-  local refusals = self.refusals
-  if not refusals then return end
-  local reason, unnamed = refusals.reason, refusals.count - #refusals.more
-  if refusals.count > 0 then reason = ("%s; nor can be sent: %s"):format(reason, table.concat(refusals.more, ", ")) end
-  if unnamed > 0 then reason = ("%s and %d more"):format(reason, unnamed) end
-  self:fail(refusals.path, "invalid_name", reason)
-end
-
--- Two names of a folder that differ in case only, as they would be on the share. With look-alikes for their capitals they may go
--- side by side: true then.
-function job:tell_apart(below, remote, other)
-  if not self.opts.encode_names then return false end
-  local cased = self.cased[below] or {}
-  self.cased[below] = cased
-  local folded = name.fold(remote)
-  cased[folded] = cased[folded] or { [name.fold(lookalike.encode_case(other))] = true }
-  local text = lookalike.encode_case(remote)
-  local is_taken = cased[folded][name.fold(text)]
-  cased[folded][name.fold(text)] = true
-  return name.check(text) and name.check(lookalike.encode_case(other)) and not is_taken
+-- A name that cannot be sent. All of a tree are looked for before the call fails.
+function job:refuse(path, reason)
+  if self.opts.on_error ~= "continue" then return self.names:fail(path, reason) end
+  self.names:refuse(path)
+  self:fail(path, "invalid_name", reason)
 end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
 function job:inspect(here, below, above)
-  local names = core.known()
+  local taken = core.known()
   local passing = not self.filter
-    and { read_on = core.next_special, known = names, sizes = self.counting, passed = self.pass_names } or nil
+    and { read_on = core.next_special, known = taken, sizes = self.counting, passed = self.pass_names } or nil
   for entry in self:local_entries(here, below, passing) do
     local text = entry.name
-    local plain, reason = self:plain_name(text)
-    local other = plain and core.known_take(names, plain)
-    if other and not self:tell_apart(below, plain, other) then
-      reason = ("it differs from '%s' in case only"):format(self:local_name(other))
-    end
-    if reason then self:refuse(below, text, reason) end
+    local reason = self.names:look_at(below, text, taken)
+    if reason then self:refuse(name.join(below, text), reason) end
     self:count_names(1, entry.type)
     if entry.type == "file" then
       self.under.total = self.under.total + entry.size
@@ -449,7 +382,7 @@ end
 
 -- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it.
 function job:unwanted(entry, below, path)
-  local text = self:local_name(entry.name) or entry.name
+  local text = self.names:here(entry.name) or entry.name
   if not self:is_meant(below, text, entry) then return nil end
   return { subject = name.join(below, text), path = name.join(path, entry.name), entry = entry }
 end
@@ -465,41 +398,25 @@ function job:pass_unchanged(count, bytes)
   self.under.done = self.under.done + bytes
 end
 
--- Where names of a folder are told apart by their capitals now: gives what is there under such a name the one that it would have
--- today. True when the folder has to be listed anew.
-function job:rename_cased(known, folder)
-  local cased, others, has_changed = self.cased[folder.below], {}, false
-  if not cased or self.opts.dry_run then return false end
-  for _, entry in core.known_unseen, known, 0 do
-    local text = lookalike.encode_case(entry.name)
-    if cased[name.fold(entry.name)] and text ~= entry.name then others[text] = entry.name end
-  end
-  for text, old in pairs(others) do
+-- Gives what is there under a name that it would not have today the one that it would have. True when the folder has to be listed
+-- anew.
+function job:rename_outdated(known, folder)
+  local has_changed = false
+  for text, old in pairs(self.names:outdated(folder.below, known)) do
     if self:is_over() then break end
-    if not core.known_find(known, text) then
-      local arguments = transfer.target(name.join(folder.path, text))
-      arguments.name = name.join(folder.path, old)
-      local reply, code, reason = call.persist(self.home.dest, "rename", arguments, call.part(self.under))
-      call.owe(self.home, arguments, reply, code)
-      has_changed = self:try(name.join(folder.below, old), reply, code, reason) ~= nil or has_changed
-    end
+    local arguments = transfer.target(name.join(folder.path, text))
+    arguments.name = name.join(folder.path, old)
+    local reply, code, reason = call.persist(self.home.dest, "rename", arguments, call.part(self.under))
+    call.owe(self.home, arguments, reply, code)
+    has_changed = self:try(name.join(folder.below, old), reply, code, reason) ~= nil or has_changed
   end
-  folder.wished = nil
+  if has_changed then folder.wished = nil end
   return has_changed
-end
-
--- What has a name there, and whether that is another file than the one that is meant, which just differs from it in case. In a
--- dry run, where nothing was renamed, such a one counts as gone.
-function job:find(known, text, folder)
-  local there, cased = core.known_find(known, text), self.cased[folder.below]
-  local is_another = there ~= nil and there.name ~= text and cased ~= nil and cased[name.fold(text)] ~= nil
-  if is_another and self.opts.dry_run then return nil, false end
-  return there, is_another
 end
 
 -- `text`: the name on the share. `known`, `aside`: what is in the folder there.
 function job:send_file(text, entry, known, aside, folder)
-  local there, is_another = self:find(known, text, folder)
+  local there, is_another = self.names:find(folder.below, text, known)
   if there and not is_another and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
     return self:pass_unchanged(1, entry.size)
   end
@@ -518,7 +435,7 @@ function job:send_file(text, entry, known, aside, folder)
 end
 
 function job:send_below(text, entry, known, folder)
-  local there = self:find(known, text, folder)
+  local there = self.names:find(folder.below, text, known)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if is_above(folder, entry.identity) then return end
   if there and there.type ~= "directory" then
@@ -544,20 +461,20 @@ function job:send_folder(folder)
   local known, aside, sent = nil, {}, self.sent
   folder.next = self:take_following(folder)
   if not folder.is_new then known, aside = self:remote_entries(folder) end
-  if known and self:rename_cased(known, folder) then known, aside = self:remote_entries(folder) end
+  if known and self:rename_outdated(known, folder) then known, aside = self:remote_entries(folder) end
   if known == false then return end
-  local passing = known and self.passes and not next(self.refused)
+  local passing = known and self.passes and not self.names:is_refused()
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.known()
   local function keep(text)
-    local remote = self:remote_name(folder.below, text, known)
+    local remote = self.names:remote(folder.below, text, known)
     if remote then core.known_find(known, remote) end -- it is in the source, though it is not meant
   end
   for entry in self:local_entries(folder.here, folder.below, passing, keep) do
     local text = entry.name
-    local remote, reason = self:remote_name(folder.below, text, known)
-    local refused = next(self.refused) and self.refused[name.join(folder.below, text)]
+    local remote, reason = self.names:remote(folder.below, text, known)
+    local refused = self.names:is_refused() and self.names:is_refused(name.join(folder.below, text))
     if not remote and not refused then -- it came after all names had been looked at
       self:fail(name.join(folder.below, text), "invalid_name", reason)
     elseif remote and not refused then
@@ -645,7 +562,8 @@ function tree.put(home, here, top, path, opts)
       kind and "not_directory" or code
   end
   self:inspect(here, "", { identity = identity })
-  self:fail_refused()
+  local refused, problem = self.names:failure()
+  if refused then self:fail(refused, "invalid_name", problem) end
   if #self.summary.errors > 0 and (self.stopped or opts.on_error ~= "continue") then
     local first = self.stopped or self.summary.errors[1]
     return nil, first.message, first.code
@@ -700,7 +618,7 @@ end
 
 -- An entry of a remote folder; gives the name that it has here, and whether it is meant. `seen`: those of others.
 function job:fetch_entry(entry, folder, seen)
-  local text = self:local_name(entry.name)
+  local text = self.names:here(entry.name)
   local subject = name.join(folder.below, text or entry.name)
   if not text then
     self:fail(subject, "invalid_name", "no local file can have this name")
