@@ -12,7 +12,7 @@ LIBDIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 
 CFLAGS   ?= -O2 -g
-WARNINGS  = -Wall -Wextra
+WARNINGS  = -Wall -Wextra -Wshadow -Wconversion
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 OURS      = -std=c11 $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP
 
@@ -107,12 +107,12 @@ bench: all $(LOOP)
 		{ echo "make deps-bench first: rclone, python3-smbc or gnuplot-nox is missing" >&2; exit 1; }
 	@$(HERE) TMPDIR=/dev/shm BUILD='$(BUILD)' LOOP='$(LOOP)' $(LUA) bench/run.lua $(SIZE) $(RUNS) $(PARTS)
 
-COMPILERS = $(shell command -v gcc clang | xargs -rn1 basename)
+COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 
 lint:
 	luacheck --quiet .
-	@$(foreach cc,$(COMPILERS),echo "$(cc) -Wall -Wextra -Werror" && \
-	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$(cc) CC=$(cc) WARNINGS='-Wall -Wextra -Werror' \
+	@$(foreach cc,$(COMPILERS),echo "$(cc) $(WARNINGS) -Werror" && \
+	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$(cc) CC=$(cc) WARNINGS='$(WARNINGS) -Werror' \
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
