@@ -449,9 +449,9 @@ static const char *what_stalled(const struct link *l)
 }
 
 /*
- * How long the step under way may still last. Connecting is one, though the worker may look twice. A request that nobody waits for
- * gets no more time either, however it moves; one that has to wait for what nobody has asked for gets it as long as that moves, but no
- * more than a listing may take.
+ * How long the step under way may still last. Connecting is one, though the worker may look twice. The local disk has no limit. A
+ * request that nobody waits for gets no more time, however it moves and whatever the disk does; one that has to wait for what nobody
+ * has asked for gets it as long as that moves, but no more than a listing may take.
  */
 int64_t link_time_left(struct link *l)
 {
@@ -459,11 +459,12 @@ int64_t link_time_left(struct link *l)
 	uint32_t steps = atomic_load(&l->shared->steps);
 	uint64_t moved = atomic_load(&l->shared->moved);
 	bool ahead = link_ahead(l) && (l->cancelling || !l->listed_ahead), moves = moved != l->seen_moved;
+	bool local = atomic_load(&l->shared->step) == SMB_STEP_LOCAL;
 	int64_t now = now_ms();
 
 	if (ahead || l->cancelling || patience >= SMB_PATIENCE_COUNT)
 		patience = SMB_PATIENCE_SHORT;
-	else if ((steps != l->seen_steps && l->state == READY) || (patience == SMB_PATIENCE_DATA && moves))
+	else if (((local || steps != l->seen_steps) && l->state == READY) || (patience == SMB_PATIENCE_DATA && moves))
 		l->quiet_since = now;
 	if (ahead && moves && now - l->asked < l->common->limits.allowed[SMB_PATIENCE_LIST])
 		l->quiet_since = now;

@@ -100,7 +100,7 @@ enum smb_step {
 	SMB_STEP_LOGON,     /* session setup */
 	SMB_STEP_SHARE,     /* tree connect */
 	SMB_STEP_FILE,      /* a request on the share */
-	SMB_STEP_LOCAL,     /* the local file */
+	SMB_STEP_LOCAL,     /* the local file: no limit of the server's counts meanwhile */
 	SMB_STEP_COUNT
 };
 

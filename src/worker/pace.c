@@ -46,6 +46,18 @@ void pace_alive(void)
 	atomic_fetch_add(&counters->steps, 1);
 }
 
+uint32_t pace_begin_local(void)
+{
+	return atomic_exchange(&counters->step, SMB_STEP_LOCAL);
+}
+
+/* The server's time begins anew. */
+void pace_end_local(uint32_t step)
+{
+	pace_alive();
+	atomic_store(&counters->step, step);
+}
+
 bool pace_wait(size_t size)
 {
 	uint64_t rate = atomic_load(&pace->rate);

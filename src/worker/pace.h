@@ -12,8 +12,15 @@ void pace_share(struct smb_pace *pace, struct smb_shared *counters);
 /* Bytes that a request should have at most, so that what flows is even. */
 size_t pace_limit(size_t most);
 
-/* Work that moves no byte is under way: this is no silence of the server's. */
+/* Waiting for a place in the flow is under way: this is no silence of the server's. */
 void pace_alive(void);
+
+/*
+ * Publishes that the library's thread works on, or waits for, the local file until pace_end_local, which takes what this gives: a
+ * slow disk is no silence of the server's. They nest.
+ */
+uint32_t pace_begin_local(void);
+void pace_end_local(uint32_t step);
 
 /* Waits until `size` bytes may be moved. False when the module wants the request under way to end. */
 bool pace_wait(size_t size);

@@ -78,7 +78,6 @@ bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bo
 		size_t n = size - offset < sizeof bytes ? (size_t)(size - offset) : sizeof bytes;
 		if (watch_cancelled() || (stop != NULL && atomic_load(stop)))
 			return fault_set(fault, SMB_CANCELLED, "cancelled");
-		pace_alive();
 		if (!local_read(fd, bytes, n, offset, fault))
 			return false;
 		sha256_update(hash, n, bytes);
@@ -223,6 +222,16 @@ struct relay *relay_write(int fd, uint64_t offset, size_t chunk, struct sha256_c
 
 /* ---- the library's side ---- */
 
+/* With the lock held: waits for the helper, and that is for the disk. */
+static void await_helper(struct relay *r, bool (*is_stuck)(const struct relay *r))
+{
+	uint32_t step = pace_begin_local();
+
+	while (is_stuck(r) && !r->ended)
+		pthread_cond_wait(&r->changed, &r->lock);
+	pace_end_local(step);
+}
+
 const uint8_t *relay_next(struct relay *r, size_t *size)
 {
 	const uint8_t *bytes = NULL;
@@ -232,8 +241,7 @@ const uint8_t *relay_next(struct relay *r, size_t *size)
 		r->taken++;
 		pthread_cond_signal(&r->changed);
 	}
-	while (empty(r) && !r->ended)
-		pthread_cond_wait(&r->changed, &r->lock);
+	await_helper(r, empty);
 	r->held = !empty(r);
 	if (r->held) {
 		*size = r->sizes[r->taken % BUFFERS];
@@ -248,8 +256,7 @@ uint8_t *relay_room(struct relay *r)
 	uint8_t *bytes = NULL;
 
 	pthread_mutex_lock(&r->lock);
-	while (full(r) && !r->ended)
-		pthread_cond_wait(&r->changed, &r->lock);
+	await_helper(r, full);
 	if (!r->ended)
 		bytes = r->buffers[r->put % BUFFERS];
 	pthread_mutex_unlock(&r->lock);
@@ -272,6 +279,7 @@ void relay_stop(struct relay *r)
 
 bool relay_end(struct relay *r, struct smb_fault *fault)
 {
+	uint32_t step = pace_begin_local();
 	bool ok;
 
 	pthread_mutex_lock(&r->lock);
@@ -279,6 +287,7 @@ bool relay_end(struct relay *r, struct smb_fault *fault)
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->helper, NULL);
+	pace_end_local(step);
 	ok = r->fault.code == SMB_OK;
 	if (!ok)
 		*fault = r->fault;

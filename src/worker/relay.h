@@ -39,7 +39,10 @@ bool relay_end(struct relay *r, struct smb_fault *fault);
 /* Takes the first `size` bytes of a local file in; ends early when `stop`, unless NULL, becomes true. */
 bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bool *stop, struct smb_fault *fault);
 
-/* Exactly `size` bytes from or to a local file; one that ends before has changed. False fills `fault`. */
+/*
+ * Exactly `size` bytes from or to a local file; one that ends before has changed. False fills `fault`. The library's thread calls
+ * these two and local_hash between pace_begin_local and pace_end_local.
+ */
 bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault);
 bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault);
 

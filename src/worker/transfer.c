@@ -92,6 +92,62 @@ static size_t read_size(uint32_t asked)
 	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
 }
 
+/* ---- the local file, at which the library's thread is at work ---- */
+
+/* `hash`, unless NULL, takes in what is read. */
+static bool read_here(int fd, uint8_t *to, size_t size, uint64_t offset, struct sha256_ctx *hash, struct smb_fault *fault)
+{
+	uint32_t step = pace_begin_local();
+	bool ok = local_read(fd, to, size, offset, fault);
+
+	if (ok && hash != NULL)
+		sha256_update(hash, size, to);
+	pace_end_local(step);
+	return ok;
+}
+
+static bool write_here(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
+{
+	uint32_t step = pace_begin_local();
+	bool ok = local_write(fd, from, size, offset, fault);
+
+	pace_end_local(step);
+	return ok;
+}
+
+static bool stat_here(int fd, struct stat *st, struct smb_fault *fault)
+{
+	uint32_t step = pace_begin_local();
+	bool ok = fstat(fd, st) == 0 || fault_local(fault, "the local file cannot be asked for its size", errno);
+
+	pace_end_local(step);
+	return ok;
+}
+
+bool transfer_sync(int fd, struct smb_fault *fault)
+{
+	uint32_t step = pace_begin_local();
+	bool ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
+		  fault_local(fault, "the local file cannot be written to disk", errno);
+
+	pace_end_local(step);
+	return ok;
+}
+
+bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+{
+	uint32_t step = pace_begin_local();
+	struct sha256_ctx hash;
+	bool ok;
+
+	sha256_init(&hash);
+	ok = local_hash(fd, size, &hash, NULL, fault);
+	if (ok)
+		sha256_digest(&hash, SMB_DIGEST_SIZE, digest);
+	pace_end_local(step);
+	return ok;
+}
+
 /* ---- uploads ---- */
 
 /* What an earlier attempt left under the temporary name, if it can still be written. */
@@ -227,11 +283,8 @@ static bool send_file(struct upload *up, int fd, uint64_t offset, uint64_t size,
 	if (left == 0)
 		return true;
 	bytes = buffer_of((size_t)left, fault);
-	if (bytes == NULL || !local_read(fd, bytes, (size_t)left, offset, fault))
-		return false;
-	if (hash != NULL)
-		sha256_update(hash, (size_t)left, bytes);
-	return send(up, &offset, bytes, (size_t)left, fault);
+	return bytes != NULL && read_here(fd, bytes, (size_t)left, offset, hash, fault) &&
+	       send(up, &offset, bytes, (size_t)left, fault);
 }
 
 bool transfer_send(struct session_file *file, int fd, uint64_t offset, uint64_t size, uint32_t io_size, struct smb_fault *fault)
@@ -368,8 +421,8 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 static bool unchanged(int fd, const struct stat *before, struct smb_fault *fault)
 {
 	struct stat after;
-	if (fstat(fd, &after) < 0)
-		return fault_local(fault, "the local file cannot be asked for its size", errno);
+	if (!stat_here(fd, &after, fault))
+		return false;
 	return (after.st_size == before->st_size && after.st_mtim.tv_sec == before->st_mtim.tv_sec &&
 		after.st_mtim.tv_nsec == before->st_mtim.tv_nsec) ||
 	       fault_set(fault, SMB_SOURCE_CHANGED, "the local file changed while it was read");
@@ -382,7 +435,7 @@ static bool same_tail(struct session_file *file, int fd, uint64_t end, struct sm
 	size_t size = end < TAIL ? (size_t)end : TAIL;
 	long n = session_read(file, end - size, theirs, size, fault);
 
-	return n == (long)size && local_read(fd, ours, size, end - size, fault) && memcmp(ours, theirs, size) == 0;
+	return n == (long)size && read_here(fd, ours, size, end - size, NULL, fault) && memcmp(ours, theirs, size) == 0;
 }
 
 /* What an earlier run left counts but for its last part, which may have been under way. */
@@ -434,9 +487,7 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct place *to, struct
 	struct upload up = {.target = *to};
 	struct stat before;
 
-	if (fstat(fd, &before) < 0)
-		return fault_local(fault, "the local file cannot be asked for its size", errno);
-	if (!upload_begin(&up, size, good, fault))
+	if (!stat_here(fd, &before, fault) || !upload_begin(&up, size, good, fault))
 		return false;
 	if (up.file == NULL) {
 		result->resumed = size;
@@ -448,17 +499,6 @@ bool transfer_put(int fd, uint64_t size, uint64_t good, struct place *to, struct
 		return false;
 	}
 	return upload_commit(&up, size, result->digest, fault);
-}
-
-bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
-{
-	struct sha256_ctx hash;
-
-	sha256_init(&hash);
-	if (!local_hash(fd, size, &hash, NULL, fault))
-		return false;
-	sha256_digest(&hash, SMB_DIGEST_SIZE, digest);
-	return true;
 }
 
 /* ---- downloads ---- */
@@ -487,7 +527,7 @@ static bool fetch_small(struct session_file *file, int fd, uint64_t offset, uint
 
 	while (bytes != NULL && offset < size) {
 		size_t n = fetch_some(file, offset, size, bytes, most, fault);
-		if (n == 0 || !local_write(fd, bytes, n, offset, fault))
+		if (n == 0 || !write_here(fd, bytes, n, offset, fault))
 			return false;
 		offset += n;
 	}
@@ -528,12 +568,6 @@ bool transfer_receive(struct session_file *file, int fd, uint64_t offset, uint64
 		      struct smb_fault *fault)
 {
 	return fetch(file, io_size, fd, offset, offset + size, NULL, fault);
-}
-
-bool transfer_sync(int fd, struct smb_fault *fault)
-{
-	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
-	       fault_local(fault, "the local file cannot be written to disk", errno);
 }
 
 /* What was written is compared with what arrived, and that with what the server says when it is asked once more. */
