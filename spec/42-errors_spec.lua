@@ -386,7 +386,7 @@ describe("a server", function()
       assert_failed("timeout", ("%s '%s' on %s"):format(call[1], subject, place_of(srv)), ".*answer.*",
         dest[call[1]](dest, call[2]))
       local took = shell.now() - began
-      assert.is_true(took >= 0.35 and took < 4, ("after %.2f s"):format(took))
+      assert.is_true(took >= 0.35 and took < 15, ("after %.2f s"):format(took))
     end
     assert_failed("timeout", "open on " .. place_of(srv), ".*answer.*", smb.open(srv:fields { short_timeout = 0.4, retries = 0 }))
     srv:resume()

@@ -273,9 +273,10 @@ describe("retries: without any", function()
     files.write(on_server "file", "content")
     assert(dest:stat "file") -- the library asks a new connection once whether it is alive, and makes another
     net:tell("cut-frame", 1)
+    dest.options.retry_delay = 60
     local seconds, result, message, code = timed(function() return dest:stat "file" end)
     assert_fails("disconnected", result, message, code)
-    assert.is_true(seconds < 0.5)
+    assert.is_true(seconds < 30, ("it took %.1f seconds"):format(seconds))
     assert.is_truthy(dest:stat "file")
   end)
 
@@ -454,7 +455,7 @@ describe("retries: total_timeout bounds a call", function()
     local seconds, result, message, code = timed(call)
     assert.is_nil(result)
     assert.is_truthy(expected[code], message)
-    assert.is_true(seconds < 2, ("it took %.1f seconds"):format(seconds))
+    assert.is_true(seconds < 15, ("it took %.1f seconds"):format(seconds)) -- a thousand attempts would take longer
   end
 
   it("that gets no answer", function()

@@ -461,7 +461,7 @@ describe("trees: a folder that is listed ahead", function()
     net:tell "go"
     assert.is_nil(found)
     assert.equal("timeout", code)
-    assert.is_true(shell.now() - began < 5)
+    assert.is_true(shell.now() - began < 15) -- the default would be 30
   end)
 
   it("costs no worker when what comes after it is given up", function()
@@ -813,11 +813,11 @@ describe("trees: on_error", function()
     for i = 1, 200 do tree["f" .. i] = "x" end
     source(tree)
     local other <close> = assert(smb.open(net:url "backup", { retries = 0 }))
-    net:tell("latency", 20)
+    net:tell("latency", 500)
     other.options.total_timeout = 0.5
     local began = shell.now()
     assert_fails("timeout", other:put_tree(dir .. "/source", "tree", { on_error = "continue" }))
-    assert.is_true(shell.now() - began < 2)
+    assert.is_true(shell.now() - began < 15) -- each file for itself would take three minutes
     stored(tree) -- all of it: what has arrived may be little
     assert_fails("timeout", other:get_tree("tree", dir .. "/got", { on_error = "continue", changed = "always" }))
   end)

@@ -6,6 +6,7 @@
  *
  *   latency MS      round trip, half of it each way            bandwidth BYTES   a second, each way; 0: no limit
  *   stall, go       nothing passes; all passes again           refuse, accept    connecting is refused; is possible again
+ *   straggle N      the first connection from whose client N bytes have come passes nothing any more until "go"
  *   cut N           reset once N more bytes came from clients  cut-down N        the same, from the server
  *   cut-each N      every connection is reset after N bytes of its own from the client
  *   cut-frame K     reset instead of passing on the Kth frame that clients send from now on
@@ -73,13 +74,14 @@ struct connection {
 	size_t have, left;
 	bool lean;
 	bool doomed, losing, mute;   /* reset once all has passed; at the server's next word; the client hears no more */
+	bool held;                   /* passes nothing, as all do while they are stalled */
 };
 
 static struct {
 	int64_t latency, bandwidth; /* microseconds one way, bytes a second */
 	bool stalled, lean;
 	/* Counted down; 0 when there is nothing to do. */
-	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip;
+	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip, straggle;
 } faults;
 
 static struct { uint64_t bytes, connections, frames, faults; } stats;
@@ -372,6 +374,16 @@ static void spoil(struct connection *c, uint8_t *bytes, size_t size)
 	stats.faults++;
 }
 
+/* One connection falls behind, in the middle of what it sends. */
+static void straggle(struct connection *c)
+{
+	if (faults.straggle == 0 || c->taken < faults.straggle)
+		return;
+	faults.straggle = 0;
+	c->held = true;
+	stats.faults++;
+}
+
 /* A piece from the client: what passes of it goes into the queue. */
 static void from_client(struct connection *c, struct piece *p)
 {
@@ -386,6 +398,7 @@ static void from_client(struct connection *c, struct piece *p)
 		c->doomed = true;
 		stats.faults++;
 	}
+	straggle(c);
 	faults.stalled = expires(&faults.hold, size) || faults.stalled;
 	if (expires(&faults.halfclose, size)) {
 		c->mute = true;
@@ -420,9 +433,14 @@ static size_t queue_limit(void)
 	return faults.bandwidth > 0 && line < QUEUE_LIMIT ? line : QUEUE_LIMIT + (size_t)faults.latency * FLOW;
 }
 
+static bool is_still(const struct connection *c)
+{
+	return faults.stalled || c->held;
+}
+
 static bool wants_more(const struct connection *c, int side)
 {
-	return !faults.stalled && !c->doomed && !c->from[side].ended && c->from[side].size < queue_limit();
+	return !is_still(c) && !c->doomed && !c->from[side].ended && c->from[side].size < queue_limit();
 }
 
 /* The bytes go from the socket into a pipe; false when the connection is over at once. */
@@ -482,7 +500,7 @@ static void serve(struct connection *c, const struct pollfd *fds)
 			return;
 		}
 	}
-	if (faults.stalled)
+	if (is_still(c))
 		return;
 	if (!flush(&c->from[CLIENT], c->fd[SERVER]) || !flush(&c->from[SERVER], c->fd[CLIENT])) {
 		reset(c);
@@ -501,7 +519,7 @@ static void serve(struct connection *c, const struct pollfd *fds)
 static struct pollfd watch(const struct connection *c, int side)
 {
 	short events = 0;
-	if (!is_used(c) || faults.stalled)
+	if (!is_used(c) || is_still(c))
 		return (struct pollfd){-1, 0, 0};
 	if (wants_more(c, side))
 		events |= POLLIN;
@@ -516,9 +534,10 @@ static const struct timespec *patience(void)
 {
 	static struct timespec time;
 	int64_t soonest = INT64_MAX, wait;
-	for (size_t i = 0; i < SIDES * CONNECTIONS && !faults.stalled; i++) {
-		const struct queue *q = &connections[i / SIDES].from[i % SIDES];
-		if (q->first != NULL && !is_due(q) && q->first->due < soonest)
+	for (size_t i = 0; i < SIDES * CONNECTIONS; i++) {
+		const struct connection *c = &connections[i / SIDES];
+		const struct queue *q = &c->from[i % SIDES];
+		if (!is_still(c) && q->first != NULL && !is_due(q) && q->first->due < soonest)
 			soonest = q->first->due;
 	}
 	if (soonest == INT64_MAX)
@@ -560,9 +579,22 @@ static void be_lean(void)
 	faults.lean = true;
 }
 
+static void stall(void)
+{
+	faults.stalled = true;
+}
+
+static void go(void)
+{
+	faults.stalled = false;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		connections[i].held = false;
+}
+
 static void calm(void)
 {
 	memset(&faults, 0, sizeof faults);
+	go();
 	accept_again();
 }
 
@@ -578,7 +610,7 @@ static uint64_t *counter(const char *word)
 	    {"cut", &faults.cut}, {"cut-down", &faults.cut_down}, {"cut-each", &faults.cut_each},
 	    {"cut-frame", &faults.cut_frame}, {"lose", &faults.lose}, {"stall-frame", &faults.stall_frame},
 	    {"hold", &faults.hold}, {"hold-down", &faults.hold_down}, {"halfclose", &faults.halfclose},
-	    {"flip", &faults.flip},
+	    {"flip", &faults.flip}, {"straggle", &faults.straggle},
 	};
 	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
 		if (strcmp(word, counters[i].word) == 0)
@@ -612,12 +644,8 @@ static bool set(const char *word, long long value)
 static bool act(const char *word)
 {
 	static const struct { const char *word; void (*action)(void); } actions[] = {
-	    {"lean", be_lean}, {"refuse", refuse}, {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
+	    {"stall", stall}, {"go", go}, {"lean", be_lean}, {"refuse", refuse}, {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
 	};
-	if (strcmp(word, "stall") == 0 || strcmp(word, "go") == 0) {
-		faults.stalled = word[0] == 's';
-		return true;
-	}
 	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
 		if (strcmp(word, actions[i].word) == 0) {
 			actions[i].action();
