@@ -19,6 +19,9 @@
 /* The library gives up one hour after a request; the module, which sees whether bytes move, is always earlier. */
 enum { LIBRARY_TIMEOUT = 3600 * 1000 };
 
+/* A request for this file shows how the share answers. */
+static const char absent_file[] = "lua-smb opens the share";
+
 /* MS-FSCC 2.6 */
 enum { ATTRIBUTE_READONLY = 1, ATTRIBUTE_HIDDEN = 2, ATTRIBUTE_SYSTEM = 4, ATTRIBUTE_DIRECTORY = 0x10,
        ATTRIBUTE_ARCHIVE = 0x20, ATTRIBUTE_REPARSE = 0x400 };
@@ -29,7 +32,7 @@ static struct {
 	char *root;       /* smb://server:port/share */
 	smbc_add_cached_srv_fn keep_server;
 	smbc_check_server_fn check_server;
-	bool ended;       /* the server ended the logon or closed the share: the library would use them for ever */
+	bool ended;       /* the server ended the logon or closed the share, which the library would use for ever; until there is a new one */
 	bool poisoned;    /* the logon was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
 } session;
@@ -80,6 +83,30 @@ static bool is_ended(uint32_t status)
 	return status == network_name_deleted || status == user_session_deleted || status == session_expired;
 }
 
+/*
+ * The library says EINVAL of each status that it has no other word for, and encryption hides the status. Whether the session has ended
+ * is then asked by one request more: EINVAL is no answer for a file.
+ */
+static bool has_ended_unseen(int error)
+{
+	SMBCFILE *file;
+	char *url;
+
+	if (error != EINVAL || session.ended || wire_step() != SMB_STEP_FILE || !wire_hides_status())
+		return false;
+	url = url_of(absent_file);
+	if (url == NULL)
+		return false;
+	wire_begin(SMB_PATIENCE_SHORT);
+	errno = 0;
+	file = smbc_getFunctionOpen(session.context)(session.context, url, O_RDONLY, 0);
+	session.ended = file == NULL && errno == EINVAL;
+	if (file != NULL)
+		smbc_getFunctionClose(session.context)(session.context, file);
+	free(url);
+	return session.ended;
+}
+
 static bool failed_with(struct smb_fault *fault, int error)
 {
 	session.ended = session.ended || is_ended(wire_status());
@@ -97,13 +124,15 @@ static bool failed_with(struct smb_fault *fault, int error)
 		session.poisoned = true;
 		session.refusal = *fault;
 	}
+	if (has_ended_unseen(error))
+		fault_set(fault, SMB_DISCONNECTED, "the server ended the session or closed the share");
 	return false;
 }
 
 /* Every call begins here: false when the library must not be asked. */
 static bool begin(enum smb_patience patience, struct smb_fault *fault)
 {
-	/* The library would send a request into a connection that the server has closed meanwhile. Open files hold theirs. */
+	/* The library would send a request into a connection that the server has closed meanwhile. */
 	if (session.context != NULL && (session.ended || wire_hung_up()))
 		smbc_getFunctionPurgeCachedServers(session.context)(session.context);
 	wire_begin(patience);
@@ -126,8 +155,6 @@ static bool finish(char *url, int result, struct smb_fault *fault)
 {
 	int error = errno;
 	free(url);
-	if (result >= 0)
-		session.ended = false;
 	return result >= 0 || failed_with(fault, error);
 }
 
@@ -146,9 +173,14 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
 	snprintf(password, (size_t)password_size, "%s", t->password);
 }
 
-/* The library asks before each call by path, and sends the server an ECHO the first time: wire.c knows without. */
+/*
+ * The library asks before each call by path, and sends the server an ECHO the first time: wire.c knows without. A connection of which
+ * nothing can be had any more is not used again, though an open file holds it.
+ */
 static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
 {
+	if (session.ended)
+		return 1;
 	return wire_alone() ? 0 : session.check_server(context, server);
 }
 
@@ -156,8 +188,10 @@ static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
 static int share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, const char *share, const char *workgroup,
 			const char *username)
 {
-	if (strcasecmp(share, "IPC$") != 0)
+	if (strcasecmp(share, "IPC$") != 0) {
 		wire_share_opened();
+		session.ended = false;
+	}
 	return session.keep_server(context, server, name, share, workgroup, username);
 }
 
@@ -266,7 +300,7 @@ static SMBCCTX *new_context(void)
 static bool open_share(const struct smb_connect *target, struct smb_fault *fault)
 {
 	bool demanding = target->encryption == SMB_DEMAND_REQUIRED || target->signing == SMB_DEMAND_REQUIRED;
-	struct session_file *file = session_open(demanding ? "lua-smb opens the share" : "\xff", 0, fault);
+	struct session_file *file = session_open(demanding ? absent_file : "\xff", 0, fault);
 	bool lost;
 
 	if (file != NULL)
@@ -522,7 +556,13 @@ void session_list_close(struct session_list *list)
 /* The library says EINVAL of a handle whose connection has gone. */
 static bool handle_failed(struct smb_fault *fault)
 {
-	return failed_with(fault, errno == EINVAL && wire_status() == 0 ? ECONNABORTED : errno);
+	int error = errno;
+	bool gone = error == EINVAL && wire_status() == 0;
+
+	failed_with(fault, gone ? ECONNABORTED : error);
+	if (gone)
+		has_ended_unseen(error);
+	return false;
 }
 
 /* The library's SMBCFILE, which is also a list's node, under a name of ours. */

@@ -145,6 +145,11 @@ uint32_t wire_status(void)
 	return wire.status;
 }
 
+bool wire_hides_status(void)
+{
+	return wire.info.encryption && wire.status == 0 && !wire.broken && wire.refusal == WIRE_NOT_REFUSED;
+}
+
 bool wire_broken(void)
 {
 	return wire.broken;
