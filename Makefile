@@ -70,8 +70,9 @@ $(LOOP): bench/loop.c
 
 -include $(MODULE_OBJECTS:.o=.d) $(WORKER_OBJECTS:.o=.d)
 
+# What the goals beside it need.
 deps:
-	@spec/support/deps
+	@spec/support/deps $(filter test asan gc,$(MAKECMDGOALS))
 
 # The rivals of `make bench` besides.
 deps-bench:

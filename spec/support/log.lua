@@ -112,9 +112,9 @@ end
 function log.logons(dir, since)
   local list, failures = {}, 0
   for _, text in texts(dir, since) do
-    for line in text:gmatch '\n%s*({"timestamp":[^\n]*"type": "Authentication"[^\n]*)' do
+    for line in ("\n" .. text):gmatch '\n%s*({"timestamp":[^\n]*"type": "Authentication"[^\n]*)' do
       local event = assert(json.decode(line)).Authentication
-      list[#list + 1] = { user = event.clientAccount, status = event.status }
+      list[#list + 1] = { user = event.clientAccount, status = event.status, service = event.serviceDescription }
       failures = failures + (event.status == "NT_STATUS_OK" and 0 or 1)
     end
   end
