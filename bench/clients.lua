@@ -26,6 +26,12 @@ clients["lua-smb"] = {
   get_tree = ours "get_tree", again = ours "put_tree", list = ours "list", stat = ours "stat",
 }
 
+for _, what in ipairs { "put_volumes", "get_volumes", "mirror" } do clients["lua-smb"][what] = ours(what) end
+clients["lua-smb"].put_folder = ours "put_tree"
+
+-- The same, with a job for each volume.
+clients.jobs = { name = "jobs", keeps_mtime = true, put_volumes = ours "put_jobs", get_volumes = ours "get_jobs" }
+
 -- lua-smb with dest:open, in pieces of 64 KiB.
 clients.handle = { name = "handle", put = ours "write", get = ours "read" }
 
@@ -51,6 +57,23 @@ clients.smbclient = {
   list = smbclient "ls THERE/*", stat = smbclient "allinfo THERE",
 }
 
+for what, order in pairs { put_volumes = "put_tree", get_volumes = "get_tree", put_folder = "put_tree" } do
+  clients.smbclient[what] = clients.smbclient[order]
+end
+
+-- smbclient as a script has to use it for what put_tree promises: each file goes to a temporary name, gets its time and is
+-- renamed.
+clients["smbclient, safe"] = {
+  name = "smbclient, safe", keeps_mtime = true,
+  put_tree = function(job)
+    local line = [[cd "$1" && { echo "mkdir $2"; find . -mindepth 1 -type d -printf "mkdir $2/%P\n"
+      find . -type f -printf "put %p $2/%P.part\nutimes $2/%P.part -1 -1 %TY:%Tm:%Td-%TH:%TM:%TS -1\nrename $2/%P.part $2/%P\n" |
+      sed '/^utimes/s/[.][0-9]* -1$/ -1/'; } | smbclient -s /dev/null -A "$3" -p "$4" "$5" >/dev/null]]
+    return { "sh", "-c", line, "sh", job.here, job.there, job.stage.credentials, job.port,
+      ("//%s/backup"):format(job.stage.srv.address) }
+  end,
+}
+
 -- Sourced in the shell that becomes rclone: secrets belong into no command.
 local function rclone(...)
   local order = { ... }
@@ -70,6 +93,11 @@ clients.rclone = {
   get_tree = rclone("copy", "THERE", "HERE"), again = rclone("copy", "HERE", "THERE"), list = rclone("lsl", "THERE"),
   stat = rclone("lsl", "THERE"),
 }
+
+for what, order in pairs { put_volumes = "put_tree", get_volumes = "get_tree", put_folder = "put_tree" } do
+  clients.rclone[what] = clients.rclone[order]
+end
+clients.rclone.mirror = rclone("sync", "HERE", "THERE")
 
 local function pysmbc(what)
   return function(job)

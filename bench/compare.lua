@@ -1,4 +1,4 @@
---- The parts "transfer" and "trees": lua-smb beside its peers, case by case, with the ratios that are wanted.
+--- The parts "lan", "transfer" and "trees": lua-smb beside its peers, case by case, with the ratios that are wanted.
 
 local cases = require "bench.cases"
 local clients = require "bench.clients"
@@ -6,18 +6,21 @@ local measure = require "bench.measure"
 local operations = require "bench.operations"
 
 local NAMES = {
+  lan = { "lua-smb", "jobs", "smbclient", "smbclient, safe", "rclone" },
   transfer = { "lua-smb", "handle", "C loop", "smbclient", "rclone", "pysmbc" },
   trees = { "lua-smb", "smbclient", "rclone", "pysmbc" },
 }
 -- Who is compared with whom.
 local RATIOS = {
+  lan = { { "lua-smb", "smbclient" }, { "lua-smb", "smbclient, safe" }, { "lua-smb", "rclone" }, { "lua-smb", "line" } },
   transfer = { { "lua-smb", "C loop" }, { "lua-smb", "smbclient" }, { "lua-smb", "rclone" }, { "handle", "C loop" } },
   trees = { { "lua-smb", "smbclient" }, { "lua-smb", "rclone" } },
 }
 
 local PATIENCE = 240 -- seconds of a case for a client: five runs, or three where one takes a minute
 
-local WORDS = { put_tree = "put_tree", again = "put_tree again", list = "list", stat = "first answer" }
+local WORDS = { again = "put_tree again", stat = "first answer", put_volumes = "put, one by one,",
+  get_volumes = "get, one by one,", put_folder = "put_tree, one folder," }
 
 local compare = {}
 
@@ -38,7 +41,8 @@ function compare.title(case)
   elseif case.count or case.size then
     words[#words + 1] = case.count or bytes(case.size)
   end
-  if case.round_trip then words[#words + 1] = ("%d ms"):format(case.round_trip) end
+  if case.changes then words[#words + 1] = ("%d changed"):format(case.changes) end
+  if case.round_trip and not case.line then words[#words + 1] = ("%d ms"):format(case.round_trip) end
   return table.concat(words, " ")
 end
 
@@ -56,12 +60,19 @@ end
 local function ratio(case, results, client, peer, tally)
   local of_client = client == "handle" and case.handle or client == "lua-smb" and case.wanted or {}
   local wanted = of_client[peer]
+  if peer == "line" and case.size and not wanted then return "" end
   if not (results[peer] and results[client]) then return wanted and ("- (%g)"):format(wanted) or "" end
   local measured = results[peer]:median() / results[client]:median()
   if not wanted then return ("%.2f"):format(measured) end
   tally.wanted = tally.wanted + 1
   tally.met = tally.met + (measured >= wanted and 1 or 0)
   return ("%s%.2f (%g)"):format(measured < wanted and "*" or "", measured, wanted)
+end
+
+-- What a line that does nothing else takes for a case's bytes.
+local function line_of(case)
+  local seconds = case.line and case.size * (case.count or 1) / case.line
+  return case.line and { median = function() return seconds end } or nil
 end
 
 local function chosen(names)
@@ -72,6 +83,7 @@ end
 
 local function run_case(part, stage, case, runs, rows, tally)
   local results = measure.run(stage, case, chosen(case.clients), runs, PATIENCE)
+  results.line = line_of(case)
   local row = { compare.title(case), operations[case.operation].unit }
   for _, name in ipairs(NAMES[part]) do row[#row + 1] = cell(case, results[name]) end
   for _, pair in ipairs(RATIOS[part]) do row[#row + 1] = ratio(case, results, pair[1], pair[2], tally) end
@@ -80,7 +92,7 @@ local function run_case(part, stage, case, runs, rows, tally)
 end
 
 --- Runs a part.
--- @tparam string part "transfer" or "trees"
+-- @tparam string part "lan", "transfer" or "trees"
 -- @param stage of bench.stage
 -- @tparam table options `size` of the big file, `runs`
 -- @param section of bench.report

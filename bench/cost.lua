@@ -37,8 +37,8 @@ local function run(place, case, client)
   local operation = operations[case.operation]
   operation.before(place, case)
   local here = type(operation.here) == "function" and operation.here(case) or operation.here
-  local words = client[case.operation] { stage = place, port = place:port(case.round_trip or 0), there = operation.there,
-    here = place:here(here), connections = case.connections }
+  local words = client[case.operation] { stage = place, port = place:port(case), there = operation.there,
+    here = place:here(here), connections = case.connections, case = case }
   local server, network = of_others(place.srv)
   local machine, began = all_cores(), shell.now()
   local ok, output = shell.run(words)

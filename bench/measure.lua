@@ -27,8 +27,8 @@ local function run(stage, case, client)
   local operation = operations[case.operation]
   operation.before(stage, case)
   local there = operation.there
-  local command = client[case.operation] { stage = stage, port = stage:port(case.round_trip or 0), there = there,
-    here = stage:here(value_of(operation.here, case)), connections = case.connections }
+  local command = client[case.operation] { stage = stage, port = stage:port(case), there = there,
+    here = stage:here(value_of(operation.here, case)), connections = case.connections, case = case }
   stage:await_rest()
   local began = shell.now()
   local ok, output = shell.run(command)

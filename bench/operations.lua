@@ -81,6 +81,60 @@ operations.get_tree = {
   check = function(stage, case, client) check_tree(client, stage:here "back-tree", stage:here(tree_name(case))) end,
 }
 
+-- A folder of volumes, as backup programs write them, one after another.
+local function volumes_name(case) return ("volumes-%d-%d"):format(case.count, case.size) end
+
+local function make_volumes(stage, case)
+  local path = stage:here(volumes_name(case))
+  if files.exists(path) then return path end
+  shell.check { "mkdir", path }
+  for i = 1, case.count do stage:file(("%s/volume-%02d"):format(path, i), case.size) end
+  return path
+end
+
+local function all_bytes_a_second(case, seconds) return case.count * case.size / MiB / seconds end
+
+operations.put_volumes = {
+  unit = "MiB/s", shown = all_bytes_a_second, here = volumes_name, there = "volumes",
+  ready = make_volumes,
+  before = function(stage) files.remove(stage:there "volumes") end,
+  check = function(stage, case, client) check_tree(client, stage:there "volumes", stage:here(volumes_name(case))) end,
+}
+
+operations.get_volumes = {
+  unit = "MiB/s", shown = all_bytes_a_second, here = "back-volumes", there = "volumes",
+  ready = function(stage, case)
+    files.remove(stage:there "volumes")
+    shell.check { "cp", "-a", make_volumes(stage, case), stage:there "volumes" }
+  end,
+  before = function(stage)
+    files.remove(stage:here "back-volumes")
+    shell.check { "mkdir", stage:here "back-volumes" }
+  end,
+  check = function(stage, case, client) check_tree(client, stage:here "back-volumes", stage:here(volumes_name(case))) end,
+}
+
+-- New files in one folder.
+local function folder_name(case) return ("folder-%d-%d"):format(case.count, case.size) end
+
+operations.put_folder = {
+  unit = "files/s", shown = files_a_second, here = folder_name, there = "tree",
+  ready = function(stage, case) stage:folder(stage:here(folder_name(case)), case.count, case.size) end,
+  before = function(stage) files.remove(stage:there "tree") end,
+  check = function(stage, case, client) check_tree(client, stage:there "tree", stage:here(folder_name(case))) end,
+}
+
+-- A tree in which some files have changed since the last time.
+operations.mirror = {
+  unit = "files/s", shown = files_a_second, here = tree_name, there = "tree",
+  ready = copy_tree,
+  before = function(stage, case)
+    case.turn = (case.turn or 0) + 1
+    stage:change(stage:here(tree_name(case)), case.count, case.size, case.changes, case.turn)
+  end,
+  check = function(stage, case, client) check_tree(client, stage:there "tree", stage:here(tree_name(case))) end,
+}
+
 -- A put_tree that finds nothing to do.
 operations.again = {
   unit = "files/s", shown = files_a_second, here = tree_name, there = "tree",

@@ -5,7 +5,7 @@ local files = require "spec.support.files"
 local machine = require "bench.machine"
 local shell = require "spec.support.shell"
 
-local SECTIONS = { "transfer", "trees", "lines", "requests", "cost", "floor", "growth", "plot" }
+local SECTIONS = { "lan", "transfer", "trees", "lines", "requests", "cost", "floor", "growth", "plot" }
 local STORE = (os.getenv "BUILD" or "build") .. "/bench/results"
 local RESULTS = "bench/results.md"
 
@@ -42,7 +42,7 @@ end
 --- Begins a table; its rows are printed as they come.
 -- @tparam table header names of the columns; the first is wide and holds text
 function Section:table(header)
-  local widths = { 27 }
+  local widths = { 31 }
   for i = 2, #header do widths[i] = math.max(9, utf8.len(header[i]) + 2) end
   local self_table = setmetatable({ section = self, widths = widths }, Table)
   print()

@@ -69,11 +69,13 @@ function Stage:here(name) return self.srv.dir .. "/" .. name end
 --- Path, on this machine, of a name on the share.
 function Stage:there(name) return self.srv:path("backup", name) end
 
---- Port of the server at a distance.
--- @tparam number round_trip milliseconds; 0 is the server itself, with no proxy between
-function Stage:port(round_trip)
-  if round_trip == 0 then return self.srv.port end
-  self.net:tell("latency", round_trip)
+--- Port of the server over a network.
+-- @tparam table case `round_trip` in milliseconds, `line` in bytes a second, shared by all connections; the server itself, with
+-- no proxy between, where it has neither
+function Stage:port(case)
+  if not case.round_trip and not case.line then return self.srv.port end
+  self.net:tell("latency", case.round_trip or 0)
+  self.net:tell("line", case.line or 0)
   return self.net.port
 end
 
@@ -97,6 +99,21 @@ function Stage.folder(_, path, count, size)
   return path
 end
 
+--- Changes the contents and times of some files of a tree.
+-- @tparam string path the tree's
+-- @tparam integer count files in it
+-- @tparam integer size bytes of each
+-- @tparam integer some how many to change
+-- @tparam integer turn another one changes others
+function Stage.change(_, path, count, size, some, turn)
+  local body = files.content(size)
+  for i = 1, some do
+    local number = (i * (count // some) + turn) % count + 1
+    local file = ("%s/folder-%04d/file-%06d.bin"):format(path, (number - 1) // FOLDER, number)
+    make_small(file, body, count * (turn + 1) + number)
+  end
+end
+
 --- Makes a tree: folders of 100 files with their own contents and times, unless there is something.
 function Stage.tree(_, path, count, size)
   if files.exists(path) then return path end
@@ -104,7 +121,7 @@ function Stage.tree(_, path, count, size)
   local body, folder = files.content(size), nil
   for i = 1, count do
     if (i - 1) % FOLDER == 0 then
-      folder = ("%s/folder-%04d"):format(path, i // FOLDER)
+      folder = ("%s/folder-%04d"):format(path, (i - 1) // FOLDER)
       assert(lfs.mkdir(folder))
     end
     make_small(("%s/file-%06d.bin"):format(folder, i), body, i)

@@ -1,5 +1,6 @@
 -- The harness itself, with smbclient as the client: what a failing spec says is only as good as its servers.
 
+local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
@@ -320,6 +321,21 @@ describe("in the sandbox a server", function()
     assert.is_true(smbclient(srv, "put /etc/passwd small"))
     local _, output = smbclient(srv, "put " .. file .. " large")
     assert.matches("NT_STATUS_DISK_FULL", output)
+  end)
+end)
+
+describe("a network before a server", function()
+  it("can have a line that all connections share", function()
+    local srv <close> = server.start()
+    local net <close> = faults.start(srv, srv.dir)
+    local smb = require "smb"
+    local dest <close> = assert(smb.open(net:url "backup"))
+    local data, jobs, speed = ("x"):rep(1 << 20), {}, 1 << 21
+    net:tell("line", speed)
+    local began = shell.now()
+    for i = 1, 4 do jobs[i] = dest:submit("write", "file" .. i, data) end
+    for _, job in ipairs(jobs) do assert(job:wait()) end
+    assert.is_true(shell.now() - began > 0.9 * #jobs * #data / speed)
   end)
 end)
 

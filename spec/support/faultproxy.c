@@ -4,7 +4,8 @@
  * A TCP proxy before an SMB server that does to connections what bad networks do. Listens on a free port of 127.0.0.1, which it
  * prints; then takes commands from its standard input, one a line, and answers each with a line; ends with its input.
  *
- *   latency MS      round trip, half of it each way            bandwidth BYTES   a second, each way; 0: no limit
+ *   latency MS      round trip, half of it each way; 0.5 too   bandwidth BYTES   a second, each way; 0: no limit
+ *   line BYTES      a second, each way, that all connections share: a network's line; 0: no limit
  *   stall, go       nothing passes; all passes again           refuse, accept    connecting is refused; is possible again
  *   straggle N      the first connection from whose client N bytes have come passes nothing any more until "go"
  *   cut N           reset once N more bytes came from clients  cut-down N        the same, from the server
@@ -37,6 +38,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +48,7 @@ enum { FLOW = 4096 };  /* bytes a microsecond that latency lets pass */
 enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make for an even flow */
 enum { LEAST_BUFFER = 8192 };
 enum { SPARE_PIPES = 256 }; /* kept for pieces of lean connections */
+enum { SHARE = 64 * 1024 }; /* bytes of one connection that pass on the shared line before others' turn */
 enum { QUEUES = 4 }; /* in a second of limited bandwidth: what waits before the line takes no longer, or it would look dead */
 enum { CLIENT, SERVER, SIDES };
 
@@ -79,12 +82,15 @@ struct connection {
 
 static struct {
 	int64_t latency, bandwidth; /* microseconds one way, bytes a second */
+	int64_t line;               /* bytes a second of all connections */
 	bool stalled, lean;
 	/* Counted down; 0 when there is nothing to do. */
 	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip, straggle;
 } faults;
 
 static struct { uint64_t bytes, connections, frames, faults; } stats;
+
+static int64_t line_busy_until[SIDES]; /* the shared line, by the side that sends */
 
 static struct connection connections[CONNECTIONS];
 static struct sockaddr_in server, here;
@@ -148,9 +154,17 @@ static void discard(struct piece *p)
 	free(p);
 }
 
-/* Takes the piece over. */
-static void enqueue(struct queue *q, struct piece *p)
+/* When bytes that are ready at `due` have passed a line that is busy until then; the line is busy until they have. */
+static int64_t pass(int64_t *busy_until, int64_t due, size_t size, int64_t bandwidth)
 {
+	*busy_until = (*busy_until > due ? *busy_until : due) + (int64_t)size * 1000000 / bandwidth;
+	return *busy_until;
+}
+
+/* Takes the piece over. */
+static void enqueue(struct connection *c, int side, struct piece *p)
+{
+	struct queue *q = &c->from[side];
 	size_t size = p->size;
 	int64_t due = now + faults.latency;
 	p->sent = 0;
@@ -158,10 +172,10 @@ static void enqueue(struct queue *q, struct piece *p)
 		discard(p);
 		return;
 	}
-	if (faults.bandwidth > 0) {
-		q->busy_until = (q->busy_until > due ? q->busy_until : due) + (int64_t)size * 1000000 / faults.bandwidth;
-		due = q->busy_until;
-	}
+	if (faults.bandwidth > 0)
+		due = pass(&q->busy_until, due, size, faults.bandwidth);
+	if (faults.line > 0)
+		due = pass(&line_busy_until[side], due, size, faults.line);
 	if (size < PIECE / 2 && !is_piped(p))
 		p = resized(p, size);
 	p->next = NULL;
@@ -245,10 +259,11 @@ static void reset_all(void)
  */
 static void narrow(const struct connection *c)
 {
-	int size = (int)(faults.bandwidth / SLICES);
+	int64_t speed = faults.bandwidth > 0 ? faults.bandwidth : faults.line;
+	int size = (int)(speed / SLICES);
 	if (size < LEAST_BUFFER)
 		size = LEAST_BUFFER;
-	for (int side = 0; side < SIDES && faults.bandwidth > 0; side++)
+	for (int side = 0; side < SIDES && speed > 0; side++)
 		setsockopt(c->fd[side], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
@@ -405,7 +420,7 @@ static void from_client(struct connection *c, struct piece *p)
 		shutdown(c->fd[CLIENT], SHUT_WR);
 	}
 	p->size = size;
-	enqueue(&c->from[CLIENT], p);
+	enqueue(c, CLIENT, p);
 }
 
 static void from_server(struct connection *c, struct piece *p)
@@ -416,15 +431,15 @@ static void from_server(struct connection *c, struct piece *p)
 	faults.stalled = expires(&faults.hold_down, p->size) || faults.stalled;
 	if (c->mute)
 		p->size = 0;
-	enqueue(&c->from[SERVER], p);
+	enqueue(c, SERVER, p);
 }
 
 /* ---- the flow ---- */
 
 static size_t piece_size(void)
 {
-	size_t slice = (size_t)faults.bandwidth / SLICES + 1;
-	return faults.bandwidth > 0 && slice < PIECE ? slice : PIECE;
+	size_t slice = (size_t)faults.bandwidth / SLICES + 1, most = faults.line > 0 ? SHARE : PIECE;
+	return faults.bandwidth > 0 && slice < most ? slice : most;
 }
 
 static size_t queue_limit(void)
@@ -457,7 +472,7 @@ static bool divert(struct connection *c, int side)
 	}
 	c->from[side].ended = n == 0;
 	p->size = n > 0 ? (size_t)n : 0;
-	enqueue(&c->from[side], p);
+	enqueue(c, side, p);
 	return n >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
@@ -618,24 +633,26 @@ static uint64_t *counter(const char *word)
 	return NULL;
 }
 
-static void limit_bandwidth(int64_t value)
+static void limit(int64_t *speed, int64_t value)
 {
-	faults.bandwidth = value;
+	*speed = value;
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		if (is_used(&connections[i]))
 			narrow(&connections[i]);
 }
 
 /* False for a word that is not known. */
-static bool set(const char *word, long long value)
+static bool set(const char *word, double value)
 {
 	uint64_t *count = counter(word);
 	if (count != NULL)
 		*count = (uint64_t)value;
 	else if (strcmp(word, "latency") == 0)
-		faults.latency = value * 500;
+		faults.latency = (int64_t)(value * 500);
 	else if (strcmp(word, "bandwidth") == 0)
-		limit_bandwidth(value);
+		limit(&faults.bandwidth, (int64_t)value);
+	else if (strcmp(word, "line") == 0)
+		limit(&faults.line, (int64_t)value);
 	else
 		return false;
 	return true;
@@ -658,8 +675,8 @@ static bool act(const char *word)
 static void obey(const char *line)
 {
 	char word[32] = "";
-	long long value;
-	int parts = sscanf(line, "%31s %lld", word, &value);
+	double value;
+	int parts = sscanf(line, "%31s %lf", word, &value);
 	if (strcmp(word, "stats") == 0)
 		print_stats();
 	else
@@ -730,6 +747,7 @@ int main(int argc, char **argv)
 	/* Pieces come and go: their memory is kept. */
 	mallopt(M_MMAP_THRESHOLD, INT_MAX);
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	prctl(PR_SET_TIMERSLACK, 1); /* nanosecond: a local network's latency is a few of the usual slacks */
 	server = place(argv[1], argv[2]);
 	here = place("127.0.0.1", "0");
 	listener = listen_there();

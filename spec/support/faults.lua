@@ -47,9 +47,9 @@ end
 
 --- Gives the proxy a command; in force when this returns.
 -- @tparam string command
--- @tparam[opt] integer value
+-- @tparam[opt] number value
 function Network:tell(command, value)
-  local answer = ask(self, command, value and ("%d"):format(value))
+  local answer = ask(self, command, value and ("%.17g"):format(value))
   assert(answer == "ok", answer .. " " .. command)
 end
 
