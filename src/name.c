@@ -2,6 +2,7 @@
 #include "name.h"
 
 #include "core.h"
+#include "previous.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -84,6 +85,13 @@ static int is_temporary(lua_State *L)
 	size_t size;
 	const char *text = luaL_checklstring(L, 1, &size);
 	lua_pushboolean(L, name_is_temporary(text, size));
+	return 1;
+}
+
+/* is_previous(text) -> whether a part of it names a moment of the past; see previous.h */
+static int is_previous(lua_State *L)
+{
+	lua_pushboolean(L, previous_is_meant(luaL_checkstring(L, 1)));
 	return 1;
 }
 
@@ -198,7 +206,8 @@ static int fold(lua_State *L)
 
 void name_register(lua_State *L)
 {
-	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary}, {"fold", fold}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary},
+					     {"is_previous", is_previous}, {"fold", fold}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	make_unicode(L);

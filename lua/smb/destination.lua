@@ -25,7 +25,8 @@ local metatable = core.destination_metatable
 local PIECE = 1024 * 1024 -- bytes that a sink gets, and a file is given, at a time
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 
-local fail, resolve, resolve_below, run = home.fail, home.resolve, home.resolve_below, home.run
+local fail, resolve, resolve_below, resolve_change, run =
+  home.fail, home.resolve, home.resolve_below, home.resolve_change, home.run
 
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
@@ -211,7 +212,7 @@ end
 function methods:mkdir(text)
   local state = state_of(self)
   check_string(text, 1, "mkdir")
-  local path, reason = resolve(state, text)
+  local path, reason = resolve_change(state, text)
   if not path then return fail(state, "mkdir", text, "invalid_name", reason) end
   return done(run(state, "mkdir", text, "mkdir", { name = path }))
 end
@@ -228,7 +229,7 @@ function methods:delete(text, opts)
   check_string(text, 1, "delete")
   opts = check_opts(opts, { missing_ok = "boolean" }, "delete")
   if text == "" then return fail(state, "delete", text, "is_directory", "it is a folder") end
-  local path, reason = resolve(state, text)
+  local path, reason = resolve_change(state, text)
   if not path then return fail(state, "delete", text, "invalid_name", reason) end
   return done(run(state, "delete", text, "delete", { name = path, missing_ok = opts.missing_ok }))
 end
@@ -244,7 +245,7 @@ function methods:rmdir(text, opts)
   local state = state_of(self)
   check_string(text, 1, "rmdir")
   opts = check_opts(opts, { recursive = "boolean" }, "rmdir")
-  local path, reason = resolve_below(state, text)
+  local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "rmdir", text, "invalid_name", reason) end
   return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
 end
@@ -254,7 +255,7 @@ local function from_to(dest, operation, verb, from, to, opts)
   if type(from) ~= "string" then check_string(from, 1, operation) end
   if type(to) ~= "string" then check_string(to, 2, operation) end
   opts = check_opts(opts, { overwrite = "boolean" }, operation)
-  local arguments, reason = home.two_names(state, from, to, opts.overwrite)
+  local arguments, reason = home.two_names(state, from, to, opts.overwrite, verb == "copy")
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
   local reply, message, code = run(state, operation, from, verb, arguments)
   call.owe(state, arguments, reply, code)
@@ -301,7 +302,7 @@ function methods:utime(text, mtime)
   if not (mtime > -11644473600 and mtime < 9.2e9) then -- FILETIME begins in 1601
     error("bad argument #2 to 'utime' (a time that SMB can hold expected)", 2)
   end
-  local path, reason = resolve(state, text)
+  local path, reason = resolve_change(state, text)
   if not path then return fail(state, "utime", text, "invalid_name", reason) end
   return done(run(state, "utime", text, "utime", { name = path, mtime = mtime }))
 end
@@ -367,7 +368,7 @@ function methods:put(localpath, text, opts)
   if text ~= nil then check_string(text, 2, "put") end
   opts = check_opts(opts, TRANSFER_OPTS, "put")
   text = text or localpath:match("[^/]*$")
-  local path, reason = resolve_below(state, text)
+  local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
   local source <close>, size, mtime = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
@@ -590,7 +591,7 @@ function methods:write(text, data, opts)
     error(("bad argument #2 to 'write' (string, function or open file expected, got %s)"):format(type(data)), 2)
   end
   opts = check_opts(opts, WRITE_OPTS, "write")
-  local path, reason = resolve_below(state, text)
+  local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
   local whole = type(data) == "string"
   local under = call.course(state, opts.progress, whole and #data or nil, text)
@@ -652,7 +653,7 @@ function methods:put_tree(localdir, text, opts)
   check_string(localdir, 1, "put_tree")
   if text ~= nil then check_string(text, 2, "put_tree") end
   opts = tree_opts(self, state, opts, "put_tree")
-  local path, reason = resolve(state, text or "")
+  local path, reason = resolve_change(state, text or "")
   if not path then return fail(state, "put_tree", text, "invalid_name", reason) end
   return require "smb.tree".put(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
 end
@@ -688,7 +689,9 @@ function methods:open(text, mode)
   check_string(text, 1, "open")
   if mode == nil then mode = "r" end
   if type(mode) ~= "string" or not file.parse_mode(mode) then error("bad argument #2 to 'open' (invalid mode)", 2) end
-  local path, reason = resolve_below(state, text)
+  local path, reason
+  if mode:find "[wa+]" then path, reason = resolve_change(state, text, true)
+  else path, reason = resolve_below(state, text) end
   if not path then return fail(state, "open", text, "invalid_name", reason) end
   return file.open(self, state, text, path, mode, buffer_sizes(self, state))
 end
@@ -707,6 +710,8 @@ function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
   opts = check_opts(opts, { older_than = "number" }, "sweep")
+  local path, reason = resolve_change(state, text or "")
+  if not path then return fail(state, "sweep", text or "", "invalid_name", reason) end
   local swept, message, code = require "smb.sweep".run(self, state, text or "", opts.older_than)
   if not swept then return nil, message, code end
   return show.lines(swept)

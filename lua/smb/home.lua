@@ -35,6 +35,18 @@ function home.resolve_below(state, text)
   return home.resolve(state, text)
 end
 
+--- The same for what makes, changes or removes something: a previous version can only be read.
+-- @tparam table state
+-- @tparam string text
+-- @tparam[opt] boolean below it must not be the destination's own folder
+function home.resolve_change(state, text, below)
+  local path, reason = (below and home.resolve_below or home.resolve)(state, text)
+  if not path then return nil, reason end
+  local ok, problem = name.check_change(path)
+  if not ok then return nil, problem end
+  return path
+end
+
 --- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.persist.
 function home.run(state, operation, subject, verb, arguments, under, prepare)
   local reply, code, reason = call.persist(state.dest, verb, arguments, under or call.course(state), prepare)
@@ -42,11 +54,13 @@ function home.run(state, operation, subject, verb, arguments, under, prepare)
   return home.fail(state, operation, subject, code, reason)
 end
 
---- Both names of a rename or copy as a request's arguments; nil, reason for what is no name.
-function home.two_names(state, from, to, overwrite)
-  local source, reason = home.resolve_below(state, from)
-  local path
-  if source then path, reason = home.resolve_below(state, to) end
+--- Both names of a rename or copy as a request's arguments; nil, reason for what is no name. With `reading` the first one is only
+-- read.
+function home.two_names(state, from, to, overwrite, reading)
+  local source, path, reason
+  if reading then source, reason = home.resolve_below(state, from)
+  else source, reason = home.resolve_change(state, from, true) end
+  if source then path, reason = home.resolve_change(state, to, true) end
   if not path then return nil, reason end
   local arguments = transfer.target(path, overwrite)
   arguments.name = source

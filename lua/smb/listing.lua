@@ -160,7 +160,8 @@ function walking:next()
       self:leave()
     elseif self.all or not name.is_temporary(entry.name) then
       local relative = name.join(level.below, entry.name)
-      if entry.type == "directory" then self.entering = relative end
+      -- What is called like a moment of the past leads to the folder above it, as it was then.
+      if entry.type == "directory" and not name.is_previous(entry.name) then self.entering = relative end
       return relative, entry
     end
   end

@@ -2,8 +2,9 @@
 --
 -- The mapping is rclone's: `: * ? " < > | \` become their full-width forms, control characters their symbols (U+2400 and
 -- following), a space or dot at a name's end U+2420 and U+FF0E. What is such a character already is marked with U+201B before
--- it, as are bytes that are no UTF-8 (in hexadecimal) and Windows' device names. Where two names differ in case only, their
--- capitals become mathematical ones (U+1D5A0 and following), which have no small counterpart; that is not rclone's.
+-- it, as are bytes that are no UTF-8 (in hexadecimal), Windows' device names and moments of the past (`@GMT-...`, which is not
+-- rclone's). Where two names differ in case only, their capitals become mathematical ones (U+1D5A0 and following), which have no
+-- small counterpart; that is not rclone's either.
 -- @module smb.lookalike
 
 local name = require "smb.name"
@@ -42,6 +43,9 @@ local function characters(text)
   end
 end
 
+-- Whether a whole part is more than a name: a device's on Windows, a moment's (`@GMT-...`) to SMB.
+local function has_meaning(part) return name.is_device(part) or name.is_previous(part) end
+
 -- `special`: what becomes of characters, besides what has to be.
 local function encode(part, special)
   local pieces = {}
@@ -56,7 +60,7 @@ local function encode(part, special)
   local last = pieces[#pieces]
   if last and END[last] then pieces[#pieces] = END[last] end
   local encoded = table.concat(pieces)
-  return name.is_device(encoded) and QUOTE .. encoded or encoded
+  return has_meaning(encoded) and QUOTE .. encoded or encoded
 end
 
 --- One part of a name as SMB can hold it.
@@ -69,7 +73,7 @@ function lookalike.encode(part) return encode(part, {}) end
 -- @treturn[1] string
 -- @treturn[2] nil where that would be no name of a file
 function lookalike.decode(part)
-  if part:sub(1, #QUOTE) == QUOTE and name.is_device(part:sub(#QUOTE + 1)) then part = part:sub(#QUOTE + 1) end
+  if part:sub(1, #QUOTE) == QUOTE and has_meaning(part:sub(#QUOTE + 1)) then part = part:sub(#QUOTE + 1) end
   local pieces, at = {}, 1
   while at <= #part do
     local character = part:match("^" .. utf8.charpattern, at) or part:sub(at, at)

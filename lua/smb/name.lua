@@ -97,6 +97,23 @@ function name.check(text)
   return true
 end
 
+--- Whether a name has a part such as `@GMT-2025.01.01-00.00.00`, which is no name to SMB, but a moment: the library takes it out
+-- of the path and asks for what was there then. A server without such versions answers for the living file.
+-- @function name.is_previous
+-- @tparam string text a name
+-- @treturn boolean
+name.is_previous = core.is_previous
+
+--- Whether a name may be made, changed, renamed or deleted on a share.
+-- @tparam string text a name that `check` found right
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong with it
+function name.check_change(text)
+  if not core.is_previous(text) then return true end
+  return nil, "a part '@GMT-...' means a previous version, which can only be read"
+end
+
 --- What names have in common that differ in case only, so that servers take them for one.
 -- @function name.fold
 -- @tparam string text a name

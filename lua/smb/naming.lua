@@ -26,6 +26,7 @@ end
 local function plain(self, text)
   if self.encode then text = lookalike.encode(text) end
   local ok, reason = name.check(text)
+  if ok then ok, reason = name.check_change(text) end
   if not ok then return nil, reason end
   return text
 end

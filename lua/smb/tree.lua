@@ -383,7 +383,7 @@ end
 -- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it.
 function job:unwanted(entry, below, path)
   local text = self.names:here(entry.name) or entry.name
-  if not self:is_meant(below, text, entry) then return nil end
+  if not self:is_meant(below, text, entry) or name.is_previous(entry.name) then return nil end
   return { subject = name.join(below, text), path = name.join(path, entry.name), entry = entry }
 end
 
@@ -622,6 +622,9 @@ function job:fetch_entry(entry, folder, seen)
   local subject = name.join(folder.below, text or entry.name)
   if not text then
     self:fail(subject, "invalid_name", "no local file can have this name")
+  elseif name.is_previous(entry.name) then
+    if not self:is_meant(folder.below, text, entry) then return text, false end
+    self:fail(subject, "invalid_name", "this name means a previous version: what has it cannot be reached")
   elseif seen[text] then
     self:fail(subject, "invalid_name", "two names on the share are one here")
   elseif not name.is_temporary(entry.name) then

@@ -1,5 +1,6 @@
 #include "folder.h"
 
+#include "../previous.h"
 #include "fault.h"
 #include "session.h"
 #include "watch.h"
@@ -65,6 +66,8 @@ static char *join(const char *folder, const char *name)
 static bool remove_entry(const char *path, const struct smb_entry *entry, struct smb_fault *fault)
 {
 	const uint32_t directory = 0x10;
+	if (previous_is_meant(path)) /* the library would look into the folder above it instead */
+		return fault_set(fault, SMB_INVALID_NAME, "a name in it means a previous version, which can only be read");
 	if (entry->type == SMB_ENTRY_DIRECTORY)
 		return folder_remove(path, fault);
 	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "../previous.h"
 #include "fault.h"
 #include "wire.h"
 
@@ -148,6 +149,14 @@ static bool begin_at(enum smb_patience patience, const char *path, char **url, s
 		return false;
 	*url = url_of(path);
 	return *url != NULL || failed_with(fault, ENOMEM);
+}
+
+/* The same for a call that makes, changes or removes something: the library would do that to the living file. */
+static bool begin_change_at(const char *path, char **url, struct smb_fault *fault)
+{
+	if (previous_is_meant(path))
+		return fault_set(fault, SMB_INVALID_NAME, "a part '@GMT-...' means a previous version, which can only be read");
+	return begin_at(SMB_PATIENCE_SHORT, path, url, fault);
 }
 
 /* Ends a call by path: `result` below 0 is a failure. */
@@ -414,14 +423,14 @@ bool session_stat(const char *path, struct smb_entry *entry, struct smb_fault *f
 bool session_mkdir(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
+	return begin_change_at(path, &url, fault) &&
 	       finish(url, smbc_getFunctionMkdir(session.context)(session.context, url, 0755), fault);
 }
 
 bool session_rmdir(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+	if (!begin_change_at(path, &url, fault))
 		return false;
 	wire_removes();
 	return finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
@@ -430,7 +439,7 @@ bool session_rmdir(const char *path, struct smb_fault *fault)
 bool session_unlink(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+	if (!begin_change_at(path, &url, fault))
 		return false;
 	wire_removes();
 	return finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
@@ -441,7 +450,7 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 	char *from_url, *to_url;
 	int result;
 
-	if (!begin_at(SMB_PATIENCE_SHORT, from, &from_url, fault))
+	if (previous_is_meant(to) ? !begin_change_at(to, &to_url, fault) : !begin_change_at(from, &from_url, fault))
 		return false;
 	to_url = url_of(to);
 	if (to_url == NULL)
@@ -472,7 +481,7 @@ bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fa
 {
 	struct timeval times[2] = {timeval_of(atime), timeval_of(mtime)};
 	char *url;
-	return begin_at(SMB_PATIENCE_SHORT, path, &url, fault) &&
+	return begin_change_at(path, &url, fault) &&
 	       finish(url, smbc_getFunctionUtimes(session.context)(session.context, url, times), fault);
 }
 
@@ -585,7 +594,7 @@ struct session_file *session_open(const char *path, uint32_t flags, struct smb_f
 	SMBCFILE *file;
 	char *url;
 
-	if (!begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+	if (flags & SMB_FLAG_WRITABLE ? !begin_change_at(path, &url, fault) : !begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
 		return NULL;
 	file = smbc_getFunctionOpen(session.context)(session.context, url, open_flags(flags), 0666);
 	if (finish(url, file != NULL ? 0 : -1, fault))
