@@ -737,6 +737,26 @@ describe("a host that forks", function()
     ]])
   end)
 
+  it("has a child where a scope that ends leaves everything to the parent", function()
+    assert.equal("cancelled\t0\tfalse\tclosed file\n0\nbefore, after it\n", run [[
+      local dest = open()
+      local f = assert(dest:open("log", "w"))
+      assert(f:write "before, ")
+      local job = dest:submit("exists", "")
+      local child = fork()
+      if child == 0 then
+        do local inherited <close> = dest end
+        say(job:status(), job:timeout(), (pcall(f.write, f, "the child")), smb.type(f))
+        os.exit(0, true)
+      end
+      say(wait(child))
+      assert(job:wait())
+      assert(f:write "after it")
+      assert(dest:close())
+      say(open():read "log")
+    ]])
+  end)
+
   it("has a child whose writing does not get into the parent's file", function()
     assert.equal("true\n", run [[
       local dest = open()

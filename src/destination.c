@@ -175,6 +175,13 @@ static int is_open(lua_State *L)
 	return 1;
 }
 
+/* is_ours(destination) -> whether this process opened it */
+static int is_ours(lua_State *L)
+{
+	lua_pushboolean(L, destination_is_ours(luaL_checkudata(L, 1, DESTINATION_TYPE)));
+	return 1;
+}
+
 /* state(destination) -> what Lua keeps with it; state(destination, x) sets it. */
 static int state(lua_State *L)
 {
@@ -341,14 +348,10 @@ static int info(lua_State *L)
 	return 1;
 }
 
-static const luaL_Reg metamethods[] = {
-    {"__gc", collect_destination},
-    {"__close", close_destination},
-    {NULL, NULL},
-};
+static const luaL_Reg metamethods[] = {{"__gc", collect_destination}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"state", state},
+    {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"is_ours", is_ours}, {"state", state},
     {"limits", limits},               {"info", info},               {"settled", settled},
     {"check", check_destination},     {"poll", poll_destination},   {"pollfd", descriptor},
     {"patience", patience},           {"connections", connections}, {"warm", warm}, {NULL, NULL},

@@ -46,10 +46,16 @@ static struct file *any_file(lua_State *L)
 	return luaL_checkudata(L, 1, FILE_TYPE);
 }
 
+/* What the destination's end has not closed. */
+static bool is_open(const struct file *f)
+{
+	return f->open && f->destination->pool != NULL;
+}
+
 static struct file *check(lua_State *L)
 {
 	struct file *f = any_file(L);
-	if (!f->open)
+	if (!is_open(f))
 		luaL_error(L, "attempt to use a closed file");
 	if (!destination_is_ours(f->destination))
 		luaL_error(L, "attempt to use a file that was opened before a fork");
@@ -198,7 +204,7 @@ static int file_state(lua_State *L)
 
 static int file_is_open(lua_State *L)
 {
-	lua_pushboolean(L, any_file(L)->open);
+	lua_pushboolean(L, is_open(any_file(L)));
 	return 1;
 }
 

@@ -24,6 +24,7 @@ local metatable = core.destination_metatable
 
 local PIECE = 1024 * 1024 -- bytes that a sink gets, and a file is given, at a time
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
+local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits for what was given up
 
 local fail, resolve, resolve_below, resolve_change, run =
   home.fail, home.resolve, home.resolve_below, home.resolve_change, home.run
@@ -100,20 +101,37 @@ function destination.type(value)
   return core.is_open(value) and "destination" or "closed destination"
 end
 
---- Closes what is open, and hangs up. Closing twice is no failure.
+-- Closes the files, ends the jobs, hangs up. By an error only what was written is waited for; what nobody waits for, as files
+-- that were collected, gets a moment.
+local function close(dest, is_failing)
+  local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
+  local state = core.state(dest)
+  local under = call.course(state)
+  task.end_all(state)
+  local ok, message, code = file.close_all(state, is_failing)
+  local till = is_failing and core.clock() + MOMENT
+  while not core.settled(dest, under:slice()) and not under:check() do
+    if till and core.clock() >= till then break end
+  end
+  return done(ok, message, code)
+end
+
+--- Closes what is open, and hangs up; jobs that have not ended are cancelled. Closing twice is no failure.
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string message of the first file that could not be closed well
 -- @treturn[2] string code
 function methods:close()
   if not core.is_open(self) then return true end
-  local _ <close> = setmetatable({}, { __close = function() core.close(self) end })
-  local state = core.state(self)
-  local under = call.course(state)
-  task.end_all(state)
-  local ok, message, code = file.close_all(state)
-  while not core.settled(self, under:slice()) and not under:check() do end -- files that a collector closed
-  return done(ok, message, code)
+  return close(self)
+end
+
+-- As `close`; a failure is raised, unless an error is under way. A forked child's copy is only released.
+function metatable.__close(self, problem)
+  if not core.is_open(self) then return end
+  if not core.is_ours(self) then return core.close(self) end
+  local ok, message, code = close(self, problem ~= nil)
+  if not ok and problem == nil then call.raise(message, code) end
 end
 
 -- Looking. ------------------------------------------------------------------------------------------------------------

@@ -697,14 +697,20 @@ function file.type(value)
 end
 
 --- Closes all files of a destination; gives the first failure.
+-- @tparam table home the destination's state
+-- @tparam[opt] boolean is_failing as `<close>` by an error does: what was only read is not waited for
 -- @local
-function file.close_all(home)
+function file.close_all(home, is_failing)
   local all = {}
   for self in pairs(home.files) do all[#all + 1] = self end
   local failure
   for _, self in ipairs(all) do
-    if core.file_is_open(self) then
-      local state = core.file_state(self)
+    local state = core.file_state(self)
+    if not core.file_is_open(self) then
+      home.files[self] = nil
+    elseif is_failing and not state.writable then
+      walk_off(self, state)
+    else
       begin(state)
       local ok, message, code = close(self, state)
       if not ok then failure = failure or { message, code } end

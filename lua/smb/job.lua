@@ -73,9 +73,17 @@ function job.new(home, what, fn, ...)
   return self
 end
 
+-- It was dropped, or ended with its destination, before it had results.
+local function is_cancelled(state)
+  local me = state.task
+  if me and me.killed then return true end
+  if me and me.status == "done" then return false end
+  return state.dropped or not core.is_open(state.home.dest)
+end
+
 -- What became of it: "queued", "running", "done", "failed", "cancelled".
 local function status(state)
-  if state.dropped or (state.task and state.task.killed) then return "cancelled" end
+  if is_cancelled(state) then return "cancelled" end
   if not state.task then return "queued" end
   if state.task.status ~= "done" then return "running" end
   local results = state.task.results
@@ -84,11 +92,11 @@ local function status(state)
 end
 
 local function is_over(state)
-  return state.dropped or (state.task and state.task.status == "done")
+  return is_cancelled(state) or (state.task and state.task.status == "done")
 end
 
 local function results_of(state)
-  if state.dropped or state.task.killed then
+  if is_cancelled(state) then
     return nil, call.message(state.what, nil, state.home.place, "cancelled"), "cancelled"
   end
   local results = state.task.results
@@ -105,7 +113,7 @@ function job.wait_any(jobs, seconds)
     local homes = {}
     for _, each in ipairs(jobs) do
       local state = check(each, "wait")
-      if task.running() and not state.task and not state.dropped then start(state) end -- its turn may be that of who waits
+      if task.running() and not state.task and not is_cancelled(state) then start(state) end -- its turn may be that of who waits
       homes[#homes + 1] = not homes[state.home] and state.home or nil
       homes[state.home] = true
     end

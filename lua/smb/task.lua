@@ -24,8 +24,9 @@ function task.running()
   return by_thread[coroutine.running()]
 end
 
+-- One that was killed while it ran would not be resumed.
 local function can_yield(me)
-  return me and me.status == "running" and coroutine.isyieldable()
+  return me and me.status == "running" and not me.killed and coroutine.isyieldable()
 end
 
 -- It is in its group, if any, before it begins: else, if memory ended in between, nobody would end it.
@@ -106,7 +107,8 @@ end
 -- @treturn table empty
 function task.queue() return { first = 1, last = 0 } end
 
---- Ends all tasks of a destination that is being closed, and what waits for its turn.
+--- Ends all tasks of a destination that is being closed, and what waits for its turn. The task that closes it counts as killed,
+-- too; it does not yield any more.
 -- @tparam table home the destination's state
 function task.end_all(home)
   for i = home.queue.first, home.queue.last do
@@ -114,7 +116,10 @@ function task.end_all(home)
     state.dropped = not state.task
   end
   home.queue = task.queue()
-  for _, each in ipairs { table.unpack(home.tasks) } do task.kill(each) end
+  for _, each in ipairs { table.unpack(home.tasks) } do
+    task.kill(each)
+    each.killed = each.killed or each.status ~= "done"
+  end
 end
 
 --- Asks a task to end: its waiting calls fail with `cancelled`, and it tidies up.
