@@ -125,6 +125,37 @@ describe("lua-smb", function()
       assert.is_true(files.same(dir .. "/in", dir .. "/out"))
     end)
 
+    it("put - refuses what is empty, unless that is meant", function()
+      -- "missing | lua-smb put URL - x" left 0 bytes in place of a good backup.
+      files.write(remote "x", "GOOD BACKUP OF YESTERDAY")
+      for _, input in ipairs { "</dev/null", "" } do
+        local line = input == "" and "no-such-dump 2>/dev/null |" or ""
+        local _, output, status = shell.run(("%s %s %s"):format(line, command_line { "put", url, "-", "x" }, input))
+        assert.equal(1, status)
+        assert.matches("put 'x': nothing came from the standard input", output, 1, true)
+        assert.equal("GOOD BACKUP OF YESTERDAY", files.read(remote "x"))
+      end
+      succeeds { "put", url, "-", "x", "--allow-empty" }
+      assert.equal("", files.read(remote "x"))
+    end)
+
+    it("put --command sends what commands write, and nothing when one fails", function()
+      assert.equal(0, run({ "put", url, "x", "--command", "echo data; echo 'careful' >&2", "--command", "tr a-z A-Z" }).status)
+      assert.equal("DATA\n", files.read(remote "x"))
+      assert.equal("careful\n", files.read(dir .. "/stderr"))
+      for _, commands in ipairs { { "no-such-dump", "cat" }, { "echo other", "cat; exit 3" } } do
+        local ended = run { "put", url, "x", "--into", "", "--command", commands[1], "--command", commands[2], "--json" }
+        assert.equal(1, ended.status)
+        local failure = decoded(ended.stdout)
+        assert.equal("local_io", failure.code)
+        assert.matches("^write 'x' on smb://.*stage %d of 2", failure.error)
+        assert.equal("DATA\n", files.read(remote "x"))
+      end
+      lfs.mkdir(remote "d")
+      succeeds { "put", url, "y", "--into", "d", "--command", "env" }
+      assert.is_nil(files.read(remote "d/y"):find "AUTH_PASSWORD")
+    end)
+
     it("--no-overwrite leaves what is there", function()
       files.write(dir .. "/one", "new")
       files.write(remote "one", "old")
@@ -354,6 +385,14 @@ describe("lua-smb", function()
       ends({ "get", url }, 2, "missing argument 'name'")
       ends({ "rename", url, "a", "b", "c" }, 2, "too many arguments")
       ends({ "put", url, "-" }, 2, "needs a name")
+      ends({ "put", url, "a", "b", "--command", "true" }, 2, "one name on the share")
+      ends({ "put", url, "-", "--command", "true" }, 2, "one name on the share")
+      ends({ "put", url, "a", "--command", " " }, 2, "an empty text is no command")
+      ends({ "put", url, "a", "--resume", "--command", "true" }, 2, "resume goes with local files")
+      ends({ "put", url, "a", "--allow-empty" }, 2, "allow%-empty goes with put %-")
+      -- The second overwrote the first, and the command said that all was well.
+      ends({ "put", url, "a/x", "b/x" }, 2, "'a/x' and 'b/x' would be one file on the share, 'x'")
+      ends({ "put", url, "a/Straße", "c", "b/STRAßE", "--into", "d" }, 2, "'a/Straße' and 'b/STRAßE' would be one file")
       ends({ "list", "smb://nas" }, 2, "^lua%-smb: invalid URL: the share is missing")
       ends({ "list", "https://bob:s3cret70@nas/x" }, 2, "^lua%-smb: invalid URL")
       ends({ "list", url, "--anonymous" }, 2, "anonymous and username exclude each other")

@@ -134,6 +134,7 @@ int luaopen_smb_core(lua_State *L)
 	local_register(L);
 	file_register(L);
 	job_register(L);
+	command_register(L);
 	digest_register(L);
 	folder_register(L);
 	known_register(L);

@@ -75,6 +75,7 @@ void request_register(lua_State *L);
 void local_register(lua_State *L);
 void file_register(lua_State *L);
 void job_register(lua_State *L);
+void command_register(lua_State *L);
 void digest_register(lua_State *L);
 void folder_register(lua_State *L);
 void known_register(lua_State *L);

@@ -563,14 +563,6 @@ local function send_all(up, reader, hash, under)
   end
 end
 
-local function reader_of(data)
-  return function()
-    local all = data
-    data = nil
-    return all
-  end
-end
-
 -- One upload of what a reader gives: its size, what an earlier attempt had moved, its SHA-256.
 local function upload(dest, state, text, path, reader, opts, under)
   local arguments = transfer.target(path, opts.overwrite)
@@ -590,10 +582,15 @@ end
 
 --- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
 -- there before is untouched.
+--
+--     assert(dest:write("shop.sql.gz", smb.command({ "pg_dump", "shop" }, { "gzip" })))
+--
+-- Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good backup.
+-- `smb.command` looks at every stage.
 -- @tparam string text its name
--- @tparam string|function|file data the contents; or a function that gives strings until nil (an LTN12 source), whose
--- `nil, err` is a failure that comes back as it is; or a file of Lua's io, a pipe of io.popen among them, which is read to its
--- end and closed: a command that fails leaves nothing on the share
+-- @tparam string|function|file|command data the contents; or a function that gives strings until nil (an LTN12 source), whose
+-- `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one command, which is read
+-- to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
 -- `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told), `progress` (function of bytes done, bytes
 -- in all or nil, name; false cancels)
@@ -602,21 +599,27 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:write(text, data, opts)
+  local from <close> = require "smb.source".of(data)
   local state = state_of(self)
   check_string(text, 1, "write")
-  if io.type(data) == "file" then data = require "smb.ltn12".source(data) end
-  if type(data) ~= "string" and type(data) ~= "function" then
-    error(("bad argument #2 to 'write' (string, function or open file expected, got %s)"):format(type(data)), 2)
+  if not from then
+    error(("bad argument #2 to 'write' (string, function, open file or command expected, got %s)"):format(io.type(data)
+      or type(data)), 2)
   end
+  if from.command and not from:is_new() then error("bad argument #2 to 'write' (the command has been run already)", 2) end
   opts = check_opts(opts, WRITE_OPTS, "write")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
-  local whole = type(data) == "string"
-  local under = call.course(state, opts.progress, whole and #data or nil, text)
+  local under = call.course(state, opts.progress, from.whole and #from.whole or nil, text)
   under.measure = function() end -- what the reader gave counts
-  local function attempt() return upload(self, state, text, path, whole and reader_of(data) or data, opts, under) end
-  local done_so, message, code = attempt()
-  if whole and code == "mismatch" then
+  local done_so, message, code = from:start()
+  if not done_so then return fail(state, "write", text, code, message) end
+  local function attempt()
+    local reader = from:reader(state, under, function(word, problem) return fail(state, "write", text, word, problem) end)
+    return upload(self, state, text, path, reader, opts, under)
+  end
+  done_so, message, code = attempt()
+  if from.whole and code == "mismatch" then
     under.retries = under.retries + 1
     done_so, message, code = attempt()
   end

@@ -47,11 +47,28 @@ end
 
 --- What a value is to this module.
 -- @param value anything
--- @treturn[1] string "destination", "closed destination", "file", "closed file", "job"
+-- @treturn[1] string "destination", "closed destination", "file", "closed file", "job", "command"
 -- @treturn[2] nil for all else
 function smb.type(value)
   local job = package.loaded["smb.job"]
-  return destination.type(value) or file.type(value) or (job and job.type(value))
+  local command = package.loaded["smb.command"]
+  return destination.type(value) or file.type(value) or (job and job.type(value)) or (command and command.type(value))
+end
+
+--- Makes a reader for `dest:write` of a command's output, or that of a pipeline. It starts when it is first read. The status of
+-- every stage is looked at: when one fails, `write` fails with `local_io` and leaves what was there.
+--
+--     assert(dest:write("shop.sql.gz", smb.command({ "pg_dump", "shop" }, { "gzip" })))
+--
+-- Its standard input is empty. When `write` ends before the command, all stages are ended.
+-- @tparam {string,...}|string cmd a program and its arguments, which no shell sees; or a text for sh
+-- @param ... further commands, each of which reads what the last one writes; `{ sigpipe = true }` at the end: an early stage that
+-- ends because the next one read no further (SIGPIPE) has not failed
+-- @treturn command to be given to `dest:write`, or called like any LTN12 source; `close` ends it
+function smb.command(cmd, ...)
+  local made, reason = require "smb.command".new(cmd, ...)
+  if not made then error("smb.command: " .. reason, 2) end
+  return made
 end
 
 --- Waits for jobs, of one destination or several, until one of them has ended.

@@ -1,15 +1,18 @@
 --- Files as LTN12 sources and sinks that report errors: LuaSocket's own take a failed read for the end and drop what close says.
 --
 --     local ltn12 = require "smb.ltn12"
---     assert(dest:write("shop.sql", ltn12.source(io.popen("pg_dump shop"))))
+--     assert(dest:write("shop.sql", ltn12.source(io.open("shop.sql", "rb"))))
 --     assert(dest:read("shop.sql", ltn12.sink(io.open("shop.sql", "wb"))))
 --
--- A file is one of Lua's io (a pipe of io.popen, too) or one that `dest:open` gave.
+-- A file is one of Lua's io (a pipe of io.popen, too) or one that `dest:open` gave. Of a pipeline, `io.popen "a | b"`, sh tells
+-- the last command's status only: `smb.command` looks at all of them.
 -- @module smb.ltn12
 
 local ltn12 = {}
 
 local PIECE = 1024 * 1024 -- bytes
+
+local closers = setmetatable({}, { __mode = "k" }) -- by source: what closes its file
 
 -- What close says of a file, or of the command at the other end of a pipe.
 local function close(file)
@@ -30,7 +33,7 @@ function ltn12.source(file, size)
     return function() return nil, size or "there is no file to read" end
   end
   size = size or PIECE
-  return function()
+  local function read()
     if not file then return nil end
     local from = file
     local data, problem, code = from:read(size)
@@ -45,6 +48,18 @@ function ltn12.source(file, size)
     if ok then return nil end
     return nil, problem, type(code) == "string" and code or nil
   end
+  closers[read] = function()
+    local from = file
+    file = nil
+    if from then close(from) end
+  end
+  return read
+end
+
+--- What closes the file of a source that will not be read to its end; nil for what is no source of ours.
+-- @local
+function ltn12.closer(read)
+  return closers[read]
 end
 
 --- A sink that writes what it is given to a file and closes it at the end, or after a failure. A failed write or close is
