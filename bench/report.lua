@@ -3,10 +3,8 @@
 
 local files = require "spec.support.files"
 local machine = require "bench.machine"
-local shell = require "spec.support.shell"
 
 local SECTIONS = { "lan", "transfer", "trees", "lines", "requests", "cost", "floor", "growth", "plot" }
-local STORE = (os.getenv "BUILD" or "build") .. "/bench/results"
 local RESULTS = "bench/results.md"
 
 local Section = {}
@@ -65,12 +63,20 @@ function Table:row(cells)
   self.section:write("| " .. table.concat(long, " | ") .. " |")
 end
 
+-- The sections that the file has, by name.
+local function kept()
+  local sections = {}
+  for name, text in (files.read(RESULTS) or ""):gmatch "<!%-%- (%l+) %-%->\n(.-)<!%-%- end %-%->\n" do sections[name] = text end
+  return sections
+end
+
 --- Ends the section: it is in the file now.
 function Section:finish()
-  shell.check { "mkdir", "-p", STORE }
-  files.write(("%s/%s.md"):format(STORE, self.name), table.concat(self.lines, "\n") .. "\n")
-  local parts = { "# What `make bench` measured\n\n" .. machine.description() }
-  for _, name in ipairs(SECTIONS) do table.insert(parts, (files.read(("%s/%s.md"):format(STORE, name)))) end
+  local sections, parts = kept(), { "# What `make bench` measured\n\n" .. machine.description() }
+  sections[self.name] = table.concat(self.lines, "\n") .. "\n"
+  for _, name in ipairs(SECTIONS) do
+    if sections[name] then table.insert(parts, ("<!-- %s -->\n%s<!-- end -->\n"):format(name, sections[name])) end
+  end
   files.write(RESULTS, table.concat(parts, "\n"))
 end
 
