@@ -1,15 +1,17 @@
--- The local side of a transfer: disks that are slow.
+-- The local side of a transfer: disks that are slow, files that change, files whose size means nothing.
 
 local lfs = require "lfs"
 local child = require "spec.support.child"
 local files = require "spec.support.files"
+local processes = require "spec.support.processes"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
+local smb = require "smb"
 
 local SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil -- there the sanitizer comes before libc
 local KIB, MIB = 1024, 1024 * 1024
 
-local on_server = share.on_server
+local on_server, assert_fails = share.on_server, share.assert_fails
 
 local srv, dir
 
@@ -95,5 +97,118 @@ describe("a slow local disk", function()
     assert.matches("^timeout\t[^\n]*the time for the whole call is over\n", on_slow_disk("fsync",
       "dest.options.total_timeout = 0.5 tell(dest:get('file', %q))\n began = -10", dir .. "/local/file"))
     assert.same({}, files.list(dir .. "/local"))
+  end)
+end)
+
+-- Logs, databases, mailboxes: somebody writes to them while the backup runs.
+describe("a local file that changes", function()
+  local source
+
+  local changes = {
+    ["grows"] = "echo more >>%s",
+    ["is rewritten with as many bytes"] = "printf X | dd of=%s conv=notrunc status=none",
+    ["becomes shorter"] = "truncate -s 10 %s",
+  }
+
+  before_each(function() source = dir .. "/local/source" end)
+
+  after_each(function() srv:resume() end)
+
+  -- The only connection is busy: the worker comes to the file when it has been looked at and has changed since.
+  local function put_late(size, command, opts)
+    local dest <close> = assert(smb.open(srv:url("backup", nil, { connections = 1, retries = 0 })))
+    files.make(source, size, 5)
+    shell.check { "touch", "-d", "@1600000000", source }
+    srv:pause()
+    local first = dest:submit("write", "first", "")
+    local results = table.pack(processes.during(function() return dest:put(source, "file", opts) end, function()
+      shell.check(command:format(shell.quote(source)))
+      srv:resume()
+    end))
+    assert(first:wait())
+    return table.unpack(results, 1, results.n)
+  end
+
+  for what, command in pairs(changes) do
+    it("is noticed when it " .. what .. " between its opening and the worker's first look", function()
+      assert_fails("source_changed", put_late(20 * KIB, command))
+      assert_fails("source_changed", put_late(20 * KIB, command, { verify = "sha256" }))
+      assert_fails("source_changed", put_late(64 * MIB, command))
+      assert.same({ "first" }, share.everything())
+    end)
+  end
+end)
+
+describe("a file whose size means nothing", function()
+  local dest
+
+  before_each(function() dest = assert(smb.open(srv:url "backup")) end)
+  after_each(function() dest:close() end)
+
+  -- A backup of a machine's state: /proc says 0 bytes of all files, /sys 4096.
+  it("is read to its end: of /proc and /sys", function()
+    for _, path in ipairs { "/proc/version", "/proc/filesystems", "/sys/kernel/mm/transparent_hugepage/enabled" } do
+      local content = files.read(path)
+      if content then
+        for _, opts in ipairs { {}, { verify = "sha256" }, { parents = true, sha256 = true } } do
+          local result = assert(dest:put(path, "file", opts))
+          assert.equal(#content, result.bytes)
+          assert.equal(content, files.read(on_server "file"))
+        end
+      end
+    end
+  end)
+
+  it("is read to its end in a tree", function()
+    files.write(dir .. "/local/plain", "plain")
+    shell.check { "ln", "-s", "/proc/version", dir .. "/local/version" }
+    local summary = assert(dest:put_tree(dir .. "/local", "tree", { symlinks = "follow" }))
+    assert.equal(2, summary.files)
+    assert.equal(files.read "/proc/version", files.read(on_server "tree/version"))
+  end)
+
+  -- mkfifo, <(command) of bash: what a program writes goes straight to the share.
+  it("is read to its end: of a pipe, however slowly it comes", function()
+    shell.check { "mkfifo", dir .. "/pipe" }
+    files.make(dir .. "/content", 3 * MIB, 6)
+    for _, how in ipairs { "cat %s", "head -c 100000 %s; sleep 0.2; tail -c +100001 %s" } do
+      local feed = how:gsub("%%s", (shell.quote(dir .. "/content"):gsub("%%", "%%%%")))
+      shell.spawn(("{ %s; } >%s"):format(feed, shell.quote(dir .. "/pipe")))
+      local result = assert(dest:put(dir .. "/pipe", "file", { verify = "sha256" }))
+      assert.equal(3 * MIB, result.bytes)
+      assert.is_true(files.same(dir .. "/content", on_server "file"))
+    end
+    shell.spawn(("cat %s >%s"):format(shell.quote(dir .. "/content"), shell.quote(dir .. "/pipe")))
+    assert(dest:submit("put", dir .. "/pipe", "file"):wait())
+    assert.is_true(files.same(dir .. "/content", on_server "file"))
+    os.remove(dir .. "/pipe")
+  end)
+
+  it("is read to its end: of a device", function()
+    assert.equal(0, assert(dest:put("/dev/null", "file")).bytes)
+    assert.equal("", files.read(on_server "file"))
+  end)
+
+  it("has an end when the whole call has one, and leaves what was there", function()
+    files.write(on_server "file", "old")
+    dest.options.total_timeout = 0.3
+    assert_fails("timeout", dest:put("/dev/zero", "file"))
+    shell.check { "mkfifo", dir .. "/pipe" }
+    assert_fails("timeout", dest:put(dir .. "/pipe", "file"))
+    dest.options.total_timeout = nil
+    -- A pipe that was forgotten: a backup must not hang for ever.
+    dest.options.short_timeout = 0.3
+    local message = assert_fails("local_io", dest:put(dir .. "/pipe", "file"))
+    assert.matches("put 'file' on smb://", message, 1, true)
+    assert.matches("/pipe': nobody writes to this pipe", message, 1, true)
+    os.remove(dir .. "/pipe")
+    assert.is_truthy(shell.poll(function() return #share.everything() == 1 end, 10)) -- what nobody waits for tidies up by itself
+    assert.equal("old", files.read(on_server "file"))
+  end)
+
+  it("replaces nothing when told so, and is not even read then", function()
+    files.write(on_server "file", "old")
+    assert_fails("exists", dest:put("/proc/version", "file", { overwrite = false }))
+    assert.equal("old", files.read(on_server "file"))
   end)
 end)

@@ -43,6 +43,9 @@ bool destination_is_ours(const struct destination *d);
 
 /* The local file at `index`, its descriptor; the open file's, its buffer. */
 int local_check_fd(lua_State *L, int index);
+
+/* smb_stamp() of the local file at `index` when it was opened; 0 for what is none. */
+uint64_t local_stamp(lua_State *L, int index);
 int file_check_fd(lua_State *L, int index);
 
 /* Pushes nil, "local_io" and what happened; gives 3. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@ struct local {
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
 	bool linked;    /* a link led to `path` */
 	bool kept;      /* what is incomplete stays for another run */
+	off_t size;     /* of a file to read, when it was opened, */
+	uint64_t stamp; /* and smb_stamp() of its time */
 };
 
 /* ---- life ---- */
@@ -99,7 +102,24 @@ lua_Number local_seconds(struct timespec t)
 
 /* ---- a file to read ---- */
 
-/* open(path) -> local, size, mtime | nil, code, text */
+/* In files of /proc and /sys there is something else than their size says; real ones answer this without the disk. */
+static bool has_no_size(int fd, const struct stat *st)
+{
+	char byte;
+
+	if (!S_ISREG(st->st_mode))
+		return true;
+	if (st->st_size == 0)
+		return pread(fd, &byte, 1, 0) != 0;
+	return st->st_blocks == 0 && pread(fd, &byte, 1, st->st_size - 1) == 0;
+}
+
+static bool is_readable_kind(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+/* open(path) -> local, size, mtime, whether its size means nothing: it is read to its end by local_some | nil, code, text */
 static int open_local(lua_State *L)
 {
 	const char *path = local_check_path(L, 1);
@@ -108,15 +128,65 @@ static int open_local(lua_State *L)
 
 	if (path == NULL)
 		return push_no_path(L);
-	/* Without waiting: a named pipe with no writer is refused, not waited for. */
+	/* Without waiting, for the writer of a named pipe, too. */
 	f->fd = descriptor_clear(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
 		return local_push_failure(L, "the local file cannot be opened", errno);
-	if (!S_ISREG(st.st_mode))
-		return local_push_failure(L, "the local file is no regular file", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+	if (!is_readable_kind(st.st_mode))
+		return local_push_failure(L, "the local file is none that can be read", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+	f->size = st.st_size;
+	f->stamp = smb_stamp(st.st_mtim);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
 	lua_pushnumber(L, local_seconds(st.st_mtim));
-	return 3;
+	lua_pushboolean(L, has_no_size(f->fd, &st));
+	return 4;
+}
+
+uint64_t local_stamp(lua_State *L, int index)
+{
+	const struct local *f = luaL_testudata(L, index, LOCAL_TYPE);
+	return f != NULL ? f->stamp : 0;
+}
+
+/* local_is_unchanged(local): a file to read has the size and time that it was opened with, and does not reach beyond */
+static int is_unchanged(lua_State *L)
+{
+	const struct local *f = check(L, 1);
+	struct stat st;
+	char byte;
+
+	lua_pushboolean(L, fstat(f->fd, &st) == 0 && st.st_size == f->size && smb_stamp(st.st_mtim) == f->stamp &&
+				   pread(f->fd, &byte, 1, f->size) == 0);
+	return 1;
+}
+
+/*
+ * local_some(local, seconds) -> the next bytes of a pipe or device, nil at the end; false when there are none within that time, a
+ * slice at most, with "unwritten" when nobody has opened the pipe to write | nil, code, text
+ */
+static int local_some(lua_State *L)
+{
+	struct local *f = check(L, 1);
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	char bytes[65536];
+	int ready = poll(&p, 1, core_slice(luaL_checknumber(L, 2)));
+	ssize_t n = read(f->fd, bytes, sizeof bytes);
+	int error = errno;
+
+	core_move_interrupt_here(L);
+	if (n > 0) {
+		lua_pushlstring(L, bytes, (size_t)n);
+		return 1;
+	}
+	if (n < 0 && error != EAGAIN && error != EINTR)
+		return local_push_failure(L, "the local file cannot be read", error);
+	if (n == 0 && ready > 0) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_pushboolean(L, 0);
+	lua_pushstring(L, n == 0 ? "unwritten" : "empty");
+	return 2;
 }
 
 /* ---- a new file ---- */
@@ -339,7 +409,8 @@ static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", rele
 
 static const luaL_Reg functions[] = {
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
-    {"memory", memory},         {"take", take},                 {"local_stat", local_stat},
+    {"memory", memory},         {"take", take},                 {"local_stat", local_stat}, {"local_is_unchanged", is_unchanged},
+    {"local_some", local_some},
     {"sync", sync_local},       {"local_cut", local_cut},       {"keep", keep},
     {NULL, NULL},
 };

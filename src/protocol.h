@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
 #define SMB_PROTOCOL_VERSION 4u
@@ -213,7 +214,8 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   DELETE, RMDIR               name
  *   RENAME                      name, to, aside
  *   COPY                        name, to, temp, aside -> bytes
- *   PUT, with a descriptor      to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> bytes, resumed, digest
+ *   PUT, with a descriptor      to, temp, aside; size, stamp, mtime, offset (again: bytes that had arrived) -> bytes, resumed,
+ *                               digest
  *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
  *                               resumed, when that many are on offer
  *   GET_SOME, with descriptors  names (as name, one after the other, and as many as there are descriptors), none on offer, nothing
@@ -245,6 +247,7 @@ struct smb_request {
 	uint64_t from;   /* bytes */
 	uint64_t size;   /* bytes */
 	int64_t mtime;   /* nanoseconds since 1970 */
+	uint64_t stamp;  /* smb_stamp() of the local file when it was opened */
 	uint8_t digest[SMB_DIGEST_SIZE]; /* COMMIT, with VERIFY: of what was sent */
 	uint32_t lengths[SMB_NAME_COUNT]; /* bytes of each path, its NUL included; 0 when absent */
 };
@@ -288,6 +291,12 @@ struct smb_pace {
 	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
 	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
 };
+
+/* Tells whether the time of a local file is still the same; any time has one. */
+static inline uint64_t smb_stamp(struct timespec t)
+{
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 static inline uint32_t smb_layout(void)
 {

@@ -66,6 +66,16 @@ static int64_t get_mtime(lua_State *L, uint32_t *flags)
 	return exact;
 }
 
+static uint64_t get_stamp(lua_State *L)
+{
+	uint64_t stamp;
+
+	lua_getfield(L, 3, "file");
+	stamp = local_stamp(L, -1);
+	lua_pop(L, 1);
+	return stamp;
+}
+
 static unsigned hexadecimal(char c)
 {
 	return c >= '0' && c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a' + 10) & 15;
@@ -148,6 +158,7 @@ static size_t pack(lua_State *L, enum smb_verb verb, char *message)
 	head.from = (uint64_t)get_integer(L, "from", LUA_MAXINTEGER);
 	head.size = (uint64_t)get_integer(L, "size", LUA_MAXINTEGER);
 	head.mtime = get_mtime(L, &head.flags);
+	head.stamp = get_stamp(L);
 	get_digest(L, head.digest);
 	at = add_paths(L, message, at, &head);
 	for (int i = 0; i < SMB_NAME_COUNT; i++)

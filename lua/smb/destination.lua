@@ -14,6 +14,7 @@ local listing = require "smb.listing"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
+local stream = require "smb.stream"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
 local url = require "smb.url"
@@ -22,7 +23,7 @@ local destination = {}
 local methods = {}
 local metatable = core.destination_metatable
 
-local PIECE = 1024 * 1024 -- bytes that a sink gets, and a file is given, at a time
+local PIECE = 1024 * 1024 -- bytes that a sink gets at a time
 local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits for what was given up
 
@@ -368,8 +369,22 @@ local function try_twice(under, attempt, prepare)
   return attempt()
 end
 
+local function stream_how(dest, state, operation, text, path, opts)
+  local read_back, wanted = verification(state, opts)
+  return { operation = operation, text = text, path = path, overwrite = opts.overwrite, parents = opts.parents,
+    sha256 = wanted, read_back = read_back, sizes = buffer_sizes(dest, state) }
+end
+
+-- What has no size, nor a time of its own.
+local function put_stream(dest, state, source, localpath, text, path, opts, under)
+  local reply, code, reason = stream.put(state, source, localpath, stream_how(dest, state, "put", text, path, opts), under)
+  if reply then return result_of(reply.bytes, under, reply.resumed, reply.sha256) end
+  under:failed()
+  return fail(state, "put", text, code, reason)
+end
+
 --- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
--- before is untouched.
+-- before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
 -- @tparam string localpath the local file
 -- @tparam[opt] string text its name on the share; the local file's own by default
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
@@ -388,13 +403,14 @@ function methods:put(localpath, text, opts)
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
-  local source <close>, size, mtime = core.open_local(localpath)
+  local source <close>, size, mtime, is_stream = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
-  local under = call.course(state, opts.progress, size, text)
+  local under = call.course(state, opts.progress, not is_stream and size or nil, text)
+  if is_stream then return put_stream(self, state, source, localpath, text, path, opts, under) end
   local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, ("%.9f"):format(mtime), path)
   local arguments = transfer.target(path, opts.overwrite, digits)
   arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
-  arguments.io_size, arguments.source_mtime = buffer_sizes(self, state).write, mtime
+  arguments.io_size = buffer_sizes(self, state).write
   arguments.read_back, arguments.sha256 = verification(state, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
   local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
@@ -533,53 +549,6 @@ function methods:read(text, sink)
   return core.take(memory, reply.bytes)
 end
 
--- Long strings go piece by piece, so that progress is told and a job lets others have their turn.
-local function send_pieces(up, data, hash, under)
-  for first = 1, math.max(#data, 1), PIECE do
-    local piece = #data <= PIECE and data or data:sub(first, first + PIECE - 1)
-    if hash then core.sha256_add(hash, piece) end
-    local ok, message, code = up:write(piece)
-    if not ok then return nil, message, code end
-    under.done = under.done + #piece
-    local word, problem = under:check() -- nothing may have been waited for but the reader
-    if word then return fail(under.home, "write", under.name, word, problem) end
-    if hash then task.breathe(under.home) end
-  end
-  return true
-end
-
--- Sends what a reader gives: strings, until nil. nil and an error is a failure, and comes back as it is.
-local function send_all(up, reader, hash, under)
-  under.done = 0
-  while true do
-    local data, problem, word = reader()
-    if data == nil then
-      if problem ~= nil then return nil, problem, word or "local_io" end
-      return true
-    end
-    if type(data) ~= "string" then error(("write: the reader gave a %s, not a string"):format(type(data)), 4) end
-    local ok, message, code = send_pieces(up, data, hash, under)
-    if not ok then return nil, message, code end
-  end
-end
-
--- One upload of what a reader gives: its size, what an earlier attempt had moved, its SHA-256.
-local function upload(dest, state, text, path, reader, opts, under)
-  local arguments = transfer.target(path, opts.overwrite)
-  local read_back, wanted = verification(state, opts)
-  local hash = wanted and core.sha256()
-  arguments.parents, arguments.io_size = opts.parents, buffer_sizes(dest, state).write
-  local up, message, code = file.upload(dest, state, text, arguments, buffer_sizes(dest, state), under)
-  if not up then return nil, message, code end
-  local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
-  local ok, size, resumed
-  ok, message, code = send_all(up, reader, hash, under)
-  local sha256 = hash and core.sha256_hex(hash) or nil
-  if ok then size, message, code, resumed = file.commit(up, read_back and sha256 or nil) end
-  if not size then return nil, message, code end
-  return { size = size, resumed = resumed, sha256 = sha256 }
-end
-
 --- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
 -- there before is untouched.
 --
@@ -611,12 +580,12 @@ function methods:write(text, data, opts)
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
   local under = call.course(state, opts.progress, from.whole and #from.whole or nil, text)
-  under.measure = function() end -- what the reader gave counts
+  local how = stream_how(self, state, "write", text, path, opts)
   local done_so, message, code = from:start()
   if not done_so then return fail(state, "write", text, code, message) end
   local function attempt()
     local reader = from:reader(state, under, function(word, problem) return fail(state, "write", text, word, problem) end)
-    return upload(self, state, text, path, reader, opts, under)
+    return stream.send(state, how, reader, under)
   end
   done_so, message, code = attempt()
   if from.whole and code == "mismatch" then

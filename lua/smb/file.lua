@@ -23,7 +23,7 @@ local FIRST = 64 * 1024 -- bytes of the first read; each further one in order do
 -- worker does one thing at a time: before a request, what another file has on its way there is taken in.
 
 local function fail(state, operation, code, reason)
-  return nil, call.message(operation, state.text, state.home.place, reason), code
+  return nil, call.message(state.operation or operation, state.text, state.home.place, reason), code
 end
 
 -- A call on a file begins: total_timeout counts from here, however many requests it comes to.
@@ -639,10 +639,11 @@ function file.open(dest, home, text, path, mode, sizes)
   return self
 end
 
---- Begins an upload: a file to be written, which gets its name when it is committed.
+--- Begins an upload: a file to be written, which gets its name when it is committed. `operation`: for messages.
 -- @local
-function file.upload(dest, home, text, arguments, sizes, under)
+function file.upload(dest, home, text, arguments, sizes, under, operation)
   local self, state, word, problem = new(dest, home, text, sizes)
+  state.operation = operation
   if not self then return fail(state, "write", word, problem) end
   arguments.buffer, arguments.size = self, math.maxinteger
   local reply, code, reason = call.persist(dest, "upload", arguments, under)
@@ -657,8 +658,9 @@ end
 
 --- Ends an upload: the file takes its name.
 -- @local
--- @treturn[1] integer its size
 -- @tparam[opt] string digest SHA-256 in hexadecimal, which it has to have when it is read back
+-- @treturn[1] integer its size; then, after two nils, bytes that an earlier attempt had moved
+-- @treturn[2] nil, message, code
 function file.commit(self, digest)
   local state = core.file_state(self)
   local ok, message, code = flush(self)
@@ -683,6 +685,7 @@ function file.abandon(self)
   if core.is_open(state.dest) then
     state.under = state.under:to_tidy()
     local _, code = ask(state, "close", {})
+    if code == "timeout" then call.handle(state.home, state):drop() end -- it may not have been sent: nothing else closes the file
     call.owe(state.home, state.reopen, nil, code)
   end
   core.file_closed(self)

@@ -29,11 +29,6 @@ function transfer.lasting_digits(...)
   return core.short_digest(table.concat({ host.identity(), ... }, "\n"))
 end
 
-local function is_unchanged(source, arguments)
-  local size, mtime = core.local_stat(source)
-  return size == arguments.size and mtime == arguments.source_mtime
-end
-
 -- Does it again as long as that may help. `attempt` gives a reply, or nil, code, reason.
 local function persist(under, attempt)
   while true do
@@ -75,10 +70,10 @@ local function send_striped(home, source, arguments, under, plan)
   end
   local ok
   ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
-    beside = hash, is_changed = function() return not is_unchanged(source, arguments) end, closing = true },
+    beside = hash, is_changed = function() return not core.local_is_unchanged(source) end, closing = true },
     plan.left, under)
   if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
-  if ok and not is_unchanged(source, arguments) then
+  if ok and not core.local_is_unchanged(source) then
     ok, code, reason = nil, "source_changed", "the local file changed while it was read"
   end
   if not ok then
@@ -97,7 +92,8 @@ end
 --- Sends a local file.
 -- @tparam table home the destination's state
 -- @tparam userdata source core.open_local's
--- @tparam table arguments `transfer.target`'s, with size, source_mtime, mtime, io_size, parents, resume, sha256, read_back, new
+-- @tparam table arguments `transfer.target`'s, with size (as core.open_local told), mtime, io_size,
+-- parents, resume, sha256, read_back, new
 -- @tparam table under the call's course
 -- @treturn[1] table bytes, resumed, sha256
 -- @treturn[2] nil
@@ -109,7 +105,7 @@ function transfer.put(home, source, arguments, under)
     local plan = {}
     stripe.warm(home)
     return persist(under, function()
-      if plan.left and not is_unchanged(source, arguments) then
+      if plan.left and not core.local_is_unchanged(source) then
         return nil, "source_changed", "the local file changed between two attempts"
       end
       return send_striped(home, source, arguments, under, plan)
@@ -117,7 +113,7 @@ function transfer.put(home, source, arguments, under)
   end
   arguments.file = source
   return call.persist(home.dest, "put", arguments, under, function(come)
-    if not is_unchanged(source, arguments) then
+    if not core.local_is_unchanged(source) then
       return nil, "source_changed", "the local file changed between two attempts"
     end
     arguments.offset = math.max(arguments.offset, come.done)

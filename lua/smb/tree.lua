@@ -492,11 +492,19 @@ function job:send_nothing(folder)
   if known then self:note_extra(known, folder.below, folder.path) end
 end
 
+-- A file of /proc, or on a file system like that: it is read to its end.
+local function send_stream(self, item, source, part)
+  local how = { operation = self.operation, text = item.subject, path = item.path, sizes = self.opts.io_size,
+    read_back = self.opts.read_back, sha256 = self.opts.read_back }
+  return require "smb.stream".put(self.home, source, item.here, how, part)
+end
+
 local function send(self, item, part)
-  local source <close>, size, mtime = core.open_local(item.here)
+  local source <close>, size, mtime, is_stream = core.open_local(item.here)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
+  if is_stream then return send_stream(self, item, source, part) end
   local arguments = transfer.target(item.path)
-  arguments.new, arguments.size, arguments.source_mtime, arguments.mtime = item.is_new, size, mtime, mtime
+  arguments.new, arguments.size, arguments.mtime = item.is_new, size, mtime
   arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
   arguments.sha256 = self.opts.read_back
   local reply, code, reason = transfer.put(self.home, source, arguments, part)

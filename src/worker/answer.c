@@ -261,8 +261,9 @@ static bool do_rmdir(const struct request *r, struct smb_fault *fault)
 static bool do_put(const struct request *r, struct smb_reply *reply)
 {
 	struct place target = target_of(r);
+	struct transfer_local from = {.fd = r->fd, .size = r->head.size, .stamp = r->head.stamp};
 	struct transfer_result result = {0};
-	bool ok = transfer_put(r->fd, r->head.size, r->head.offset, &target, &result, &reply->fault);
+	bool ok = transfer_put(&from, r->head.offset, &target, &result, &reply->fault);
 
 	reply->bytes = r->head.size;
 	reply->resumed = result.resumed;

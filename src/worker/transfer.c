@@ -418,14 +418,26 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 	return finish_file(up, size, fault);
 }
 
-static bool unchanged(int fd, const struct stat *before, struct smb_fault *fault)
+static bool is_unchanged(const struct transfer_local *from, struct smb_fault *fault)
 {
-	struct stat after;
-	if (!stat_here(fd, &after, fault))
+	struct stat now;
+
+	if (!stat_here(from->fd, &now, fault))
 		return false;
-	return (after.st_size == before->st_size && after.st_mtim.tv_sec == before->st_mtim.tv_sec &&
-		after.st_mtim.tv_nsec == before->st_mtim.tv_nsec) ||
+	return ((uint64_t)now.st_size == from->size && smb_stamp(now.st_mtim) == from->stamp) ||
 	       fault_set(fault, SMB_SOURCE_CHANGED, "the local file changed while it was read");
+}
+
+/* All was read: nothing comes after it, whatever is said of its size. */
+static bool is_read_out(const struct transfer_local *from, struct smb_fault *fault)
+{
+	uint32_t step = pace_begin_local();
+	char byte;
+	bool ended = pread(from->fd, &byte, 1, (off_t)from->size) == 0;
+
+	pace_end_local(step);
+	return (ended || fault_set(fault, SMB_SOURCE_CHANGED, "the local file became longer while it was read")) &&
+	       is_unchanged(from, fault);
 }
 
 /* The same bytes before `end` in both files: what an earlier run left is the beginning of this one. */
@@ -466,7 +478,7 @@ static bool cut(struct upload *up, uint64_t size, struct smb_fault *fault)
 	return up->kept <= size || session_truncate(up->file, size, fault);
 }
 
-static bool put_open(struct upload *up, int fd, uint64_t size, const struct stat *before, struct transfer_result *result,
+static bool put_open(struct upload *up, const struct transfer_local *from, struct transfer_result *result,
 		     struct smb_fault *fault)
 {
 	bool wanted = up->target.flags & (SMB_FLAG_DIGEST | SMB_FLAG_VERIFY);
@@ -474,31 +486,30 @@ static bool put_open(struct upload *up, int fd, uint64_t size, const struct stat
 
 	sha256_init(&hash);
 	set_done(result->resumed);
-	if (!cut(up, size, fault) || !send_file(up, fd, result->resumed, size, wanted ? &hash : NULL, fault) ||
-	    !unchanged(fd, before, fault))
+	if (!cut(up, from->size, fault) ||
+	    !send_file(up, from->fd, result->resumed, from->size, wanted ? &hash : NULL, fault) || !is_read_out(from, fault))
 		return false;
 	sha256_digest(&hash, sizeof result->digest, result->digest);
 	return true;
 }
 
-bool transfer_put(int fd, uint64_t size, uint64_t good, struct place *to, struct transfer_result *result,
+bool transfer_put(const struct transfer_local *from, uint64_t good, struct place *to, struct transfer_result *result,
 		  struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
-	struct stat before;
 
-	if (!stat_here(fd, &before, fault) || !upload_begin(&up, size, good, fault))
+	if (!is_unchanged(from, fault) || !upload_begin(&up, from->size, good, fault))
 		return false;
 	if (up.file == NULL) {
-		result->resumed = size;
-		return !(to->flags & SMB_FLAG_DIGEST) || transfer_hash(fd, size, result->digest, fault);
+		result->resumed = from->size;
+		return !(to->flags & SMB_FLAG_DIGEST) || transfer_hash(from->fd, from->size, result->digest, fault);
 	}
-	result->resumed = good_part(&up, fd, size, good);
-	if (!put_open(&up, fd, size, &before, result, fault)) {
+	result->resumed = good_part(&up, from->fd, from->size, good);
+	if (!put_open(&up, from, result, fault)) {
 		give_up(&up, fault);
 		return false;
 	}
-	return upload_commit(&up, size, result->digest, fault);
+	return upload_commit(&up, from->size, result->digest, fault);
 }
 
 /* ---- downloads ---- */

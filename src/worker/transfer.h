@@ -28,11 +28,17 @@ struct transfer_result {
 	uint8_t digest[SMB_DIGEST_SIZE]; /* with DIGEST or VERIFY */
 };
 
+/* A local file to send, as the module has seen it. */
+struct transfer_local {
+	int fd;
+	uint64_t size, stamp; /* smb_stamp() of its time */
+};
+
 /*
- * Sends `size` bytes of `fd`; `good` of them, at most, had arrived by an earlier attempt. On failure nothing has changed, and
+ * Sends all of a local file; `good` bytes of it, at most, had arrived by an earlier attempt. On failure nothing has changed, and
  * unless it may be gone on with the temporary file is gone.
  */
-bool transfer_put(int fd, uint64_t size, uint64_t good, struct place *to, struct transfer_result *result,
+bool transfer_put(const struct transfer_local *from, uint64_t good, struct place *to, struct transfer_result *result,
 		  struct smb_fault *fault);
 
 /* A file to fetch, and what of it is there already. */
