@@ -1,8 +1,10 @@
 /*
- * framewatch SERVER PORT REPORT
+ * framewatch SERVER PORT REPORT [BYTES]
  *
  * A TCP proxy before an SMB server: passes everything on and counts the frames that clients send, by what an onlooker on
  * the wire sees. Listens on a free port of 127.0.0.1, which it prints, until SIGTERM; then it writes REPORT and ends.
+ *
+ * BYTES is a file that receives all that clients send, as it comes.
  *
  * REPORT has a line for each kind that occurred: "NAME PROTECTION COUNT", such as "create signed 3", "encrypted - 17".
  * Formats: MS-SMB2 2.2.1 and 2.2.41. Data goes through blocking sockets: meant for tests, where each side reads.
@@ -43,6 +45,7 @@ struct connection {
 static struct connection connections[CONNECTIONS];
 static unsigned long counts[KINDS][2]; /* unsigned, signed */
 static volatile sig_atomic_t ended;
+static FILE *bytes_file;
 
 static void end(int signal)
 {
@@ -176,8 +179,11 @@ static int pass(struct connection *c, int from, int to)
 	ssize_t n = recv(from, piece, sizeof piece, 0);
 	if (n <= 0)
 		return 0;
-	if (from == c->client)
+	if (from == c->client) {
 		look(c, piece, (size_t)n);
+		if (bytes_file != NULL)
+			fwrite(piece, 1, (size_t)n, bytes_file);
+	}
 	return send_all(to, piece, (size_t)n);
 }
 
@@ -256,15 +262,19 @@ int main(int argc, char **argv)
 	struct sockaddr_in server;
 	int listener;
 
-	if (argc != 4) {
-		fputs("usage: framewatch SERVER PORT REPORT\n", stderr);
+	if (argc != 4 && argc != 5) {
+		fputs("usage: framewatch SERVER PORT REPORT [BYTES]\n", stderr);
 		return 2;
 	}
+	if (argc == 5 && (bytes_file = fopen(argv[4], "w")) == NULL)
+		die("framewatch: bytes");
 	sigaction(SIGTERM, &action, NULL);
 	server = place(argv[1], argv[2]);
 	listener = listen_somewhere();
 	while (!ended)
 		turn(listener, &server);
+	if (bytes_file != NULL && fclose(bytes_file) != 0)
+		die("framewatch: bytes");
 	report(argv[3]);
 	return 0;
 }

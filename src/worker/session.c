@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "../previous.h"
+#include "configuration.h"
 #include "fault.h"
 #include "wire.h"
 
@@ -12,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 /* The library gives up one hour after a request; the module, which sees whether bytes move, is always earlier. */
 enum { LIBRARY_TIMEOUT = 3600 * 1000 };
@@ -204,64 +203,6 @@ static int share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, con
 	return session.keep_server(context, server, name, share, workgroup, username);
 }
 
-static const char *signing_word(enum smb_demand demand)
-{
-	switch (demand) {
-	case SMB_DEMAND_OFF: return "disabled";
-	case SMB_DEMAND_DESIRED: return "desired";
-	case SMB_DEMAND_REQUIRED: return "required";
-	default: return "default";
-	}
-}
-
-/*
- * The library has read the system's smb.conf by now and offers no way around that, so whatever a client obeys is said here
- * again. A lock directory that cannot exist keeps the name cache, which all of a machine's programs share, out of it.
- */
-static bool write_configuration(FILE *f, const struct smb_connect *t)
-{
-	fprintf(f, "[global]\n"
-		   "unix charset = UTF-8\n"
-		   "log level = 0\n"
-		   "lock directory = /dev/null/none\n"
-		   "client min protocol = %s\n"
-		   "client max protocol = %s\n"
-		   "client ipc min protocol = %s\n"
-		   "client ipc max protocol = %s\n"
-		   "client signing = %s\n"
-		   "client ipc signing = %s\n",
-		t->min_protocol, t->max_protocol, t->min_protocol, t->max_protocol, signing_word(t->signing),
-		signing_word(t->signing));
-	fputs("client ntlmv2 auth = yes\n"
-	      "client lanman auth = no\n"
-	      "client plaintext auth = no\n"
-	      "client use spnego = yes\n"
-	      "client protection = default\n"
-	      "client smb encrypt = default\n"
-	      "client use kerberos = desired\n"
-	      "socket options = TCP_NODELAY\n"
-	      "disable netbios = no\n"
-	      "wins server =\n"
-	      "name resolve order = lmhosts host bcast\n",
-	      f);
-	return fflush(f) == 0;
-}
-
-static bool configure(SMBCCTX *context, const struct smb_connect *t)
-{
-	char path[32];
-	int fd = memfd_create("smb.conf", MFD_CLOEXEC);
-	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	bool ok;
-
-	if (f == NULL)
-		return false;
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	ok = write_configuration(f, t) && smbc_setConfiguration(context, path) == 0;
-	fclose(f);
-	return ok;
-}
-
 static smbc_smb_encrypt_level encryption_level(enum smb_demand demand)
 {
 	switch (demand) {
@@ -285,21 +226,15 @@ static void set_options(SMBCCTX *context, const struct smb_connect *t)
 	smbc_setOptionSmbEncryptionLevel(context, encryption_level(t->encryption));
 }
 
-/* HOME points nowhere while the library looks for the user's smb.conf. */
-static SMBCCTX *new_context(void)
+/* The library looks for its configuration once, here. */
+static SMBCCTX *new_context(const struct smb_connect *target)
 {
-	const char *home = getenv("HOME");
-	char *kept = home != NULL ? strdup(home) : NULL;
-	SMBCCTX *context;
+	SMBCCTX *context = configuration_begin(target) ? smbc_new_context() : NULL;
 
-	setenv("HOME", "/dev/null", 1);
-	context = smbc_new_context();
-	if (kept != NULL)
-		setenv("HOME", kept, 1);
-	else
-		unsetenv("HOME");
-	free(kept);
-	return context;
+	if (configuration_end() || context == NULL)
+		return context;
+	smbc_free_context(context, 1);
+	return NULL;
 }
 
 /*
@@ -333,11 +268,13 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 		setenv("KRB5CCNAME", target->ccache, 1);
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	context = new_context();
-	if (context == NULL || !make_root(target))
+	if (!make_root(target))
 		return failed_with(fault, ENOMEM);
+	context = new_context(target);
+	if (context == NULL)
+		return fault_set(fault, SMB_FAILED, "libsmbclient did not take the configuration that it was given");
 	set_options(context, target);
-	if (smbc_init_context(context) == NULL || !configure(context, target))
+	if (smbc_init_context(context) == NULL)
 		return fault_set(fault, SMB_FAILED, "libsmbclient could not be set up");
 	session.keep_server = smbc_getFunctionAddCachedServer(context);
 	smbc_setFunctionAddCachedServer(context, share_opened);
