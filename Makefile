@@ -28,7 +28,7 @@ LOOP   = $(BUILD)/bench/loop
 COMMANDS = $(wildcard bin/*)
 
 MODULE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
-WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c))
+WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c) src/ticks.c)
 
 # Lua with the module as it stands here.
 HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)/?.so;;' LUA='$(LUA)'
@@ -54,7 +54,7 @@ $(MODULE): $(MODULE_OBJECTS)
 # The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/wire.c.
 $(WORKER): $(WORKER_OBJECTS) src/worker/wire.list
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/wire.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lpthread -ldl
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/wire.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lm -lpthread -ldl
 
 $(BUILD)/worker/%.o: src/worker/%.c
 	@mkdir -p $(@D)

@@ -305,18 +305,6 @@ describe("trees: what is unchanged", function()
     assert.same(with_folders { dATEI = "1", ["ärger/B"] = "2" }, on_share())
   end)
 
-  it("has the same time, as far as both sides can keep it", function()
-    local t = MTIME
-    for _, case in ipairs {
-      { t, t, true }, { t + 0.5, t, true }, { t + 0.999999, t, true }, { t, t + 0.5, false }, { t + 1, t, false },
-      { t - 0.5, t, false }, { t + 0.1234567, t + 0.123456, true }, { t + 0.000001, t + 0.000006, false },
-      { t + 1, t + 0.999999, true }, { -1.5, -1.5, true }, { -1.5, -2, true }, { -1.5, -1, false }, { 0, 0, true },
-      { 1e11, 1e11, true }, { 1e11, t, false }, { 1e300, t, false },
-    } do
-      assert.equal(case[3], core.same_time(case[1], case[2]), case[1] .. " " .. case[2])
-    end
-  end)
-
   it("is found among many files, and what is not is sent", function()
     local tree = {}
     for i = 1, 700 do tree[("name %d"):format(i)] = tostring(i) end

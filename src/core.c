@@ -139,5 +139,6 @@ int luaopen_smb_core(lua_State *L)
 	folder_register(L);
 	known_register(L);
 	name_register(L);
+	times_register(L);
 	return 1;
 }

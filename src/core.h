@@ -54,8 +54,6 @@ int local_push_failure(lua_State *L, const char *what, int error);
 /* The path at `index`; NULL for what is none: nothing behind a NUL would be seen. */
 const char *local_check_path(lua_State *L, int index);
 
-lua_Number local_seconds(struct timespec t);
-
 /* The entries of a reply that are still to be read. */
 struct batch {
 	const char *message;
@@ -69,8 +67,8 @@ struct batch request_check_batch(lua_State *L, int index);
 /* False at the end. `name` is as long as the entry says. */
 bool request_next_entry(struct batch *b, struct smb_entry *entry, const char **name);
 
-/* Pushes an entry as a table that lacks its name only; with `ctime`, if wanted. */
-void request_push_entry(lua_State *L, const struct smb_entry *e, bool ctime);
+/* Pushes an entry as a table that lacks its name only; `inner` adds what is no part of the public face: `ticks`, its mtime, and ctime. */
+void request_push_entry(lua_State *L, const struct smb_entry *e, bool inner);
 
 /* Each adds its functions to the table on the top of the stack. */
 void destination_register(lua_State *L);
@@ -83,5 +81,6 @@ void digest_register(lua_State *L);
 void folder_register(lua_State *L);
 void known_register(lua_State *L);
 void name_register(lua_State *L);
+void times_register(lua_State *L);
 
 #endif

@@ -3,6 +3,7 @@
  * (lua/smb/destination.lua), which puts them into the metatable.
  */
 #include "core.h"
+#include "ticks.h"
 
 #include <errno.h>
 #include <math.h>
@@ -335,7 +336,7 @@ static int info(lua_State *L)
 	set_text(L, "library", i.library);
 	lua_pushinteger(L, i.round_trips);
 	lua_setfield(L, -2, "round_trips");
-	lua_pushnumber(L, (lua_Number)i.clock_ahead / 1e9);
+	lua_pushnumber(L, ticks_seconds(i.clock_ahead));
 	lua_setfield(L, -2, "clock_ahead");
 	if (i.round_trip != 0) {
 		lua_pushnumber(L, i.round_trip / 1e6);

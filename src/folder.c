@@ -3,6 +3,7 @@
 #include "descriptor.h"
 #include "known.h"
 #include "name.h"
+#include "ticks.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,7 +31,7 @@ static int close_folder(lua_State *L)
 	return 0;
 }
 
-/* type, size, mtime; of a folder, what tells it from all others */
+/* type, size, mtime in ticks; of a folder, what tells it from all others */
 static int push_what(lua_State *L, const struct stat *st)
 {
 	lua_pushstring(L, S_ISREG(st->st_mode)	 ? "file"
@@ -38,7 +39,7 @@ static int push_what(lua_State *L, const struct stat *st)
 			  : S_ISLNK(st->st_mode) ? "link"
 						 : "other");
 	lua_pushinteger(L, (lua_Integer)st->st_size);
-	lua_pushnumber(L, local_seconds(st->st_mtim));
+	lua_pushinteger(L, ticks_of_timespec(st->st_mtim));
 	if (!S_ISDIR(st->st_mode))
 		return 3;
 	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st->st_dev, (LUAI_UACINT)st->st_ino);

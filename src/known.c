@@ -6,8 +6,8 @@
 
 #include "core.h"
 #include "name.h"
+#include "ticks.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
@@ -170,38 +170,6 @@ bool known_take(lua_State *L, int index, const char *name, size_t length)
 	return take_in(L, index, known_check(L, index), name, length) == NULL;
 }
 
-static const int64_t SECOND = 1000000000; /* nanoseconds */
-
-/*
- * A server that keeps whole seconds only is not to be sent everything anew; others keep units of 100 ns, utimes microseconds, and Lua's
- * numbers a little less. Times beyond what nanoseconds of 64 bits hold are no server's.
- */
-static bool is_same_time(struct timespec ours, int64_t theirs)
-{
-	const int64_t same = 2000;
-	int64_t whole = theirs / SECOND, rest = theirs % SECOND, difference;
-
-	if (ours.tv_sec < whole - 1 || ours.tv_sec > whole + 1)
-		return false;
-	difference = ((int64_t)ours.tv_sec - whole) * SECOND - rest + (rest == 0 ? 0 : ours.tv_nsec);
-	return difference >= -same && difference <= same;
-}
-
-/* same_time(ours, theirs) -> whether a local file's time, in seconds, is that of a file on the share */
-static int same_time(lua_State *L)
-{
-	const lua_Number most = 9.2e9;
-	lua_Number ours = luaL_checknumber(L, 1), theirs = luaL_checknumber(L, 2);
-	lua_Number whole = floor(ours), second = floor(theirs);
-
-	if (!(whole > -most && whole < most && second > -most && second < most))
-		lua_pushboolean(L, whole == second);
-	else
-		lua_pushboolean(L, is_same_time((struct timespec){(time_t)whole, (long)((ours - whole) * 1e9)},
-						(int64_t)second * SECOND + (int64_t)((theirs - second) * 1e9)));
-	return 1;
-}
-
 bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st)
 {
 	struct known *k = known_check(L, index);
@@ -210,7 +178,7 @@ bool known_has_same(lua_State *L, int index, const char *name, size_t length, co
 	struct item *i = *slot != 0 ? &k->items[*slot - 1] : NULL;
 
 	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY || i->entry.size != (uint64_t)st->st_size ||
-	    !is_same_time(st->st_mtim, i->entry.mtime))
+	    !ticks_kept(ticks_of_timespec(st->st_mtim), i->entry.mtime))
 		return false;
 	i->seen = true;
 	return true;
@@ -260,7 +228,7 @@ static int learn(lua_State *L)
 
 static void push_item(lua_State *L, const struct known *k, const struct item *i)
 {
-	request_push_entry(L, &i->entry, false);
+	request_push_entry(L, &i->entry, true);
 	lua_pushlstring(L, k->text + i->name, i->length);
 	lua_setfield(L, -2, "name");
 }
@@ -305,7 +273,7 @@ void known_register(lua_State *L)
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
 	static const luaL_Reg functions[] = {
 	    {"known", new_known},   {"known_take", take},     {"known_learn", learn},
-	    {"known_find", find}, {"known_unseen", unseen}, {"same_time", same_time}, {NULL, NULL}};
+	    {"known_find", find}, {"known_unseen", unseen}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	core_new_type(L, KNOWN_TYPE, metamethods);

@@ -4,10 +4,10 @@
  */
 #include "core.h"
 #include "descriptor.h"
+#include "ticks.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,11 +95,6 @@ static int push_no_path(lua_State *L)
 	return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
 }
 
-lua_Number local_seconds(struct timespec t)
-{
-	return (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9;
-}
-
 /* ---- a file to read ---- */
 
 /* In files of /proc and /sys there is something else than their size says; real ones answer this without the disk. */
@@ -119,7 +114,7 @@ static bool is_readable_kind(mode_t mode)
 	return S_ISREG(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
 }
 
-/* open(path) -> local, size, mtime, whether its size means nothing: it is read to its end by local_some | nil, code, text */
+/* open(path) -> local, size, mtime in ticks, whether its size means nothing: it is read to its end by local_some | nil, code, text */
 static int open_local(lua_State *L)
 {
 	const char *path = local_check_path(L, 1);
@@ -137,7 +132,7 @@ static int open_local(lua_State *L)
 	f->size = st.st_size;
 	f->stamp = smb_stamp(st.st_mtim);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
-	lua_pushnumber(L, local_seconds(st.st_mtim));
+	lua_pushinteger(L, ticks_of_timespec(st.st_mtim));
 	lua_pushboolean(L, has_no_size(f->fd, &st));
 	return 4;
 }
@@ -281,11 +276,9 @@ static int keep(lua_State *L)
 	return 0;
 }
 
-static bool set_mtime(int fd, lua_Number mtime)
+static bool set_mtime(int fd, int64_t mtime)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
-	times[1].tv_sec = (time_t)floor(mtime);
-	times[1].tv_nsec = (long)((mtime - floor(mtime)) * 1e9);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, ticks_timespec(mtime)};
 	return futimens(fd, times) == 0;
 }
 
@@ -322,7 +315,7 @@ static int complete(lua_State *L)
 	luaL_argcheck(L, f->temp != NULL, 1, "not a new file");
 	if (f->linked || !lua_toboolean(L, 4))
 		folder = new_local(L);
-	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checknumber(L, 2)))
+	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checkinteger(L, 2)))
 		return local_push_failure(L, "the local file's time cannot be set", errno);
 	if (!rename_into_place(f->temp, f->path, overwrite)) {
 		if (errno == EEXIST) {
@@ -350,14 +343,14 @@ static int sync_local(lua_State *L)
 	return 0;
 }
 
-/* local_stat(local) -> size, mtime of what the descriptor stands for | nil, code, text */
+/* local_stat(local) -> size, mtime in ticks of what the descriptor stands for | nil, code, text */
 static int local_stat(lua_State *L)
 {
 	struct stat st;
 	if (fstat(check(L, 1)->fd, &st) < 0)
 		return local_push_failure(L, "the local file cannot be asked for its size", errno);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
-	lua_pushnumber(L, local_seconds(st.st_mtim));
+	lua_pushinteger(L, ticks_of_timespec(st.st_mtim));
 	return 2;
 }
 

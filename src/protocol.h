@@ -134,7 +134,7 @@ struct smb_info {
 	uint32_t round_trip;     /* microseconds, the shortest seen */
 	uint32_t round_trips;    /* requests sent since the worker started, modulo 2^32 */
 	uint64_t throughput;     /* bytes per second of large requests and answers, the highest seen; 0 when unknown */
-	int64_t clock_ahead;     /* nanoseconds that the server's clock was ahead of ours when it was connected to */
+	int64_t clock_ahead;     /* ticks (ticks.h) that the server's clock was ahead of ours when it was connected to */
 	uint8_t signing;         /* frames are signed, or encrypted */
 	uint8_t encryption;      /* frames are encrypted */
 	uint8_t guest;           /* the server made the user a guest */
@@ -148,9 +148,9 @@ enum smb_entry_type { SMB_ENTRY_FILE, SMB_ENTRY_DIRECTORY, SMB_ENTRY_LINK };
 /* A file or folder. In a batch its name follows, then padding up to eight bytes. */
 struct smb_entry {
 	uint64_t size;        /* bytes */
-	int64_t mtime;        /* last write, nanoseconds since 1970 */
+	int64_t mtime;        /* last write, in ticks (ticks.h) */
 	int64_t atime;        /* last access, likewise */
-	int64_t btime;        /* creation, likewise */
+	int64_t btime;        /* creation, likewise; TICKS_UNKNOWN where nobody says */
 	int64_t ctime;        /* last change of contents, name or attributes, likewise */
 	uint32_t attributes;  /* MS-FSCC 2.6 file attributes */
 	uint16_t type;        /* enum smb_entry_type */
@@ -246,7 +246,7 @@ struct smb_request {
 	uint64_t offset; /* bytes */
 	uint64_t from;   /* bytes */
 	uint64_t size;   /* bytes */
-	int64_t mtime;   /* nanoseconds since 1970 */
+	int64_t mtime;   /* ticks */
 	uint64_t stamp;  /* smb_stamp() of the local file when it was opened */
 	uint8_t digest[SMB_DIGEST_SIZE]; /* COMMIT, with VERIFY: of what was sent */
 	uint32_t lengths[SMB_NAME_COUNT]; /* bytes of each path, its NUL included; 0 when absent */
@@ -273,7 +273,7 @@ struct smb_shared {
 	_Atomic uint64_t moved;    /* grows with the bytes that cross the SMB connection */
 	_Atomic uint64_t done;     /* bytes of the transfer under way that are known good */
 	_Atomic uint64_t size;     /* GET: bytes of the file, */
-	_Atomic int64_t mtime;     /* and its time, nanoseconds since 1970 */
+	_Atomic int64_t mtime;     /* and its time, in ticks */
 	_Atomic uint32_t removals; /* calls of this request begun that take a name away: of a delete, rename, rmdir */
 	_Atomic uint32_t steps;    /* library calls begun */
 	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */

@@ -4,9 +4,9 @@
  * host's Ctrl-C and its coroutines have their turn.
  */
 #include "core.h"
+#include "ticks.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ struct request {
 	int slot;                        /* in the pool; -1: no request is under way */
 	uint32_t number;                 /* of the link */
 	enum smb_verb verb;
-	bool ctime;                      /* entries tell when they were changed: that is no part of the public face */
+	bool inner;                      /* entries tell what is no part of the public face */
 	bool batch;                      /* entries stay as they came */
 };
 
@@ -45,25 +45,17 @@ static uint32_t get_flag(lua_State *L, const char *field, enum smb_flags flag)
 	return set ? (uint32_t)flag : 0;
 }
 
-/* `mtime` in seconds since 1970 (what does not fit, NaN among it, is refused) or, as `transfer` gave it, `mtime_ns`. */
+/* `mtime`, in ticks. */
 static int64_t get_mtime(lua_State *L, uint32_t *flags)
 {
-	const lua_Number most = 9.2e9;
-	lua_Number seconds;
-	int64_t exact;
+	int64_t mtime;
 
-	lua_getfield(L, 3, "mtime_ns");
 	lua_getfield(L, 3, "mtime");
-	exact = luaL_optinteger(L, -2, 0);
-	if (!lua_isnil(L, -1)) {
-		seconds = luaL_checknumber(L, -1);
-		if (!(seconds > -most && seconds < most))
-			luaL_error(L, "the time is out of range");
+	mtime = luaL_optinteger(L, -1, 0);
+	if (!lua_isnil(L, -1))
 		*flags |= SMB_FLAG_MTIME;
-		exact = (int64_t)floor(seconds) * 1000000000 + (int64_t)((seconds - floor(seconds)) * 1e9);
-	}
-	lua_pop(L, 2);
-	return exact;
+	lua_pop(L, 1);
+	return mtime;
 }
 
 static uint64_t get_stamp(lua_State *L)
@@ -256,7 +248,7 @@ static int start(lua_State *L)
 	r->destination = d;
 	r->slot = -1;
 	r->verb = verb;
-	r->ctime = get_flag(L, "ctime", 1);
+	r->inner = get_flag(L, "inner", 1) || verb == SMB_VERB_GET_SOME;
 	r->batch = get_flag(L, "batch", 1);
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
@@ -316,7 +308,7 @@ static int over(lua_State *L)
 	return 1;
 }
 
-/* transfer(request) -> bytes known good, the file's size and mtime (of a get): as far as it has come; 0 when it was given up */
+/* transfer(request) -> bytes known good, the file's size and mtime in ticks (of a get): as far as it has come; 0 when it was given up */
 static int transfer(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
@@ -333,9 +325,17 @@ static int transfer(lua_State *L)
 
 /* ---- results ---- */
 
-static void set_time(lua_State *L, const char *field, int64_t nanoseconds)
+static void set_time(lua_State *L, const char *field, int64_t ticks)
 {
-	lua_pushnumber(L, (lua_Number)(nanoseconds / 1000000000) + (lua_Number)(nanoseconds % 1000000000) / 1e9);
+	if (ticks == TICKS_UNKNOWN)
+		return;
+	lua_pushnumber(L, ticks_seconds(ticks));
+	lua_setfield(L, -2, field);
+}
+
+static void set_ticks(lua_State *L, const char *field, int64_t ticks)
+{
+	lua_pushinteger(L, ticks);
 	lua_setfield(L, -2, field);
 }
 
@@ -351,7 +351,7 @@ static void set_integer(lua_State *L, const char *field, uint64_t value)
 	lua_setfield(L, -2, field);
 }
 
-void request_push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
+void request_push_entry(lua_State *L, const struct smb_entry *e, bool inner)
 {
 	static const char *const types[] = {"file", "directory", "link"};
 
@@ -361,10 +361,11 @@ void request_push_entry(lua_State *L, const struct smb_entry *e, bool ctime)
 	set_integer(L, "size", e->size);
 	set_time(L, "mtime", e->mtime);
 	set_time(L, "atime", e->atime);
-	if (e->btime != 0)
-		set_time(L, "btime", e->btime);
-	if (ctime && e->ctime != 0)
+	set_time(L, "btime", e->btime);
+	if (inner) {
 		set_time(L, "ctime", e->ctime);
+		set_ticks(L, "ticks", e->mtime);
+	}
 	/* MS-FSCC 2.6 */
 	set_flag(L, "readonly", e->attributes & 0x01);
 	set_flag(L, "hidden", e->attributes & 0x02);
@@ -409,7 +410,7 @@ static void push_entries(lua_State *L, const struct request *r, struct batch b)
 	const char *name;
 
 	for (lua_Integer i = 1; request_next_entry(&b, &entry, &name); i++) {
-		request_push_entry(L, &entry, r->ctime);
+		request_push_entry(L, &entry, r->inner);
 		lua_pushlstring(L, name, entry.name_length);
 		lua_setfield(L, -2, "name");
 		lua_rawseti(L, -2, i);
@@ -448,7 +449,7 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 	if (reply.fault.code != SMB_OK)
 		return core_push_fault(L, &reply.fault);
 	switch (r->verb) {
-	case SMB_VERB_STAT: request_push_entry(L, &reply.entry, r->ctime); return 1;
+	case SMB_VERB_STAT: request_push_entry(L, &reply.entry, r->inner); return 1;
 	case SMB_VERB_LIST_OPEN:
 	case SMB_VERB_LIST_NEXT:
 	case SMB_VERB_GET_SOME:
@@ -469,8 +470,8 @@ static int push_reply(lua_State *L, const struct request *r, const char *message
 		set_integer(L, "total", reply.total);
 		set_integer(L, "available", reply.available);
 		set_integer(L, "size", reply.entry.size);
-		set_time(L, "mtime", reply.entry.mtime);
-		set_time(L, "btime", reply.entry.btime);
+		set_ticks(L, "mtime", reply.entry.mtime);
+		set_ticks(L, "btime", reply.entry.btime);
 		if (r->verb == SMB_VERB_PUT || r->verb == SMB_VERB_GET || r->verb == SMB_VERB_HASH)
 			set_digest(L, reply.digest);
 		break;

@@ -222,10 +222,10 @@ end
 function call.finish(home, request, under)
   local ended, word, problem = call.await(home, request, under)
   if not ended then return nil, word, problem end
-  local done, size, mtime_ns, removals = core.transfer(request)
+  local done, size, mtime, removals = core.transfer(request)
   local reply, code, reason, unread = core.result(request)
   if reply then return reply end
-  return nil, code, reason, { done = done, size = size, mtime_ns = mtime_ns, removals = removals, unread = unread }
+  return nil, code, reason, { done = done, size = size, mtime = mtime, removals = removals, unread = unread }
 end
 
 local function begin_and_finish(dest, home, verb, arguments, under)
@@ -367,7 +367,7 @@ end
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
--- @treturn[2] ?table how far it had come: done, size, mtime_ns, removals
+-- @treturn[2] ?table how far it had come: done, size, mtime, removals
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   if under and not under.tidied and next(home.owed) then settle_owed(destination, home, under) end

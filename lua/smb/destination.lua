@@ -318,12 +318,13 @@ function methods:utime(text, mtime)
   if type(mtime) ~= "number" then
     error(("bad argument #2 to 'utime' (number expected, got %s)"):format(type(mtime)), 2)
   end
-  if not (mtime > -11644473600 and mtime < 9.2e9) then -- FILETIME begins in 1601
-    error("bad argument #2 to 'utime' (a time that SMB can hold expected)", 2)
+  local ticks = core.ticks(mtime)
+  if not ticks or not core.is_holdable(ticks) then
+    error("bad argument #2 to 'utime' (a time from 1601 to 30828, which SMB can hold, expected)", 2)
   end
   local path, reason = resolve_change(state, text)
   if not path then return fail(state, "utime", text, "invalid_name", reason) end
-  return done(run(state, "utime", text, "utime", { name = path, mtime = mtime }))
+  return done(run(state, "utime", text, "utime", { name = path, mtime = ticks }))
 end
 
 --- How large the share is.
@@ -407,7 +408,7 @@ function methods:put(localpath, text, opts)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
   local under = call.course(state, opts.progress, not is_stream and size or nil, text)
   if is_stream then return put_stream(self, state, source, localpath, text, path, opts, under) end
-  local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, ("%.9f"):format(mtime), path)
+  local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, mtime, path)
   local arguments = transfer.target(path, opts.overwrite, digits)
   arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
   arguments.io_size = buffer_sizes(self, state).write
@@ -439,10 +440,10 @@ end
 local function local_copy(state, text, path, localpath, opts, arguments, under)
   local digits, again = core.random(), false
   if opts.resume then
-    local entry, message, code = run(state, "get", text, "stat", { name = path }, under)
+    local entry, message, code = run(state, "get", text, "stat", { name = path, inner = true }, under)
     if not entry then return nil, message, code end
-    digits = transfer.lasting_digits(state.place, path, entry.size, ("%.9f"):format(entry.mtime))
-    arguments.size, arguments.mtime, again = entry.size, entry.mtime, true
+    digits = transfer.lasting_digits(state.place, path, entry.size, entry.ticks)
+    arguments.size, arguments.mtime, again = entry.size, entry.ticks, true
   end
   local overwrite = opts.overwrite ~= false
   local copy, left, problem = core.create_local(localpath, digits, overwrite, again)

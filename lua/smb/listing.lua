@@ -21,17 +21,17 @@ found_entries.__index = found_entries
 -- @tparam table state the destination's
 -- @tparam string operation for messages
 -- @tparam string text the folder's name
--- @tparam[opt] boolean ctime its entries tell when they were last changed
+-- @tparam[opt] boolean inner its entries tell what is no part of the public face: `ctime`, `ticks`
 -- @treturn[1] table the listing: `next` gives an entry, nil at the end, or nil, message, code; to be declared `<close>`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
-function listing.open(state, operation, text, ctime)
+function listing.open(state, operation, text, inner)
   local path, reason = home.resolve(state, text)
   if not path then return home.fail(state, operation, text, "invalid_name", reason) end
-  local batch, message, code = home.run(state, operation, text, "list_open", { name = path, ctime = ctime })
+  local batch, message, code = home.run(state, operation, text, "list_open", { name = path, inner = inner })
   if not batch then return nil, message, code end
-  local found = setmetatable({ dest = state.dest, state = state, operation = operation, text = text, ctime = ctime,
+  local found = setmetatable({ dest = state.dest, state = state, operation = operation, text = text, inner = inner,
     batch = batch, at = 0 }, found_entries)
   found:ask_ahead()
   return found
@@ -60,7 +60,7 @@ function found_entries:ask_ahead()
   local batch = self.batch
   if batch.handle == 0 then return end
   self.ahead = call.flight(self.state, batch.link, call.start(self.dest, self.state, "list_next",
-    { handle = batch.handle, link = batch.link, ctime = self.ctime }))
+    { handle = batch.handle, link = batch.link, inner = self.inner }))
 end
 
 function found_entries:__close()

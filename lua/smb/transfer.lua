@@ -92,7 +92,7 @@ end
 --- Sends a local file.
 -- @tparam table home the destination's state
 -- @tparam userdata source core.open_local's
--- @tparam table arguments `transfer.target`'s, with size (as core.open_local told), mtime, io_size,
+-- @tparam table arguments `transfer.target`'s, with size (as core.open_local told), mtime (ticks), io_size,
 -- parents, resume, sha256, read_back, new
 -- @tparam table under the call's course
 -- @treturn[1] table bytes, resumed, sha256
@@ -163,7 +163,7 @@ local function fetch_once(home, arguments, under)
   arguments.offer = home.fields.connections > 1
   local offered, code, reason = call.persist(home.dest, "get", arguments, under, function(come)
     arguments.offset = math.min(core.local_stat(arguments.file) or 0, come.done)
-    if come.size > 0 then arguments.size, arguments.mtime_ns, arguments.mtime = come.size, come.mtime_ns, nil end
+    if come.size > 0 then arguments.size, arguments.mtime = come.size, come.mtime end
     return true
   end)
   if not offered then return nil, code, reason end
@@ -218,7 +218,7 @@ end
 -- loop may run, has a worker do that.
 -- @tparam table home the destination's state
 -- @tparam userdata copy core.create_local's, on disk already
--- @tparam ?number mtime seconds since 1970
+-- @tparam ?integer mtime ticks
 -- @tparam boolean overwrite
 -- @treturn[1] boolean true
 -- @treturn[2] nil
@@ -266,7 +266,7 @@ function transfer.fetch_some(home, items, io_size, under)
   local reply = #copies > 0 and call.run(home.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
   for i, entry in ipairs(reply or {}) do
     if not copies[i] then break end -- a worker's answer is not trusted
-    local folder = core.complete(copies[i], entry.mtime, true, seen_to[items[i].folder])
+    local folder = core.complete(copies[i], entry.ticks, true, seen_to[items[i].folder])
     if folder == nil then break end
     if folder then folders[#folders + 1] = folder end
     seen_to[items[i].folder] = true

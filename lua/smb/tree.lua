@@ -229,7 +229,7 @@ function job:is_unchanged(ours, theirs, here, path)
   if self.opts.changed == "sha256" then
     return same_contents(self, here .. "/" .. ours.name, ours.size, name.join(path, theirs.name))
   end
-  return core.same_time(ours.mtime, theirs.mtime)
+  return core.is_same_time(ours.ticks, theirs.ticks)
 end
 
 -- Local folders. -------------------------------------------------------------------------------------------------------
@@ -250,16 +250,16 @@ function job:local_entries(here, below, passing, excluded)
   passing = passing or { read_on = next_entry }
   return function()
     while true do
-      local text, kind, size, mtime, identity = passing.read_on(folder, passing.known, passing.sizes)
+      local text, kind, size, ticks, identity = passing.read_on(folder, passing.known, passing.sizes)
       local count, bytes = core.passed(folder)
       if count > 0 then passing.passed(self, count, bytes) end
       if text == nil and kind then self:fail_local(below, kind, here, size) end
       if text == nil or self:is_cut_short(not text or count >= TURN) then return nil end
       local is_temporary = not text or name.is_temporary(text) -- a transfer's, perhaps one of right now
       if not kind and not is_temporary then
-        self:fail_local(name.join(below, text), size, here .. "/" .. text, mtime)
+        self:fail_local(name.join(below, text), size, here .. "/" .. text, ticks)
       elseif not is_temporary then
-        local entry = { name = text, type = kind, size = size, mtime = mtime, identity = identity }
+        local entry = { name = text, type = kind, size = size, mtime = core.seconds(ticks), ticks = ticks, identity = identity }
         if (kind == "file" or kind == "directory") and self:is_meant(below, text, entry) then return entry end
         if excluded then excluded(text) end
       end
@@ -325,7 +325,8 @@ local IS_MISSING = { folder_missing = true, not_found = true }
 -- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
 -- may have listed this one ahead.
 function job:each_reply(subject, path, batch, fn, following, wished)
-  local arguments = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil }
+  local arguments = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil,
+    inner = not batch }
   local reply, code, reason = call.persist(self.home.dest, "list_open", arguments, call.part(self.under))
   while reply do
     local listing <close> = call.handle(self.home, reply)
@@ -339,7 +340,7 @@ function job:each_reply(subject, path, batch, fn, following, wished)
     end
     listing:is_gone() -- the request has it
     reply, code, reason = call.run(self.home.dest, "list_next",
-      { handle = listing.handle, link = listing.link, batch = batch }, call.part(self.under))
+      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, call.part(self.under))
   end
   if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
   return false, code
@@ -586,9 +587,9 @@ end
 
 function job:fetch_file(entry, subject, folder, text)
   local place = folder.here .. "/" .. text
-  local kind, size, mtime = core.lstat(place, true)
+  local kind, size, ticks = core.lstat(place, true)
   if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
-  if kind == "file" and self:is_unchanged({ name = text, size = size, mtime = mtime }, entry, folder.here, folder.path) then
+  if kind == "file" and self:is_unchanged({ name = text, size = size, ticks = ticks }, entry, folder.here, folder.path) then
     self.summary.unchanged = self.summary.unchanged + 1
     return
   end
@@ -691,11 +692,11 @@ local function fetch_some(self, items)
   return #sizes
 end
 
--- Calls fn with name, type, size, mtime of all that is in a local folder; false, reason when it cannot be read.
+-- Calls fn with name, type, size, mtime (ticks) of all that is in a local folder; false, reason when it cannot be read.
 local function each_inside(place, fn)
   local next_entry, folder, reason, _ <close> = core.entries(place, false, true)
   if not next_entry then return false, reason end
-  for text, kind, size, mtime in next_entry, folder do fn(text, kind, size, mtime) end
+  for text, kind, size, ticks in next_entry, folder do fn(text, kind, size, ticks) end
   return true
 end
 
@@ -730,8 +731,9 @@ function job:clear(each)
   local function whole(place) return self:remove_whole(place) end
   if core.lstat(each.here) ~= "directory" or not self.filter then return self:remove_here(each, whole) end
   local found, is_empty = {}, true
-  local ok, reason = each_inside(each.here, function(text, kind, size, mtime)
-    local is_meant = not kind or self:is_meant(each.subject, text, { name = text, type = kind, size = size, mtime = mtime })
+  local ok, reason = each_inside(each.here, function(text, kind, size, ticks)
+    local entry = kind and { name = text, type = kind, size = size, mtime = core.seconds(ticks) }
+    local is_meant = not entry or self:is_meant(each.subject, text, entry)
     if is_meant then found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text } end
     is_empty = is_empty and is_meant
   end)

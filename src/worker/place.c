@@ -1,5 +1,7 @@
 #include "place.h"
 
+#include "../ticks.h"
+
 #include "fault.h"
 #include "session.h"
 #include "watch.h"
@@ -205,12 +207,6 @@ void place_settle_aside(const struct place *t)
 		move_back(t, &ignored);
 }
 
-bool place_same_time(int64_t a, int64_t b)
-{
-	const int64_t kept = 1000; /* nanoseconds: utimes keeps microseconds, and Lua's numbers little more */
-	return a - b < kept && b - a < kept;
-}
-
 /* All bytes had arrived, the temporary file is gone, and the target is what it would have become: it has its name. */
 bool place_is_done(const struct place *t, uint64_t size)
 {
@@ -219,7 +215,7 @@ bool place_is_done(const struct place *t, uint64_t size)
 
 	return !session_stat(t->temporary, &entry, &fault) && fault.code == SMB_NOT_FOUND &&
 	       session_stat(t->path, &entry, &fault) && entry.type == SMB_ENTRY_FILE && entry.size == size &&
-	       (!(t->flags & SMB_FLAG_MTIME) || place_same_time(entry.mtime, t->mtime));
+	       (!(t->flags & SMB_FLAG_MTIME) || ticks_kept(t->mtime, entry.mtime));
 }
 
 /* Until then others are waited for. Half of what there may be left: this may not be all that is to be tidied up. */

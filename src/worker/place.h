@@ -15,7 +15,7 @@ struct place {
 	const char *temporary;
 	const char *aside;
 	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY */
-	int64_t mtime;     /* nanoseconds, with MTIME */
+	int64_t mtime;     /* ticks, with MTIME */
 	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
 	bool occupied;     /* a file with that name is there; found out by the transfer */
 };
@@ -50,8 +50,5 @@ bool place_left(void);
  * and the temporary file, unless its name is "", goes.
  */
 bool place_settle(const struct place *p, struct smb_fault *fault);
-
-/* Nanoseconds: whether two times are one, as far as SMB and Lua can tell. */
-bool place_same_time(int64_t a, int64_t b);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "../previous.h"
 #include "configuration.h"
+#include "../ticks.h"
 #include "fault.h"
 #include "wire.h"
 
@@ -302,11 +303,17 @@ void session_info(struct smb_info *info)
 
 /* ---- entries ---- */
 
-static int64_t nanoseconds(struct timespec t)
+/* For FILETIME's 0 the library gives a "leave it alone" that is no time. */
+static int64_t known_time(struct timespec t)
 {
-	if (t.tv_sec > INT64_MAX / 1000000000 - 1 || t.tv_sec < INT64_MIN / 1000000000 + 1)
-		return 0;
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return t.tv_nsec >= 0 && t.tv_nsec < 1000000000 ? ticks_of_timespec(t) : TICKS_UNKNOWN;
+}
+
+/* A file's own time is never unknown: 0 is the first moment of 1601. */
+static int64_t time_of(struct timespec t)
+{
+	int64_t known = known_time(t);
+	return known != TICKS_UNKNOWN ? known : TICKS_FIRST;
 }
 
 static uint16_t type_of(uint32_t attributes)
@@ -332,10 +339,10 @@ static void fill_entry(struct smb_entry *entry, const struct stat *st)
 	const struct wire_created *created = wire_created();
 
 	memset(entry, 0, sizeof *entry);
-	entry->mtime = nanoseconds(st->st_mtim);
-	entry->atime = nanoseconds(st->st_atim);
-	entry->btime = created->seen ? created->btime : 0;
-	entry->ctime = created->seen ? created->ctime : nanoseconds(st->st_ctim);
+	entry->mtime = time_of(st->st_mtim);
+	entry->atime = time_of(st->st_atim);
+	entry->btime = created->seen ? created->btime : TICKS_UNKNOWN;
+	entry->ctime = created->seen ? created->ctime : known_time(st->st_ctim);
 	entry->attributes = created->seen ? created->attributes : attributes_of(st->st_mode);
 	entry->type = type_of(entry->attributes);
 	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
@@ -404,19 +411,9 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 	return finish(from_url, result, fault);
 }
 
-static struct timeval timeval_of(int64_t t)
-{
-	int64_t seconds = t / 1000000000, rest = t % 1000000000;
-	if (rest < 0) {
-		seconds--;
-		rest += 1000000000;
-	}
-	return (struct timeval){.tv_sec = seconds, .tv_usec = rest / 1000};
-}
-
 bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault)
 {
-	struct timeval times[2] = {timeval_of(atime), timeval_of(mtime)};
+	struct timeval times[2] = {ticks_timeval(ticks_settable(atime)), ticks_timeval(ticks_settable(mtime))};
 	char *url;
 	return begin_change_at(path, &url, fault) &&
 	       finish(url, smbc_getFunctionUtimes(session.context)(session.context, url, times), fault);
@@ -478,10 +475,10 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 	} while (is_no_entry(info->name));
 	*entry = (struct smb_entry){
 	    .size = info->size,
-	    .mtime = nanoseconds(info->mtime_ts),
-	    .atime = nanoseconds(info->atime_ts),
-	    .btime = nanoseconds(info->btime_ts),
-	    .ctime = nanoseconds(info->ctime_ts),
+	    .mtime = time_of(info->mtime_ts),
+	    .atime = time_of(info->atime_ts),
+	    .btime = known_time(info->btime_ts),
+	    .ctime = known_time(info->ctime_ts),
 	    .attributes = info->attrs,
 	    .type = type_of(info->attrs),
 	};
@@ -557,7 +554,7 @@ bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, str
 	if (smbc_getFunctionFstat(session.context)(session.context, handle(file), &st) < 0)
 		return handle_failed(fault);
 	*size = (uint64_t)st.st_size;
-	*mtime = nanoseconds(st.st_mtim);
+	*mtime = time_of(st.st_mtim);
 	return true;
 }
 

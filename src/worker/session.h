@@ -28,7 +28,7 @@ bool session_unlink(const char *path, struct smb_fault *fault);
 /* Renames where the new name is free; `exists` when it is not, and nothing has changed then. */
 bool session_rename(const char *from, const char *to, struct smb_fault *fault);
 
-/* Sets access and write time, nanoseconds since 1970 (microseconds are kept). */
+/* Sets access and write time, rounded to microseconds. */
 bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault);
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault);
 

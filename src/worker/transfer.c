@@ -616,7 +616,7 @@ static bool look_at_source(struct session_file *file, uint64_t good, struct smb_
 
 	if (!transfer_describe(file, entry, fault))
 		return false;
-	if (good > 0 && (entry->size != before.size || !place_same_time(entry->mtime, before.mtime)))
+	if (good > 0 && (entry->size != before.size || entry->mtime != before.mtime))
 		return fault_set(fault, SMB_SOURCE_CHANGED, "the file changed while it was read");
 	atomic_store(&counters->size, entry->size);
 	atomic_store(&counters->mtime, entry->mtime);

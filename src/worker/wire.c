@@ -7,6 +7,8 @@
  */
 #include "wire.h"
 
+#include "../ticks.h"
+
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -248,15 +250,6 @@ static uint64_t at64(const struct frame *f, size_t offset)
 	return field(f, offset, 8);
 }
 
-/* FILETIME counts 100 ns since 1601; what an int64_t of nanoseconds since 1970 cannot hold is unknown: 0. */
-static int64_t filetime(uint64_t t)
-{
-	const uint64_t epoch = 116444736000000000u;
-	if (t <= epoch || t - epoch > (uint64_t)INT64_MAX / 100)
-		return 0;
-	return (int64_t)(t - epoch) * 100;
-}
-
 enum frame_kind { KIND_OTHER, KIND_SMB1, KIND_SMB2, KIND_ENCRYPTED };
 
 static enum frame_kind kind_of(const struct frame *f)
@@ -430,12 +423,12 @@ static void note_cipher(const struct frame *f)
 }
 
 /* SystemTime of a NEGOTIATE answer: how far the server's clock is ahead of this machine's. */
-static void note_clock(int64_t server)
+static void note_clock(uint64_t server)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	if (server != 0)
-		wire.info.clock_ahead = server - ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+		wire.info.clock_ahead = ticks_of_filetime(server) - ticks_of_timespec(t);
 }
 
 static void negotiated(const struct frame *f)
@@ -444,7 +437,7 @@ static void negotiated(const struct frame *f)
 	uint32_t dialect = at16(f, 68);
 	if (dialect == wildcard)
 		return;
-	note_clock(filetime(at64(f, 104)));
+	note_clock(at64(f, 104));
 	wire.info.dialect = dialect;
 	wire.info.max_read_size = at32(f, 96);
 	wire.info.max_write_size = at32(f, 100);
@@ -473,14 +466,20 @@ static void tree_connected(const struct frame *f)
 	set_step(SMB_STEP_FILE);
 }
 
+/* What a server does not keep it says to be 0. */
+static int64_t known_time(uint64_t t)
+{
+	return t != 0 ? ticks_of_filetime(t) : TICKS_UNKNOWN;
+}
+
 static void created(const struct frame *f)
 {
 	wire.created = (struct wire_created){
 	    .seen = f->size >= 64 + 60,
-	    .btime = filetime(at64(f, 72)),
-	    .atime = filetime(at64(f, 80)),
-	    .mtime = filetime(at64(f, 88)),
-	    .ctime = filetime(at64(f, 96)),
+	    .btime = known_time(at64(f, 72)),
+	    .atime = ticks_of_filetime(at64(f, 80)),
+	    .mtime = ticks_of_filetime(at64(f, 88)),
+	    .ctime = known_time(at64(f, 96)),
 	    .size = at64(f, 112),
 	    .attributes = at32(f, 120),
 	};

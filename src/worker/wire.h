@@ -17,7 +17,7 @@ enum wire_refusal { WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_
 struct wire_created {
 	bool seen;
 	uint32_t attributes;
-	int64_t btime, atime, mtime, ctime; /* nanoseconds since 1970 */
+	int64_t btime, atime, mtime, ctime; /* ticks */
 	uint64_t size;
 };
 

@@ -1,0 +1,35 @@
+/*
+ * Times, as everything here holds them: ticks of 100 ns since 1970. That is FILETIME's unit; it reaches from before 1601 to after
+ * 30828, all that SMB can say, where nanoseconds of 64 bits end in 2262. What converts, rounds and compares times is here.
+ */
+#ifndef LUA_SMB_TICKS_H
+#define LUA_SMB_TICKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/time.h>
+#include <time.h>
+
+#define TICKS_SECOND INT64_C(10000000)
+#define TICKS_FIRST INT64_C(-116444736000000000) /* the beginning of 1601, FILETIME's 0: the first moment that SMB holds, */
+#define TICKS_LAST (INT64_MAX + TICKS_FIRST)     /* and the last, in 30828 */
+#define TICKS_UNKNOWN INT64_MIN
+
+/* Cut to whole ticks; what 64 bits cannot hold becomes the nearest that they can. */
+int64_t ticks_of_timespec(struct timespec t);
+struct timespec ticks_timespec(int64_t t);
+
+int64_t ticks_of_filetime(uint64_t t);
+
+/* Rounded to the nearest tick. False for what is no time, or beyond 64 bits. */
+bool ticks_of_seconds(double seconds, int64_t *t);
+double ticks_seconds(int64_t t);
+
+/* What the library makes of a time that it is to set: microseconds, to which it is rounded, within what SMB holds. */
+int64_t ticks_settable(int64_t t);
+struct timeval ticks_timeval(int64_t settable);
+
+/* Whether a time on the share is what became of one of ours: sent by this program, or by one that cuts instead of rounding. */
+bool ticks_kept(int64_t ours, int64_t theirs);
+
+#endif
