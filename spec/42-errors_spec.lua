@@ -297,7 +297,7 @@ describe("a logon that is refused", function()
       assert_failed("auth_failed", "open on " .. place_of(srv), ".+ %(NT_STATUS_" .. case[4] .. "%)",
         smb.open(srv:fields { username = case[2], password = case[3] }))
       local attempts, failures, list = srv:logons()
-      assert.same({ { user = case[2], status = "NT_STATUS_" .. case[5] } }, list)
+      assert.same({ { user = case[2], status = "NT_STATUS_" .. case[5], service = "SMB2" } }, list)
       assert.equal(1, attempts)
       assert.equal(1, failures)
       assert.same({}, srv:status().sessions)

@@ -1,6 +1,7 @@
 #include "link.h"
 
 #include "descriptor.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,6 @@ struct link {
 	bool sent;              /* it has a message: else only the connection is waited for */
 	bool cancelling;        /* the worker was asked to stop what nobody waits for */
 	struct smb_fault fault; /* why there is no reply */
-	bool refused;
 	bool was_ready;
 	bool unread;            /* the worker ended before it took the request: another one may be given it */
 	uint32_t sent_so_far;   /* requests, modulo 2^32: */
@@ -60,6 +60,7 @@ struct link {
 	bool listed_ahead;  /* the request is for what its worker does, or has done, ahead */
 	int64_t asked;      /* milliseconds: when it was begun or given up */
 	uint32_t seen_steps; /* what the worker's counters said when they last changed */
+	uint32_t seen_turns;
 	uint64_t seen_moved;
 	int64_t quiet_since; /* milliseconds */
 
@@ -244,6 +245,12 @@ static bool has_its_starter(const struct link *l)
 	return l->origin == l->common->starter.number;
 }
 
+/* A worker that has ended, or is about to, sends no password any more. */
+static void pass_turn(const struct link *l)
+{
+	turn_pass(&l->common->pace->turn, atomic_load(&l->shared->process));
+}
+
 /* With a worker that has not come, what it was to come of is not trusted any longer; that goes first, and with it what lies there. */
 static void kill_off(struct link *l)
 {
@@ -251,6 +258,7 @@ static void kill_off(struct link *l)
 		starter_end(&l->common->starter, 0);
 	process_await_greeting(&l->worker);
 	process_kill(&l->worker);
+	pass_turn(l);
 	hang_up(l);
 	process_reap(&l->worker, 0);
 }
@@ -377,7 +385,6 @@ static void connected(struct link *l)
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (reply->fault.code != SMB_OK) {
 		struct smb_fault fault = reply->fault;
-		l->refused = fault.code == SMB_AUTH_FAILED;
 		die(l, SMB_FAILED, "");
 		l->fault = fault;
 		return;
@@ -402,8 +409,6 @@ static void replied(struct link *l)
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (l->expected == 0)
 		return die(l, SMB_FAILED, "the worker process spoke out of turn");
-	if (reply->fault.code == SMB_AUTH_FAILED)
-		l->refused = true;
 	l->quiet_since = now_ms();
 	l->expected--;
 	if (l->wanted && l->before == 0 && !has_unsent(l))
@@ -449,14 +454,14 @@ static const char *what_stalled(const struct link *l)
 }
 
 /*
- * How long the step under way may still last. Connecting is one, though the worker may look twice. The local disk has no limit. A
- * request that nobody waits for gets no more time, however it moves and whatever the disk does; one that has to wait for what nobody
- * has asked for gets it as long as that moves, but no more than a listing may take.
+ * How long the step under way may still last. Connecting is one, though the worker may look twice. The local disk has no limit, nor
+ * has waiting for another worker's logon. A request that nobody waits for gets no more time, however it moves and whatever the disk
+ * does; one that has to wait for what nobody has asked for gets it as long as that moves, but no more than a listing may take.
  */
 int64_t link_time_left(struct link *l)
 {
 	uint32_t patience = atomic_load(&l->shared->patience);
-	uint32_t steps = atomic_load(&l->shared->steps);
+	uint32_t steps = atomic_load(&l->shared->steps), turns = atomic_load(&l->shared->turns);
 	uint64_t moved = atomic_load(&l->shared->moved);
 	bool ahead = link_ahead(l) && (l->cancelling || !l->listed_ahead), moves = moved != l->seen_moved;
 	bool local = atomic_load(&l->shared->step) == SMB_STEP_LOCAL;
@@ -464,11 +469,13 @@ int64_t link_time_left(struct link *l)
 
 	if (ahead || l->cancelling || patience >= SMB_PATIENCE_COUNT)
 		patience = SMB_PATIENCE_SHORT;
-	else if (((local || steps != l->seen_steps) && l->state == READY) || (patience == SMB_PATIENCE_DATA && moves))
+	else if (turns != l->seen_turns || ((local || steps != l->seen_steps) && l->state == READY) ||
+		 (patience == SMB_PATIENCE_DATA && moves))
 		l->quiet_since = now;
 	if (ahead && moves && now - l->asked < l->common->limits.allowed[SMB_PATIENCE_LIST])
 		l->quiet_since = now;
 	l->seen_steps = steps;
+	l->seen_turns = turns;
 	l->seen_moved = moved;
 	return l->quiet_since + l->common->limits.allowed[patience] - now;
 }
@@ -671,11 +678,6 @@ bool link_was_ready(const struct link *l)
 bool link_unread(const struct link *l)
 {
 	return l->state == DEAD && l->unread;
-}
-
-bool link_refused(const struct link *l)
-{
-	return l->refused;
 }
 
 struct link_progress link_progress(const struct link *l)

@@ -23,7 +23,8 @@ struct link_common {
 	const char *program; /* smb-worker's absolute path */
 	const struct smb_connect *target;
 	struct link_limits limits; /* may be changed at any time */
-	int pace_fd;               /* the memory of a struct smb_pace */
+	int pace_fd;               /* the memory of a struct smb_pace, */
+	struct smb_pace *pace;     /* mapped; NULL before the first link */
 	struct starter starter;
 };
 
@@ -97,7 +98,6 @@ bool link_ahead(const struct link *l); /* its worker does what nobody has asked 
 bool link_was_ready(const struct link *l); /* it is, or was before it died */
 bool link_left(const struct link *l); /* it died since nobody needed it */
 bool link_unread(const struct link *l); /* it died before it took the request */
-bool link_refused(const struct link *l); /* it died of a refused logon */
 struct link_progress link_progress(const struct link *l);
 const struct smb_info *link_info(const struct link *l);
 

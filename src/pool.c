@@ -16,8 +16,8 @@
 /* Between two starts of a worker where it is to be done gently. */
 enum { START_MS = 10 };
 
-/* How long a logon proves the password, and how long a server that took no more connections is believed. */
-enum { PROOF_MS = 1000, FULL_MS = 10000 };
+/* How long a server that took no more connections is believed. */
+enum { FULL_MS = 10000 };
 
 static int64_t now_ms(void)
 {
@@ -33,9 +33,9 @@ static bool share_pace(struct pool *pool)
 	void *page;
 	pool->common.pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	page = MAP_FAILED;
-	if (pool->common.pace_fd >= 0 && ftruncate(pool->common.pace_fd, sizeof *pool->pace) == 0 &&
+	if (pool->common.pace_fd >= 0 && ftruncate(pool->common.pace_fd, sizeof *pool->common.pace) == 0 &&
 	    fcntl(pool->common.pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		page = mmap(NULL, sizeof *pool->pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.pace_fd, 0);
+		page = mmap(NULL, sizeof *pool->common.pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.pace_fd, 0);
 	if (page == MAP_FAILED) {
 		int error = errno;
 		if (pool->common.pace_fd >= 0)
@@ -44,16 +44,16 @@ static bool share_pace(struct pool *pool)
 		errno = error;
 		return false;
 	}
-	pool->pace = page;
-	atomic_store(&pool->pace->rate, pool->rate);
+	pool->common.pace = page;
+	atomic_store(&pool->common.pace->rate, pool->rate);
 	return true;
 }
 
 void pool_limit_rate(struct pool *pool, uint64_t rate)
 {
 	pool->rate = rate;
-	if (pool->pace != NULL)
-		atomic_store(&pool->pace->rate, rate);
+	if (pool->common.pace != NULL)
+		atomic_store(&pool->common.pace->rate, rate);
 }
 
 struct pool *pool_open(const char *program, const struct smb_connect *target)
@@ -72,10 +72,6 @@ static void drop(struct pool *pool, int slot, int wait_ms)
 {
 	struct pool_slot *s = &pool->slots[slot];
 
-	if (link_dead(s->link) && !link_left(s->link))
-		pool->proven_until = 0;
-	if (link_refused(s->link) && pool->refusal.code == SMB_OK)
-		pool->refusal = *link_fault(s->link);
 	pool->lost = s->number;
 	pool->why_lost = *link_fault(s->link);
 	link_end(s->link, wait_ms);
@@ -92,8 +88,8 @@ void pool_close(struct pool *pool, int wait_ms)
 		if (pool->slots[i].link != NULL)
 			drop(pool, i, wait_ms);
 	starter_end(&pool->common.starter, wait_ms);
-	if (pool->pace != NULL)
-		munmap(pool->pace, sizeof *pool->pace);
+	if (pool->common.pace != NULL)
+		munmap(pool->common.pace, sizeof *pool->common.pace);
 	if (pool->common.pace_fd >= 0)
 		close(pool->common.pace_fd);
 	if (pool->epoll >= 0)
@@ -172,7 +168,7 @@ static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
 	struct link *links[POOL_LINKS];
 	int slot = POOL_FAILED;
 
-	if (pool->pace == NULL && !share_pace(pool))
+	if (pool->common.pace == NULL && !share_pace(pool))
 		return no_pace(fault);
 	if (!link_start(links, count, &pool->common, fault))
 		return POOL_FAILED;
@@ -222,29 +218,16 @@ static bool does_at_once(const struct pool_slot *s, uint32_t wished)
 	return link_settled(s->link) && (!link_ahead(s->link) || s->number == wished);
 }
 
-static bool is_logging_on(const struct pool *pool)
-{
-	for (int i = 0; i < POOL_LINKS; i++) {
-		const struct link *l = pool->slots[i].link;
-		if (l != NULL && !link_ready(l) && !link_dead(l))
-			return true;
-	}
-	return false;
-}
-
 /* How many may be started, of so many that are wanted. */
 static unsigned may_start(const struct pool *pool, unsigned wanted)
 {
-	int64_t now = now_ms();
 	unsigned count = pool_count(pool), most = pool->most < POOL_LINKS ? pool->most : POOL_LINKS;
 
-	if (count == 0)
-		return wanted > 0;
-	if (count >= most || now < pool->full_until)
+	if (now_ms() < pool->full_until)
+		return count == 0 && wanted > 0;
+	if (count >= most)
 		return 0;
-	if (now < pool->proven_until)
-		return wanted < most - count ? wanted : most - count;
-	return wanted > 0 && !is_logging_on(pool);
+	return wanted < most - count ? wanted : most - count;
 }
 
 static int no_more(struct smb_fault *fault, const char *text)
@@ -261,12 +244,26 @@ static int take(struct pool *pool, int slot)
 	return slot;
 }
 
+/* A worker has found out that the password is refused. It is not trusted with more than the words. */
+static bool is_refused(struct pool *pool)
+{
+	struct smb_fault *refusal = &pool->refusal;
+
+	if (refusal->code == SMB_OK && pool->common.pace != NULL &&
+	    atomic_load(&pool->common.pace->turn.refused) == SMB_TURN_CLOSED) {
+		*refusal = pool->common.pace->turn.refusal;
+		refusal->code = SMB_AUTH_FAILED;
+		refusal->text[sizeof refusal->text - 1] = '\0';
+	}
+	return refusal->code != SMB_OK;
+}
+
 int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct smb_fault *fault)
 {
 	int best, slot;
 	bool suits;
 
-	if (pool->refusal.code != SMB_OK) {
+	if (is_refused(pool)) {
 		*fault = pool->refusal;
 		return POOL_FAILED;
 	}
@@ -294,7 +291,7 @@ void pool_warm(struct pool *pool, unsigned count)
 	unsigned there, missing;
 
 	sweep(pool);
-	if (pool->refusal.code != SMB_OK)
+	if (is_refused(pool))
 		return;
 	there = pool_count(pool);
 	missing = may_start(pool, count > there ? count - there : 0);
@@ -334,10 +331,10 @@ bool pool_is_full(struct pool *pool, int slot)
 {
 	const struct link *lost = pool->slots[slot].link;
 
-	if (!link_dead(lost) || link_was_ready(lost) || link_refused(lost))
+	if (!link_dead(lost) || link_was_ready(lost) || link_fault(lost)->code == SMB_AUTH_FAILED)
 		return false;
 	for (int i = 0; i < POOL_LINKS; i++)
-		if (pool->slots[i].link != NULL && link_ready(pool->slots[i].link)) {
+		if (pool->slots[i].link != NULL && !link_dead(pool->slots[i].link)) {
 			pool->full_until = now_ms() + FULL_MS;
 			return true;
 		}
@@ -390,13 +387,6 @@ void pool_poll(struct pool *pool, int wait_ms)
 			link_wait(l, 0);
 		else if (fds[i].revents != 0)
 			link_heard(l);
-	}
-	for (int i = 0; i < POOL_LINKS; i++) {
-		struct pool_slot *s = &pool->slots[i];
-		if (s->link == NULL || s->proven || !link_ready(s->link))
-			continue;
-		s->proven = true;
-		pool->proven_until = now_ms() + PROOF_MS;
 	}
 }
 

@@ -1,8 +1,8 @@
 /*
  * A destination's links: which is free, when to start another, when to give up on one. Knows no Lua.
  *
- * A refused logon poisons the pool: no worker tries the same password again, or the account might be locked. For the same reason a
- * worker logs on alone, unless the password has proven right a moment ago.
+ * A refused password poisons the pool: no worker tries it again, or the account might be locked. Workers connect side by side all the
+ * same: they see to it among themselves that a password which may be wrong is sent once (worker/logon.h).
  *
  * That a server takes no further connection is no failure while there are others: they do the work.
  */
@@ -25,17 +25,14 @@ struct pool {
 	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
 	struct smb_info info;            /* of the connection that answered last; the highest throughput of any */
 	uint64_t rate;                   /* bytes per second of all together, 0: no limit */
-	struct smb_pace *pace;           /* what its workers share; NULL before the first of them */
 	int epoll;                       /* ready when a link is; -1 until somebody asks */
 	int64_t started;                 /* milliseconds: when the last worker was; */
-	int64_t proven_until;            /* until then workers may log on side by side, */
-	int64_t full_until;              /* and until then the server is not asked for a further connection */
+	int64_t full_until;              /* until then the server is not asked for a further connection */
 	struct pool_slot {
 		struct link *link; /* NULL: the slot is empty */
 		uint32_t number;   /* names the link, never used again */
 		bool taken;        /* a request is under way on it */
 		unsigned handles;  /* files and listings that are open there */
-		bool proven;       /* its logon was noticed */
 	} slots[POOL_LINKS];
 	uint32_t last_number;
 	uint32_t lost;            /* the link that died last, */
@@ -78,7 +75,7 @@ int64_t pool_patience(struct pool *pool);
 /* All that was posted or abandoned has ended; else waits for a part of it, `wait_ms` at most. */
 bool pool_settle(struct pool *pool, int wait_ms);
 
-/* The link of the slot died since the server takes no more, while others work: the request is for them. */
+/* The link of the slot died since the server takes no more, while there are others: the request is for them. */
 bool pool_is_full(struct pool *pool, int slot);
 
 /* What a connection has told, besides what others have: the line is the same. */

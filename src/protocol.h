@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
-#define SMB_PROTOCOL_VERSION 4u
+#define SMB_PROTOCOL_VERSION 5u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
@@ -281,13 +281,27 @@ struct smb_shared {
 	_Atomic uint32_t ahead;    /* the worker does what nobody has asked for yet */
 	_Atomic uint32_t taken;    /* requests that it has taken, modulo 2^32 */
 	_Atomic uint32_t left;     /* it has ended of itself since nobody needed it */
+	_Atomic uint32_t process;  /* its process id */
+	_Atomic uint32_t turns;    /* grows while it waits for its turn to log on: for another worker, not for the server */
 	_Atomic uint32_t cancel;   /* end the request under way, clean up */
 	_Atomic uint32_t wanted;   /* somebody waits for it, or is about to */
 	_Atomic uint32_t stays;    /* it is not to leave */
 };
 
-/* Another page, which all workers of a destination map: how fast they may be together. */
+enum smb_turn_state { SMB_TURN_OPEN, SMB_TURN_CLOSING, SMB_TURN_CLOSED };
+
+/* Which of a destination's workers may send the password, and what became of it. */
+struct smb_turn {
+	_Atomic uint32_t holder;   /* the process id of the worker that may, 0 for none */
+	_Atomic uint32_t accepted; /* how often the password was right, modulo 2^32 */
+	_Atomic uint32_t refused;  /* enum smb_turn_state; CLOSED: the password was refused, `refusal` says why; CLOSING: it is being written */
+	_Atomic uint32_t changes;  /* grows with each change of the others: workers wait for that */
+	struct smb_fault refusal;
+};
+
+/* Another page, which all workers of a destination map: whose turn it is to log on, and how fast they may be together. */
 struct smb_pace {
+	struct smb_turn turn;
 	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
 	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
 };

@@ -505,8 +505,6 @@ static int result(lua_State *L)
 	pool_learn(pool, link_info(l));
 	if (reply != NULL)
 		count_handles(&pool->slots[r->slot], r->verb, reply);
-	if (reply != NULL && reply->fault.code == SMB_AUTH_FAILED && pool->refusal.code == SMB_OK)
-		pool->refusal = reply->fault;
 	link_done(l);
 	pool_give_back(pool, r->slot);
 	r->slot = -1;

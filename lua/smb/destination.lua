@@ -14,6 +14,7 @@ local listing = require "smb.listing"
 local name = require "smb.name"
 local options = require "smb.options"
 local show = require "smb.show"
+local sources = require "smb.source"
 local stream = require "smb.stream"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
@@ -569,7 +570,7 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:write(text, data, opts)
-  local from <close> = require "smb.source".of(data)
+  local from <close> = sources.of(data)
   local state = state_of(self)
   check_string(text, 1, "write")
   if not from then

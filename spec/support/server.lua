@@ -277,12 +277,15 @@ local function launch(srv)
   return nil, "smbd did not start:\n" .. log.everything(srv.dir .. "/log")
 end
 
+-- For sh: gives an account, a new one or not, its password.
+local function set_password(srv, name, password)
+  local add = command(srv, { "pdbedit", "-s", srv.conf, "-t", "-a", name })
+  return ("printf '%%s\\n%%s\\n' %s %s | %s"):format(quote(password), quote(password), add)
+end
+
 local function add_accounts(srv, passwords)
   local commands = {}
-  for name, password in pairs(passwords) do
-    local add = command(srv, { "pdbedit", "-s", srv.conf, "-t", "-a", name })
-    commands[#commands + 1] = ("printf '%%s\\n%%s\\n' %s %s | %s"):format(quote(password), quote(password), add)
-  end
+  for name, password in pairs(passwords) do commands[#commands + 1] = set_password(srv, name, password) end
   if #commands > 0 then
     shell.check(table.concat(commands, " && "))
   end
@@ -428,6 +431,8 @@ end
 --- Ends the server, if it runs, and starts it again: same port, same files, same accounts.
 function Server:restart()
   self:kill()
+  -- On a busy machine processes that were killed take a moment to go.
+  shell.poll(function() return not taken(self.address, self.port) end)
   local ok, reason = launch(self)
   if not ok then
     error(reason, 2)
@@ -528,6 +533,11 @@ function Server:account(user, state)
   for _, words in ipairs(accounts.changes(state, name, self.conf)) do
     shell.check(command(self, words))
   end
+end
+
+--- Gives a user another password. Who is logged on stays so; `fields` and `url` go on with the first one.
+function Server:set_password(user, password)
+  shell.check(set_password(self, assert(self.unix_names[user], "no such user"), password))
 end
 
 --- Makes the readers below forget what was logged until now.

@@ -45,7 +45,7 @@ static const struct meaning by_status[] = {
     {0xc0000224, SMB_AUTH_FAILED, "the password must be changed", "PASSWORD_MUST_CHANGE"},
     {0xc0000234, SMB_AUTH_FAILED, "the account is locked", "ACCOUNT_LOCKED_OUT"},
     {0xc000015b, SMB_AUTH_FAILED, "this kind of logon is not granted to the account", "LOGON_TYPE_NOT_GRANTED"},
-    {0xc000005e, SMB_AUTH_FAILED, "no logon server can be reached", "NO_LOGON_SERVERS"},
+    {0xc000005e, SMB_UNREACHABLE, "the server reaches no logon server (domain controller)", "NO_LOGON_SERVERS"},
     {0xc0000133, SMB_AUTH_FAILED, "the clocks of client and server differ too much", "TIME_DIFFERENCE_AT_DC"},
     {0xc0000413, SMB_AUTH_FAILED, "the server's policy refuses this logon", "AUTHENTICATION_FIREWALL_FAILED"},
     {0xc0000043, SMB_BUSY, "it is open elsewhere", "SHARING_VIOLATION"},
@@ -208,6 +208,38 @@ bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, 
 	if (m != NULL)
 		return fault_set(fault, m->code, m->text);
 	return fault_errno(fault, SMB_FAILED, "the request failed", error);
+}
+
+void fault_guest(struct smb_fault *fault)
+{
+	fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and would let a guest in");
+}
+
+bool fault_refuses_password(uint32_t status)
+{
+	static const uint32_t refusals[] = {
+	    0xc0000064, /* NO_SUCH_USER */
+	    0xc000006a, /* WRONG_PASSWORD */
+	    0xc000006b, /* ILL_FORMED_PASSWORD */
+	    0xc000006c, /* PASSWORD_RESTRICTION */
+	    0xc000006d, /* LOGON_FAILURE */
+	    0xc000006e, /* ACCOUNT_RESTRICTION */
+	    0xc000006f, /* INVALID_LOGON_HOURS */
+	    0xc0000070, /* INVALID_WORKSTATION */
+	    0xc0000071, /* PASSWORD_EXPIRED */
+	    0xc0000072, /* ACCOUNT_DISABLED */
+	    0xc0000155, /* LOGON_NOT_GRANTED */
+	    0xc000015b, /* LOGON_TYPE_NOT_GRANTED */
+	    0xc0000193, /* ACCOUNT_EXPIRED */
+	    0xc0000224, /* PASSWORD_MUST_CHANGE */
+	    0xc0000234, /* ACCOUNT_LOCKED_OUT */
+	    0xc0000247, /* LOGIN_TIME_RESTRICTION */
+	    0xc0000248, /* LOGIN_WKSTA_RESTRICTION */
+	};
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+		if (refusals[i] == status)
+			return true;
+	return false;
 }
 
 bool fault_broke(const struct smb_fault *fault)

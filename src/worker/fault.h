@@ -18,6 +18,15 @@ bool fault_broke(const struct smb_fault *fault);
 /* The local file failed: `what` says which part. Gives false. */
 bool fault_local(struct smb_fault *fault, const char *what, int error);
 
+/* A named user was let in as a guest, or as nobody. */
+void fault_guest(struct smb_fault *fault);
+
+/*
+ * The status says that the password is wrong, or of no use any more, or that the account may not log on: to send it again is of no
+ * use, and may lock the account. A logon fails for other reasons, too: no logon server, clocks, tickets, a server that is busy.
+ */
+bool fault_refuses_password(uint32_t status);
+
 /* A failure that the worker itself found. Gives false. */
 bool fault_set(struct smb_fault *fault, enum smb_code code, const char *text);
 

@@ -4,6 +4,7 @@
  */
 #include "answer.h"
 #include "fault.h"
+#include "logon.h"
 #include "pace.h"
 #include "place.h"
 #include "session.h"
@@ -335,6 +336,7 @@ static bool start(void)
 	close(fds[0]);
 	close(fds[1]);
 	pace_share(pace, shared);
+	logon_share(&pace->turn, shared);
 	keep_secrets();
 	keep_memory();
 	transfer_count_in(shared);

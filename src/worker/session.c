@@ -4,6 +4,7 @@
 #include "configuration.h"
 #include "../ticks.h"
 #include "fault.h"
+#include "logon.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ static struct {
 	smbc_add_cached_srv_fn keep_server;
 	smbc_check_server_fn check_server;
 	bool ended;       /* the server ended the logon or closed the share, which the library would use for ever; until there is a new one */
-	bool poisoned;    /* the logon was refused: not tried again, or the account may be locked */
+	bool poisoned;    /* the password was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
 } session;
 
@@ -117,11 +118,15 @@ static bool failed_with(struct smb_fault *fault, int error)
 				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
 	if (wire_refusal() == WIRE_NOT_SIGNED)
 		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
-	if (wire_guest())
-		fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and would let a guest in");
+	if (wire_refusal() == WIRE_CANCELLED)
+		return fault_set(fault, SMB_CANCELLED, "cancelled");
+	if (wire_refusal() == WIRE_PASSWORD)
+		logon_refused(fault);
+	else if (wire_guest())
+		fault_guest(fault);
 	else
 		fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
-	if (fault->code == SMB_AUTH_FAILED) {
+	if (fault->code == SMB_AUTH_FAILED && logon_refused(&session.refusal)) {
 		session.poisoned = true;
 		session.refusal = *fault;
 	}
@@ -251,7 +256,7 @@ static bool open_share(const struct smb_connect *target, struct smb_fault *fault
 	if (file != NULL)
 		return session_close(file, fault);
 	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL ||
-	       fault->code == SMB_AUTH_FAILED;
+	       fault->code == SMB_AUTH_FAILED || fault->code == SMB_CANCELLED;
 	if (wire_step() != SMB_STEP_FILE || lost)
 		return false;
 	memset(fault, 0, sizeof *fault);

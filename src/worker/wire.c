@@ -8,6 +8,7 @@
 #include "wire.h"
 
 #include "../ticks.h"
+#include "logon.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -26,6 +27,7 @@
 enum {
 	CONNECTIONS = 16,
 	HEAD_SIZE = 1024, /* bytes kept of a frame: enough for NEGOTIATE's contexts */
+	LOOK_SIZE = 512,  /* bytes looked at before a frame leaves: enough to know a logon by */
 	LENGTH_SIZE = 4,  /* the length before each frame */
 	SMB2_HEADER = 64,
 	LARGE = 1024 * 1024, /* bytes from which on requests and their answers tell how fast the connection is */
@@ -74,6 +76,7 @@ struct connection {
 	uint64_t heard;       /* and when something of theirs arrived last */
 	uint64_t moved_before; /* bytes, before them */
 	int queued;           /* bytes that the kernel has not got rid of, when last looked at */
+	bool logs_on;         /* it was sent the password, and has not answered */
 };
 
 static struct {
@@ -300,6 +303,19 @@ static bool is_guests(const struct frame *f)
 	return kind_of(f) == KIND_SMB2 && smb2_command(f) > SMB2_LOGOFF;
 }
 
+/* NTLM's last message, which proves the password (MS-NLMP 2.2.1.3); SMB1 has a logon without the others. */
+static bool carries_password(const struct frame *f)
+{
+	static const uint8_t authenticate[] = "NTLMSSP\0\3\0\0"; /* and the NUL that ends the text */
+	const uint8_t words_of_old_logon = 13;
+
+	if (kind_of(f) == KIND_SMB1 ? field(f, 4, 1) != SMB1_SESSION_SETUP
+				    : kind_of(f) != KIND_SMB2 || smb2_command(f) != SMB2_SESSION_SETUP)
+		return false;
+	return memmem(f->bytes, f->size, authenticate, sizeof authenticate) != NULL ||
+	       (kind_of(f) == KIND_SMB1 && field(f, 32, 1) == words_of_old_logon);
+}
+
 /* SMB 3.0's check that nobody meddled with the negotiation: it goes before the first encrypted frame and says nothing else. */
 static bool is_validation(const struct frame *f)
 {
@@ -345,8 +361,16 @@ static bool refuse(enum wire_refusal why)
 	return true;
 }
 
+/* Waits for this worker's turn to send the password. */
+static bool may_log_on(struct connection *c)
+{
+	enum logon_turn turn = logon_await();
+	c->logs_on = turn == LOGON_GO;
+	return c->logs_on || !refuse(turn == LOGON_REFUSED ? WIRE_PASSWORD : WIRE_CANCELLED);
+}
+
 /* Looks at a frame of which nothing has left yet; true when it must not leave. */
-static bool refused(const uint8_t *bytes, size_t size)
+static bool refused(struct connection *c, const uint8_t *bytes, size_t size)
 {
 	struct frame f = {bytes + LENGTH_SIZE, size - LENGTH_SIZE};
 
@@ -362,7 +386,7 @@ static bool refused(const uint8_t *bytes, size_t size)
 		return refuse(broken_demand(&f));
 	if (would_replace(&f))
 		return refuse(WIRE_WOULD_REPLACE);
-	return false;
+	return wire.demand_named && carries_password(&f) && !may_log_on(c);
 }
 
 static void note_protection(const struct frame *f)
@@ -511,7 +535,15 @@ static bool concerns_caller(uint32_t command, uint32_t status)
 	}
 }
 
-static void answered_smb2(const struct frame *f)
+static void logon_ended(struct connection *c, uint32_t status)
+{
+	if (status == (uint32_t)STATUS_MORE_PROCESSING_REQUIRED)
+		return;
+	c->logs_on = false;
+	logon_answered(status, status == 0 && wire_guest());
+}
+
+static void answered_smb2(struct connection *c, const struct frame *f)
 {
 	uint32_t status = at32(f, 8), command = smb2_command(f);
 	if (status == 0) {
@@ -521,12 +553,16 @@ static void answered_smb2(const struct frame *f)
 		if (command == SMB2_SET_INFO && status == (uint32_t)STATUS_OBJECT_NAME_COLLISION)
 			wire.collided = true;
 	}
+	if (command == SMB2_SESSION_SETUP)
+		logon_ended(c, status);
 }
 
-static void answered_smb1(const struct frame *f)
+static void answered_smb1(struct connection *c, const struct frame *f)
 {
 	uint32_t status = at32(f, 5), command = (uint32_t)field(f, 4, 1);
 	if (status != 0) {
+		if (command == SMB1_SESSION_SETUP)
+			logon_ended(c, status);
 		if (concerns_caller(COMMAND_HIDDEN, status) && command != SMB1_TRANSACTION2)
 			wire.status = status;
 		else if (concerns_caller(COMMAND_HIDDEN, status) && wire.status == 0)
@@ -543,6 +579,7 @@ static void answered_smb1(const struct frame *f)
 		set_step(SMB_STEP_LOGON);
 	} else if (command == SMB1_SESSION_SETUP) {
 		wire.info.guest = (at16(f, 37) & 1) != 0;
+		logon_ended(c, status);
 		set_step(SMB_STEP_SHARE);
 	} else if (command == SMB1_TREE_CONNECT) {
 		set_step(SMB_STEP_FILE);
@@ -566,9 +603,9 @@ static void frame_arrived(struct connection *c, const struct frame *f)
 	if (kind != KIND_OTHER)
 		note_round_trip(c);
 	if (kind == KIND_SMB2)
-		answered_smb2(f);
+		answered_smb2(c, f);
 	else if (kind == KIND_SMB1)
-		answered_smb1(f);
+		answered_smb1(c, f);
 }
 
 /* ---- streams ---- */
@@ -638,11 +675,21 @@ static struct connection *watched(int fd)
 	return NULL;
 }
 
+/* It will not say whether the password was right. */
+static void will_not_answer(struct connection *c)
+{
+	if (c->logs_on)
+		logon_give_up();
+	c->logs_on = false;
+}
+
 static void forget(int fd)
 {
 	struct connection *c = watched(fd);
-	if (c != NULL)
-		c->fd = -1;
+	if (c == NULL)
+		return;
+	will_not_answer(c);
+	c->fd = -1;
 }
 
 static bool is_smb(const struct sockaddr *address)
@@ -684,8 +731,9 @@ static bool watch(int fd, const struct sockaddr *address)
 	return false;
 }
 
-static void broke(void)
+static void broke(struct connection *c)
 {
+	will_not_answer(c);
 	wire.broken = true;
 	wire.status = 0;
 }
@@ -729,7 +777,7 @@ static ssize_t after_receive(int fd, const void *buffer, size_t asked, ssize_t n
 		if (n > 0)
 			arrived(c, buffer, (size_t)n);
 		else if ((n == 0 && asked > 0) || (n < 0 && !would_block(error)))
-			broke();
+			broke(c);
 	}
 	errno = error;
 	return n;
@@ -740,7 +788,7 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 	struct connection *c = watched(fd);
 	int error = errno;
 	if (c != NULL && n < 0 && !would_block(error))
-		broke();
+		broke(c);
 	if (c != NULL && n > 0) {
 		size_t left = (size_t)n;
 		for (int i = 0; i < count && left > 0; i++) {
@@ -761,8 +809,9 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 static bool must_not_leave(int fd, const struct iovec *parts, int count)
 {
 	struct connection *c = watched(fd);
-	uint8_t head[LENGTH_SIZE + SMB2_HEADER + 8];
+	uint8_t head[LENGTH_SIZE + LOOK_SIZE];
 	size_t have = 0, total = 0;
+	bool stays;
 
 	if (c == NULL)
 		return false;
@@ -782,7 +831,9 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 		return false;
 	if (have < LENGTH_SIZE || (head[0] == 0 && total > LENGTH_SIZE + frame_length(head)))
 		return refuse(wire.demand_encryption ? WIRE_NOT_ENCRYPTED : WIRE_NOT_SIGNED);
-	return refused(head, have);
+	stays = refused(c, head, have);
+	wire.sending_since = now();
+	return stays;
 }
 
 /* ---- the functions that stand before libc's ---- */

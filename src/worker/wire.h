@@ -1,7 +1,8 @@
 /*
  * Watches the SMB frames that libsmbclient sends and receives, and says what the library itself does not: the NT status
  * of a failed request, what was negotiated, whether frames are signed and encrypted, how far a connection has come.
- * It never changes a frame; it refuses one (the send fails) where a promise to the user would be broken.
+ * It never changes a frame; it refuses one (the send fails) where a promise to the user would be broken, and holds back the one that
+ * carries the password until it is this worker's turn (logon.h).
  */
 #ifndef LUA_SMB_WIRE_H
 #define LUA_SMB_WIRE_H
@@ -11,7 +12,11 @@
 #include <stdbool.h>
 
 /* Why a frame was refused. */
-enum wire_refusal { WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_GUEST, WIRE_WOULD_REPLACE };
+enum wire_refusal {
+	WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_GUEST, WIRE_WOULD_REPLACE,
+	WIRE_PASSWORD,  /* it would be sent again, though it was refused */
+	WIRE_CANCELLED, /* while this worker waited for its turn to send it */
+};
 
 /* What an SMB2 CREATE's answer said of the file; invisible on encrypted connections. */
 struct wire_created {

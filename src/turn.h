@@ -1,0 +1,30 @@
+/*
+ * Whose turn it is to send the password: at most one worker of a destination does so before it is known to be right, lest a wrong one
+ * lock the account. The page that all workers map has the state; the module passes the turn on for a worker that died with it.
+ */
+#ifndef LUA_SMB_TURN_H
+#define LUA_SMB_TURN_H
+
+#include "protocol.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline void turn_changed(struct smb_turn *turn)
+{
+	atomic_fetch_add(&turn->changes, 1);
+	syscall(SYS_futex, &turn->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* The worker has the turn no longer, if it had it. */
+static inline void turn_pass(struct smb_turn *turn, uint32_t process)
+{
+	if (process != 0 && atomic_compare_exchange_strong(&turn->holder, &process, 0))
+		turn_changed(turn);
+}
+
+#endif

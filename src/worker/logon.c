@@ -1,0 +1,129 @@
+#include "logon.h"
+
+#include "../turn.h"
+#include "fault.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+	struct smb_turn *turn;
+	struct smb_shared *shared;
+	uint32_t self;
+	bool open; /* this worker may send the password, or has sent it, and there is no answer yet */
+} logon;
+
+void logon_share(struct smb_turn *turn, struct smb_shared *shared)
+{
+	logon.turn = turn;
+	logon.shared = shared;
+	logon.self = (uint32_t)getpid();
+	atomic_store(&shared->process, logon.self);
+}
+
+/* ---- waiting ---- */
+
+static enum logon_turn go(void)
+{
+	logon.open = true;
+	return LOGON_GO;
+}
+
+/* The module passes the turn of a dead worker on when it hears of the death; it may be busy elsewhere. */
+static void pass_from_dead(uint32_t holder)
+{
+	if (kill((pid_t)holder, 0) < 0 && errno == ESRCH)
+		turn_pass(logon.turn, holder);
+}
+
+/* Tells the module that nobody's silence is to blame, and waits for a change, for a moment at most. */
+static void wait_for_change(uint32_t changes)
+{
+	const struct timespec moment = {.tv_nsec = 50000000};
+
+	atomic_fetch_add(&logon.shared->turns, 1);
+	syscall(SYS_futex, &logon.turn->changes, FUTEX_WAIT, changes, &moment, NULL, 0);
+	atomic_fetch_add(&logon.shared->turns, 1);
+}
+
+/* `changes` is read before all else, so that no change is missed. */
+enum logon_turn logon_await(void)
+{
+	uint32_t accepted = atomic_load(&logon.turn->accepted);
+
+	for (;;) {
+		uint32_t changes = atomic_load(&logon.turn->changes), holder = 0;
+		if (atomic_load(&logon.turn->refused) != SMB_TURN_OPEN)
+			return LOGON_REFUSED;
+		if (atomic_load(&logon.turn->accepted) != accepted)
+			return go();
+		if (atomic_compare_exchange_strong(&logon.turn->holder, &holder, logon.self) || holder == logon.self)
+			break;
+		if (watch_cancelled())
+			return LOGON_CANCELLED;
+		wait_for_change(changes);
+		pass_from_dead(holder);
+	}
+	if (atomic_load(&logon.turn->refused) == SMB_TURN_OPEN)
+		return go();
+	turn_pass(logon.turn, logon.self);
+	return LOGON_REFUSED;
+}
+
+/* ---- what becomes of it ---- */
+
+void logon_give_up(void)
+{
+	logon.open = false;
+	turn_pass(logon.turn, logon.self);
+}
+
+/* The first reason is kept. */
+void logon_refuse(const struct smb_fault *why)
+{
+	uint32_t expected = SMB_TURN_OPEN;
+
+	if (atomic_compare_exchange_strong(&logon.turn->refused, &expected, SMB_TURN_CLOSING)) {
+		logon.turn->refusal = *why;
+		atomic_store(&logon.turn->refused, SMB_TURN_CLOSED);
+	}
+	logon_give_up();
+	turn_changed(logon.turn);
+}
+
+void logon_answered(uint32_t status, bool guest)
+{
+	struct smb_fault fault;
+
+	if (!logon.open)
+		return;
+	memset(&fault, 0, sizeof fault);
+	if (guest)
+		fault_guest(&fault);
+	else
+		fault_remote(&fault, SMB_STEP_LOGON, status, 0, false);
+	if (guest || fault_refuses_password(status)) {
+		logon_refuse(&fault);
+		return;
+	}
+	if (status == 0)
+		atomic_fetch_add(&logon.turn->accepted, 1);
+	logon_give_up();
+	if (status == 0)
+		turn_changed(logon.turn);
+}
+
+bool logon_refused(struct smb_fault *why)
+{
+	uint32_t refused = atomic_load(&logon.turn->refused);
+
+	if (refused == SMB_TURN_OPEN)
+		return false;
+	fault_set(why, SMB_AUTH_FAILED, "the logon was refused");
+	if (refused == SMB_TURN_CLOSED)
+		*why = logon.turn->refusal;
+	return true;
+}
