@@ -30,6 +30,10 @@ enum {
 	LOOK_SIZE = 512,  /* bytes looked at before a frame leaves: enough to know a logon by */
 	LENGTH_SIZE = 4,  /* the length before each frame */
 	SMB2_HEADER = 64,
+	ERROR_SIZE = SMB2_HEADER + 8,    /* of an error's answer, 1 more as most send it (MS-SMB2 2.2.2) */
+	CREATED_SIZE = SMB2_HEADER + 88, /* of the answer to a CREATE (2.2.14) */
+	CLOSE_SIZE = SMB2_HEADER + 24,   /* of a CLOSE; QUERY_INFO has up to 41 and SET_INFO, to rename, from 54 on */
+	SET_SIZE = SMB2_HEADER + 54,
 	LARGE = 1024 * 1024, /* bytes from which on requests and their answers tell how fast the connection is */
 };
 
@@ -57,8 +61,6 @@ enum nt_status {
 
 enum smb2_flags { FLAG_RESPONSE = 1, FLAG_SIGNED = 8 };
 enum session_flags { SESSION_GUEST = 1, SESSION_NULL = 2, SESSION_ENCRYPTED = 4 };
-enum share_capability { SHARE_DFS = 8 };
-
 /* One direction of a connection: where in the stream of frames it stands. */
 struct stream {
 	uint8_t head[HEAD_SIZE]; /* the current frame's first bytes, length included */
@@ -84,10 +86,9 @@ static struct {
 	struct smb_shared *counters;
 	bool demand_encryption, demand_signing, demand_named;
 	bool guard, collided;
-	uint32_t guarded_frames;
-	bool connecting_in_this_call;
+	bool hidden_open;     /* behind encryption: a file was opened, and not closed yet; */
+	uint32_t hidden_size; /* bytes of the last request */
 	uint64_t sending_since; /* microseconds: the call that sends, or the last that did */
-	bool dfs;
 	enum smb_step step;
 	uint32_t status;
 	bool broken;
@@ -132,7 +133,6 @@ void wire_begin(enum smb_patience patience)
 	wire.status = 0;
 	wire.broken = false;
 	wire.refusal = WIRE_NOT_REFUSED;
-	wire.connecting_in_this_call = false;
 	memset(&wire.created, 0, sizeof wire.created);
 	atomic_store(&wire.counters->patience, (uint32_t)patience);
 	atomic_fetch_add(&wire.counters->steps, 1);
@@ -141,8 +141,7 @@ void wire_begin(enum smb_patience patience)
 void wire_guard_rename(bool on)
 {
 	wire.guard = on;
-	wire.collided = false;
-	wire.guarded_frames = 0;
+	wire.collided = wire.hidden_open = false;
 }
 
 uint32_t wire_status(void)
@@ -270,6 +269,12 @@ static uint32_t smb2_command(const struct frame *f)
 	return at16(f, 12);
 }
 
+/* OriginalMessageSize of an encrypted frame: how long it was before. */
+static uint32_t hidden_size(const struct frame *f)
+{
+	return at32(f, 36);
+}
+
 /* ---- frames that leave ---- */
 
 /* Sent in clear on well-encrypted connections too: they come before the keys, or carry nothing. */
@@ -341,17 +346,16 @@ static enum wire_refusal broken_demand(const struct frame *f)
 }
 
 /*
- * A rename onto an existing name is CREATE, SET_INFO (which fails), CLOSE; then the library deletes the target. In clear
- * frames the failure is seen; in encrypted ones the fourth frame is that deletion, unless a fresh connection or a DFS
- * referral sends more (then nothing is refused: the caller has looked for the target just before).
+ * A rename onto an existing name is CREATE, SET_INFO (which fails), CLOSE; then the library deletes the target, which begins with a
+ * CREATE. Nothing else comes after that failure: behind encryption only the lengths of frames tell of it.
  */
 static bool would_replace(const struct frame *f)
 {
-	if (!wire.guard)
+	if (!wire.guard || !wire.collided)
 		return false;
-	if (kind_of(f) != KIND_ENCRYPTED)
-		return wire.collided && kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_CREATE;
-	return wire.guarded_frames >= 3 && !wire.connecting_in_this_call && !wire.dfs;
+	if (kind_of(f) == KIND_ENCRYPTED)
+		return hidden_size(f) != CLOSE_SIZE;
+	return kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_CREATE;
 }
 
 static bool refuse(enum wire_refusal why)
@@ -415,6 +419,24 @@ static void note_throughput(const struct connection *c)
 		wire.info.throughput = rate;
 }
 
+static void note_hidden_request(uint32_t size)
+{
+	wire.hidden_size = size;
+	if (size == CLOSE_SIZE)
+		wire.hidden_open = false;
+}
+
+/* An error while a file is open, in answer to a request as long as the one that renames. An answer that is put off looks like one. */
+static void note_hidden_answer(uint32_t size)
+{
+	bool failed = size == ERROR_SIZE || size == ERROR_SIZE + 1;
+
+	if (wire.hidden_open && wire.hidden_size >= SET_SIZE)
+		wire.collided = failed;
+	else if (size == CREATED_SIZE)
+		wire.hidden_open = true;
+}
+
 static void frame_sent(struct connection *c, const struct frame *f)
 {
 	if (kind_of(f) == KIND_OTHER)
@@ -428,7 +450,7 @@ static void frame_sent(struct connection *c, const struct frame *f)
 		set_step(SMB_STEP_NEGOTIATE);
 	note_protection(f);
 	if (kind_of(f) == KIND_ENCRYPTED)
-		wire.guarded_frames++;
+		note_hidden_request(hidden_size(f));
 	wire.info.round_trips++;
 	c->unanswered++;
 	c->sent_at = now();
@@ -486,7 +508,6 @@ static void tree_connected(const struct frame *f)
 	const uint8_t disk = 1; /* ShareType; the library asks IPC$ for DFS referrals before */
 	if (field(f, 66, 1) != disk)
 		return;
-	wire.dfs = (at32(f, 72) & SHARE_DFS) != 0;
 	set_step(SMB_STEP_FILE);
 }
 
@@ -606,6 +627,8 @@ static void frame_arrived(struct connection *c, const struct frame *f)
 		answered_smb2(c, f);
 	else if (kind == KIND_SMB1)
 		answered_smb1(c, f);
+	else if (kind == KIND_ENCRYPTED)
+		note_hidden_answer(hidden_size(f));
 }
 
 /* ---- streams ---- */
@@ -723,7 +746,6 @@ static bool watch(int fd, const struct sockaddr *address)
 			memset(c, 0, sizeof *c);
 			c->fd = fd;
 			note_address(address);
-			wire.connecting_in_this_call = true;
 			set_step(SMB_STEP_CONNECT);
 			return true;
 		}
