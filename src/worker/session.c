@@ -253,14 +253,16 @@ static bool open_share(const struct smb_connect *target, struct smb_fault *fault
 	struct session_file *file = session_open(demanding ? absent_file : "\xff", 0, fault);
 	bool lost;
 
-	if (file != NULL)
-		return session_close(file, fault);
+	if (file != NULL && !session_close(file, fault))
+		return false;
 	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL ||
 	       fault->code == SMB_AUTH_FAILED || fault->code == SMB_CANCELLED;
 	if (wire_step() != SMB_STEP_FILE || lost)
 		return false;
 	memset(fault, 0, sizeof *fault);
-	return true;
+	return wire_kept() ||
+	       fault_set(fault, SMB_PROTOCOL,
+			 "what is required of the connection cannot be checked: this libsmbclient sends in a way that smb-worker does not see");
 }
 
 bool session_start(const struct smb_connect *target, struct smb_fault *fault)

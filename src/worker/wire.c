@@ -128,6 +128,11 @@ void wire_demand(bool encryption, bool signing, bool named)
 	wire.demand_signing = signing;
 }
 
+bool wire_kept(void)
+{
+	return (wire.info.encryption || !wire.demand_encryption) && (wire.info.signing || !wire.demand_signing);
+}
+
 void wire_begin(enum smb_patience patience)
 {
 	wire.status = 0;

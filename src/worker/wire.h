@@ -32,6 +32,9 @@ void wire_watch(uint16_t port, struct smb_shared *counters);
 /* From now on refuses frames that are not encrypted, or not signed, where they have to be; and a guest's, or nobody's. */
 void wire_demand(bool encryption, bool signing, bool named);
 
+/* What is demanded was seen to be so: with a library that sends in another way nothing would be seen, and nothing refused. */
+bool wire_kept(void);
+
 /* The session says that the share is open; the wire shows it only where nothing is encrypted. */
 void wire_share_opened(void);
 
