@@ -264,6 +264,16 @@ describe("reading as io does:", function()
     end)
   end)
 
+  -- table.unpack of a long list.
+  it("more formats at once than 16 bits can count", function()
+    compare(("1234567890\n"):rep(15000), "r", function(f)
+      local formats = {}
+      for i = 1, 70000 do formats[i] = i % 7 == 0 and "L" or i % 3 end
+      f:read(table.unpack(formats))
+      f:seek "cur"
+    end)
+  end)
+
   it("what was not opened for reading", function()
     for _, mode in ipairs { "w", "a" } do
       compare("text", mode, function(f)
@@ -513,6 +523,18 @@ describe("writing as io does:", function()
     end
   end)
 
+  -- f:write(table.unpack(lines)).
+  it("more arguments at once than 16 bits can count", function()
+    compare("", "w", function(f)
+      local lines = {}
+      for i = 1, 70000 do lines[i] = i % 2 == 0 and i or "a line\n" end
+      f:write(table.unpack(lines))
+      f:seek "cur"
+      f:setvbuf "line"
+      f:write(table.unpack(lines, 1, 66000))
+    end, dest)
+  end)
+
   it("floats", function()
     compare("", "w", function(f)
       for _, number in ipairs { 0.1, 1e100, 2.5e-8, 1 / 3, 2 ^ 53, 2 ^ 63, 1.0, -0.0, 100.0, 1 / 0, -1 / 0 } do
@@ -706,6 +728,39 @@ describe("reading and writing as io does:", function()
       f:seek("set", 150)
       f:read "a"
     end)
+  end)
+
+  -- A script that follows a log as tail -f does.
+  it("past the end that a call has met, when another has appended meanwhile", function()
+    local border = ("x"):rep(BORDER - 1) .. "\n" -- what is read ahead of it is nothing
+    local function follow(where, content, formats, rounds)
+      local path = files.write(folder .. "/log", content)
+      make("log", content)
+      local log = {}
+      local opened = { assert(io.open(path)), assert(where:open "log") }
+      local lines = { opened[1]:lines(table.unpack(formats)), opened[2]:lines(table.unpack(formats)) }
+      for round = 1, rounds do
+        for _ = 1, 3 do
+          for side = 1, 2 do log[side] = outcome(nil, pcall(opened[side].read, opened[side], table.unpack(formats))) end
+          assert_same_log({ { "read", formats, log[1] } }, { { "read", formats, log[2] } })
+          for side = 1, 2 do log[side] = outcome(nil, pcall(lines[side])) end
+          assert_same_log({ { "lines", formats, log[1] } }, { { "lines", formats, log[2] } })
+        end
+        for _, each in ipairs { path, on_server "log" } do
+          local file <close> = assert(io.open(each, "a"))
+          file:write(round % 2 == 0 and "12 more" or "3 and the\nnext\n", round % 3 == 0 and ("y"):rep(30000) or "")
+        end
+      end
+      for side = 1, 2 do opened[side]:close() end
+    end
+    for _, where in ipairs { dest, small } do
+      for _, content in ipairs { "", "one\ntwo", "one\n", border, ("12345\n"):rep(2000) } do
+        for _, formats in ipairs { { "l" }, { "L" }, { "a" }, { "n" }, { 0 }, { 5 }, { 100000 }, { "l", "a" }, { 0, "L" },
+          { "n", "l" } } do
+          follow(where, content, formats, 6)
+        end
+      end
+    end
   end)
 
   it("at a file's end, which moves", function()

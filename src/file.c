@@ -35,7 +35,7 @@ struct file {
 	size_t active;
 	size_t begin, end, filled;
 	uint64_t position;
-	bool at_end, told_end; /* nothing follows the window; and the script was told so */
+	bool at_end;     /* nothing follows the window, as far as this call knows */
 	enum buffering buffering;
 };
 
@@ -96,10 +96,7 @@ static bool reserve(struct file *f, size_t slot, size_t size)
 
 static int push_no_buffer(lua_State *L)
 {
-	lua_pushnil(L);
-	lua_pushliteral(L, "local_io");
-	lua_pushfstring(L, "no memory for a file's buffer (%s)", strerror(errno));
-	return 3;
+	return local_push_failure(L, "no memory for a file's buffer", errno);
 }
 
 /* file(destination, state, slot_size, slots) -> file, not open yet | nil, code, text */
@@ -255,7 +252,7 @@ static int file_turn(lua_State *L)
 	f->writing = lua_toboolean(L, 2);
 	f->position = (uint64_t)luaL_checkinteger(L, 3);
 	f->begin = f->end = f->filled = 0;
-	f->at_end = f->told_end = false;
+	f->at_end = false;
 	return 0;
 }
 
@@ -277,7 +274,6 @@ static int file_skip(lua_State *L)
 	if (within) {
 		f->begin = (size_t)(to - first);
 		f->position = to;
-		f->told_end = false;
 	}
 	lua_pushboolean(L, within);
 	return 1;
@@ -310,12 +306,21 @@ static void consume(struct file *f, size_t n)
 	f->position += n;
 }
 
-/* Moves bytes from the window to the stack. */
-static void push_bytes(lua_State *L, struct file *f, size_t n)
+/*
+ * Moves bytes from the window to the stack, and passes over `skip` more. Lua copies them before it collects anything; what it has
+ * finalized then may have closed this very file, or moved it elsewhere. Where that was refused nothing has moved.
+ */
+static void push_bytes(lua_State *L, struct file *f, size_t n, size_t skip)
 {
+	uint64_t position = f->position;
+	size_t begin = f->begin, end = f->end;
+
 	luaL_checkstack(L, 4, "too many pieces");
 	lua_pushlstring(L, window(f), n);
-	consume(f, n);
+	check(L);
+	if (f->position != position || f->begin != begin || f->end != end)
+		luaL_error(L, "the file was used by a finalizer while it was read");
+	consume(f, n + skip);
 }
 
 /* Makes one string of the pieces above `base`. */
@@ -325,9 +330,8 @@ static void join(lua_State *L, int base)
 	lua_concat(L, pieces);
 }
 
-static enum item nothing(lua_State *L, struct file *f, int base)
+static enum item nothing(lua_State *L, int base)
 {
-	f->told_end = true;
 	lua_settop(L, base);
 	lua_pushnil(L);
 	return ITEM_NONE;
@@ -342,19 +346,17 @@ static enum item read_line(lua_State *L, struct file *f, int base, bool keep_new
 	newline = unread(f) > 0 ? memchr(window(f), '\n', unread(f)) : NULL;
 	if (newline != NULL) {
 		size_t n = (size_t)(newline - window(f));
-		push_bytes(L, f, n + keep_newline);
-		if (!keep_newline)
-			consume(f, 1);
+		push_bytes(L, f, n + keep_newline, !keep_newline);
 		join(L, base);
 		return ITEM_READ;
 	}
 	if (unread(f) > 0) {
-		push_bytes(L, f, unread(f));
+		push_bytes(L, f, unread(f), 0);
 		if (!f->at_end)
 			return ITEM_WANTS_MORE;
 	}
 	if (lua_gettop(L) == base)
-		return nothing(L, f, base);
+		return nothing(L, base);
 	join(L, base);
 	return ITEM_READ;
 }
@@ -362,7 +364,7 @@ static enum item read_line(lua_State *L, struct file *f, int base, bool keep_new
 static enum item read_all(lua_State *L, struct file *f, int base)
 {
 	if (unread(f) > 0)
-		push_bytes(L, f, unread(f));
+		push_bytes(L, f, unread(f), 0);
 	if (!f->at_end)
 		return ITEM_WANTS_MORE;
 	join(L, base);
@@ -383,19 +385,19 @@ static enum item read_count(lua_State *L, struct file *f, int base, size_t count
 
 	if (count == 0) { /* asks whether anything is left */
 		if (unread(f) == 0)
-			return f->at_end ? nothing(L, f, base) : ITEM_WANTS_MORE;
+			return f->at_end ? nothing(L, base) : ITEM_WANTS_MORE;
 		lua_pushliteral(L, "");
 		return ITEM_READ;
 	}
 	if (unread(f) > 0) {
 		size_t n = unread(f) < left ? unread(f) : left;
-		push_bytes(L, f, n);
+		push_bytes(L, f, n, 0);
 		left -= n;
 	}
 	if (left > 0 && !f->at_end)
 		return ITEM_WANTS_MORE;
 	if (lua_gettop(L) == base)
-		return nothing(L, f, base);
+		return nothing(L, base);
 	join(L, base);
 	return ITEM_READ;
 }
@@ -427,9 +429,8 @@ static enum item read_number(lua_State *L, struct file *f, int base)
 	n.size += before;
 	numeral_scan(&n);
 	if (n.at == n.size && !f->at_end && !n.too_long) {
-		lua_settop(L, base);
-		lua_pushlstring(L, text, n.size);
-		consume(f, n.size - before);
+		push_bytes(L, f, n.size - before, 0);
+		join(L, base);
 		return ITEM_WANTS_MORE;
 	}
 	consume(f, n.at - before);
@@ -463,13 +464,13 @@ static enum item read_item(lua_State *L, struct file *f, int format, int base)
 }
 
 /*
- * The stack: file, formats (2 to `last`), results, then the pieces of the item that is being read. What has to outlive a call of
- * Lua's side goes through `context`: the number of formats and the one that is being read.
+ * The stack: file, formats (2 to `last`), the index of the one that is being read, results, then the pieces of the item. `context` is
+ * `last`: there may be as many as Lua's stack holds.
  */
 static int read_on(lua_State *L, int status, lua_KContext context)
 {
 	struct file *f = any_file(L);
-	int last = (int)(context & 0xffff), format = (int)(context >> 16);
+	int last = (int)context, base = last + 1, format = (int)lua_tointeger(L, base);
 	bool asked = status != LUA_OK; /* Lua's side has filled the window, or failed */
 	bool first = status == LUA_OK;
 
@@ -481,34 +482,37 @@ static int read_on(lua_State *L, int status, lua_KContext context)
 			check(L);
 		}
 		for (asked = false; format <= last && !asked; format += !asked) {
-			enum item item = read_item(L, f, format, last + (format - 2));
+			enum item item = read_item(L, f, format, base + (format - 2));
 			if (item == ITEM_NONE)
-				return lua_gettop(L) - last;
+				return lua_gettop(L) - base;
 			asked = item == ITEM_WANTS_MORE;
 		}
 		if (!asked)
-			return lua_gettop(L) - last;
+			return lua_gettop(L) - base;
 		luaL_checkstack(L, 8, NULL);
+		lua_pushinteger(L, format);
+		lua_replace(L, base);
 		lua_pushvalue(L, lua_upvalueindex(1));
 		lua_pushvalue(L, 1);
 		lua_pushboolean(L, first);
 		first = false;
-		lua_callk(L, 2, 3, (lua_KContext)format << 16 | last, read_on);
+		lua_callk(L, 2, 3, context, read_on);
 	}
 }
 
-/* The end of the file, once told, is looked for anew: another may have appended. */
+/* Each call looks for the end of the file anew: another may have appended. */
 static int begin_read(lua_State *L, struct file *f)
 {
 	int last = lua_gettop(L);
-	if (f->told_end && unread(f) == 0)
-		f->at_end = f->told_end = false;
+
+	f->at_end = false;
 	if (last == 1) {
 		lua_pushliteral(L, "l");
 		last = 2;
 	}
 	luaL_checkstack(L, last + LUA_MINSTACK, "too many arguments");
-	return read_on(L, LUA_OK, (lua_KContext)2 << 16 | last);
+	lua_pushinteger(L, 2);
+	return read_on(L, LUA_OK, last);
 }
 
 static int push_no_access(lua_State *L, const char *what)
@@ -534,8 +538,7 @@ static bool push_whole_line(lua_State *L, struct file *f)
 	const char *line = window(f), *newline = unread(f) > 0 ? memchr(line, '\n', unread(f)) : NULL;
 	if (newline == NULL)
 		return false;
-	lua_pushlstring(L, line, (size_t)(newline - line));
-	consume(f, (size_t)(newline - line) + 1);
+	push_bytes(L, f, (size_t)(newline - line), 1);
 	return true;
 }
 
@@ -576,39 +579,42 @@ static const char *check_data(lua_State *L, int argument, size_t *size)
 
 enum { NO_ACCESS = -1 };
 
-/* Writes what there is room for; gives which upvalue has to be called now, 0 for none, or NO_ACCESS. */
-static int write_some(lua_State *L, struct file *f, int last, int *argument)
+/*
+ * Writes what there is room for of an argument, `written` bytes of which are there already; gives which upvalue has to be called now,
+ * 0 for none, or NO_ACCESS. A number becomes a string first: that may run collectors, which may close the file.
+ */
+static int write_some(lua_State *L, int *argument, size_t *written)
 {
-	size_t size, written = (size_t)lua_tointeger(L, last + 1), n;
+	size_t size, n;
 	const char *data = check_data(L, *argument, &size);
+	struct file *f = check(L);
 
 	if (size > 0 && !f->writable)
 		return NO_ACCESS;
-	n = size - written < room(f) ? size - written : room(f);
+	n = size - *written < room(f) ? size - *written : room(f);
 	if (n > 0) {
 		if (!reserve(f, f->active, f->filled + n))
 			luaL_error(L, "no memory for a file's buffer");
-		memcpy(f->map + f->active * f->slot_size + f->filled, data + written, n);
+		memcpy(f->map + f->active * f->slot_size + f->filled, data + *written, n);
 		f->filled += n;
 		f->position += n;
 	}
-	written += n;
-	lua_pushinteger(L, written < size ? (lua_Integer)written : 0);
-	lua_replace(L, last + 1);
-	if (written < size)
+	*written += n;
+	if (*written < size)
 		return 1;
+	*written = 0;
 	++*argument;
 	return wants_flush(f, data, size) ? 2 : 0;
 }
 
 /*
- * The stack: file, arguments (2 to `last`), how much of the current argument is written. `context` as for reading. Upvalues:
- * drain(file, first) -> true | nil, message, code, which makes room; flush(file, first), likewise.
+ * The stack: file, arguments (2 to `last`), the index of the one that is being written, how much of it is. `context` as for reading.
+ * Upvalues: drain(file, first) -> true | nil, message, code, which makes room; flush(file, first), likewise.
  */
 static int write_on(lua_State *L, int status, lua_KContext context)
 {
-	struct file *f = any_file(L);
-	int last = (int)(context & 0xffff), argument = (int)(context >> 16);
+	int last = (int)context, argument = (int)lua_tointeger(L, last + 1);
+	size_t written = (size_t)lua_tointeger(L, last + 2);
 	bool asked = status != LUA_OK, first = status == LUA_OK;
 
 	for (;;) {
@@ -620,17 +626,21 @@ static int write_on(lua_State *L, int status, lua_KContext context)
 			check(L);
 		}
 		while (argument <= last && upvalue == 0)
-			upvalue = write_some(L, f, last, &argument);
+			upvalue = write_some(L, &argument, &written);
 		if (upvalue == NO_ACCESS)
 			return push_no_access(L, "writing");
 		if (upvalue == 0)
 			break;
+		lua_pushinteger(L, argument);
+		lua_replace(L, last + 1);
+		lua_pushinteger(L, (lua_Integer)written);
+		lua_replace(L, last + 2);
 		lua_pushvalue(L, lua_upvalueindex(upvalue));
 		lua_pushvalue(L, 1);
 		lua_pushboolean(L, first);
 		asked = true;
 		first = false;
-		lua_callk(L, 2, 3, (lua_KContext)argument << 16 | last, write_on);
+		lua_callk(L, 2, 3, context, write_on);
 	}
 	lua_pushvalue(L, 1);
 	return 1;
@@ -642,8 +652,9 @@ static int file_write(lua_State *L)
 
 	check(L);
 	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	lua_pushinteger(L, 2);
 	lua_pushinteger(L, 0);
-	return write_on(L, LUA_OK, (lua_KContext)2 << 16 | last);
+	return write_on(L, LUA_OK, last);
 }
 
 /* ---- registration ---- */

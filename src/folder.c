@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -82,9 +83,11 @@ static int push_end(lua_State *L)
 static int push_found(lua_State *L, const struct folder *f, const char *name)
 {
 	struct stat st;
-	lua_pushstring(L, name);
-	if (fstatat(dirfd(f->stream), name, &st, f->flags) < 0)
-		return 1 + local_push_failure(L, "the local file cannot be looked at", errno);
+	int error = f->stream == NULL ? EBADF : fstatat(dirfd(f->stream), name, &st, f->flags) < 0 ? errno : 0;
+
+	lua_pushstring(L, name); /* from here on a collector may have closed the folder */
+	if (error != 0)
+		return 1 + local_push_failure(L, "the local file cannot be looked at", error);
 	return 1 + push_what(L, &st);
 }
 
@@ -97,9 +100,8 @@ static int next_entry(lua_State *L)
 }
 
 /* Whether an entry is a file, its name nothing that needs a close look. */
-static bool is_plain_file(const char *name, const struct stat *st)
+static bool is_plain_file(const char *name, size_t length, const struct stat *st)
 {
-	size_t length = strlen(name);
 	return S_ISREG(st->st_mode) && name_is_plain(name, length) && !name_is_temporary(name, length);
 }
 
@@ -110,8 +112,23 @@ static int64_t now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* An entry of our own: the stream's goes when a collector closes the folder. */
+struct entry {
+	char name[PATH_MAX];
+	size_t length;
+	unsigned char type;
+};
+
+static void keep_entry(struct entry *to, const struct dirent *from)
+{
+	to->length = strnlen(from->d_name, sizeof to->name - 1);
+	memcpy(to->name, from->d_name, to->length);
+	to->name[to->length] = '\0';
+	to->type = from->d_type;
+}
+
 /* Whether Lua need not see the entry. `st` is filled in with what it is, as far as that was asked. Index 2: what is known. */
-typedef bool passes(lua_State *L, const struct folder *f, const struct dirent *entry, struct stat *st);
+typedef bool passes(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st);
 
 static int next_to_see(lua_State *L, passes *pass)
 {
@@ -120,12 +137,14 @@ static int next_to_see(lua_State *L, passes *pass)
 
 	do {
 		for (int i = 0; i < TURN; i++) {
-			const struct dirent *entry = read_on(f);
+			const struct dirent *found = read_on(f);
 			struct stat st = {.st_mode = S_IFREG};
-			if (entry == NULL)
+			struct entry entry;
+			if (found == NULL)
 				return push_end(L);
-			if (!pass(L, f, entry, &st))
-				return push_found(L, f, entry->d_name);
+			keep_entry(&entry, found);
+			if (!pass(L, f, &entry, &st))
+				return push_found(L, f, entry.name);
 			f->passed++;
 			f->bytes += st.st_size;
 		}
@@ -134,17 +153,17 @@ static int next_to_see(lua_State *L, passes *pass)
 	return 1;
 }
 
-static bool stat_entry(const struct folder *f, const struct dirent *entry, struct stat *st)
+static bool stat_entry(const struct folder *f, const struct entry *entry, struct stat *st)
 {
-	return fstatat(dirfd(f->stream), entry->d_name, st, f->flags) == 0;
+	return fstatat(dirfd(f->stream), entry->name, st, f->flags) == 0;
 }
 
-static bool is_new_name(lua_State *L, const struct folder *f, const struct dirent *entry, struct stat *st)
+static bool is_new_name(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
 {
 	bool sizes = lua_toboolean(L, 3) || f->passed == 0; /* one tells whether the folder may be searched at all */
 
-	return ((!sizes && entry->d_type == DT_REG) || stat_entry(f, entry, st)) && is_plain_file(entry->d_name, st) &&
-	       known_take(L, 2, entry->d_name, strlen(entry->d_name));
+	return ((!sizes && entry->type == DT_REG) || stat_entry(f, entry, st)) && is_plain_file(entry->name, entry->length, st) &&
+	       known_take(L, 2, entry->name, entry->length);
 }
 
 /*
@@ -156,10 +175,10 @@ static int next_special(lua_State *L)
 	return next_to_see(L, is_new_name);
 }
 
-static bool is_unchanged(lua_State *L, const struct folder *f, const struct dirent *entry, struct stat *st)
+static bool is_unchanged(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
 {
-	return stat_entry(f, entry, st) && is_plain_file(entry->d_name, st) &&
-	       known_has_same(L, 2, entry->d_name, strlen(entry->d_name), st);
+	return stat_entry(f, entry, st) && is_plain_file(entry->name, entry->length, st) &&
+	       known_has_same(L, 2, entry->name, entry->length, st);
 }
 
 /*

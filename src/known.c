@@ -59,15 +59,6 @@ struct known *known_check(lua_State *L, int index)
 
 /* ---- memory ---- */
 
-static void *grow(lua_State *L, int index, int which, const void *old, size_t used, size_t size)
-{
-	void *more = lua_newuserdatauv(L, size, 0);
-	if (used > 0)
-		memcpy(more, old, used);
-	lua_setiuservalue(L, index, which);
-	return more;
-}
-
 static const char *folded(const struct known *k, const struct item *i)
 {
 	return k->text + i->name + i->length + 1;
@@ -86,33 +77,58 @@ static uint32_t *slot_of(const struct known *k, const struct item *i)
 	return &k->slots[at];
 }
 
+/*
+ * Each time that memory is asked for a collector may run, and with it a call that finds room here for something else: whether there is
+ * room is looked at until there is, and nothing that the arrays hold is pointed at meanwhile.
+ */
 static void make_room(lua_State *L, int index, struct known *k)
 {
 	const size_t least = 128;
-	size_t room = k->room > 0 ? 2 * k->room : least;
 
-	if (k->count < k->room)
-		return;
-	if (room > UINT32_MAX / 2)
-		luaL_error(L, "a folder holds too many names");
-	k->items = grow(L, index, ITEMS, k->items, k->count * sizeof *k->items, room * sizeof *k->items);
-	k->slots = memset(grow(L, index, SLOTS, NULL, 0, 2 * room * sizeof *k->slots), 0, 2 * room * sizeof *k->slots);
-	k->room = room;
-	for (size_t i = 0; i < k->count; i++)
-		*slot_of(k, &k->items[i]) = (uint32_t)i + 1;
+	while (k->count >= k->room) {
+		size_t before = k->room, room = before > 0 ? 2 * before : least;
+		struct item *items;
+		uint32_t *slots;
+		if (room > UINT32_MAX / 2)
+			luaL_error(L, "a folder holds too many names");
+		items = lua_newuserdatauv(L, room * sizeof *items, 0);
+		slots = lua_newuserdatauv(L, 2 * room * sizeof *slots, 0);
+		if (k->room == before) {
+			if (k->count > 0)
+				memcpy(items, k->items, k->count * sizeof *items);
+			k->items = items;
+			k->slots = memset(slots, 0, 2 * room * sizeof *slots);
+			k->room = room;
+			for (size_t i = 0; i < k->count; i++)
+				*slot_of(k, &k->items[i]) = (uint32_t)i + 1;
+			lua_setiuservalue(L, index, SLOTS);
+			lua_setiuservalue(L, index, ITEMS);
+		} else {
+			lua_pop(L, 2);
+		}
+	}
 }
 
 static void make_room_for_text(lua_State *L, int index, struct known *k, size_t length)
 {
 	const size_t least = 4096;
-	size_t room = k->text_room > 0 ? k->text_room : least;
 
-	if (k->text_room - k->used >= length)
-		return;
-	while (room - k->used < length)
-		room *= 2;
-	k->text = grow(L, index, TEXT, k->text, k->used, room);
-	k->text_room = room;
+	while (k->text_room - k->used < length) {
+		size_t before = k->text_room, room = before > 0 ? before : least;
+		char *text;
+		while (room - k->used < length)
+			room *= 2;
+		text = lua_newuserdatauv(L, room, 0);
+		if (k->text_room == before) {
+			if (k->used > 0)
+				memcpy(text, k->text, k->used);
+			k->text = text;
+			k->text_room = room;
+			lua_setiuservalue(L, index, TEXT);
+		} else {
+			lua_pop(L, 1);
+		}
+	}
 }
 
 /* ---- names ---- */
@@ -133,8 +149,10 @@ static uint32_t *look_up(lua_State *L, int index, struct known *k, const char *n
 {
 	char *to;
 
-	make_room(L, index, k);
-	make_room_for_text(L, index, k, 3 * length + 1);
+	do {
+		make_room(L, index, k);
+		make_room_for_text(L, index, k, 3 * length + 1);
+	} while (k->count >= k->room);
 	to = k->text + k->used;
 	memcpy(to, name, length);
 	to[length] = '\0';
@@ -226,10 +244,11 @@ static int learn(lua_State *L)
 	return 1;
 }
 
-static void push_item(lua_State *L, const struct known *k, const struct item *i)
+/* Of a copy: the array may be another one before all is pushed. */
+static void push_item(lua_State *L, const struct known *k, struct item i)
 {
-	request_push_entry(L, &i->entry, true);
-	lua_pushlstring(L, k->text + i->name, i->length);
+	request_push_entry(L, &i.entry, true);
+	lua_pushlstring(L, k->text + i.name, i.length);
 	lua_setfield(L, -2, "name");
 }
 
@@ -247,7 +266,7 @@ static int find(lua_State *L)
 		return 1;
 	}
 	k->items[*slot - 1].seen = true;
-	push_item(L, k, &k->items[*slot - 1]);
+	push_item(L, k, k->items[*slot - 1]);
 	return 1;
 }
 
@@ -261,7 +280,7 @@ static int unseen(lua_State *L)
 		if (k->items[at].seen)
 			continue;
 		lua_pushinteger(L, at + 1);
-		push_item(L, k, &k->items[at]);
+		push_item(L, k, k->items[at]);
 		return 2;
 	}
 	lua_pushnil(L);

@@ -312,9 +312,9 @@ static int complete(lua_State *L)
 	struct local *f = check(L, 1), *folder = NULL;
 	bool overwrite = lua_toboolean(L, 3);
 
-	luaL_argcheck(L, f->temp != NULL, 1, "not a new file");
 	if (f->linked || !lua_toboolean(L, 4))
 		folder = new_local(L);
+	luaL_argcheck(L, check(L, 1)->temp != NULL, 1, "not a new file"); /* a collector may have run */
 	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checkinteger(L, 2)))
 		return local_push_failure(L, "the local file's time cannot be set", errno);
 	if (!rename_into_place(f->temp, f->path, overwrite)) {
@@ -378,14 +378,15 @@ static int memory(lua_State *L)
 /* take(local, size) -> the first bytes as a string | nil, code, text */
 static int take(lua_State *L)
 {
-	struct local *f = check(L, 1);
 	lua_Integer size = luaL_checkinteger(L, 2);
 	lua_Integer have = 0;
+	struct local *f;
 	luaL_Buffer b;
 	char *to;
 
 	luaL_argcheck(L, size >= 0, 2, "negative");
 	to = luaL_buffinitsize(L, &b, (size_t)size);
+	f = check(L, 1); /* not before: a collector may have run */
 	while (have < size) {
 		ssize_t n = pread(f->fd, to + have, (size_t)(size - have), (off_t)have);
 		if (n < 0 && errno == EINTR)

@@ -357,6 +357,7 @@ void pool_give_back(struct pool *pool, int slot)
 	struct pool_slot *s = &pool->slots[slot];
 
 	s->taken = false;
+	s->holder = NULL;
 	if (link_dead(s->link))
 		drop(pool, slot, 0);
 }

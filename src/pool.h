@@ -31,7 +31,8 @@ struct pool {
 	struct pool_slot {
 		struct link *link; /* NULL: the slot is empty */
 		uint32_t number;   /* names the link, never used again */
-		bool taken;        /* a request is under way on it */
+		bool taken;        /* a request is under way on it, */
+		void *holder;      /* and this is whose it is, as far as whoever took it has said so */
 		unsigned handles;  /* files and listings that are open there */
 	} slots[POOL_LINKS];
 	uint32_t last_number;

@@ -273,7 +273,8 @@ function call.take_in(flight, under)
     return false, word, problem
   end
   if flight.request ~= request then return true end -- another task was here meanwhile
-  flight.request, flight.code, flight.reason = nil, "failed", "not enough memory for the answer"
+  -- Where memory ends now, or a finalizer closes the file, it stays so.
+  flight.request, flight.code, flight.reason = nil, "failed", "the answer was lost"
   flight.home.on_links[flight.link] = nil
   local reply, code, reason = core.result(request)
   flight.reply, flight.code, flight.reason = reply, code, reason

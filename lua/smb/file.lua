@@ -26,8 +26,9 @@ local function fail(state, operation, code, reason)
   return nil, call.message(state.operation or operation, state.text, state.home.place, reason), code
 end
 
--- A call on a file begins: total_timeout counts from here, however many requests it comes to.
+-- A call on a file begins: total_timeout counts from here, however many requests it comes to; where the file ends is not known.
 local function begin(state)
+  state.calls = state.calls + 1
   local total = state.home.fields.total_timeout
   state.deadline = total and core.clock() + total
 end
@@ -206,7 +207,7 @@ end
 local function leave(state, at, verb, arguments)
   local request, code, reason = start(state, at, verb, arguments, course_of(state))
   local flight = call.flight(state.home, at.link, request, code, reason)
-  flight.main, flight.epoch = at == state, state.epoch
+  flight.main, flight.epoch, flight.calls = at == state, state.epoch, state.calls
   flight.offset, flight.from, flight.size = arguments.offset, arguments.from, arguments.size
   table.insert(state.flights, flight)
 end
@@ -309,22 +310,26 @@ local function read_ahead(self, state, active)
   end
 end
 
--- Bytes at `offset`: those that were read ahead, or freshly read ones.
+-- Bytes at `offset`: those that were read ahead, or freshly read ones. Returns the reply, where they are, how many were asked for
+-- and whether an earlier call did so: the file's end may have moved since. On failure nil, slot, 0, false, code, reason.
 local function fetch(self, state, offset, from)
   local ahead = state.flights[1]
   local ok, word, problem = true, nil, nil
   if ahead and ahead.offset == offset then
     ok, word, problem = call.take_in(ahead, course_of(state))
     if ok then table.remove(state.flights, 1) end
-    if ok and ahead.reply then return ahead.reply, ahead.from, ahead.size end
+    local is_old = ahead.calls ~= state.calls
+    if ok and ahead.reply and not (is_old and ahead.reply.bytes == 0) then return ahead.reply, ahead.from, ahead.size, is_old end
   end
   if ok then ok, word, problem = drop_ahead(state) end
-  if not ok then return nil, from, 0, word, problem end
+  if not ok then return nil, from, 0, false, word, problem end
   if offset ~= state.next_offset then state.chunk = math.min(FIRST, state.read_size) end
-  if not core.file_reserve(self, from, state.chunk) then return nil, from, 0, "failed", "no memory for a file's buffer" end
+  if not core.file_reserve(self, from, state.chunk) then
+    return nil, from, 0, false, "failed", "no memory for a file's buffer"
+  end
   local reply, code, reason = ask(state, "read",
     { offset = offset, size = state.chunk, from = from, io_size = state.read_size })
-  return reply, from, state.chunk, code, reason
+  return reply, from, state.chunk, false, code, reason
 end
 
 -- Gives an empty window the next bytes, or the end of the file. `first`: a call begins.
@@ -335,16 +340,16 @@ local function fill(self, first)
   if not ok then return nil, message, code end
   local offset, active, _, writing = core.file_where(self)
   if writing then core.file_turn(self, false, offset) end
-  local reply, from, asked, word, reason = fetch(self, state, offset, active)
+  local reply, from, asked, is_old, word, reason = fetch(self, state, offset, active)
   if not reply then
     core.file_turn(self, false, offset) -- what came of it lies where the window was
     return fail(state, "read", word, reason)
   end
-  local at_end = reply.bytes < asked
-  core.file_window(self, from, reply.bytes, at_end)
+  local is_short = reply.bytes < asked
+  core.file_window(self, from, reply.bytes, is_short and not is_old)
   local in_order = offset == state.next_offset
   state.next_offset = offset + reply.bytes
-  if in_order and not at_end then read_ahead(self, state, from) end
+  if in_order and not is_short then read_ahead(self, state, from) end
   return true
 end
 
@@ -598,7 +603,7 @@ local function new(dest, home, text, sizes)
   local write = stripe.request_size(home, "write_buffer_size", sizes.write)
   local state = { dest = dest, home = home, text = text, read_size = read, write_size = write,
     arrived = 0, resumed = 0, slot_size = math.max(read, write), slots = home.fields.connections + 1,
-    chunk = math.min(FIRST, read), next_offset = 0, flights = {}, lanes = {}, opening = {}, epoch = 0 }
+    chunk = math.min(FIRST, read), next_offset = 0, flights = {}, lanes = {}, opening = {}, epoch = 0, calls = 0 }
   local self, code, reason = core.file(dest, state, state.slot_size, state.slots)
   return self, state, code, reason
 end

@@ -15,7 +15,8 @@ local SHARE = 0.004 -- seconds that tasks may take of an event loop's time at a 
 local SHORTEST_NAP = 0.001 -- seconds
 
 local WAITING = {} -- what our own yields give; any other yield is that of a user's function
-local NO_MEMORY, KILLED = { false, "not enough memory", n = 2 }, { false, "killed", n = 2 }
+local NO_MEMORY = { false, "not enough memory", n = 2 }
+local KILLED = { false, "the destination was closed while the call was under way", n = 2 }
 local by_thread = setmetatable({}, { __mode = "k" })
 
 --- The task that is running, or nil.

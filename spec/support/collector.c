@@ -13,12 +13,20 @@
  * finalizers, and asks again. That takes milliseconds with busted's own heap. Hence these are thinned out: a place in lua-smb
  * refuses at its first `dense` allocations, then at every second for as many, then at every fourth, and so on.
  *
+ * Finalizers may close what is being used. After close_at(times, fn) nothing is refused any more, and each place calls
+ * fn(n) in a finalizer, another n each time, as soon after its first allocations as Lua runs one, `times` times, while close(true) is in force.
+ *
  *   start(program, source, dense)   the module's file; what the files of its Lua functions have in their names
- *   stop()                          -> the counts: allocations, collections, refusals, places
+ *   close_at(times, fn)
+ *   close(whether)
+ *   forget()                        all places close as often once more
+ *   closings()                      -> how often fn was called
+ *   stop()                          -> the counts: allocations, collections, refusals, places, closings
  */
 #include <lauxlib.h>
 #include <lua.h>
 
+#include <execinfo.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -30,6 +38,7 @@ enum {
 	POISON = 0xdb,
 	FRAMES = 8192, /* bytes of the C stack in which the module is looked for: Lua's frames, lauxlib's buffers */
 	LEVELS = 12,   /* of Lua's stack, likewise */
+	DEPTH = 32,    /* functions of the C stack, likewise */
 	PLACES = 4096, /* a power of 2 */
 };
 
@@ -37,6 +46,7 @@ struct place {
 	uintptr_t key;
 	unsigned long count, next, every; /* allocations; the one that is refused next; how far apart they are now */
 	unsigned left;                    /* refusals until they come half as often */
+	unsigned closings, first_turn;
 };
 
 static struct {
@@ -47,7 +57,10 @@ static struct {
 	bool running, refused;
 	unsigned dense;
 	struct place places[PLACES];
-	unsigned long allocations, refusals, collections, place_count;
+	unsigned long allocations, refusals, collections, place_count, closings;
+	unsigned closing_times, turn; /* how often a place is to close, 0: none is; what is given to fn */
+	int closer;             /* reference to the function */
+	bool closes, closing_due, closing;
 } collector;
 
 /* ---- is lua-smb at work, and where? ---- */
@@ -99,7 +112,7 @@ static struct place *find(uintptr_t key)
 			return p;
 		if (p->key == 0) {
 			*p = (struct place){.key = key, .next = 1, .every = 1, .left = collector.dense};
-			collector.place_count++;
+			p->first_turn = (unsigned)collector.place_count++;
 			return p;
 		}
 	}
@@ -119,13 +132,38 @@ static bool is_due(struct place *p)
 	return true;
 }
 
+/* As place, but no return address that an earlier call has left behind: slow. */
+static uintptr_t exact_place(void)
+{
+	void *frames[DEPTH];
+	int count = backtrace(frames, DEPTH);
+
+	for (int i = 0; i < count; i++)
+		if ((uintptr_t)frames[i] >= collector.first && (uintptr_t)frames[i] < collector.end)
+			return (uintptr_t)frames[i];
+	return place_in_lua();
+}
+
+/* Whether what is in use is to be closed after this allocation. */
+static bool is_closing_due(void)
+{
+	struct place *p;
+	uintptr_t key;
+
+	if (!collector.closes || collector.closing_due || (key = exact_place()) == 0)
+		return false;
+	p = find(key);
+	collector.turn = p->first_turn + p->closings;
+	return p->closings < collector.closing_times && ++p->closings > 0;
+}
+
 /* ---- Lua's memory ---- */
 
 /* A request for more while lua-smb is at work. `object`: a new one; lauxlib's buffers, which are none, do not ask twice. */
 static bool is_refused(bool object)
 {
 	bool again = collector.refused;
-	uintptr_t key = collector.running ? place() : 0;
+	uintptr_t key = collector.running && !collector.closing ? place() : 0;
 
 	collector.refused = false;
 	if (key == 0)
@@ -134,6 +172,10 @@ static bool is_refused(bool object)
 	if (again)
 		return false;
 	collector.allocations++;
+	if (collector.closing_times > 0) {
+		collector.closing_due |= is_closing_due();
+		return false;
+	}
 	if (!object || !is_due(find(key)))
 		return false;
 	collector.refusals++;
@@ -169,11 +211,27 @@ static void *lua_memory(void *unused, void *block, size_t old, size_t size)
 
 /* ---- what the script asks ---- */
 
+static void close_what_is_used(lua_State *L)
+{
+	collector.closing_due = false;
+	if (!collector.closes)
+		return;
+	collector.closing = true;
+	collector.closings++;
+	lua_rawgeti(L, LUA_REGISTRYINDEX, collector.closer);
+	lua_pushinteger(L, (lua_Integer)collector.turn);
+	if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+		abort();
+	collector.closing = false;
+}
+
 /* An object that nobody holds, with this for a finalizer: each collection meets it, and it leaves another one. */
 static int count_collection(lua_State *L)
 {
 	if (collector.running && place() != 0)
 		collector.collections++;
+	if (collector.closing_due && !collector.closing)
+		close_what_is_used(L);
 	lua_newuserdatauv(L, 1, 0);
 	lua_getmetatable(L, 1);
 	lua_setmetatable(L, -2);
@@ -240,6 +298,36 @@ static int start(lua_State *L)
 	return 0;
 }
 
+static int close_at(lua_State *L)
+{
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	collector.closing_times = (unsigned)luaL_checkinteger(L, 1);
+	lua_settop(L, 2);
+	collector.closer = luaL_ref(L, LUA_REGISTRYINDEX);
+	return 0;
+}
+
+static int do_close(lua_State *L)
+{
+	collector.closes = lua_toboolean(L, 1);
+	collector.closing_due = false;
+	return 0;
+}
+
+static int forget(lua_State *L)
+{
+	(void)L;
+	for (size_t i = 0; i < PLACES; i++)
+		collector.places[i].closings = 0;
+	return 0;
+}
+
+static int count_closings(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)collector.closings);
+	return 1;
+}
+
 static void set_count(lua_State *L, const char *name, unsigned long count)
 {
 	lua_pushinteger(L, (lua_Integer)count);
@@ -254,10 +342,12 @@ static int stop(lua_State *L)
 	set_count(L, "refusals", collector.refusals);
 	set_count(L, "collections", collector.collections);
 	set_count(L, "places", collector.place_count);
+	set_count(L, "closings", collector.closings);
 	return 1;
 }
 
-static const luaL_Reg functions[] = {{"start", start}, {"stop", stop}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", start}, {"stop", stop}, {"close_at", close_at}, {"close", do_close},
+                                      {"closings", count_closings}, {"forget", forget}, {NULL, NULL}};
 
 int luaopen_collector(lua_State *L);
 

@@ -29,6 +29,7 @@ struct handle {
 };
 
 static struct handle handles[HANDLES];
+static uint32_t numbers[HANDLES]; /* each time another: what was closed must not be taken for what is open in its place */
 static unsigned in_use; /* of these */
 
 /* A folder that was listed before it was asked for. It is good for the next request only: nothing may have changed meanwhile. */
@@ -39,6 +40,13 @@ static struct {
 
 /* ---- listings and uploads that stay open between requests ---- */
 
+static uint32_t next_number(uint32_t i)
+{
+	bool is_first = numbers[i] == 0 || numbers[i] > UINT32_MAX - HANDLES;
+	numbers[i] = is_first ? i + 1 : numbers[i] + HANDLES;
+	return numbers[i];
+}
+
 static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct smb_fault *fault)
 {
 	for (uint32_t i = 0; i < HANDLES; i++) {
@@ -46,7 +54,7 @@ static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct
 			memset(&handles[i], 0, sizeof handles[i]);
 			handles[i].kind = kind;
 			in_use++;
-			*number = i + 1;
+			*number = next_number(i);
 			return &handles[i];
 		}
 	}
@@ -56,10 +64,10 @@ static struct handle *new_handle(enum handle_kind kind, uint32_t *number, struct
 
 static struct handle *handle_of(const struct request *r, struct smb_fault *fault)
 {
-	uint32_t number = r->head.handle;
-	if (number >= 1 && number <= HANDLES && handles[number - 1].kind != HANDLE_FREE)
-		return &handles[number - 1];
-	fault_set(fault, SMB_FAILED, "the worker does not know this handle");
+	uint32_t number = r->head.handle, i = (number - 1) % HANDLES;
+	if (number != 0 && numbers[i] == number && handles[i].kind != HANDLE_FREE)
+		return &handles[i];
+	fault_set(fault, SMB_FAILED, "it was closed while the call was under way");
 	return NULL;
 }
 
