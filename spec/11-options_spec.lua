@@ -358,6 +358,9 @@ describe("options.check", function()
         assert.equal(("anonymous and %s exclude each other"):format(field),
           refusal { anonymous = true, [field] = "s3cret" })
       end
+      for _, kerberos in ipairs { "desired", "required" } do
+        assert.equal("anonymous and kerberos exclude each other", refusal { anonymous = true, kerberos = kerberos })
+      end
       assert.truthy(options.check(place { anonymous = false, username = "bob" }))
     end)
   end)

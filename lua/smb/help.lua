@@ -15,7 +15,7 @@ local SOURCES = {
 }
 
 local FIELDS = {
-  { "dest.info", "what was negotiated: dialect, sizes, signing, encryption, ..." },
+  { "dest.info", "what was negotiated: dialect, sizes, signing, encryption, ...; as whom (user, mechanism)" },
   { "dest.options", "the options in force; those marked live can be assigned" },
   { "dest.warnings", "options that were ignored, and why" },
   { "dest.server, dest.share, dest.path, dest.transport", "where it is" },

@@ -128,7 +128,7 @@ options.list = {
   { name = "anonymous", url = "anonymous", type = "boolean", default = false,
     help = "log on without a name" },
   { name = "kerberos", url = "kerberos", type = "choice", choices = { "off", "desired", "required" }, default = "off",
-    help = "log on with a Kerberos ticket" },
+    help = "log on by Kerberos: with the password if one is given, else with the ticket there is" },
   { name = "ccache", url = "ccache", type = "text", refine = refuse_empty,
     help = "Kerberos credential cache; the environment's by default" },
   { name = "transport", url = "transport", type = "choice", choices = { "directtcp", "netbios" },
@@ -428,6 +428,7 @@ function rules.anonymous(fields)
   for _, other in ipairs { "username", "password", "credentials_file" } do
     if fields[other] ~= nil then return ("anonymous and %s exclude each other"):format(other) end
   end
+  if fields.kerberos ~= "off" then return "anonymous and kerberos exclude each other" end
 end
 
 local function first_broken_rule(fields)

@@ -1,4 +1,4 @@
---- A real Active Directory domain for specs: a domain controller and two member servers, with Kerberos, in this sandbox.
+--- A real Active Directory domain for specs: a domain controller and a member server, with Kerberos, in this sandbox.
 --
 --     local domain = require "spec.support.domain"
 --     local missing = domain.missing() -- why it cannot be had here: it needs root, the sandbox and Samba's packages
@@ -6,11 +6,10 @@
 --     ad:kinit("bob", { cache = "FILE:/run/cc" })
 --     smb.open(domain.fields("files", { username = "bob", kerberos = "required", ccache = "FILE:/run/cc" }))
 --
--- Realm LUASMB.TEST, domain LUASMB. Each server has a share "backup" that everybody may write:
+-- Realm LUASMB.TEST, domain LUASMB. Each server has a share "backup" that everybody may write, and "open" for guests as well:
 --
 -- * dc.luasmb.test, 10.53.57.10: the domain controller, thus the KDC
 -- * files.luasmb.test, 10.53.57.11: a member; alias.luasmb.test is the same server, by a name that it has no key for
--- * strict.luasmb.test, 10.53.57.12: a member that refuses NTLM
 --
 -- The users (spec/support/domain-accounts.py makes them) all have the password `ad.password`. Nothing of the system's is changed:
 -- /etc is a copy, and all servers end with the sandbox. A domain that was made once is kept below BUILD.
@@ -26,19 +25,25 @@ local BUILD = os.getenv "BUILD" or "build"
 
 local REALM, WORKGROUP, SUFFIX = "LUASMB.TEST", "LUASMB", ".luasmb.test"
 local ADMIN = "Adm1n-pass"
-local ADDRESSES = { dc = "10.53.57.10", files = "10.53.57.11", strict = "10.53.57.12" }
-local MEMBERS = { "files", "strict" }
+local ADDRESSES = { dc = "10.53.57.10", files = "10.53.57.11" }
+local MEMBERS = { "files" }
 
---- Where nobody is: a KDC there refuses connections; one there is silent.
-local REFUSING, SILENT = "10.53.57.20", "10.53.58.1"
+-- Nobody is there: connections are refused.
+local REFUSING = "10.53.57.20"
+
+-- A realm that the domain does not know, OTHER.TEST.
+local OTHER = "10.53.57.22"
 
 local Domain = {}
 Domain.__index = Domain
 
 local domain = {}
 
+--- An address for a server that is silent.
+domain.SILENT = "10.53.57.21"
+
 local PROGRAMS = { ["samba-tool"] = "samba-ad-dc", samba = "samba-ad-dc", winbindd = "winbind", kinit = "krb5-user",
-  faketime = "faketime" }
+  krb5kdc = "krb5-kdc", ["kadmin.local"] = "krb5-admin-server", faketime = "faketime" }
 
 --- Why there can be no domain here.
 -- @treturn ?string nil where there can be one
@@ -105,12 +110,11 @@ local ROLES = {
 	kerberos method = secrets only
 	map to guest = never
 	disable netbios = yes]],
-  strict = "\tntlm auth = disabled",
 }
 
-local function configure(ad, name)
+local function configure(ad, name, more)
   local dir = ad.dir .. "/" .. name
-  local role = name == "dc" and ROLES.dc:format(dir) or ROLES.member .. "\n" .. (ROLES[name] or "")
+  local role = (name == "dc" and ROLES.dc:format(dir) or ROLES.member) .. (more and "\n\t" .. more or "")
   local own_log = name == "dc" and "1" or "%d" -- the program samba knows no %d
   files.write(dir .. "/smb.conf", COMMON:format(name, REALM, WORKGROUP, ADDRESSES[name], dir, own_log, role, directories(dir),
     dir, dir))
@@ -127,6 +131,9 @@ local KRB5 = [[
 	LUASMB.TEST = {
 		kdc = %s
 	}
+	OTHER.TEST = {
+		kdc = 10.53.57.22
+	}
 [domain_realm]
 	.luasmb.test = LUASMB.TEST
 	luasmb.test = LUASMB.TEST
@@ -136,7 +143,7 @@ local KRB5 = [[
 -- @tparam[opt] table options `kdc`: "dc", the default, "refusing" or "silent"; `realm`: the default realm
 function domain.krb5(options)
   options = options or {}
-  local kdc = ({ refusing = REFUSING, silent = SILENT })[options.kdc] or ADDRESSES.dc
+  local kdc = ({ refusing = REFUSING, silent = domain.SILENT })[options.kdc] or ADDRESSES.dc
   files.write("/etc/krb5.conf", KRB5:format(options.realm or REALM, kdc))
 end
 
@@ -151,7 +158,7 @@ local function furnish(ad)
   files.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
   files.write(ad.dir .. "/member-nsswitch.conf", "passwd: files winbind\ngroup: files winbind\nhosts: files dns\n")
   domain.krb5()
-  for _, address in ipairs { ADDRESSES.dc, ADDRESSES.files, ADDRESSES.strict, REFUSING } do
+  for _, address in ipairs { ADDRESSES.dc, ADDRESSES.files, REFUSING, domain.SILENT, OTHER } do
     shell.check { "ip", "address", "add", address .. "/24", "dev", "lo" }
   end
 end
@@ -173,10 +180,9 @@ local function spawn(ad, name, command)
   local dir = ad.dir .. "/" .. name
   local mounts = ("mount --bind %s/samba /run/samba"):format(dir)
   if name ~= "dc" then mounts = mounts .. (" && mount --bind %s/member-nsswitch.conf /etc/nsswitch.conf"):format(ad.dir) end
-  local clock = ad.clock and { "env", "FAKETIME_DONT_RESET=1", "faketime", "-f", ad.clock } or {}
   local words = { "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" .. dir,
-    "unshare", "-m", "sh", "-c", mounts .. ' && exec "$@"', "sh" }
-  table.move(clock, 1, #clock, #words + 1, words)
+    "unshare", "-m", "sh", "-c", mounts .. ' && exec "$@"', "sh", "env", "LD_PRELOAD=" .. ad.faketime,
+    "FAKETIME_TIMESTAMP_FILE=" .. ad.dir .. "/clock", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1" }
   table.move(command, 1, #command, #words + 1, words)
   return shell.spawn(words, dir .. "/log/output")
 end
@@ -211,6 +217,32 @@ local function has_joined(ad, name)
   end
 end
 
+local KDC = [[
+[kdcdefaults]
+	kdc_listen = %s:88
+	kdc_tcp_listen = %s:88
+[realms]
+	OTHER.TEST = {
+		database_name = %s/principal
+		key_stash_file = %s/stash
+		acl_file = /dev/null
+	}
+[logging]
+	kdc = FILE:%s/log
+]]
+
+-- A KDC of its own, MIT's, with the one user bob.
+local function start_other(ad)
+  local dir = ad.dir .. "/other"
+  local env = { "env", "KRB5_KDC_PROFILE=" .. dir .. "/kdc.conf" }
+  lfs.mkdir(dir)
+  files.write(dir .. "/kdc.conf", KDC:format(OTHER, OTHER, dir, dir, dir))
+  shell.check(shell.quote(env) .. " kdb5_util -r OTHER.TEST create -s -P " .. ADMIN)
+  shell.check(shell.quote(env) .. (" kadmin.local -r OTHER.TEST -q 'addprinc -pw %s bob'"):format(ad.password))
+  ad.pids.other = { shell.spawn(shell.quote(env) .. " krb5kdc -r OTHER.TEST -n", dir .. "/output") }
+  assert(shell.poll(function() return listens(OTHER, 88) end, 10), "the other KDC does not start")
+end
+
 -- All processes of a server, however they came about, by their session.
 local function signal(ad, name, which)
   for _, session in ipairs(ad.pids[name] or {}) do
@@ -240,7 +272,7 @@ local function provision(ad)
   shell.poll(function() return not listens(ADDRESSES.dc, 88) end)
 end
 
-local KEPT = "dc/private dc/state files/private strict/private"
+local KEPT = "dc/private dc/state files/private"
 
 -- What was made before is taken again: it belongs to this Samba and these accounts.
 local function make_or_restore(ad)
@@ -263,6 +295,8 @@ end
 function domain.start()
   local ad = setmetatable({ dir = files.directory(), password = "Us3r-pass", realm = REALM, pids = {} }, Domain)
   shell.check { "chmod", "755", ad.dir }
+  ad.faketime = shell.check { "faketime", "-f", "+0s", "printenv", "LD_PRELOAD" }:match "[^:%s]+"
+  ad:set_clock(0)
   furnish(ad)
   for name in pairs(ADDRESSES) do
     make_directories(ad.dir .. "/" .. name)
@@ -270,13 +304,24 @@ function domain.start()
   end
   make_or_restore(ad)
   ad:boot()
+  start_other(ad)
   return ad
 end
 
+--- Sets all servers' clocks so many seconds ahead of ours.
+function Domain:set_clock(seconds)
+  files.write(self.dir .. "/clock", ("%+d"):format(seconds))
+end
+
+--- Has the domain controller started anew with a further line in its smb.conf, or without.
+function Domain:reconfigure(line)
+  configure(self, "dc", line)
+  self:halt()
+  self:boot()
+end
+
 --- Starts all servers, after `halt`.
--- @tparam[opt] string clock how far their clocks are off, as faketime takes it: "+10m"
-function Domain:boot(clock)
-  self.clock = clock
+function Domain:boot()
   self:mark()
   start_dc(self)
   for _, name in ipairs(MEMBERS) do start_member(self, name) end
@@ -287,24 +332,41 @@ function Domain:boot(clock)
   self:mark()
 end
 
---- Ends all servers at once, or one.
-function Domain:halt(name)
-  for each in pairs(name and { [name] = true } or ADDRESSES) do signal(self, each, "KILL") end
-  for each, address in pairs(name and { [name] = ADDRESSES[name] } or ADDRESSES) do
-    assert(shell.poll(function() return not listens(address, 445) end), each .. " does not end")
+--- Ends all servers at once.
+function Domain:halt()
+  for name in pairs(ADDRESSES) do signal(self, name, "KILL") end
+  for name, address in pairs(ADDRESSES) do
+    assert(shell.poll(function() return not listens(address, 445) end), name .. " does not end")
   end
+end
+
+--- Ends the processes of a member that serve connections.
+function Domain:disconnect(name)
+  local listener = shell.check { "pgrep", "-o", "-x", "-s", tostring(self.pids[name][1]), "smbd" }:match "%d+"
+  for pid in shell.check(("pgrep -x -P %s smbd || true"):format(listener)):gmatch "%d+" do
+    if shell.run(("ss -tnpH 'sport = :445' | grep -q pid=%s,"):format(pid)) then
+      shell.kill(pid, "KILL")
+      assert(shell.poll(function() return not shell.alive(math.tointeger(tonumber(pid))) end))
+    end
+  end
+end
+
+--- Halts all processes of a server ("STOP"), or lets them go on ("CONT").
+function Domain:signal(name, which)
+  signal(self, name, which)
 end
 
 --- Ends the domain.
 function Domain:stop()
   self:halt()
+  signal(self, "other", "KILL")
   shell.check { "umount", "-l", "/etc" }
 end
 
 -- Clients ------------------------------------------------------------------------------------------------------------
 
 --- Table of what a client needs to connect to a server by its name.
--- @tparam string name "dc", "files", "strict" or "alias"
+-- @tparam string name "dc", "files" or "alias"
 -- @tparam[opt] table extra more fields, or others
 function domain.fields(name, extra)
   local fields = { server = name .. SUFFIX, share = "backup", retries = 0 }
