@@ -49,7 +49,7 @@ all: $(MODULE) $(WORKER)
 
 $(MODULE): $(MODULE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -lnettle -lm -ldl
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -lnettle -lutf8proc -lm -ldl
 
 # The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/wire.c.
 $(WORKER): $(WORKER_OBJECTS) src/worker/wire.list

@@ -191,20 +191,48 @@ describe("temporary and aside names", function()
 end)
 
 describe("names that are known", function()
-  it("are those that differ in case only, however many there are", function()
+  it("are those that are the same exactly, or else but for their case, however many there are", function()
     math.randomseed(12)
-    local known, seen = core.known(), {}
+    local known, seen, all = core.known(), {}, {}
     local letters = { "a", "B", "ä", "Ö", "я", "\u{1F4BE}", "1", "ẞ", "\xff" }
     for _ = 1, 3000 do
       local text = ""
       for i = 1, math.random(6) do text = text .. letters[math.random(#letters)]:rep(i) end
       if math.random(2) == 1 then text = name.fold(text) end
       local folded = name.fold(text)
-      assert.equal(seen[folded], core.known_take(known, text))
-      seen[folded] = seen[folded] or text
+      local others = core.known_take(known, text)
+      assert.equal(seen[folded] ~= nil, others ~= nil)
+      for _, other in ipairs(others or {}) do assert.equal(folded, name.fold(other)) end
+      seen[folded], all[text] = true, true
       assert.is_nil(core.known_find(core.known(), text))
-      assert.equal(seen[folded], core.known_find(known, text).name)
+      local found, how = core.known_find(known, text)
+      assert.same({ text, "exact" }, { found.name, how })
     end
+    local count = 0
+    for _ in pairs(all) do count = count + 1 end
+    assert.equal(count, core.known_count(known))
+  end)
+
+  it("tell how a name differs from the one that is there, and nothing where that is told apart there", function()
+    local known = core.known()
+    for _, text in ipairs { "Readme", "caf\u{E9}", "X", "x", "\u{B5}", "\u{3BC}" } do core.known_take(known, text) end
+    local function found(text)
+      local entry, how = core.known_find(known, text)
+      return entry and { entry.name, how }
+    end
+    assert.same({ "Readme", "exact" }, found "Readme")
+    assert.same({ "Readme", "case" }, found "README")
+    assert.same({ "caf\u{E9}", "case" }, found "CAF\u{C9}")
+    assert.same({ "caf\u{E9}", "form" }, found "cafe\u{301}")
+    assert.same({ "caf\u{E9}", "both" }, found "CAFE\u{301}")
+    assert.same({ "x", "exact" }, found "x")
+    assert.same({ "\u{B5}", "exact" }, found "\u{B5}")
+    assert.is_nil(found "\u{39C}") -- of both it is the capital
+    assert.is_nil(found "\xff")
+    core.known_see(known, "x")
+    local unseen = {}
+    for _, entry in core.known_unseen, known, 0 do unseen[#unseen + 1] = entry.name end
+    assert.equal(5, #unseen)
   end)
 
   it("stay so when the module is loaded anew", function()
@@ -215,7 +243,19 @@ describe("names that are known", function()
     package.loaded["smb.core"] = core
     collectgarbage()
     collectgarbage()
-    assert.equal("ä", core.known_take(known, "Ä"))
+    assert.same({ "ä" }, core.known_take(known, "Ä"))
     assert.equal(core.fold "ä", again.fold "Ä")
   end)
+end)
+
+it("names fold alike for certain where all servers know their letters", function()
+  for _, pair in ipairs { { "File", "fILE" }, { "Ärger", "ärger" }, { "ПРИВЕТ", "привет" }, { "ΣΑΣ", "σας" }, { "ÿ", "Ÿ" } } do
+    assert.equal(name.fold_certain(pair[1]), name.fold_certain(pair[2]))
+  end
+  for _, pair in ipairs {
+    { "\u{B5}", "\u{3BC}" }, { "\u{10D0}", "\u{1C90}" }, { "i", "\u{131}" }, { "s", "\u{17F}" }, { "é", "e\u{301}" },
+  } do
+    assert.not_equal(name.fold_certain(pair[1]), name.fold_certain(pair[2]))
+  end
+  assert.equal("A\xffB\xc3", name.fold_certain "a\xffb\xc3")
 end)

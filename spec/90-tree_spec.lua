@@ -759,7 +759,7 @@ describe("trees: on_error", function()
       each.give { a = "1", ["b/c"] = "2", ["d"] = "3" }
       each.have { a = true }
       local message = assert_fails(each.name == "put_tree" and "is_directory" or "local_io", each.run())
-      assert.matches("_tree 'a' on", message)
+      assert.matches("_tree 'tree/a' on", message)
     end)
   end)
 
@@ -774,7 +774,7 @@ describe("trees: on_error", function()
       table.sort(summary.errors, function(x, y) return x.name < y.name end)
       assert.same({ "a", "e" }, { summary.errors[1].name, summary.errors[2].name })
       for _, each_error in ipairs(summary.errors) do
-        assert.matches("^" .. each.name .. " '.' on smb://", each_error.message)
+        assert.matches("^" .. each.name .. " 'tree/.' on smb://", each_error.message)
         assert.equal("string", type(each_error.code))
       end
     end)

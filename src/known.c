@@ -1,5 +1,5 @@
 /*
- * userdata "smb.known": what a folder holds, by name whatever its case. Trees hold local folders against it without a table of Lua's
+ * userdata "smb.known": what a folder holds, by name whatever its case and normal form. Trees hold local folders against it without a table of Lua's
  * for each file. Its memory is Lua's, too: arrays that are its user values; what they outgrow is collected.
  */
 #include "known.h"
@@ -18,8 +18,9 @@ enum { ITEMS = 1, SLOTS, TEXT, USER_VALUES = TEXT };
 
 struct item {
 	struct smb_entry entry; /* of a name that was only taken there is nothing in it */
-	size_t name;            /* where it is in the text, a NUL and its folded form behind it */
-	uint32_t length, folded_length, hash;
+	size_t name;            /* where it is in the text, a NUL and its key behind it: see name_key */
+	uint32_t length, key_length, hash;
+	uint32_t next;          /* another one with the same key: its number, from 1 on, or 0 */
 	bool seen;
 };
 
@@ -28,7 +29,7 @@ struct known {
 	uint32_t key; /* of the hash: no server shall know which names fall together */
 	struct item *items;
 	size_t count, room;
-	uint32_t *slots; /* twice as many as there is room for; an item's number, from 1 on, or 0 */
+	uint32_t *slots; /* twice as many as there is room for; the number, from 1 on, of the first item with a key, or 0 */
 	char *text;
 	size_t used, text_room;
 };
@@ -59,7 +60,12 @@ struct known *known_check(lua_State *L, int index)
 
 /* ---- memory ---- */
 
-static const char *folded(const struct known *k, const struct item *i)
+static const char *name_of(const struct known *k, const struct item *i)
+{
+	return k->text + i->name;
+}
+
+static const char *key_of(const struct known *k, const struct item *i)
 {
 	return k->text + i->name + i->length + 1;
 }
@@ -70,11 +76,21 @@ static uint32_t *slot_of(const struct known *k, const struct item *i)
 
 	for (; k->slots[at] != 0; at = (at + 1) & last) {
 		const struct item *other = &k->items[k->slots[at] - 1];
-		if (other->hash == i->hash && other->folded_length == i->folded_length &&
-		    memcmp(folded(k, other), folded(k, i), i->folded_length) == 0)
+		if (other->hash == i->hash && other->key_length == i->key_length &&
+		    memcmp(key_of(k, other), key_of(k, i), i->key_length) == 0)
 			break;
 	}
 	return &k->slots[at];
+}
+
+/* Gives each item its place among those with its key, when there are new slots. */
+static void chain_all(struct known *k)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		uint32_t *slot = slot_of(k, &k->items[i]);
+		k->items[i].next = *slot;
+		*slot = (uint32_t)i + 1;
+	}
 }
 
 /*
@@ -99,8 +115,7 @@ static void make_room(lua_State *L, int index, struct known *k)
 			k->items = items;
 			k->slots = memset(slots, 0, 2 * room * sizeof *slots);
 			k->room = room;
-			for (size_t i = 0; i < k->count; i++)
-				*slot_of(k, &k->items[i]) = (uint32_t)i + 1;
+			chain_all(k);
 			lua_setiuservalue(L, index, SLOTS);
 			lua_setiuservalue(L, index, ITEMS);
 		} else {
@@ -144,56 +159,81 @@ static uint32_t hash_of(const struct known *k, const char *text, size_t length)
 	return (uint32_t)(hash % PRIME);
 }
 
-/* What a name is: `i` gets its place in the text, which is its own once it was put; gives the slot where it is, or would be. */
+/* What a name is: `i` gets its place in the text, which is its own once it was put; gives the slot where its key is, or would be. */
 static uint32_t *look_up(lua_State *L, int index, struct known *k, const char *name, size_t length, struct item *i)
 {
 	char *to;
 
 	do {
 		make_room(L, index, k);
-		make_room_for_text(L, index, k, 3 * length + 1);
+		make_room_for_text(L, index, k, (1 + NAME_KEY_GROWTH) * length + 1);
 	} while (k->count >= k->room);
 	to = k->text + k->used;
 	memcpy(to, name, length);
 	to[length] = '\0';
 	*i = (struct item){.name = k->used, .length = (uint32_t)length};
-	i->folded_length = (uint32_t)name_fold(k->unicode, name, length, to + length + 1);
-	i->hash = hash_of(k, to + length + 1, i->folded_length);
+	i->key_length = (uint32_t)name_key(k->unicode, name, length, to + length + 1);
+	i->hash = hash_of(k, to + length + 1, i->key_length);
 	return slot_of(k, i);
 }
 
-/* In the place of what is there, if anything. */
-static void put(struct known *k, uint32_t *slot, const struct item *i)
+static struct item *first_of(const struct known *k, const uint32_t *slot)
 {
-	if (*slot == 0)
-		*slot = (uint32_t)++k->count;
-	k->items[*slot - 1] = *i;
-	k->used += (size_t)i->length + 1 + i->folded_length;
+	return *slot != 0 ? &k->items[*slot - 1] : NULL;
 }
 
-/* Takes a name in; gives what is there already, or NULL. */
-static const struct item *take_in(lua_State *L, int index, struct known *k, const char *name, size_t length)
+static struct item *next_of(const struct known *k, const struct item *i)
 {
-	struct item i;
-	uint32_t *slot = look_up(L, index, k, name, length, &i);
+	return i->next != 0 ? &k->items[i->next - 1] : NULL;
+}
 
-	if (*slot != 0)
-		return &k->items[*slot - 1];
-	put(k, slot, &i);
-	return NULL;
+static bool is_name(const struct known *k, const struct item *a, const struct item *b)
+{
+	return a->length == b->length && memcmp(name_of(k, a), name_of(k, b), a->length) == 0;
+}
+
+/* The item of exactly this name; NULL when there is none. */
+static struct item *exact(const struct known *k, const uint32_t *slot, const struct item *wanted)
+{
+	struct item *i = first_of(k, slot);
+	while (i != NULL && !is_name(k, i, wanted))
+		i = next_of(k, i);
+	return i;
+}
+
+/* Beside what has the same key; in the place of what has the same name. */
+static void put(struct known *k, uint32_t *slot, const struct item *i)
+{
+	struct item *there = exact(k, slot, i);
+
+	if (there != NULL) {
+		there->entry = i->entry;
+		return;
+	}
+	k->items[k->count] = *i;
+	k->items[k->count].next = *slot;
+	*slot = (uint32_t)++k->count;
+	k->used += (size_t)i->length + 1 + i->key_length;
 }
 
 bool known_take(lua_State *L, int index, const char *name, size_t length)
 {
-	return take_in(L, index, known_check(L, index), name, length) == NULL;
+	struct known *k = known_check(L, index);
+	struct item i;
+	uint32_t *slot = look_up(L, index, k, name, length, &i);
+
+	if (*slot != 0)
+		return false;
+	put(k, slot, &i);
+	return true;
 }
 
 bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st)
 {
 	struct known *k = known_check(L, index);
-	struct item unused;
-	uint32_t *slot = look_up(L, index, k, name, length, &unused);
-	struct item *i = *slot != 0 ? &k->items[*slot - 1] : NULL;
+	struct item wanted;
+	uint32_t *slot = look_up(L, index, k, name, length, &wanted);
+	struct item *i = exact(k, slot, &wanted);
 
 	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY || i->entry.size != (uint64_t)st->st_size ||
 	    !ticks_kept(ticks_of_timespec(st->st_mtim), i->entry.mtime))
@@ -204,18 +244,25 @@ bool known_has_same(lua_State *L, int index, const char *name, size_t length, co
 
 /* ---- for Lua ---- */
 
-/* known_take(known, name) -> nil when it is taken in; the name that is there already */
+/* known_take(known, name): takes it in -> list of the others that some server may take for the same; nil when there are none */
 static int take(lua_State *L)
 {
 	struct known *k = known_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
-	const struct item *there = take_in(L, 1, k, name, length);
+	struct item i;
+	uint32_t *slot = look_up(L, 1, k, name, length, &i);
+	uint32_t other = *slot;
+	lua_Integer others = 0;
 
-	if (there == NULL)
-		lua_pushnil(L);
-	else
-		lua_pushlstring(L, k->text + there->name, there->length);
+	put(k, slot, &i);
+	if (other == 0)
+		return 0;
+	lua_newtable(L);
+	for (; other != 0; other = k->items[other - 1].next) { /* by number: the array may become another one */
+		lua_pushlstring(L, name_of(k, &k->items[other - 1]), k->items[other - 1].length);
+		lua_rawseti(L, -2, ++others);
+	}
 	return 1;
 }
 
@@ -252,21 +299,91 @@ static void push_item(lua_State *L, const struct known *k, struct item i)
 	lua_setfield(L, -2, "name");
 }
 
-/* known_find(known, name) -> its entry; from then on it counts as seen. nil where there is no such name. */
+/* How a name is the same as another one with its key. */
+enum sameness { SAME_EXACTLY, SAME_BUT_CASE, SAME_BUT_FORM, SAME_BUT_BOTH };
+
+static enum sameness sameness_of(const struct known *k, const struct item *a, const struct item *b)
+{
+	char left[2 * UINT8_MAX * 4], right[sizeof left]; /* a part of 255 UTF-16 units has at most three bytes for each */
+	size_t left_size, right_size;
+
+	if (is_name(k, a, b))
+		return SAME_EXACTLY;
+	if (2 * (size_t)a->length > sizeof left || 2 * (size_t)b->length > sizeof right)
+		return SAME_BUT_BOTH;
+	left_size = name_fold(k->unicode, name_of(k, a), a->length, left);
+	right_size = name_fold(k->unicode, name_of(k, b), b->length, right);
+	if (left_size == right_size && memcmp(left, right, left_size) == 0)
+		return SAME_BUT_CASE;
+	return name_is_same_form(name_of(k, a), a->length, name_of(k, b), b->length) ? SAME_BUT_FORM : SAME_BUT_BOTH;
+}
+
+/* The item that is most likely meant. Several that are the same in one way are not: the server evidently tells them apart. */
+static struct item *likeliest(const struct known *k, const uint32_t *slot, const struct item *wanted, enum sameness *how)
+{
+	struct item *found = NULL;
+	bool several = false;
+
+	for (struct item *i = first_of(k, slot); i != NULL; i = next_of(k, i)) {
+		enum sameness this = sameness_of(k, i, wanted);
+		if (this == SAME_EXACTLY) {
+			*how = this;
+			return i;
+		}
+		if (found != NULL && this == *how) {
+			several = true;
+		} else if (found == NULL || this < *how) {
+			found = i;
+			*how = this;
+			several = false;
+		}
+	}
+	return several ? NULL : found;
+}
+
+/*
+ * known_find(known, name) -> the entry that the name most likely stands for, and how its own differs: "exact", "case", "form" (Unicode's
+ * normal form) or "both"; nil where there is none
+ */
 static int find(lua_State *L)
+{
+	static const char *const words[] = {"exact", "case", "form", "both"};
+	struct known *k = known_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	enum sameness how = SAME_EXACTLY;
+	struct item wanted, *found;
+	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+
+	found = likeliest(k, slot, &wanted, &how);
+	if (found == NULL) {
+		lua_pushnil(L);
+		return 1;
+	}
+	push_item(L, k, *found);
+	lua_pushstring(L, words[how]);
+	return 2;
+}
+
+/* known_see(known, name): what has exactly this name is accounted for; known_unseen leaves it out */
+static int see(lua_State *L)
 {
 	struct known *k = known_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
-	struct item unused;
-	uint32_t *slot = look_up(L, 1, k, name, length, &unused);
+	struct item wanted, *found;
+	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
 
-	if (*slot == 0) {
-		lua_pushnil(L);
-		return 1;
-	}
-	k->items[*slot - 1].seen = true;
-	push_item(L, k, k->items[*slot - 1]);
+	found = exact(k, slot, &wanted);
+	if (found != NULL)
+		found->seen = true;
+	return 0;
+}
+
+/* known_count(known) -> how many names there are */
+static int count(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)known_check(L, 1)->count);
 	return 1;
 }
 
@@ -292,7 +409,8 @@ void known_register(lua_State *L)
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
 	static const luaL_Reg functions[] = {
 	    {"known", new_known},   {"known_take", take},     {"known_learn", learn},
-	    {"known_find", find}, {"known_unseen", unseen}, {NULL, NULL}};
+	    {"known_find", find},   {"known_see", see},   {"known_count", count},
+	    {"known_unseen", unseen}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	core_new_type(L, KNOWN_TYPE, metamethods);

@@ -1,4 +1,4 @@
-/* Files by name, whatever its case: see known.c. */
+/* Files by name, whatever its case and normal form: see known.c. */
 #ifndef LUA_SMB_KNOWN_H
 #define LUA_SMB_KNOWN_H
 
@@ -12,10 +12,11 @@ struct known;
 
 struct known *known_check(lua_State *L, int index);
 
-/* Takes a name in, the userdata being at `index`; false when it is there, in whatever case. */
+/* Takes a name in, the userdata being at `index`; false, and nothing taken, where one that some server may take
+ * for the same is there. */
 bool known_take(lua_State *L, int index, const char *name, size_t length);
 
-/* Whether there is a file of this name with the size and time of a local one; from then on it counts as seen. */
+/* Whether there is a file of exactly this name with the size and time of a local one; from then on it counts as seen. */
 bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st);
 
 #endif

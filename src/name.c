@@ -6,7 +6,9 @@
 
 #include <ctype.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 #include <wctype.h>
 
 static bool is_one_of(unsigned char byte, const char *all)
@@ -163,14 +165,25 @@ static size_t encode(uint32_t code, char *to)
 	return size;
 }
 
+/* Its capital. One that is ASCII while the letter is not (dotless i, long s) is another letter to servers. */
+static uint32_t capital_of(locale_t unicode, uint32_t code)
+{
+	wint_t capital;
+
+	if (code < 0x80)
+		return code >= 'a' && code <= 'z' ? code - 'a' + 'A' : code;
+	capital = unicode != (locale_t)0 ? towupper_l((wint_t)code, unicode) : (wint_t)code;
+	return capital >= 0x80 ? (uint32_t)capital : code;
+}
+
 /* Its capital, where that is not ASCII; else itself, byte by byte. Gives the bytes written, at most 4. */
 static size_t fold_character(locale_t unicode, const unsigned char *at, size_t size, char *to)
 {
 	uint32_t code = decode(at, size);
-	wint_t capital = unicode != (locale_t)0 && code >= 0x80 ? towupper_l((wint_t)code, unicode) : (wint_t)code;
+	uint32_t capital = code >= 0x80 ? capital_of(unicode, code) : code;
 
-	if (code >= 0x80 && capital != (wint_t)code && capital >= 0x80)
-		return encode((uint32_t)capital, to);
+	if (capital != code)
+		return encode(capital, to);
 	memcpy(to, at, size);
 	return size;
 }
@@ -184,12 +197,109 @@ size_t name_fold(locale_t unicode, const char *text, size_t size, char *to)
 		n = length_of(from[i]);
 		if (n == 1 || n > size - i) {
 			n = 1;
-			to[used++] = (char)(from[i] >= 'a' && from[i] <= 'z' ? from[i] - 'a' + 'A' : from[i]);
+			to[used++] = (char)(from[i] < 0x80 ? capital_of(unicode, from[i]) : from[i]);
 		} else {
 			used += fold_character(unicode, from + i, n, to + used);
 		}
 	}
 	return used;
+}
+
+static bool is_ascii(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/*
+ * The characters of a name, taken apart into letters and accents (Unicode's normal form D); to be freed. NULL for what is plain
+ * ASCII, is not UTF-8, or finds no memory: then the name is what its bytes are.
+ */
+static utf8proc_int32_t *take_apart(const char *text, size_t size, size_t *count)
+{
+	const size_t most = 4 * size; /* of one character come four at most */
+	utf8proc_int32_t *codes = is_ascii(text, size) ? NULL : malloc(most * sizeof *codes);
+	utf8proc_ssize_t n;
+
+	if (codes == NULL)
+		return NULL;
+	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most, UTF8PROC_DECOMPOSE);
+	if (n < 0 || (size_t)n > most) {
+		free(codes);
+		return NULL;
+	}
+	*count = (size_t)n;
+	return codes;
+}
+
+size_t name_key(locale_t unicode, const char *text, size_t size, char *to)
+{
+	size_t count = 0, used = 0;
+	utf8proc_int32_t *codes = take_apart(text, size, &count);
+
+	if (codes == NULL)
+		return name_fold(unicode, text, size, to);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t capital = capital_of(unicode, (uint32_t)codes[i]);
+		used += (size_t)utf8proc_encode_char((utf8proc_int32_t)capital, (utf8proc_uint8_t *)to + used);
+	}
+	free(codes);
+	return used;
+}
+
+bool name_is_same_form(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+	size_t a_count = 0, b_count = 0;
+	utf8proc_int32_t *left = take_apart(a, a_size, &a_count), *right = take_apart(b, b_size, &b_count);
+	bool same = left != NULL && right != NULL && a_count == b_count && memcmp(left, right, a_count * sizeof *left) == 0;
+
+	free(left);
+	free(right);
+	return same;
+}
+
+/*
+ * Letters whose case all servers know alike: Latin, Greek, Cyrillic and Armenian as Unicode has always had them. Both have to be of one
+ * block: the micro sign's capital is a Greek one.
+ */
+static bool is_certain(uint32_t code, uint32_t capital)
+{
+	static const uint32_t blocks[][2] = {{0, 0x17f}, {0x386, 0x3ce}, {0x400, 0x45f}, {0x531, 0x586}};
+
+	for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+		if (code >= blocks[i][0] && code <= blocks[i][1])
+			return capital >= blocks[i][0] && capital <= blocks[i][1];
+	return false;
+}
+
+/* fold_certain(text) -> as fold, but for letters that not all servers know alike: these stay */
+static int fold_certain(lua_State *L)
+{
+	locale_t unicode = name_unicode(L);
+	size_t size;
+	const unsigned char *from = (const unsigned char *)luaL_checklstring(L, 1, &size);
+	luaL_Buffer b;
+	char *to = luaL_buffinitsize(L, &b, 2 * size);
+	size_t used = 0;
+
+	for (size_t i = 0, n; i < size; i += n) {
+		uint32_t code, capital;
+		n = length_of(from[i]) <= size - i ? length_of(from[i]) : 1;
+		code = n == 1 ? from[i] : decode(from + i, n);
+		capital = n > 1 && code < 0x80 ? code : capital_of(unicode, code);
+		if (n == 1)
+			to[used++] = (char)(code < 0x80 ? capital : code);
+		else if (capital != code && is_certain(code, capital))
+			used += encode(capital, to + used);
+		else {
+			memcpy(to + used, from + i, n);
+			used += n;
+		}
+	}
+	luaL_pushresultsize(&b, used);
+	return 1;
 }
 
 /* fold(text) -> see name_fold */
@@ -207,7 +317,8 @@ static int fold(lua_State *L)
 void name_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary},
-					     {"is_previous", is_previous}, {"fold", fold}, {NULL, NULL}};
+					     {"is_previous", is_previous}, {"fold", fold}, {"fold_certain", fold_certain},
+					     {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	make_unicode(L);

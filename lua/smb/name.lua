@@ -120,6 +120,12 @@ end
 -- @treturn string
 name.fold = core.fold
 
+--- The same, for letters whose case all servers know alike; others stay as they are.
+-- @function name.fold_certain
+-- @tparam string text a name
+-- @treturn string
+name.fold_certain = core.fold_certain
+
 --- A name below a path.
 -- @tparam string path where; `""` adds nothing
 -- @tparam string below what; `""` is the path itself

@@ -1,6 +1,11 @@
---- What the files of a tree are called on the share and here; which names SMB cannot hold, and which differ in case only.
+--- What the files of a tree are called on the share and here; which names SMB cannot hold, which two are one to the server.
 --
--- In a tree: `below` is a folder's path from its top, `known` what the folder holds on the share (the core's `known`).
+-- Whether two names are the same is decided here and nowhere else: exactly; but for case, where this server does not tell case
+-- apart; but for Unicode's normal form (Macs list `é` in two characters). A name that the server lists in another way than it was
+-- sent, whatever that is, is looked for by asking for it.
+--
+-- In a tree: `below` is a folder's path from its top, `known` what the folder holds on the share (the core's `known`). A folder
+-- has `here`, its local path, `below`, and its `path` on the share.
 -- @module smb.naming
 
 local core = require "smb.core"
@@ -17,10 +22,82 @@ names.__index = names
 --- The names of one tree.
 -- @tparam[opt] boolean encode what SMB cannot hold is written with look-alikes
 -- @tparam[opt] boolean dry_run nothing on the share is renamed
+-- @tparam[opt] function ask sends a request: of verb and arguments, gives its reply or nil, code
 -- @treturn table
-function naming.new(encode, dry_run)
-  return setmetatable({ encode = encode, dry_run = dry_run, cased = {}, refused = {}, count = 0, more = {} }, names)
+function naming.new(encode, dry_run, ask)
+  return setmetatable({ encode = encode, dry_run = dry_run, ask = ask, cased = {}, paired = {}, refused = {}, count = 0,
+    more = {} }, names)
 end
+
+-- Which names the server tells apart. -----------------------------------------------------------------------------------
+
+local MISSING = { not_found = true, folder_missing = true }
+
+-- Whether a name is there; nil when that cannot be told.
+local function exists(self, path)
+  local entry, code = self.ask("stat", { name = path })
+  if entry then return true end
+  if MISSING[code] then return false end
+end
+
+-- The same text, its ASCII letters in the other case.
+local function flipped(text)
+  return (text:gsub("%a", function(letter) return letter == letter:lower() and letter:upper() or letter:lower() end))
+end
+
+-- Whether case is told apart, by a name that is there; nil when it cannot be told by that.
+local function tells_case_of(self, path, there)
+  local other = flipped(there)
+  if other == there then return nil end
+  local found = exists(self, name.join(path, other))
+  if found == nil then return nil end
+  return not found
+end
+
+-- The same, by a file of our own, which goes at once.
+local function tells_case_of_own(self, path)
+  local own = name.temporary("lua-smb-case", core.random())
+  local place = name.join(path, own)
+  local file = self.ask("open", { name = place, writable = true, create = true, exclusive = true })
+  if not file then return nil end
+  self.ask("close", { link = file.link, handle = file.handle })
+  local tells = tells_case_of(self, path, own)
+  self.ask("delete", { name = place, missing_ok = true })
+  return tells
+end
+
+-- The same, by what a folder holds. Second: whether it is there at all.
+local function tells_case_in(self, path)
+  local reply, code = self.ask("list_open", { name = path })
+  if not reply then return nil, not MISSING[code] end
+  if reply.handle ~= 0 then self.ask("list_close", { link = reply.link, handle = reply.handle }) end
+  local seen = {}
+  for _, entry in ipairs(reply) do
+    local folded = name.fold_certain(entry.name)
+    if seen[folded] then return true, true end
+    seen[folded] = true
+  end
+  local tried = reply[1] and tells_case_of(self, path, reply[1].name)
+  if tried == nil and not self.dry_run then tried = tells_case_of_own(self, path) end
+  return tried, true
+end
+
+--- Whether the server tells upper from lower case below a path; the nearest folder that is there is looked at. Asked once.
+-- @tparam string path below the share
+-- @treturn boolean false, too, where it cannot be found out
+function names:tells_case(path)
+  if self.case_told == nil then
+    local tells, is_there
+    repeat
+      tells, is_there = tells_case_in(self, path)
+      path = name.parent(path)
+    until is_there or not path
+    self.case_told = tells or false
+  end
+  return self.case_told
+end
+
+-- Names on the share and here. ------------------------------------------------------------------------------------------
 
 -- As it is on the share where no other name differs from it in case only; nil, reason when SMB cannot hold it.
 local function plain(self, text)
@@ -71,16 +148,39 @@ local function tell_apart(self, below, remote, other)
   return name.check(text) and name.check(others) and not is_taken
 end
 
---- Looks at a local name before anything is sent.
--- @tparam string below
+-- The first of some names that differs from another one in case only.
+local function first_alike(others, text, fold)
+  local folded = fold(text)
+  for _, other in ipairs(others) do
+    if fold(other) == folded then return other end
+  end
+end
+
+--- Looks at a local name before anything is sent. Letters whose case some servers do not know stop nobody: what comes to have one
+-- name all the same is found out when it is sent.
+-- @tparam table folder `below`, and the `path` on the share of the whole tree
 -- @tparam string text
 -- @tparam userdata taken the core's `known`, of the folder's names that were looked at before
 -- @treturn ?string why it cannot be sent
-function names:look_at(below, text, taken)
+function names:look_at(folder, text, taken)
   local remote, reason = plain(self, text)
-  local other = remote and core.known_take(taken, remote)
-  if not other or tell_apart(self, below, remote, other) then return reason end
-  return ("it differs from '%s' in case only"):format(self:here(other))
+  local others = remote and core.known_take(taken, remote)
+  if not others then return reason end
+  local paired = self.paired[folder.below] or {}
+  self.paired[folder.below], paired[remote] = paired, true
+  for _, other in ipairs(others) do paired[other] = true end
+  local alike = self.encode and first_alike(others, remote, name.fold)
+  if alike and tell_apart(self, folder.below, remote, alike) then return nil end
+  alike = first_alike(others, remote, name.fold_certain)
+  if not alike or self:tells_case(folder.path) then return nil end
+  return ("it differs from '%s' in case only"):format(self:here(alike))
+end
+
+--- Whether some server may take a name for the same as another one of its folder: they are not to be sent side by side, or of two
+-- that find no file of that name each would become it.
+function names:is_paired(below, remote)
+  local paired = self.paired[below]
+  return paired ~= nil and paired[remote] ~= nil
 end
 
 --- Leaves a name out.
@@ -127,14 +227,154 @@ function names:outdated(below, known)
   return old
 end
 
---- What has a name on the share. In a dry run, where nothing was renamed, what would be counts as gone.
--- @treturn ?table its entry
--- @treturn boolean whether it is another file than the one that is meant, which just differs from it in case
-function names:find(below, text, known)
-  local there, cased = core.known_find(known, text), self.cased[below]
-  local is_another = there ~= nil and there.name ~= text and cased ~= nil and cased[name.fold(text)] ~= nil
-  if is_another and self.dry_run then return nil, false end
-  return there, is_another
+-- Whether a folder tells a name from one that is listed there, and differs from it as `how` says.
+local function is_told_apart(self, folder, remote, how)
+  folder.apart = folder.apart or {}
+  if folder.apart[how] == nil then folder.apart[how] = exists(self, name.join(folder.path, remote)) == false end
+  return folder.apart[how]
 end
+
+-- The local file, another one, that has a listed name exactly.
+local function twin(self, folder, text, listed)
+  local its = self:here(listed)
+  return its ~= nil and its ~= text and core.lstat(folder.here .. "/" .. its) ~= nil and its or nil
+end
+
+--- What a local file is on the share. In a dry run, where nothing was renamed, what would be counts as gone.
+-- @tparam table folder
+-- @tparam string text its name here
+-- @tparam string remote its name as it is to be there
+-- @tparam userdata known what the folder holds
+-- @treturn ?table its entry; `at` is the name to ask for it by
+-- @treturn boolean whether it is another file than the one that is meant, which just differs from it in case
+function names:find(folder, text, remote, known)
+  local there, how = core.known_find(known, remote)
+  if not there then return nil, false end
+  local cased = self.cased[folder.below]
+  there.at = (how == "form" or how == "both") and there.name or remote
+  if how ~= "exact" and cased and cased[name.fold(remote)] then
+    if self.dry_run then return nil, false end
+    return there, true
+  end
+  if how ~= "exact" and twin(self, folder, text, there.name) then return nil, false end
+  if (how == "case" or how == "both") and is_told_apart(self, folder, remote, how) then return nil, false end
+  core.known_see(known, there.name)
+  return there, false
+end
+
+--- It is in the source, though it is not meant: what has its name on the share stays.
+function names:keep(folder, text, known)
+  local remote = self:remote(folder.below, text, known)
+  local there = remote and core.known_find(known, remote)
+  if there then core.known_see(known, there.name) end
+end
+
+-- Names that the listing does not have. --------------------------------------------------------------------------------
+
+-- By what an entry of a listing and the answer to a question can be known for the same.
+local function mark_of(entry)
+  return ("%s %d %d"):format(entry.type, entry.size, entry.ticks)
+end
+
+-- What nobody accounts for in a listing, by mark; and the types of it.
+local function strangers_in(known)
+  local groups, types = {}, {}
+  for _, entry in core.known_unseen, known, 0 do
+    local mark = mark_of(entry)
+    groups[mark] = groups[mark] or { listed = {}, ours = {} }
+    table.insert(groups[mark].listed, entry.name)
+    types[entry.type] = true
+  end
+  return groups, types
+end
+
+-- Of names that came to be found by asking, and of what is listed and alike: what is whose, as far as it can be told.
+local function settle_group(folder, group, known)
+  local ours, listed = #group.ours, #group.listed
+  if ours > 0 and ours ~= listed then folder.unclear = group.ours[1].remote end
+  for i = 1, ours >= listed and listed or 0 do core.known_see(known, group.listed[i]) end
+  for _, item in ipairs(ours > listed and group.ours or {}) do item.is_double = true end
+end
+
+--- Looks for names that the listing does not have, where it has some that nobody accounts for: the server may have its own.
+-- @tparam table folder gets `unclear`, a name, when it cannot be told which of the listed ones are ours
+-- @tparam {table,...} items each with `remote`, its name, and `entry`, the local one. Those that are there all the same get
+-- `there`, an entry, and `is_double` when another file of ours has that name already
+-- @tparam userdata known
+-- @tparam function is_over whether to end
+function names:account(folder, items, known, is_over)
+  local groups, types = strangers_in(known)
+  local nowhere = { listed = {}, ours = {} } -- there, but nothing that is listed is like it: the listed ones are others'
+  for _, item in ipairs(items) do
+    if is_over() then return end
+    local there = types[item.entry.type] and self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
+    if there then
+      there.name, there.at, item.there = item.remote, item.remote, there
+      table.insert((groups[mark_of(there)] or nowhere).ours, item)
+    end
+  end
+  groups.nowhere = nowhere
+  for _, group in pairs(groups) do settle_group(folder, group, known) end
+end
+
+--- Whether a listed file, which has a name of ours but is another one, is what the server made of a name that it does not list.
+-- @tparam table folder
+-- @tparam table there its entry
+-- @tparam {table,...} items as for `account`
+-- @tparam function is_same whether a local entry and one on the share are the same
+-- @treturn ?string that name
+function names:alias(folder, there, items, is_same)
+  for _, item in ipairs(items) do
+    if item.entry.type == "file" and item.entry.size == there.size and is_same(item.entry, there) then
+      local found = item.there or self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
+      if found and mark_of(found) == mark_of(there) then
+        found.name, found.at, item.there = item.remote, item.remote, found
+        return item.entry.name
+      end
+    end
+  end
+end
+
+-- Another local file than `entry` that the server calls as `there` is called, though it is listed under no name of its own.
+local function double_of(self, folder, entry, there, known)
+  local next_entry, here, _, _ <close> = core.entries(folder.here, true)
+  if not next_entry then return nil end
+  for text, kind, size in next_entry, here do
+    local remote = text ~= entry.name and kind == entry.type and (kind ~= "file" or size == there.size)
+      and self:remote(folder.below, text, known)
+    local _, how = core.known_find(known, remote or "")
+    local found = remote and how ~= "exact" and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
+    if found and mark_of(found) == mark_of(there) then return text end
+  end
+end
+
+--- Whether a name that turned out to be taken, though the listing did not have it, is what another program made meanwhile.
+-- @tparam table folder
+-- @tparam table entry the local one
+-- @tparam string remote its name there
+-- @tparam userdata known the folder's listing, made anew
+-- @treturn[1] boolean true
+-- @treturn[2] boolean false: it is another file's, which the server calls so
+-- @treturn[2] string the reason, for people
+function names:is_ours(folder, entry, remote, known)
+  local there, how = core.known_find(known, remote)
+  if not there then return false, naming.DOUBLE end
+  local other = how ~= "exact" and twin(self, folder, entry.name, there.name) or double_of(self, folder, entry, there, known)
+  if not other then return true end
+  return false, ("the server takes it for the same name as '%s'"):format(other)
+end
+
+--- What a local folder holds, as the core's `known`; what cannot be read holds nothing.
+function naming.known_here(path)
+  local known = core.known()
+  local next_entry, folder, _, _ <close> = core.entries(path, false)
+  if next_entry then
+    for text in next_entry, folder do core.known_take(known, text) end
+  end
+  return known
+end
+
+--- What is said of a name that another file has.
+naming.DOUBLE = "the server takes it for the same name as another one"
 
 return naming

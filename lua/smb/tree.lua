@@ -38,10 +38,11 @@ local job = {}
 job.__index = job
 
 local function new_job(home, operation, top, opts)
+  local under = call.course(home, opts.progress, 0, top)
+  local function ask(verb, arguments) return call.persist(home.dest, verb, arguments, call.part(under)) end
   return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, count = 0, there = 0,
-    filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run),
-    silence = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {},
-    under = call.course(home, opts.progress, 0, top),
+    filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run, ask),
+    silence = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, under = under,
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
@@ -68,14 +69,15 @@ function job:ends_all(code)
   return silence.count > lanes_wanted(self.home)
 end
 
--- Takes a failure in.
+-- Takes a failure in. `subject`: a path below the top, "" the top itself.
 function job:fail(subject, code, reason)
   local once = subject .. "\0" .. code -- what was found out before anything was sent is found again
   if self.failed[once] then return end
   self.failed[once] = true
-  local message = call.message(self.operation, subject, self.home.place, reason)
+  local whole = name.join(self.top, subject)
   local errors = self.summary.errors
-  errors[#errors + 1] = { name = subject, message = message, code = code }
+  errors[#errors + 1] = { name = subject == "" and whole or subject, code = code,
+    message = call.message(self.operation, whole, self.home.place, reason) }
   if self:ends_all(code) or self.opts.on_error ~= "continue" then self.stopped = self.stopped or errors[#errors] end
 end
 
@@ -85,7 +87,7 @@ function job:is_over()
   local code, reason = self.under:check()
   if self.under.raised then error(self.under.raised[1], 0) end
   if not code then return false end
-  self:fail(self.top, code, reason)
+  self:fail("", code, reason)
   self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
   return true
 end
@@ -193,7 +195,10 @@ function job:run(top, visit, move, remove)
     core.warm(self.home.dest, tasks:count() + more)
     for _ = 1, more do tasks:spawn(self.lane, self) end
   end)
-  if self.opts.mirror and #self.summary.errors == 0 then remove(self) end
+  if self.opts.mirror and #self.summary.errors == 0 then
+    remove(self)
+    for _, each in ipairs(self.spared) do self:fail(each.subject, "invalid_name", each.reason) end
+  end
   local summary, stopped = self.summary, self.stopped
   summary.seconds = core.clock() - self.under.began
   if stopped then
@@ -299,12 +304,13 @@ end
 
 -- Walks over a local tree before anything is sent: the names, and how much it is. `above`: identity, and what is above.
 function job:inspect(here, below, above)
+  local folder = { below = below, path = self.path }
   local taken = core.known()
   local passing = not self.filter
     and { read_on = core.next_special, known = taken, sizes = self.counting, passed = self.pass_names } or nil
   for entry in self:local_entries(here, below, passing) do
     local text = entry.name
-    local reason = self.names:look_at(below, text, taken)
+    local reason = self.names:look_at(folder, text, taken)
     if reason then self:refuse(name.join(below, text), reason) end
     self:count_names(1, entry.type)
     if entry.type == "file" then
@@ -373,25 +379,68 @@ function job:remote_entries(folder)
   return nil, aside
 end
 
-function job:make_folder(subject, path)
+-- Makes a folder on the share. `exclusive`: nothing there may have its name; then "exists" is given for what has.
+function job:make_folder(subject, path, exclusive)
   self.sent = self.sent + 1
   self:note("mkdir", subject)
-  local ok = self.opts.dry_run or self:ask(subject, "mkdir", { name = path })
-  if ok then self.summary.folders = self.summary.folders + 1 end
+  local ok, code, reason = self.opts.dry_run, nil, nil
+  if not ok then
+    ok, code, reason = call.persist(self.home.dest, "mkdir", { name = path, exclusive = exclusive }, call.part(self.under))
+  end
+  if ok then self.summary.folders = self.summary.folders + 1
+  elseif exclusive and code == "exists" then return nil, code
+  else self:fail(subject, code, reason) end
   return ok
 end
 
 -- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it.
 function job:unwanted(entry, below, path)
   local text = self.names:here(entry.name) or entry.name
-  if not self:is_meant(below, text, entry) or name.is_previous(entry.name) then return nil end
+  if not self:is_meant(below, text, entry) then return nil end
   return { subject = name.join(below, text), path = name.join(path, entry.name), entry = entry }
 end
 
 -- What is on the share and not in the source, for later.
-function job:note_extra(known, below, path)
+function job:note_extra(known, folder)
   if not self.opts.mirror then return end
-  for _, entry in core.known_unseen, known, 0 do self.extra[#self.extra + 1] = self:unwanted(entry, below, path) end
+  for _, entry in core.known_unseen, known, 0 do
+    local extra = self:unwanted(entry, folder.below, folder.path)
+    if extra and name.is_previous(entry.name) then
+      self:spare(extra.subject, "it is not deleted: its name means a previous version, and what has it cannot be reached")
+    elseif extra then
+      extra.folder = folder
+      self.extra[#self.extra + 1] = extra
+    end
+  end
+end
+
+-- What stays though it is not in the source is told at the end.
+function job:spare(subject, reason)
+  table.insert(self.spared, { subject = subject, reason = reason })
+end
+
+-- Whether all that was sent into a folder is listed there under a name that we know. What is too much may be ours, else.
+function job:is_clear(folder)
+  if not folder.unclear and folder.unlisted and not self.opts.dry_run then
+    local known = self:remote_entries { below = folder.below, path = folder.path }
+    for _, text in ipairs(folder.unlisted) do
+      if not known or not core.known_find(known, text) then folder.unclear = text end
+    end
+  end
+  if not folder.unclear then return true end
+  self:spare(folder.below, ("nothing is deleted here: the server lists '%s' under a name of its own"):format(folder.unclear))
+  return false
+end
+
+-- Leaves what is in folders that are not clear.
+function job:spare_unclear()
+  local clear, extra = {}, {}
+  for _, each in ipairs(self.extra) do
+    local folder = each.folder
+    if clear[folder] == nil then clear[folder] = self:is_clear(folder) end
+    if clear[folder] then extra[#extra + 1] = each end
+  end
+  self.extra = extra
 end
 
 function job:pass_unchanged(count, bytes)
@@ -415,12 +464,9 @@ function job:rename_outdated(known, folder)
   return has_changed
 end
 
--- `text`: the name on the share. `known`, `aside`: what is in the folder there.
-function job:send_file(text, entry, known, aside, folder)
-  local there, is_another = self.names:find(folder.below, text, known)
-  if there and not is_another and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path) then
-    return self:pass_unchanged(1, entry.size)
-  end
+-- Sends a file. `text`: its name on the share; `there`: what is there, if anything, and not the same; `aside`: what waits aside
+-- in the folder.
+function job:send_file(text, entry, there, aside, folder)
   local subject = name.join(folder.below, entry.name)
   if there and there.type == "directory" then
     return self:fail(subject, "is_directory", "a folder has this name")
@@ -431,20 +477,90 @@ function job:send_file(text, entry, known, aside, folder)
     return
   end
   self.sent = self.sent + 1
-  self:add_file { subject = subject, here = folder.here .. "/" .. entry.name, path = name.join(folder.path, text),
+  local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry, folder = folder,
+    path = name.join(folder.path, there and there.at or text), is_unlisted = not there,
     is_new = not there and not aside[name.fold(text)] }
+  if self.names:is_paired(folder.below, text) then self:move_one(item) else self:add_file(item) end
 end
 
-function job:send_below(text, entry, known, folder)
-  local there = self.names:find(folder.below, text, known)
+-- A name that was not listed and is taken: whether another program took it meanwhile, so that we may go on.
+function job:is_ours(text, entry, folder)
+  local known = self:remote_entries { below = folder.below, path = folder.path }
+  if not known then return false, naming.DOUBLE end
+  return self.names:is_ours(folder, entry, text, known)
+end
+
+function job:send_below(text, entry, there, folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if is_above(folder, entry.identity) then return end
-  if there and there.type ~= "directory" then
-    self:fail(subject, "exists", "a file has this name")
-  elseif there or self:make_folder(subject, path) then
-    self:add_folder { here = folder.here .. "/" .. entry.name, below = subject, path = path, is_new = not there,
-      identity = entry.identity, above = folder }
+  if there and there.type ~= "directory" then return self:fail(subject, "exists", "a file has this name") end
+  local is_new = not there
+  if is_new then
+    local made, code = self:make_folder(subject, path, true)
+    local is_ours, reason = false, nil
+    if code == "exists" then is_ours, reason = self:is_ours(text, entry, folder) end
+    if reason then self:fail(subject, code, reason) end
+    if not made and not is_ours then return end
+    is_new = not is_ours
   end
+  self:add_folder { here = folder.here .. "/" .. entry.name, below = subject, path = path, is_new = is_new,
+    identity = entry.identity, above = folder }
+end
+
+-- Sends what has a name on the share that is not the same, or none. `item`: `remote`, `entry`, perhaps `there`.
+function job:send_item(item, aside, folder)
+  if item.entry.type == "file" then self:send_file(item.remote, item.entry, item.there, aside, folder)
+  else self:send_below(item.remote, item.entry, item.there, folder) end
+end
+
+function job:fail_double(item, folder, other)
+  self:fail(name.join(folder.below, item.entry.name), "exists",
+    other and ("the server takes it for the same name as '%s'"):format(other) or naming.DOUBLE)
+end
+
+function job:is_same(entry, there, folder)
+  return entry.type == "file" and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path)
+end
+
+-- Sends what the listing does not have. Where it has what nobody accounts for, the server may just call ours so.
+function job:send_unlisted(items, aside, folder)
+  for _, item in ipairs(items) do
+    if self:is_cut_short() then return end
+    if item.there and self:is_same(item.entry, item.there, folder) then
+      self:pass_unchanged(1, item.entry.size)
+    elseif item.is_double then
+      self:fail_double(item, folder)
+    else
+      if not item.there and self.opts.mirror then
+        folder.unlisted = folder.unlisted or {}
+        table.insert(folder.unlisted, item.remote)
+      end
+      self:send_item(item, aside, folder)
+    end
+  end
+end
+
+-- Sends what of a folder is not the same on the share: `changed` has another file's or a folder's name there, `unlisted` none.
+function job:send_items(changed, unlisted, known, aside, folder)
+  if #unlisted > 0 then self.names:account(folder, unlisted, known, function() return self:is_cut_short() end) end
+  local function is_same(entry, there) return self:is_same(entry, there, folder) end
+  for _, item in ipairs(changed) do
+    if self:is_cut_short() then return end
+    local other = item.entry.type == "file" and #unlisted > 0 and self.names:alias(folder, item.there, unlisted, is_same)
+    if other then self:fail_double(item, folder, other) else self:send_item(item, aside, folder) end
+  end
+  self:send_unlisted(unlisted, aside, folder)
+end
+
+-- Takes one entry of a local folder: passes it, sends it, or has it wait in `changed` or `unlisted`. What is not there at all
+-- cannot be there under another name.
+function job:take_entry(entry, remote, known, changed, unlisted, aside, folder)
+  local there, is_another = self.names:find(folder, entry.name, remote, known)
+  local item = { remote = remote, entry = entry, there = there }
+  if there and not is_another and self:is_same(entry, there, folder) then self:pass_unchanged(1, entry.size)
+  elseif core.known_count(known) == 0 then self:send_item(item, aside, folder)
+  elseif there then changed[#changed + 1] = item
+  else unlisted[#unlisted + 1] = item end
 end
 
 -- The folder that is to follow another one, listed ahead: as long as nothing is sent, and there are enough for the other lanes. A
@@ -468,10 +584,8 @@ function job:send_folder(folder)
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.known()
-  local function keep(text)
-    local remote = self.names:remote(folder.below, text, known)
-    if remote then core.known_find(known, remote) end -- it is in the source, though it is not meant
-  end
+  local changed, unlisted = {}, {}
+  local function keep(text) self.names:keep(folder, text, known) end
   for entry in self:local_entries(folder.here, folder.below, passing, keep) do
     local text = entry.name
     local remote, reason = self.names:remote(folder.below, text, known)
@@ -479,18 +593,18 @@ function job:send_folder(folder)
     if not remote and not refused then -- it came after all names had been looked at
       self:fail(name.join(folder.below, text), "invalid_name", reason)
     elseif remote and not refused then
-      if entry.type == "file" then self:send_file(remote, entry, known, aside, folder)
-      else self:send_below(remote, entry, known, folder) end
+      self:take_entry(entry, remote, known, changed, unlisted, aside, folder)
     end
   end
-  if not self:is_over() then self:note_extra(known, folder.below, folder.path) end
+  if not self:is_over() then self:send_items(changed, unlisted, known, aside, folder) end
+  if not self:is_over() then self:note_extra(known, folder) end
   self.is_quiet = self.sent == sent
 end
 
 -- In place of a source that is missing: all that is on the share is too much.
 function job:send_nothing(folder)
   local known = self:remote_entries(folder)
-  if known then self:note_extra(known, folder.below, folder.path) end
+  if known then self:note_extra(known, folder) end
 end
 
 -- A file of /proc, or on a file system like that: it is read to its end.
@@ -500,17 +614,22 @@ local function send_stream(self, item, source, part)
   return require "smb.stream".put(self.home, source, item.here, how, part)
 end
 
-local function send(self, item, part)
+local send
+function send(self, item, part)
   local source <close>, size, mtime, is_stream = core.open_local(item.here)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
   if is_stream then return send_stream(self, item, source, part) end
-  local arguments = transfer.target(item.path)
+  local arguments = transfer.target(item.path, not item.is_unlisted)
   arguments.new, arguments.size, arguments.mtime = item.is_new, size, mtime
   arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
   arguments.sha256 = self.opts.read_back
   local reply, code, reason = transfer.put(self.home, source, arguments, part)
   call.owe(self.home, arguments, reply, code)
-  return reply, code, reason
+  if code ~= "exists" or not item.is_unlisted then return reply, code, reason end
+  local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)
+  if not is_ours then return nil, code, problem end
+  item.is_unlisted, item.is_new = nil, nil
+  return send(self, item, part)
 end
 
 function job:remove_one(each, verb)
@@ -536,6 +655,7 @@ end
 
 function job:remove_remote()
   local at = 0
+  self:spare_unclear()
   local tasks <close> = task.group(self.home)
   local function lane()
     while at < #self.extra do
@@ -556,7 +676,7 @@ end
 -- @local
 function tree.put(home, here, top, path, opts)
   local self = new_job(home, "put_tree", top, opts)
-  self.is_missing_fine = true
+  self.is_missing_fine, self.path = true, path
   -- Unchanged files need no look.
   self.passes = not opts.filter and not opts.encode_names and (opts.changed or "mtime") == "mtime"
   self.sent = 0 -- files and folders
@@ -603,6 +723,7 @@ function job:fetch_file(entry, subject, folder, text)
     size = entry.size }
 end
 
+-- Makes a folder here; second: whether it was not there before.
 function job:make_local_folder(subject, place)
   local kind = core.lstat(place, true)
   if kind == "directory" then return true end
@@ -611,7 +732,7 @@ function job:make_local_folder(subject, place)
   if not ok then ok, reason = lfs.mkdir(place) end
   if ok then self.summary.folders = self.summary.folders + 1
   else self:fail(subject, "local_io", ("'%s': the folder cannot be made (%s)"):format(place, reason)) end
-  return ok
+  return ok, ok
 end
 
 -- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too. What a link in the
@@ -625,9 +746,8 @@ function job:note_local_extra(folder, seen)
   end
 end
 
--- An entry of a remote folder; gives the name that it has here, and whether it is meant. `seen`: those of others.
-function job:fetch_entry(entry, folder, seen)
-  local text = self.names:here(entry.name)
+-- An entry of a remote folder, `text` its name here, nil for none; gives that, and whether it is meant. `seen`: those of others.
+function job:fetch_entry(entry, text, folder, seen)
   local subject = name.join(folder.below, text or entry.name)
   if not text then
     self:fail(subject, "invalid_name", "no local file can have this name")
@@ -642,21 +762,42 @@ function job:fetch_entry(entry, folder, seen)
     self:count_names(1, entry.type)
     if entry.type == "file" then
       self:fetch_file(entry, subject, folder, text)
-    elseif entry.type == "directory" and self:make_local_folder(subject, here) then
+    elseif entry.type == "directory" then
+      local is_there, is_new = self:make_local_folder(subject, here)
+      if not is_there then return text, true end
       local is_linked = folder.is_linked or (self.opts.mirror and core.lstat(here) == "link")
-      self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name), is_linked = is_linked }
+      self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name), is_linked = is_linked,
+        is_new = is_new }
     end
     return text, true
   end
 end
 
--- A folder: its `path` on the share, `below` the top, and `here`; `is_linked` where a link leads to it.
+-- Whether a name that has none here may stand for one in another normal form.
+local function may_have_another_form(text, folder)
+  return not folder.is_new and text:find "[\128-\255]" and core.lstat(folder.here .. "/" .. text) == nil
+end
+
+-- A folder: its `path` on the share, `below` the top, and `here`; `is_linked` where a link leads to it, `is_new` when it was just
+-- made here. What is here in another normal form only (a Mac's `é`) is the same, unless it is another entry's.
 function job:fetch_folder(folder)
-  local seen = {}
+  local seen, later = {}, {}
+  local function take(entry, text)
+    local own, is_meant = self:fetch_entry(entry, text, folder, seen)
+    if own then seen[own] = seen[own] or is_meant end
+  end
   local ok = self:each_remote(folder.below, folder.path, function(entry)
-    local text, is_meant = self:fetch_entry(entry, folder, seen)
-    if text then seen[text] = seen[text] or is_meant end
+    local text = self.names:here(entry.name)
+    if text and may_have_another_form(text, folder) then later[#later + 1] = entry else take(entry, text) end
   end)
+  local known = #later > 0 and naming.known_here(folder.here)
+  for _, entry in ipairs(later) do
+    if self:is_cut_short() then break end
+    local text = self.names:here(entry.name)
+    local alike, how = core.known_find(known, text)
+    if how == "form" and seen[alike.name] == nil then text = alike.name end
+    take(entry, text)
+  end
   if ok then self:note_local_extra(folder, seen) end
 end
 
@@ -747,7 +888,7 @@ end
 
 function job:remove_local()
   if self.there == 0 and not self.opts.force then
-    self:fail(self.top, "failed", "the source is empty: with mirror, that needs force")
+    self:fail("", "failed", "the source is empty: with mirror, that needs force")
     self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
     return
   end
@@ -759,7 +900,7 @@ local function make_local_folders(self, place)
   for folder in place:gmatch("()/") do
     if folder > 1 and not self.opts.dry_run then lfs.mkdir(place:sub(1, folder - 1)) end
   end
-  return self:make_local_folder(self.top, place)
+  return (self:make_local_folder("", place))
 end
 
 --- Fetches a folder. See `dest:get_tree`.

@@ -29,7 +29,7 @@ local LOG_LEVEL = "1 smb2:10 auth:3 auth_json_audit:5"
 
 local OPTIONS = {
   address = "string", port = "number", ports = "string", global = "table", shares = "table", users = "table",
-  size = "string", tmpfs = "boolean", as_user = "string", dir = "string", log_level = "string",
+  size = "string", tmpfs = "boolean", as_user = "string", dir = "string", log_level = "string", odd_names = "string",
 }
 
 local Server = {}
@@ -262,9 +262,13 @@ local function launch(srv)
   if taken(srv.address, srv.port) then
     return nil, in_use
   end
+  local smbd = { "smbd", "-F", "--no-process-group", "-s", srv.conf }
+  if srv.preload then
+    smbd = { "env", "LD_PRELOAD=" .. srv.preload, "ODD_NAMES=" .. srv.odd_names, table.unpack(smbd) }
+  end
   -- The shell that becomes smbd says who it is; without its directory, it was started too late to be wanted.
   local line = ("umask 022; ulimit -c 0; echo $$ >%s && exec %s"):format(
-    quote(srv.dir .. "/pid"), command(srv, { "smbd", "-F", "--no-process-group", "-s", srv.conf }))
+    quote(srv.dir .. "/pid"), command(srv, smbd))
   srv.pid = shell.spawn(line, srv.dir .. "/log/output")
   shell.poll(function()
     return taken(srv.address, srv.port) or not shell.alive(srv.pid)
@@ -291,11 +295,20 @@ local function add_accounts(srv, passwords)
   end
 end
 
+-- A library that stands between smbd and its file system.
+local function make_preload(srv)
+  srv.preload = srv.dir .. "/odd_names.so"
+  shell.check { "cc", "-shared", "-fPIC", "-O1", "-o", srv.preload, HERE .. "/odd_names.c", "-lutf8proc", "-ldl" }
+end
+
 -- Writes all that smbd needs to find.
 local function prepare(srv, options)
   make_directories(srv, options)
   files.write(srv.conf, configuration(srv))
   files.write(srv.dir .. "/users.map", accounts.map(srv.unix_names))
+  if srv.odd_names then
+    make_preload(srv)
+  end
   if srv.runner then
     shell.check { "chown", "-R", srv.runner .. ":" .. accounts.group(srv.runner), srv.dir }
   end
@@ -319,6 +332,7 @@ local function try(options)
     users = options.users or { bob = "s3cret" },
     log_level = options.log_level or LOG_LEVEL,
     runner = other_user(options.as_user),
+    odd_names = options.odd_names,
     kept = options.dir ~= nil,
   }, Server)
   srv.user = srv.users.bob and "bob" or sorted_keys(srv.users)[1]
@@ -357,6 +371,7 @@ end
 -- * `tmpfs`: true puts the shares in memory (sandbox only)
 -- * `as_user`: runs the server as this ordinary user, when we are root
 -- * `dir`: directory for everything; it then stays after `stop`. Default: a fresh one below TMPDIR that goes
+-- * `odd_names`: runs on a file system with names of its own: "nfd" or a length, see odd_names.c
 -- * `log_level`: as in smb.conf. "0" suits benchmarks; `requests`, `reads`, `writes` and `logons` need the default
 --
 -- @tparam[opt] table options

@@ -258,6 +258,21 @@ static bool do_delete(const struct request *r, struct smb_fault *fault)
 	return session_unlink(r->names[SMB_NAME], fault);
 }
 
+/* Exclusive: what has the name is not to be taken for it, unless an attempt of ours may have made it. */
+static bool do_mkdir(const struct request *r, struct smb_fault *fault)
+{
+	const char *name = r->names[SMB_NAME];
+	struct smb_entry entry;
+
+	if ((r->head.flags & (SMB_FLAG_EXCLUSIVE | SMB_FLAG_AGAIN)) != SMB_FLAG_EXCLUSIVE)
+		return folder_make(name, fault);
+	if (session_mkdir(name, fault))
+		return true;
+	if (fault->code == SMB_ACCESS_DENIED && session_stat(name, &entry, &(struct smb_fault){0}))
+		fault_set(fault, SMB_EXISTS, "it exists already");
+	return false;
+}
+
 static bool do_rmdir(const struct request *r, struct smb_fault *fault)
 {
 	const char *name = r->names[SMB_NAME];
@@ -494,7 +509,7 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_LIST_OPEN: return do_list_open(r, reply, used);
 	case SMB_VERB_LIST_NEXT: return do_list_next(r, reply, used);
 	case SMB_VERB_LIST_CLOSE: return do_close(r, fault);
-	case SMB_VERB_MKDIR: return folder_make(name, fault);
+	case SMB_VERB_MKDIR: return do_mkdir(r, fault);
 	case SMB_VERB_DELETE: return do_delete(r, fault);
 	case SMB_VERB_RMDIR: return do_rmdir(r, fault);
 	case SMB_VERB_RENAME: return place_rename(name, &target, fault);

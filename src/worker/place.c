@@ -314,8 +314,15 @@ bool place_rename(const char *from, struct place *to, struct smb_fault *fault)
 		if (is_renamed(from, to))
 			return true;
 	}
-	/* Names that differ in case only are one file to most servers: there the target "exists", and is the source. */
-	if (strcasecmp(from, to->path) == 0)
-		return session_rename(from, to->path, fault);
+	/*
+	 * Names that differ in case only are one file to most servers: there the target "exists", and is the source. To others they are
+	 * two, and then the server says so.
+	 */
+	if (strcasecmp(from, to->path) == 0) {
+		if (session_rename(from, to->path, fault))
+			return true;
+		if (fault->code != SMB_EXISTS)
+			return false;
+	}
 	return rename_over(from, to, fault);
 }

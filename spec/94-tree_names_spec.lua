@@ -1,0 +1,351 @@
+-- Trees on servers that have their own idea of names: what tells case apart, lists names in another form, maps or refuses some.
+--
+-- SEED, an environment variable, repeats a run's random trees.
+
+local lfs = require "lfs"
+local files = require "spec.support.files"
+local server = require "spec.support.server"
+local share = require "spec.support.share"
+local shell = require "spec.support.shell"
+local smb = require "smb"
+
+local NFC, NFD = "caf\u{E9}", "cafe\u{301}"
+local MTIME = 1600000000
+local SHARES = {
+  backup = {},
+  sensitive = { ["case sensitive"] = "yes" },
+  -- Each ä that is sent is listed as ö, and asked for by either.
+  catia = { ["vfs objects"] = "catia", ["catia:mappings"] = "0xe4:0xf6" },
+  vetoed = { ["veto files"] = "/b*/" },
+}
+
+local srv, dir, odd
+
+setup(function()
+  local base
+  srv, base = share.start { shares = SHARES }
+  dir = base .. "/local"
+  odd = { nfd = server.start { odd_names = "nfd" }, short = server.start { odd_names = "143" } }
+  share.seed()
+end)
+
+teardown(function()
+  for _, each in pairs(odd) do each:stop() end
+  share.stop()
+end)
+
+before_each(function()
+  share.clean()
+  for _, each in pairs(odd) do shell.check { "find", each:path(), "-mindepth", "1", "-delete" } end
+end)
+
+-- A kind of server: how to reach it, and where its files are.
+local function place(kind)
+  if odd[kind] then return odd[kind]:url "backup", odd[kind]:path() end
+  local name = SHARES[kind] and kind or "backup"
+  return srv:url(name), srv:path(name)
+end
+
+-- Samba looks whether a name is free before it gives it: of two renames at the same moment to what it alone takes for one name
+-- both may succeed. So what becomes of mapped names is looked at over one connection.
+local function with(kind, fn)
+  local url, path = place(kind)
+  local dest <close> = assert(smb.open(url, { retries = 0, connections = kind == "catia" and 1 or nil }))
+  return fn(dest, path)
+end
+
+local function put(path, content, mtime)
+  shell.check { "mkdir", "-p", dir .. "/" .. (path:match "^(.*)/" or "") }
+  files.write(dir .. "/" .. path, content)
+  lfs.touch(dir .. "/" .. path, mtime or MTIME, mtime or MTIME)
+end
+
+local function codes(summary)
+  local found = {}
+  for _, each in ipairs(summary.errors) do found[each.name] = each.code end
+  return found
+end
+
+local function assert_nothing_done(summary)
+  assert.same({ files = 0, folders = 0, deleted = 0 },
+    { files = summary.files, folders = summary.folders, deleted = summary.deleted })
+end
+
+describe("a mirror on a server that lists names", function()
+  -- HFS+ and what netatalk and Macs leave keep é as e and an accent (rclone#4228, restic#2220).
+  it("in another normal form keeps what it sent, and sends nothing twice", function()
+    for _, kind in ipairs { "nfd", "backup" } do
+      with(kind, function(dest, path)
+        put(("%s/%s/%s"):format(kind, NFC, NFC), "one")
+        put(("%s/%s"):format(kind, NFC .. "2"), "two")
+        if kind == "backup" then -- a Linux server that a Mac has filled
+          shell.check { "mkdir", "-p", path .. "/tree/" .. NFD }
+          files.write(("%s/tree/%s/%s"):format(path, NFD, NFD), "one")
+          lfs.touch(("%s/tree/%s/%s"):format(path, NFD, NFD), MTIME, MTIME)
+          files.write(("%s/tree/%s"):format(path, NFD .. "2"), "old")
+        end
+        assert(dest:put_tree(dir .. "/" .. kind, "tree", { mirror = true }))
+        for _ = 1, 2 do assert_nothing_done(assert(dest:put_tree(dir .. "/" .. kind, "tree", { mirror = true }))) end
+        assert.same({ NFD, NFD .. "2" }, files.list(path .. "/tree"))
+        assert.equal("one", files.read(("%s/tree/%s/%s"):format(path, NFD, NFD)))
+        assert.equal("two", files.read(("%s/tree/%s"):format(path, NFD .. "2")))
+      end)
+    end
+  end)
+
+  it("in a way of its own keeps what it sent, sends nothing twice, and deletes what is too much", function()
+    with("catia", function(dest)
+      put("a/m\u{E4}/x", "one")
+      put("a/f\u{E4}", "two")
+      put("a/plain", "three")
+      put("a/gone", "four")
+      assert(dest:put_tree(dir .. "/a", "tree", { mirror = true }))
+      assert_nothing_done(assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })))
+      os.remove(dir .. "/a/gone")
+      put("a/f\u{E4}", "changed", MTIME + 9)
+      local summary = assert(dest:put_tree(dir .. "/a", "tree", { mirror = true }))
+      assert.same({ 1, 1 }, { summary.files, summary.deleted })
+      assert_nothing_done(assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })))
+      assert.equal("one", dest:read "tree/m\u{E4}/x")
+      assert.equal("changed", dest:read "tree/f\u{E4}")
+      assert.equal(3, #dest:list "tree")
+    end)
+  end)
+
+  it("in a way of its own deletes nothing where it cannot tell which are ours, and says so", function()
+    with("catia", function(dest)
+      put("a/f\u{E4}", "two")
+      assert(dest:put_tree(dir .. "/a", "tree"))
+      assert(dest:write("tree/twin", "two"))
+      assert(dest:utime("tree/twin", MTIME)) -- for all that can be seen it may be what became of the other
+      assert(dest:write("tree/sub/extra", "x", { parents = true }))
+      local _, message, code = dest:put_tree(dir .. "/a", "tree", { mirror = true })
+      assert.equal("invalid_name", code, message)
+      assert.matches("nothing is deleted", message)
+      assert.equal("two", dest:read "tree/f\u{E4}")
+      assert.equal("two", dest:read "tree/twin")
+    end)
+  end)
+end)
+
+describe("two local names that are one on the server", function()
+  local function assert_told(kind, first, second)
+    with(kind, function(dest)
+      local summary = assert(dest:put_tree(dir .. "/" .. kind, "tree", { on_error = "continue", mirror = true }))
+      assert.equal(1, #summary.errors)
+      local loser = summary.errors[1].name
+      assert.equal("exists", summary.errors[1].code)
+      local winner = loser == first and second or first
+      assert.equal(winner == first and "first" or "second one", dest:read("tree/" .. winner))
+      for _ = 1, 2 do
+        summary = assert(dest:put_tree(dir .. "/" .. kind, "tree", { on_error = "continue", mirror = true }))
+        assert_nothing_done(summary)
+        assert.equal(1, #summary.errors)
+        assert.equal(winner == first and "first" or "second one", dest:read("tree/" .. winner))
+      end
+    end)
+  end
+
+  it("are told, and neither replaces the other: mapped characters", function()
+    put("catia/\u{E4}", "first")
+    put("catia/\u{F6}", "second one")
+    assert_told("catia", "\u{E4}", "\u{F6}")
+  end)
+
+  it("are told, and neither replaces the other: normal forms", function()
+    put("nfd/" .. NFC, "first")
+    put("nfd/" .. NFD, "second one")
+    assert_told("nfd", NFC, NFD)
+  end)
+
+  it("are told, and are not mixed: folders", function()
+    with("catia", function(dest)
+      put("a/m\u{E4}/x", "first")
+      put("a/m\u{F6}/y", "second")
+      for _ = 1, 2 do
+        local summary = assert(dest:put_tree(dir .. "/a", "tree", { on_error = "continue", mirror = true }))
+        assert.equal("exists", summary.errors[1].code)
+        assert.equal(1, #dest:list "tree/m\u{E4}")
+      end
+    end)
+  end)
+end)
+
+describe("a server that tells case apart", function()
+  it("takes names that differ in case only, each as what it is", function()
+    with("sensitive", function(dest)
+      for _, name in ipairs { "README", "readme", "Readme", "\u{C4}x", "\u{E4}x" } do put("a/" .. name, name) end
+      put("a/Sub/x", "1")
+      put("a/sub/x", "2")
+      assert(dest:put_tree(dir .. "/a", "tree", { mirror = true }))
+      assert_nothing_done(assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })))
+      put("a/readme", "README", MTIME + 5) -- of one size
+      assert.equal(1, assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })).files)
+      assert.equal("README", dest:read "tree/readme")
+      assert.equal("Readme", dest:read "tree/Readme")
+      os.remove(dir .. "/a/README")
+      assert.equal(1, assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })).deleted)
+      assert.same({ "Readme", "Sub", "readme", "sub", "\u{C4}x", "\u{E4}x" }, files.list(srv:path("sensitive", "tree")))
+      assert(dest:get_tree("tree", dir .. "/got"))
+      assert.equal("2", files.read(dir .. "/got/sub/x"))
+    end)
+  end)
+
+  it("is found out before anything is sent, wherever the tree goes", function()
+    with("sensitive", function(dest, path)
+      put("a/X", "1")
+      put("a/x", "2")
+      for _, to in ipairs { "", "1/2/3", "there" } do
+        shell.check { "find", path, "-mindepth", "1", "-delete" }
+        if to == "there" then assert(dest:mkdir(to)) end
+        assert(dest:put_tree(dir .. "/a", to))
+        assert.same({ "X", "x" }, files.list(path .. "/" .. to))
+      end
+    end)
+  end)
+
+  it("is not sent a file anew under another case's name", function()
+    with("sensitive", function(dest, path)
+      put("a/Report", "text")
+      shell.check { "mkdir", path .. "/tree" }
+      files.write(path .. "/tree/report", "text")
+      lfs.touch(path .. "/tree/report", MTIME, MTIME)
+      assert.equal(1, assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })).files)
+      assert.same({ "Report" }, files.list(path .. "/tree"))
+    end)
+  end)
+
+  it("renames to what differs in case only, though both are there", function()
+    with("sensitive", function(dest, path)
+      for _, pair in ipairs { { "readme", "README" }, { "\u{E4}", "\u{C4}" } } do
+        assert(dest:write(pair[1], "new"))
+        assert(dest:write(pair[2], "old"))
+        assert.equal("exists", select(3, dest:rename(pair[1], pair[2], { overwrite = false })))
+        assert(dest:rename(pair[1], pair[2]))
+        assert.equal("new", files.read(path .. "/" .. pair[2]))
+        assert.is_nil(files.read(path .. "/" .. pair[1]))
+        assert(dest:rename(pair[2], pair[1], { overwrite = false }))
+        assert.same({ pair[1] }, files.list(path))
+        assert(dest:delete(pair[1]))
+      end
+    end)
+  end)
+end)
+
+it("letters whose case not all servers know stop nobody", function()
+  with("backup", function(dest)
+    -- The micro sign and mu; Georgian; Cherokee.
+    for i, pair in ipairs { { "\u{B5}", "\u{3BC}" }, { "\u{10D0}", "\u{1C90}" }, { "\u{13A0}", "\u{AB70}" } } do
+      put(("a/%d%s"):format(i, pair[1]), "1")
+      put(("a/%d%s"):format(i, pair[2]), "22")
+    end
+    assert.equal(6, assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })).files)
+    assert_nothing_done(assert(dest:put_tree(dir .. "/a", "tree", { mirror = true })))
+    assert.equal("22", dest:read "tree/1\u{3BC}")
+    assert.equal("1", dest:read "tree/1\u{B5}")
+  end)
+end)
+
+it("get_tree knows what is here in another normal form", function()
+  for _, kind in ipairs { "nfd", "backup" } do
+    with(kind, function(dest, path)
+      shell.check { "mkdir", "-p", path .. "/tree/" .. NFD }
+      files.write(("%s/tree/%s/%s"):format(path, NFD, NFD), "one")
+      lfs.touch(("%s/tree/%s/%s"):format(path, NFD, NFD), MTIME, MTIME)
+      local got = kind .. "-got"
+      put(("%s/%s/%s"):format(got, NFC, NFC), "one")
+      assert_nothing_done(assert(dest:get_tree("tree", dir .. "/" .. got, { mirror = true })))
+      assert.same({ NFC }, files.list(dir .. "/" .. got))
+      files.write(("%s/tree/%s/%s"):format(path, NFD, NFD), "other")
+      assert.equal(1, assert(dest:get_tree("tree", dir .. "/" .. got, { mirror = true })).files)
+      assert.equal("other", files.read(("%s/%s/%s/%s"):format(dir, got, NFC, NFC)))
+      assert.same({ NFC }, files.list(("%s/%s/%s"):format(dir, got, NFC)))
+    end)
+  end
+  with("backup", function(dest, path) -- both forms there are two files
+    files.write(("%s/tree/%s"):format(path, NFC), "nfc")
+    files.write(("%s/tree/%s2"):format(path, NFC), "nfc2")
+    files.write(("%s/tree/%s2"):format(path, NFD), "nfd2")
+    put(("both/%s2"):format(NFC), "old")
+    assert(dest:get_tree("tree", dir .. "/both", { mirror = true }))
+    assert.equal("nfc2", files.read(("%s/both/%s2"):format(dir, NFC)))
+    assert.equal("nfd2", files.read(("%s/both/%s2"):format(dir, NFD)))
+  end)
+end)
+
+-- Random trees. --------------------------------------------------------------------------------------------------------
+
+local LETTERS = { "a", "A", "b", "B", "\u{E4}", "\u{F6}", "\u{C4}", "a\u{308}", "\u{E9}", "e\u{301}", "\u{B5}", "\u{3BC}", "&",
+  " x", "\u{1F4BE}", "\u{5B57}" }
+local LENGTHS = { 1, 1, 1, 2, 2, 3, 40 }
+
+local function random_name()
+  local pieces = {}
+  for i = 1, LENGTHS[math.random(#LENGTHS)] do pieces[i] = LETTERS[math.random(#LETTERS)] end
+  local text = table.concat(pieces):sub(1, 250)
+  return utf8.len(text) and text or random_name()
+end
+
+local function grow(top, depth)
+  assert(lfs.mkdir(top))
+  for _ = 1, math.random(depth == 0 and 3 or 1, 7) do
+    local path = top .. "/" .. random_name()
+    if not lfs.attributes(path) then
+      if depth < 2 and math.random(3) == 1 then
+        grow(path, depth + 1)
+      else
+        files.write(path, ("x"):rep(math.random(0, 3)) .. path:sub(-math.random(9)))
+        lfs.touch(path, MTIME + math.random(3), MTIME + math.random(3))
+      end
+    end
+  end
+end
+
+local function files_below(top)
+  local found = {}
+  for path in shell.check { "find", top, "-type", "f", "-printf", "%P\n" }:gmatch "[^\n]+" do found[#found + 1] = path end
+  return found
+end
+
+-- Whether a path, or a folder above it, was refused by name.
+local function is_refused(path, refused)
+  while path do
+    if refused[path] then return true end
+    path = path:match "^(.*)/"
+  end
+  return false
+end
+
+local function assert_mirrored(kind, seed)
+  local shown = ("%s, SEED=%d"):format(kind, seed)
+  math.randomseed(seed)
+  grow(dir .. "/random", 0)
+  with(kind, function(dest, path)
+    local opts = { mirror = true, on_error = "continue" }
+    local first = assert(dest:put_tree(dir .. "/random", "tree", opts))
+    local second = assert(dest:put_tree(dir .. "/random", "tree", opts))
+    assert.same(codes(first), codes(second), shown)
+    assert.same({ 0, 0, 0 }, { second.files, second.folders, second.deleted }, shown)
+    local count, refused = 0, codes(second)
+    for _, each in ipairs(files_below(dir .. "/random")) do
+      if not is_refused(each, refused) then
+        count = count + 1
+        assert.equal(files.read(dir .. "/random/" .. each), dest:read("tree/" .. each), shown .. " " .. each)
+      end
+    end
+    assert.equal(count, #files_below(path .. "/tree"), shown)
+  end)
+end
+
+describe("a random tree, mirrored twice, is there but for what was refused by name, and the second run does nothing:", function()
+  for _, kind in ipairs { "plain", "sensitive", "nfd", "catia", "short", "vetoed" } do
+    it(kind, function()
+      for _ = 1, 12 do
+        assert_mirrored(kind, math.random(1 << 30))
+        files.remove(dir .. "/random")
+        local _, path = place(kind)
+        shell.check { "find", path, "-mindepth", "1", "-delete" }
+      end
+    end)
+  end
+end)
