@@ -1,34 +1,40 @@
 #include "starter.h"
 
 #include "descriptor.h"
+#include "environment.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 int starter_least(unsigned count)
 {
 	return SMB_WORKER_SOCKET + (int)count + 1;
 }
 
-/* The program gets a socket for each worker and the starter's, /dev/null for the rest, default signals and a session of its own. */
+/*
+ * The program gets a socket for each worker and the starter's, /dev/null for the rest, default signals and a session of its own. Its
+ * arguments are how many workers there are to be, and the module's process, for whoever looks at a list of processes.
+ */
 static int spawn(const char *program, const int *sockets, unsigned count, int starters, pid_t *pid)
 {
-	char number[sizeof "4294967295"];
-	char *argv[] = {(char *)(uintptr_t) "smb-starter", number, NULL};
+	char number[sizeof "4294967295"], host[sizeof "4294967295"];
+	char *argv[] = {(char *)(uintptr_t) "smb-starter", number, host, NULL}, **environment = environment_of_worker();
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t signals;
 	int error;
 
+	if (environment == NULL)
+		return ENOMEM;
 	snprintf(number, sizeof number, "%u", count);
+	snprintf(host, sizeof host, "%u", (unsigned)getpid());
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
 	for (unsigned i = 0; i < count; i++)
@@ -43,9 +49,10 @@ static int spawn(const char *program, const int *sockets, unsigned count, int st
 	sigemptyset(&signals);
 	posix_spawnattr_setsigmask(&attributes, &signals);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
-	error = posix_spawn(pid, program, &actions, &attributes, argv, environ);
+	error = posix_spawn(pid, program, &actions, &attributes, argv, environment);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
+	free(environment);
 	return error;
 }
 

@@ -302,11 +302,15 @@ static void detach(int workers, char *title)
 	be_starter(title);
 }
 
-/* A password must not end in a core file. */
+/*
+ * A password must not end in a core file, nor in the hands of another process of the same user. The limit alone does not bind a program
+ * that the kernel pipes cores to.
+ */
 static void keep_secrets(void)
 {
-	struct rlimit none = {0, 0};
+	const struct rlimit none = {0, 0};
 	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
 }
 
 /*
@@ -337,7 +341,6 @@ static bool start(void)
 	close(fds[1]);
 	pace_share(pace, shared);
 	logon_share(&pace->turn, shared);
-	keep_secrets();
 	keep_memory();
 	transfer_count_in(shared);
 	wire_watch((uint16_t)target.port, shared);
@@ -351,12 +354,13 @@ static bool start(void)
 int main(int argc, char **argv)
 {
 	struct stat st;
-	if (argc != 2 || fstat(SMB_WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+	if (argc != 3 || fstat(SMB_WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode)) {
 		fputs("smb-worker is a part of the Lua module smb, which starts it by itself\n", stderr);
 		return 2;
 	}
 	if (chdir("/") < 0)
 		return 1;
+	keep_secrets();
 	detach(atoi(argv[1]), argv[0]);
 	if (!greet() || !start())
 		return 1;

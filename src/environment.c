@@ -1,0 +1,63 @@
+#include "environment.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+extern char **environ;
+
+/* Names, and beginnings of names. Not USER, LOGNAME and PASSWD: Samba makes a user name and a password of them. */
+static const char *const known[] = {
+    "HOME=", "PATH=", "TMPDIR=", "TZ=", "LANG=", "LANGUAGE=", "LC_", "LOCPATH=",
+    "KRB5", "GSS_USE_PROXY=",                           /* tickets: caches, keytabs, krb5.conf, traces */
+    "RES_OPTIONS=", "LOCALDOMAIN=", "HOSTALIASES=",     /* resolver(5) */
+    "LD_", "GLIBC_TUNABLES=", "MALLOC_",                /* libraries and memory */
+    "ASAN_", "LSAN_", "UBSAN_", "TSAN_", "MSAN_",       /* sanitizers */
+};
+
+/* In whatever case: what may hold a secret, to go by its name. */
+static const char *const secret[] = {"USER=", "LOGNAME=", "PASS", "SECRET", "TOKEN"};
+
+static bool is_known(const char *variable)
+{
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (strncmp(variable, known[i], strlen(known[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool is_secret(const char *variable)
+{
+	size_t name = strcspn(variable, "=") + 1;
+	for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++)
+		for (size_t at = 0, length = strlen(secret[i]); at + length <= name; at++)
+			if (strncasecmp(variable + at, secret[i], length) == 0)
+				return true;
+	return false;
+}
+
+/* Whoever puts a library of his own into all programs (faketime, wrappers of sockets and names) steers it by variables unknown here. */
+static bool has_own_libraries(void)
+{
+	return getenv("LD_PRELOAD") != NULL || getenv("LD_AUDIT") != NULL;
+}
+
+char **environment_of_worker(void)
+{
+	bool all = has_own_libraries();
+	size_t count = 0, kept = 0;
+	char **list;
+
+	while (environ != NULL && environ[count] != NULL)
+		count++;
+	list = malloc((count + 1) * sizeof *list);
+	if (list == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		if (is_known(environ[i]) || (all && !is_secret(environ[i])))
+			list[kept++] = environ[i];
+	list[kept] = NULL;
+	return list;
+}
