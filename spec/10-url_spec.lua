@@ -316,6 +316,33 @@ describe("url.format", function()
   end)
 end)
 
+describe("a password that was not encoded", function()
+  local TORN = { "smb://bob:a?Secret9=b@h/s", "smb://bob:a/b?Secret9=c@h/s", "smb://bob:12/Secret9@h/s",
+    "smb://bob:12/x?Secret9=c@h/s", "smb://bob:a#Secret9@h/s", "smb://bob:Secret9", "smb://h/s?auth-password=a&Secret9=b",
+    "smb://h/s?auth-password=a&Secret9", "smb://h/s?auth-password=a&rate=Secret9", "smb://bob:x?rate=Secret9@h/s",
+    "smb://bob:1/x?rate=Secret9@h/s", "smb://bob:a%Secret9@h/s", "smb:/bob:Secret9@h/s", "bob:Secret9@h/s" }
+
+  for _, each in ipairs(TORN) do
+    it("is not shown: " .. each, function()
+      local fields, message = url.parse(each)
+      assert.is_nil(fields)
+      assert.is_nil(message:lower():find("secret9", 1, true), message)
+    end)
+  end
+
+  it("is no reason to hide what was misspelt elsewhere", function()
+    assert.matches("unknown option 'verfy' %(did you mean 'verify'%?%)", (select(2, url.parse "smb://bob:x@h/s?verfy=none")))
+  end)
+
+  it("is told from a path with an '@', which is encoded behind a port", function()
+    local fields = assert(url.parse "smb://bob@h:445/s/me@home")
+    assert.equal("me@home", fields.path)
+    assert.equal("me@home", assert(url.parse(assert(url.format(fields)))).path)
+    assert.equal("me@home", assert(url.parse "smb://h/s/me@home").path)
+    assert.equal("me@home", assert(url.parse "smb://h:445/s/me%40home").path)
+  end)
+end)
+
 describe("url.place", function()
   it("says where, and not who", function()
     local fields = assert(url.parse "smb://bob:s3cret@NAS:4450/backup/host%201?verify=none")

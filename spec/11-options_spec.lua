@@ -1,5 +1,6 @@
 local lfs = require "lfs"
 local options = require "smb.options"
+local credentials = require "smb.credentials"
 
 local function place(more)
   local fields = { server = "nas", share = "backup" }
@@ -436,7 +437,7 @@ describe("options.check_opts", function()
   end
 end)
 
-describe("options.read_credentials", function()
+describe("credentials.read", function()
   local path
 
   local function write(text, mode)
@@ -447,8 +448,8 @@ describe("options.read_credentials", function()
   end
 
   local function refused()
-    local credentials, message = options.read_credentials(path)
-    assert.is_nil(credentials)
+    local found, message = credentials.read(path)
+    assert.is_nil(found)
     assert.not_matches("s3cret", message, 1, true)
     assert.matches(path, message, 1, true)
     return message
@@ -459,22 +460,22 @@ describe("options.read_credentials", function()
 
   it("reads the lines that mount.cifs reads", function()
     write("username=bob\npassword=s3cret\ndomain=CORP\n")
-    assert.same({ username = "bob", password = "s3cret", domain = "CORP" }, options.read_credentials(path))
+    assert.same({ username = "bob", password = "s3cret", domain = "CORP" }, credentials.read(path))
   end)
 
   it("keeps a value to the end of its line", function()
     write("  username=bob smith\r\n# password=no\n\n\t \n\tpassword= a=b #c \t")
-    assert.same({ username = "bob smith", password = " a=b #c \t" }, options.read_credentials(path))
+    assert.same({ username = "bob smith", password = " a=b #c \t" }, credentials.read(path))
   end)
 
   it("knows the short keys, in any case", function()
     write("\u{FEFF}USER=bob\nPass=\ndom=\n")
-    assert.same({ username = "bob", password = "" }, options.read_credentials(path))
+    assert.same({ username = "bob", password = "" }, credentials.read(path))
   end)
 
   it("reads an empty file as no credentials", function()
     write("")
-    assert.same({}, options.read_credentials(path))
+    assert.same({}, credentials.read(path))
   end)
 
   it("refuses a file that group or others can read", function()
@@ -488,14 +489,13 @@ describe("options.read_credentials", function()
     for _, mode in ipairs { "600", "400", "700" } do
       os.remove(path)
       write("username=bob\n", mode)
-      assert.same({ username = "bob" }, options.read_credentials(path))
+      assert.same({ username = "bob" }, credentials.read(path))
     end
   end)
 
   local bad = {
     { "username=bob\ns3cret\n", "line 2: begins with none of" },
     { "s3cret=bob\n", "line 1: begins with none of" },
-    { "password =s3cret\n", "line 1: begins with none of" },
     { "password=s3cret\n\npassword=s3cret\n", "line 3: password is given twice" },
     { "password=s3cret\0\n", "line 1: password holds a NUL" },
     { "password=" .. ("s3cret"):rep(50), "line 1: password is longer than 255 bytes" },

@@ -1,6 +1,8 @@
 /* luaopen_smb_core: registers the types. The public face is made of them in lua/smb. */
 #include "core.h"
 
+#include "private.h"
+
 #include <dlfcn.h>
 #include <limits.h>
 #include <math.h>
@@ -140,5 +142,6 @@ int luaopen_smb_core(lua_State *L)
 	known_register(L);
 	name_register(L);
 	times_register(L);
+	private_register(L);
 	return 1;
 }

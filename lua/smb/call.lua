@@ -3,6 +3,7 @@
 
 local core = require "smb.core"
 local task = require "smb.task"
+local text = require "smb.text"
 
 local call = {}
 
@@ -13,8 +14,8 @@ local call = {}
 -- @tparam string reason what happened
 -- @treturn string
 function call.message(operation, subject, place, reason)
-  if subject == nil then return ("%s on %s: %s"):format(operation, place, reason) end
-  return ("%s '%s' on %s: %s"):format(operation, subject:gsub("%c", "?"), place, reason)
+  if subject == nil then return text.message(("%s on %s: %s"):format(operation, place, reason)) end
+  return text.message(("%s '%s' on %s: %s"):format(operation, subject, place, reason))
 end
 
 --- What dir, walk and lines raise.

@@ -6,10 +6,12 @@
 
 local argparse = require "argparse"
 
+local credentials = require "smb.credentials"
 local fold = require "smb.name".fold
 local options = require "smb.options"
 local show = require "smb.show"
 local smb = require "smb"
+local texts = require "smb.text"
 local url = require "smb.url"
 
 local cli = {}
@@ -35,27 +37,6 @@ end
 
 -- JSON. -----------------------------------------------------------------------------------------------------------------
 
-local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-
--- Valid UTF-8: what is not becomes U+FFFD, byte by byte.
-local function valid_text(text)
-  local pieces = {}
-  while true do
-    local _, bad = utf8.len(text)
-    if not bad then break end
-    pieces[#pieces + 1] = text:sub(1, bad - 1) .. "\u{FFFD}"
-    text = text:sub(bad + 1)
-  end
-  return table.concat(pieces) .. text
-end
-
-local function json_string(text)
-  local escaped = valid_text(text):gsub('[%c"\\]', function(character)
-    return ESCAPES[character] or ("\\u%04x"):format(character:byte())
-  end)
-  return '"' .. escaped .. '"'
-end
-
 local function json_number(number)
   if math.type(number) == "integer" then return ("%d"):format(number) end
   if number ~= number or number == math.huge or number == -math.huge then return "null" end
@@ -75,7 +56,7 @@ local function array(list) return setmetatable(list or {}, ARRAY) end
 -- @local
 function cli.json(value)
   local kind = type(value)
-  if kind == "string" then return json_string(value) end
+  if kind == "string" then return texts.json(value) end
   if kind == "number" then return json_number(value) end
   if kind ~= "table" then return kind == "boolean" and tostring(value) or "null" end
   local parts = {}
@@ -83,7 +64,7 @@ function cli.json(value)
     for i, item in ipairs(value) do parts[i] = cli.json(item) end
     return "[" .. table.concat(parts, ",") .. "]"
   end
-  for key, item in pairs(value) do parts[#parts + 1] = json_string(tostring(key)) .. ":" .. cli.json(item) end
+  for key, item in pairs(value) do parts[#parts + 1] = texts.json(tostring(key)) .. ":" .. cli.json(item) end
   table.sort(parts)
   return "{" .. table.concat(parts, ",") .. "}"
 end
@@ -98,7 +79,7 @@ end
 local function say(...) write(io.stdout, ...) end
 
 local function complain(text)
-  io.stderr:write("lua-smb: ", show.text(text), "\n")
+  io.stderr:write("lua-smb: ", texts.message(text), "\n")
 end
 
 -- A document where `--json` was given, else lines for people.
@@ -139,49 +120,28 @@ local function has_terminal()
 end
 
 local function ask_password(fields)
+  if not has_terminal() then return nil, ("there is no password for %s, and no terminal to ask at"):format(fields.username) end
   local prompt = ("Password for %s on %s: "):format(show.text(fields.username), fields.server)
   local command = ("sh -c %s sh %s"):format(quote(ASK), quote(prompt))
   local pipe <close> = assert(io.popen(command, "r"))
   local password = pipe:read "a"
   local _, how, status = pipe:close()
   if how == "signal" or status == INTERRUPTED then error("interrupted!", 0) end
-  if status ~= 0 then stop("no password was given", "auth_failed") end
+  if status ~= 0 then return nil, "no password was given" end
   return password
 end
 
-local function add_credentials(fields)
-  if not fields.credentials_file then return end
-  local found, problem = options.read_credentials(fields.credentials_file)
-  if not found then stop(problem, "local_io") end
-  for key, value in pairs(found) do
-    if fields[key] == nil then fields[key] = value end
-  end
-  fields.credentials_file = nil
+local function environment()
+  local username = os.getenv "AUTH_USERNAME"
+  return { username = username ~= "" and username or nil, password = os.getenv "AUTH_PASSWORD" }
 end
 
--- The environment's password belongs to the environment's user.
-local function add_environment(fields)
-  local username, password = os.getenv "AUTH_USERNAME", os.getenv "AUTH_PASSWORD"
-  if username == "" then username = nil end
-  fields.username = fields.username or username
-  if fields.password == nil and (username == nil or username == fields.username) then fields.password = password end
-end
-
--- Fills in user and password from where they may be. A named user without a password is asked for it, or refused here: an empty
--- one that nobody meant would only count as a failed logon.
+-- Fills in user and password from where they may be.
 local function complete(fields)
-  if fields.anonymous then return end
-  add_credentials(fields)
-  add_environment(fields)
-  if fields.kerberos ~= nil and fields.kerberos ~= "off" then return end
-  if not fields.username then
-    stop("no user name is given (--auth-username NAME; --anonymous logs on without one)", "auth_failed")
-  end
-  if fields.password ~= nil then return end
-  if not has_terminal() then
-    stop(("there is no password for %s, and no terminal to ask at"):format(fields.username), "auth_failed")
-  end
-  fields.password = ask_password(fields)
+  local ok, problem, code = credentials.complete(fields, { sources = { environment() }, ask = ask_password,
+    anonymous = "--auth-username NAME; --anonymous logs on without one" })
+  if not ok then stop(problem, code) end
+  fields.credentials_file = nil -- it has been read
 end
 
 local function flag_name(field) return "option " .. field end
@@ -190,11 +150,9 @@ local function flag_name(field) return "option " .. field end
 local function fields_of(args)
   local fields, problem = url.read(args.url)
   if not fields then wrong_use(problem) end
-  for _, row in ipairs(options.list) do
-    local given = args[flag_name(row.name)]
-    if given ~= nil then fields[row.name] = given end
-  end
-  return fields
+  local flags = {}
+  for _, row in ipairs(options.list) do flags[row.name] = args[flag_name(row.name)] end
+  return credentials.merge(fields, flags)
 end
 
 local function check(fields)
@@ -622,7 +580,7 @@ end
 
 local function report(failure, json, stream)
   if json then
-    local document = { error = failure.message, code = failure.code, results = failure.results }
+    local document = { error = texts.message(failure.message), code = failure.code, results = failure.results }
     stream:write(cli.json(document), "\n")
   elseif not failure.told then
     complain(failure.message)

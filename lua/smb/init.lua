@@ -8,6 +8,7 @@
 -- @module smb
 
 local call = require "smb.call"
+local credentials = require "smb.credentials"
 local destination = require "smb.destination"
 local file = require "smb.file"
 local options = require "smb.options"
@@ -90,20 +91,13 @@ function smb.help(topic)
   require "smb.help".print(topic)
 end
 
-local function merge(fields, more)
-  local merged = {}
-  for key, value in pairs(fields) do merged[key] = value end
-  for key, value in pairs(more or {}) do merged[key] = value end
-  return merged
-end
-
 local function where_from(where, more)
   if type(where) == "string" then
     local fields, reason, code = url.read(where)
     if not fields then return nil, "open: " .. reason, code end
-    return merge(fields, more)
+    return credentials.merge(fields, more)
   end
-  return merge(where, more)
+  return credentials.merge(where, more)
 end
 
 -- The values of a URL are run time's; those of a table are the program's own.
@@ -117,17 +111,11 @@ local function check(where, fields, level)
   error("smb.open: " .. warnings, level + 1)
 end
 
--- What the file says counts where nothing else was said.
-local function add_credentials(fields)
-  if not fields.credentials_file then return true end
-  local found, reason = options.read_credentials(fields.credentials_file)
-  if not found then return nil, reason end
-  local other = fields.username and found.username and fields.username ~= found.username
-  for key, value in pairs(other and {} or found) do -- nobody's password is tried for somebody else
-    if fields[key] == nil then fields[key] = value end
-  end
-  return true
+local function no_password(fields)
+  return nil, ('no password is given for the user %s (password = "" is an empty one)'):format(fields.username)
 end
+
+local COMPLETING = { ask = no_password, anonymous = "a logon without one needs anonymous = true" }
 
 --- Connects, logs on and opens the share. A path below the share that does not exist is no failure.
 -- @tparam string|table where a URL, or a table of the options of `smb.options`
@@ -146,12 +134,8 @@ function smb.open(where, more)
   local checked, warnings = check(where, fields, 2)
   if not checked then return nil, warnings, "invalid_url" end
   local place = url.place(checked)
-  local ok, problem = add_credentials(checked)
-  if not ok then return nil, call.message("open", nil, place, problem), "local_io" end
-  if not checked.username and not checked.anonymous and checked.kerberos == "off" then
-    local why = "no user name is given (a logon without one needs anonymous = true)"
-    return nil, call.message("open", nil, place, why), "auth_failed"
-  end
+  local ok, problem, word = credentials.complete(checked, COMPLETING)
+  if not ok then return nil, call.message("open", nil, place, problem), word end
   return destination.open(checked, warnings)
 end
 

@@ -12,13 +12,11 @@
 -- - `utf8`: a text that must be valid UTF-8; `refine`: a text's own rules; `help`: one line
 -- @module smb.options
 
-local lfs = require "lfs"
 local name = require "smb.name"
 
 local options = {}
 
 local CREDENTIAL_LIMIT = 255            -- bytes
-local CREDENTIALS_FILE_LIMIT = 65536    -- bytes
 local LEAST_RATE = 1024                 -- bytes per second
 local PROTOCOLS = { "NT1", "SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11" }
 
@@ -124,7 +122,7 @@ options.list = {
   { name = "domain", url = "auth-domain", type = "text", limit = CREDENTIAL_LIMIT, utf8 = true,
     refine = refuse_control, help = "the user's domain or workgroup" },
   { name = "credentials_file", url = "credentials-file", type = "text", refine = refuse_empty,
-    help = "file with username=, password= and domain= lines, readable by its owner only" },
+    help = "file with username=, password= and domain= lines, readable by its owner only; ~/ is the home" },
   { name = "anonymous", url = "anonymous", type = "boolean", default = false,
     help = "log on without a name" },
   { name = "kerberos", url = "kerberos", type = "choice", choices = { "off", "desired", "required" }, default = "off",
@@ -537,67 +535,6 @@ function options.check_opts(opts, allowed)
     if fault then return nil, ("option '%s' %s"):format(key, fault) end
   end
   return true
-end
-
--- Credentials files. ------------------------------------------------------------------------------------------------
-
-local CREDENTIAL_KEYS = {
-  username = "username", user = "username", password = "password", pass = "password", domain = "domain", dom = "domain",
-}
-
-local function read_private(path)
-  local mode = lfs.attributes(path, "mode")
-  if not mode then return nil, "it is not there or cannot be looked at" end
-  if mode ~= "file" then return nil, "it is no regular file" end
-  if lfs.attributes(path, "permissions"):sub(4):find("r", 1, true) then
-    return nil, "it can be read by others than its owner (chmod 600 helps)"
-  end
-  local file = io.open(path, "rb")
-  if not file then return nil, "it cannot be read" end
-  local text = file:read(CREDENTIALS_FILE_LIMIT + 1)
-  file:close()
-  if text and #text > CREDENTIALS_FILE_LIMIT then return nil, ("it is longer than %d bytes"):format(#text - 1) end
-  return text or ""
-end
-
-local function credential_line(line)
-  local key, value = line:match("^[ \t]*([A-Za-z]+)=(.*)$")
-  local field = key and CREDENTIAL_KEYS[key:lower()]
-  if not field then return nil, "begins with none of username=, password= and domain=" end
-  local normalized, fault = kinds.text(value, options.by_name[field])
-  if normalized == nil then return nil, ("%s %s"):format(field, fault) end
-  return field, normalized
-end
-
-local function parse_credentials(text)
-  local credentials, number = {}, 0
-  text = text:gsub("^\u{FEFF}", "")    -- some editors begin a file so
-  for line in text:gmatch("([^\n]*)\n?") do
-    number, line = number + 1, line:gsub("\r$", "")
-    if not line:find("^[ \t]*$") and not line:find("^[ \t]*#") then
-      local field, value = credential_line(line)
-      if not field then return nil, ("line %d: %s"):format(number, value) end
-      if credentials[field] then return nil, ("line %d: %s is given twice"):format(number, field) end
-      credentials[field] = value
-    end
-  end
-  if credentials.domain == "" then credentials.domain = nil end
-  return credentials
-end
-
---- Reads a credentials file: `username=`, `password=` and `domain=` lines as mount.cifs reads them.
--- A value runs to the end of its line, spaces included. Empty lines and lines that begin with `#` are skipped; the
--- short keys `user`, `pass` and `dom` are known too.
--- @tparam string path a regular file of at most 64 KiB that neither group nor others may read
--- @treturn[1] table `username`, `password` and `domain`, each as far as given
--- @treturn[2] nil
--- @treturn[2] string what is wrong, without any of the contents
-function options.read_credentials(path)
-  local text, fault = read_private(path)
-  local credentials
-  if text then credentials, fault = parse_credentials(text) end
-  if not credentials then return nil, ("credentials file '%s': %s"):format(path, fault) end
-  return credentials
 end
 
 return options

@@ -10,12 +10,11 @@ local UNITS = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" }
 
 -- Pieces. -----------------------------------------------------------------------------------------------------------
 
---- Text that cannot steer a terminal: control characters become question marks.
+--- Text that cannot steer a terminal: see `smb.text`.
+-- @function show.text
 -- @tparam string text
 -- @treturn string
-function show.text(text)
-  return (text:gsub("%c", "?"):gsub("\xC2[\x80-\x9F]", "?"))
-end
+show.text = require "smb.text".plain
 
 --- A size for people: "512 B", "1.5 MiB".
 -- @tparam number bytes

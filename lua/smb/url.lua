@@ -4,6 +4,7 @@
 -- given for those that are no text, since a password may turn up anywhere in a URL that was mistyped.
 -- @module smb.url
 
+local credentials = require "smb.credentials"
 local name = require "smb.name"
 local options = require "smb.options"
 
@@ -122,10 +123,26 @@ local function read_option(fields, piece)
   return keep(fields, row.name, (value:gsub("%+", " ")), row.url)
 end
 
+-- What is wrong behind an auth-password, or where an '@' stands, may be a part of a password that was not encoded: nothing
+-- of it is
+-- shown.
 local function read_query(fields, query)
+  local is_torn = query:find("@", 1, true) ~= nil
   for piece in query:gmatch("[^&]+") do
     local fault = read_option(fields, piece)
+    is_torn = is_torn or fields.password ~= nil
+    if fault and is_torn then
+      return "the query is not made of known options with right values (within a user name or password write '?', '&' and '@' as "
+        .. "%3F, %26 and %40)"
+    end
     if fault then return fault end
+  end
+end
+
+-- "smb://bob:12/34@nas/backup" would read as a share of a server bob, and be shown.
+local function refuse_torn(authority, below)
+  if authority:find(":%d*$") and not authority:find("@", 1, true) and below:find("@", 1, true) then
+    return "behind a port an '@' must be written %40 (within a user name or password '/' as %2F)"
   end
 end
 
@@ -144,11 +161,11 @@ function url.read(text)
   if type(text) ~= "string" then return invalid("it must be a string, not a " .. type(text)) end
   local authority, below, query = split(text)
   if not authority then return invalid(below) end
-  local fields = {}
-  local fault = query and read_query(fields, query)    -- first: what stands in front wins
-    or read_authority(fields, authority) or read_place(fields, below)
+  local fields, front = {}, {}
+  local fault = read_authority(front, authority) or refuse_torn(authority, below) or read_place(front, below)
+    or query and read_query(fields, query)
   if fault then return invalid(fault) end
-  return fields
+  return credentials.merge(fields, front)    -- what stands in front wins
 end
 
 --- A URL as the table of fields that `smb.open` takes, checked, with defaults.
@@ -174,7 +191,7 @@ end
 
 -- Shares and paths may show more (RFC 3986, pchar): "backup$" stays readable.
 local function encode_path(text)
-  return (text:gsub("[^A-Za-z0-9._~!$&'()+,;=@/-]+", encode))
+  return (text:gsub("[^A-Za-z0-9._~!$&'()+,;=/-]+", encode))
 end
 
 local function format_server(fields, port)
