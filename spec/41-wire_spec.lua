@@ -1,7 +1,10 @@
 -- What the worker sees on the wire: what was agreed with the server, and what the server says when it refuses.
 
+local child = require "spec.support.child"
+local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
+local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
@@ -49,6 +52,28 @@ describe("dest.info", function()
       assert.equal(most, info.max_write_size)
     end)
   end
+
+  -- A busy machine: the worker loses the processor as soon as it has sent, and the answer is there when it goes on.
+  it("has a round trip that is no shorter than the line's, however late the worker looks", function()
+    local srv <close> = server.start()
+    local net <close> = faults.start(srv, srv.dir)
+    local preload = srv.dir .. "/latesender.so"
+    shell.check { "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", preload,
+      "spec/support/latesender.c", "-ldl" }
+    net:tell("latency", 10)
+    local program = child.start_under({ "env", "LD_PRELOAD=" .. preload }, srv.dir, ([[
+      local dest <close> = assert(smb.open(%q))
+      for i = 1, 5 do dest:exists("file" .. i) end
+      say(dest.info.round_trip >= 0.01)
+    ]]):format(net:url "backup"))
+    assert.equal("true\n", program:await_end())
+  end)
+
+  it("names the address that has answered, though others were tried", function()
+    local srv <close> = server.start { address = "127.0.0.1" }
+    local dest <close> = opened(srv:fields { server = "localhost" }) -- ::1 comes first where /etc/hosts has it
+    assert.equal("127.0.0.1", dest.info.server_address)
+  end)
 
   describe("of one server", function()
     local srv

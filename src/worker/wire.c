@@ -8,9 +8,7 @@
 #include "wire.h"
 
 #include "../ticks.h"
-#include "kdc.h"
 #include "logon.h"
-#include "token.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -18,7 +16,6 @@
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -30,7 +27,7 @@
 enum {
 	CONNECTIONS = 16,
 	HEAD_SIZE = 1024, /* bytes kept of a frame: enough for NEGOTIATE's contexts */
-	LOOK_SIZE = 4096, /* bytes looked at before a frame leaves: enough to know a logon by */
+	LOOK_SIZE = 512,  /* bytes looked at before a frame leaves: enough to know a logon by */
 	LENGTH_SIZE = 4,  /* the length before each frame */
 	SMB2_HEADER = 64,
 	ERROR_SIZE = SMB2_HEADER + 8,    /* of an error's answer, 1 more as most send it (MS-SMB2 2.2.2) */
@@ -76,7 +73,7 @@ struct connection {
 	int fd; /* -1: free */
 	struct stream out, in;
 	uint32_t unanswered;
-	uint64_t sent_at;     /* microseconds: when the last frame was sent, */
+	uint64_t sent_at;     /* microseconds: when the sending of the last frame began, */
 	uint64_t began;       /* the first of those that were on their way together, */
 	uint64_t heard;       /* and when something of theirs arrived last */
 	uint64_t moved_before; /* bytes, before them */
@@ -87,10 +84,7 @@ struct connection {
 static struct {
 	uint16_t port;
 	struct smb_shared *counters;
-	bool demand_encryption, demand_signing, demand_named, forbid_ntlm;
-	enum smb_mechanism mechanism; /* of the logon under way, or of the last one, */
-	char user[SMB_TEXT_SIZE];     /* and whose it is, where that can be seen */
-	char domain[SMB_TEXT_SIZE];   /* the server's */
+	bool demand_encryption, demand_signing, demand_named;
 	bool guard, collided;
 	bool hidden_open;     /* behind encryption: a file was opened, and not closed yet; */
 	uint32_t hidden_size; /* bytes of the last request */
@@ -139,33 +133,14 @@ bool wire_kept(void)
 	return (wire.info.encryption || !wire.demand_encryption) && (wire.info.signing || !wire.demand_signing);
 }
 
-void wire_forbid_ntlm(bool on)
-{
-	wire.forbid_ntlm = on;
-}
-
-void wire_stop(void)
-{
-	wire.refusal = WIRE_STOPPED;
-}
-
-enum smb_mechanism wire_mechanism(void)
-{
-	return wire.mechanism;
-}
-
-const char *wire_domain(void)
-{
-	return wire.domain;
-}
-
 void wire_begin(enum smb_patience patience)
 {
-	wire.mechanism = SMB_MECHANISM_UNKNOWN;
 	wire.status = 0;
 	wire.broken = false;
 	wire.refusal = WIRE_NOT_REFUSED;
 	memset(&wire.created, 0, sizeof wire.created);
+	for (size_t i = 0; i < CONNECTIONS; i++) /* the library leaves nothing under way between two calls */
+		wire.connections[i].unanswered = 0;
 	atomic_store(&wire.counters->patience, (uint32_t)patience);
 	atomic_fetch_add(&wire.counters->steps, 1);
 }
@@ -340,32 +315,17 @@ static bool is_guests(const struct frame *f)
 	return kind_of(f) == KIND_SMB2 && smb2_command(f) > SMB2_LOGOFF;
 }
 
-static bool is_logon(const struct frame *f)
+/* NTLM's last message, which proves the password (MS-NLMP 2.2.1.3); SMB1 has a logon without the others. */
+static bool carries_password(const struct frame *f)
 {
-	if (kind_of(f) == KIND_SMB1)
-		return field(f, 4, 1) == SMB1_SESSION_SETUP;
-	return kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_SESSION_SETUP;
-}
+	static const uint8_t authenticate[] = "NTLMSSP\0\3\0\0"; /* and the NUL that ends the text */
+	const uint8_t words_of_old_logon = 13;
 
-/* SMB1 has a logon without NTLM's messages, which proves the password all the same. */
-static bool is_old_logon(const struct frame *f)
-{
-	const uint8_t words = 13;
-	return kind_of(f) == KIND_SMB1 && field(f, 32, 1) == words;
-}
-
-static void note_logon(const struct token *token, bool by_ntlm)
-{
-	wire.user[0] = '\0';
-	if (token->kind == TOKEN_KERBEROS)
-		wire.mechanism = SMB_MECHANISM_KERBEROS;
-	if (by_ntlm)
-		wire.mechanism = SMB_MECHANISM_NTLM;
-	if (token->kind != TOKEN_NTLM_AUTHENTICATE)
-		return;
-	if (token->user[0] == '\0')
-		wire.mechanism = SMB_MECHANISM_ANONYMOUS;
-	snprintf(wire.user, sizeof wire.user, "%.100s%s%.150s", token->domain, token->domain[0] != '\0' ? "\\" : "", token->user);
+	if (kind_of(f) == KIND_SMB1 ? field(f, 4, 1) != SMB1_SESSION_SETUP
+				    : kind_of(f) != KIND_SMB2 || smb2_command(f) != SMB2_SESSION_SETUP)
+		return false;
+	return memmem(f->bytes, f->size, authenticate, sizeof authenticate) != NULL ||
+	       (kind_of(f) == KIND_SMB1 && field(f, 32, 1) == words_of_old_logon);
 }
 
 /* SMB 3.0's check that nobody meddled with the negotiation: it goes before the first encrypted frame and says nothing else. */
@@ -420,26 +380,6 @@ static bool may_log_on(struct connection *c)
 	return c->logs_on || !refuse(turn == LOGON_REFUSED ? WIRE_PASSWORD : WIRE_CANCELLED);
 }
 
-/*
- * A server may take a logon without a name and say neither guest nor anonymous: what is sent tells. The library sends one where it knows
- * no name, or goes on by NTLM where Kerberos has failed.
- */
-static bool refused_logon(struct connection *c, const struct frame *f)
-{
-	struct token token;
-	bool by_ntlm, proves;
-
-	token_read(f->bytes, f->size, &token);
-	proves = token.kind == TOKEN_NTLM_AUTHENTICATE || is_old_logon(f);
-	by_ntlm = proves || token.kind == TOKEN_NTLM_NEGOTIATE;
-	if (by_ntlm && wire.forbid_ntlm)
-		return refuse(WIRE_NTLM);
-	if (token.kind == TOKEN_NTLM_AUTHENTICATE && token.user[0] == '\0' && wire.demand_named)
-		return refuse(WIRE_NOBODY);
-	note_logon(&token, by_ntlm);
-	return proves && wire.demand_named && !may_log_on(c);
-}
-
 /* Looks at a frame of which nothing has left yet; true when it must not leave. */
 static bool refused(struct connection *c, const uint8_t *bytes, size_t size)
 {
@@ -457,7 +397,7 @@ static bool refused(struct connection *c, const uint8_t *bytes, size_t size)
 		return refuse(broken_demand(&f));
 	if (would_replace(&f))
 		return refuse(WIRE_WOULD_REPLACE);
-	return is_logon(&f) && refused_logon(c, &f);
+	return wire.demand_named && carries_password(&f) && !may_log_on(c);
 }
 
 static void note_protection(const struct frame *f)
@@ -504,6 +444,12 @@ static void note_hidden_answer(uint32_t size)
 		wire.hidden_open = true;
 }
 
+/* Of an encrypted one nobody can tell: see wire_begin. */
+static bool is_never_answered(const struct frame *f)
+{
+	return kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_CANCEL;
+}
+
 static void frame_sent(struct connection *c, const struct frame *f)
 {
 	if (kind_of(f) == KIND_OTHER)
@@ -519,8 +465,9 @@ static void frame_sent(struct connection *c, const struct frame *f)
 	if (kind_of(f) == KIND_ENCRYPTED)
 		note_hidden_request(hidden_size(f));
 	wire.info.round_trips++;
-	c->unanswered++;
-	c->sent_at = now();
+	if (!is_never_answered(f))
+		c->unanswered++;
+	c->sent_at = wire.sending_since; /* the worker may lose the processor as soon as it has sent */
 }
 
 /* ---- frames that arrive ---- */
@@ -562,18 +509,11 @@ static void negotiated(const struct frame *f)
 	set_step(SMB_STEP_LOGON);
 }
 
-static void note_user(void)
-{
-	wire.info.mechanism = (uint8_t)wire.mechanism;
-	memcpy(wire.info.user, wire.user, sizeof wire.info.user);
-}
-
 static void logged_on(const struct frame *f)
 {
 	uint32_t flags = at16(f, 66);
 	wire.info.guest = (flags & SESSION_GUEST) != 0;
 	wire.info.anonymous = (flags & SESSION_NULL) != 0;
-	note_user();
 	set_step(SMB_STEP_SHARE);
 }
 
@@ -630,21 +570,10 @@ static bool concerns_caller(uint32_t command, uint32_t status)
 	}
 }
 
-/* NTLM's second message tells which domain the server belongs to. */
-static void note_challenge(const struct frame *f)
+static void logon_ended(struct connection *c, uint32_t status)
 {
-	struct token token;
-	token_read(f->bytes, f->size, &token);
-	if (token.kind == TOKEN_NTLM_CHALLENGE)
-		memcpy(wire.domain, token.domain, sizeof wire.domain);
-}
-
-static void logon_ended(struct connection *c, const struct frame *f, uint32_t status)
-{
-	if (status == (uint32_t)STATUS_MORE_PROCESSING_REQUIRED) {
-		note_challenge(f);
+	if (status == (uint32_t)STATUS_MORE_PROCESSING_REQUIRED)
 		return;
-	}
 	c->logs_on = false;
 	logon_answered(status, status == 0 && wire_guest());
 }
@@ -660,7 +589,7 @@ static void answered_smb2(struct connection *c, const struct frame *f)
 			wire.collided = true;
 	}
 	if (command == SMB2_SESSION_SETUP)
-		logon_ended(c, f, status);
+		logon_ended(c, status);
 }
 
 static void answered_smb1(struct connection *c, const struct frame *f)
@@ -668,7 +597,7 @@ static void answered_smb1(struct connection *c, const struct frame *f)
 	uint32_t status = at32(f, 5), command = (uint32_t)field(f, 4, 1);
 	if (status != 0) {
 		if (command == SMB1_SESSION_SETUP)
-			logon_ended(c, f, status);
+			logon_ended(c, status);
 		if (concerns_caller(COMMAND_HIDDEN, status) && command != SMB1_TRANSACTION2)
 			wire.status = status;
 		else if (concerns_caller(COMMAND_HIDDEN, status) && wire.status == 0)
@@ -685,8 +614,7 @@ static void answered_smb1(struct connection *c, const struct frame *f)
 		set_step(SMB_STEP_LOGON);
 	} else if (command == SMB1_SESSION_SETUP) {
 		wire.info.guest = (at16(f, 37) & 1) != 0;
-		note_user();
-		logon_ended(c, f, status);
+		logon_ended(c, status);
 		set_step(SMB_STEP_SHARE);
 	} else if (command == SMB1_TREE_CONNECT) {
 		set_step(SMB_STEP_FILE);
@@ -801,31 +729,29 @@ static void forget(int fd)
 	c->fd = -1;
 }
 
-/* 0 where that is no TCP or UDP. */
-static uint16_t port_of(const struct sockaddr *address)
-{
-	if (address != NULL && address->sa_family == AF_INET)
-		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
-	if (address != NULL && address->sa_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
-	return 0;
-}
-
 static bool is_smb(const struct sockaddr *address)
 {
-	return wire.counters != NULL && port_of(address) == wire.port;
+	if (wire.counters == NULL || address == NULL)
+		return false;
+	if (address->sa_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port) == wire.port;
+	if (address->sa_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port) == wire.port;
+	return false;
 }
 
-static void note_address(const struct sockaddr *address)
+/* The one that has answered: others may have been tried before, or at the same time. */
+static void note_address(int fd)
 {
-	const void *from = address->sa_family == AF_INET
-			       ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
-			       : (const void *)&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-	inet_ntop(address->sa_family, from, wire.info.address, sizeof wire.info.address);
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof peer;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+		getnameinfo((struct sockaddr *)&peer, size, wire.info.address, sizeof wire.info.address, NULL, 0, NI_NUMERICHOST);
 }
 
 /* A further connect on a descriptor that is watched asks how the first one went. */
-static bool watch(int fd, const struct sockaddr *address)
+static bool watch(int fd)
 {
 	struct connection *c;
 	if (watched(fd))
@@ -835,7 +761,6 @@ static bool watch(int fd, const struct sockaddr *address)
 		if (c->fd == -1) {
 			memset(c, 0, sizeof *c);
 			c->fd = fd;
-			note_address(address);
 			set_step(SMB_STEP_CONNECT);
 			return true;
 		}
@@ -877,26 +802,10 @@ static void look_at_queues(void)
 static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
 {
 	moved(size);
+	if (c->heard == 0)
+		note_address(c->fd);
 	c->heard = now();
 	feed(c, &c->in, bytes, size, frame_arrived);
-}
-
-/* When the library logs on, what it does with others than the server is to get a ticket. */
-static bool gets_ticket(void)
-{
-	return wire.counters != NULL && (wire.step == SMB_STEP_LOGON || wire.step == SMB_STEP_TICKET);
-}
-
-/* Names are looked up meanwhile as well, and local services asked. */
-static bool is_kdc(const struct sockaddr *address)
-{
-	const uint16_t dns = 53;
-	return gets_ticket() && port_of(address) != 0 && port_of(address) != dns && port_of(address) != wire.port;
-}
-
-static void note_kdc(void)
-{
-	set_step(kdc_is_asked() ? SMB_STEP_TICKET : SMB_STEP_LOGON);
 }
 
 static ssize_t after_receive(int fd, const void *buffer, size_t asked, ssize_t n)
@@ -908,26 +817,9 @@ static ssize_t after_receive(int fd, const void *buffer, size_t asked, ssize_t n
 			arrived(c, buffer, (size_t)n);
 		else if ((n == 0 && asked > 0) || (n < 0 && !would_block(error)))
 			broke(c);
-	} else if (n > 0 && gets_ticket()) {
-		kdc_received(buffer, (size_t)n);
-		note_kdc();
 	}
 	errno = error;
 	return n;
-}
-
-/* Copies the beginning of what is sent; gives its size. */
-static size_t gather(const struct iovec *parts, int count, uint8_t *to, size_t size)
-{
-	size_t have = 0;
-
-	for (int i = 0; i < count && have < size; i++) {
-		size_t n = parts[i].iov_len < size - have ? parts[i].iov_len : size - have;
-		if (n > 0)
-			memcpy(to + have, parts[i].iov_base, n);
-		have += n;
-	}
-	return have;
 }
 
 static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t n)
@@ -945,11 +837,6 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 		}
 		moved((size_t)n); /* not before: a frame that begins here does not count to those before it */
 	}
-	if (c == NULL && n > 0 && gets_ticket()) {
-		uint8_t head[LOOK_SIZE];
-		kdc_sent(head, gather(parts, count, head, sizeof head));
-		note_kdc();
-	}
 	errno = error;
 	return n;
 }
@@ -962,19 +849,25 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 {
 	struct connection *c = watched(fd);
 	uint8_t head[LENGTH_SIZE + LOOK_SIZE];
-	size_t have, total = 0;
+	size_t have = 0, total = 0;
 	bool stays;
 
 	if (c == NULL)
-		return gets_ticket() && !kdc_may_leave(head, gather(parts, count, head, sizeof head)) && refuse(WIRE_PASSWORD);
+		return false;
 	if (wire.refusal != WIRE_NOT_REFUSED)
 		return refuse(wire.refusal);
 	wire.sending_since = now();
 	if (c->out.have != 0)
 		return false;
-	have = gather(parts, count, head, sizeof head);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		size_t n = parts[i].iov_len < sizeof head - have ? parts[i].iov_len : sizeof head - have;
+		if (n > 0)
+			memcpy(head + have, parts[i].iov_base, n);
+		have += n;
 		total += parts[i].iov_len;
+	}
+	if (!(wire.demand_encryption || wire.demand_signing || wire.demand_named || wire.guard))
+		return false;
 	if (have < LENGTH_SIZE || (head[0] == 0 && total > LENGTH_SIZE + frame_length(head)))
 		return refuse(wire.demand_encryption ? WIRE_NOT_ENCRYPTED : WIRE_NOT_SIGNED);
 	stays = refused(c, head, have);
@@ -1086,9 +979,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
 	NEXT(connect)
-	if (is_kdc(address))
-		kdc_tried();
-	if (is_smb(address) && !watch(fd, address)) {
+	if (is_smb(address) && !watch(fd)) {
 		errno = EMFILE;
 		return -1;
 	}
