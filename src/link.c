@@ -499,6 +499,7 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 	l->quiet_since = l->asked = now_ms();
 	atomic_store(&l->shared->done, 0);
 	atomic_store(&l->shared->removals, 0);
+	atomic_store(&l->shared->unfinished, SMB_FINISHED);
 	atomic_store(&l->shared->wanted, 1);
 	send_or_die(l);
 	return true;
@@ -687,6 +688,7 @@ struct link_progress link_progress(const struct link *l)
 	    .size = atomic_load(&l->shared->size),
 	    .mtime = atomic_load(&l->shared->mtime),
 	    .removals = atomic_load(&l->shared->removals),
+	    .unfinished = atomic_load(&l->shared->unfinished),
 	};
 }
 

@@ -74,7 +74,7 @@ bool link_hushed(const struct link *l);
 struct link_progress {
 	uint64_t done, size;
 	int64_t mtime;
-	uint32_t removals;
+	uint32_t removals, unfinished;
 };
 
 /* Of the request that ended: the reply, or NULL where `link_fault` says why there is none. */

@@ -201,6 +201,10 @@ enum smb_flags {
 	SMB_FLAG_VERIFY = 16384, /* read it back and compare; of COMMIT with `digest` */
 	SMB_FLAG_OFFER = 32768,  /* GET: a file of SMB_STRIPE_FROM bytes and more is only opened */
 	SMB_FLAG_AHEAD = 65536,  /* LIST_OPEN: what was listed ahead, a second ago at most, will do */
+	SMB_FLAG_IN_PLACE = 131072, /* PUT, UPLOAD: straight under its name, which is `to` and `temp`; nothing is renamed */
+	SMB_FLAG_OURS = 262144,  /* with AGAIN, in place: the earlier attempt has opened the file */
+	SMB_FLAG_LASTING = 524288, /* PUT, UPLOAD: what has the temporary name may be an earlier run's that nobody could remove */
+	SMB_FLAG_BLIND = 1048576, /* open: to write only, for who may not read */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -268,12 +272,20 @@ struct smb_reply {
 	uint8_t digest[SMB_DIGEST_SIZE]; /* SHA-256 */
 };
 
+/* What a PUT, UPLOAD, COMMIT or CLOSE of an upload has left, should it have failed. */
+enum smb_unfinished {
+	SMB_FINISHED,
+	SMB_UNFINISHED,  /* a file that is not whole, or has not its name */
+	SMB_NAME_TAKEN,  /* nothing: with LASTING, the temporary name belongs to a transfer that is under way */
+};
+
 /* One page that both sides map. The worker writes all but the last three; what it says is a hint and no more. */
 struct smb_shared {
 	_Atomic uint64_t moved;    /* grows with the bytes that cross the SMB connection */
 	_Atomic uint64_t done;     /* bytes of the transfer under way that are known good */
 	_Atomic uint64_t size;     /* GET: bytes of the file, */
 	_Atomic int64_t mtime;     /* and its time, in ticks */
+	_Atomic uint32_t unfinished; /* enum smb_unfinished */
 	_Atomic uint32_t removals; /* calls of this request begun that take a name away: of a delete, rename, rmdir */
 	_Atomic uint32_t steps;    /* library calls begun */
 	_Atomic uint32_t step;     /* enum smb_step, as far as the wire tells */

@@ -163,7 +163,9 @@ static void get_head(lua_State *L, struct parts *p)
 		     get_flag(L, "exclusive", SMB_FLAG_EXCLUSIVE) | get_flag(L, "again", SMB_FLAG_AGAIN) |
 		     get_flag(L, "keep", SMB_FLAG_KEEP) | get_flag(L, "resume", SMB_FLAG_RESUME) |
 		     get_flag(L, "sha256", SMB_FLAG_DIGEST) | get_flag(L, "read_back", SMB_FLAG_VERIFY) |
-		     get_flag(L, "offer", SMB_FLAG_OFFER) | get_flag(L, "ahead", SMB_FLAG_AHEAD);
+		     get_flag(L, "offer", SMB_FLAG_OFFER) | get_flag(L, "ahead", SMB_FLAG_AHEAD) |
+		     get_flag(L, "in_place", SMB_FLAG_IN_PLACE) | get_flag(L, "ours", SMB_FLAG_OURS) |
+		     get_flag(L, "lasting", SMB_FLAG_LASTING);
 	p->head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	p->head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	p->head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
@@ -493,7 +495,8 @@ static int transfer(lua_State *L)
 	lua_pushinteger(L, (lua_Integer)come.size);
 	lua_pushinteger(L, (lua_Integer)come.mtime);
 	lua_pushinteger(L, (lua_Integer)come.removals);
-	return 4;
+	lua_pushinteger(L, (lua_Integer)come.unfinished);
+	return 5;
 }
 
 /* ---- results ---- */

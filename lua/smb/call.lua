@@ -223,10 +223,11 @@ end
 function call.finish(home, request, under)
   local ended, word, problem = call.await(home, request, under)
   if not ended then return nil, word, problem end
-  local done, size, mtime, removals = core.transfer(request)
+  local done, size, mtime, removals, unfinished = core.transfer(request)
   local reply, code, reason, unread = core.result(request)
   if reply then return reply end
-  return nil, code, reason, { done = done, size = size, mtime = mtime, removals = removals, unread = unread }
+  return nil, code, reason, { done = done, size = size, mtime = mtime, removals = removals, unread = unread,
+    unfinished = unfinished }
 end
 
 local function begin_and_finish(dest, home, verb, arguments, under)
@@ -347,6 +348,7 @@ end
 -- @tparam ?table reply of a call that did well
 -- @tparam ?string code the error word of one that failed
 function call.owe(home, arguments, reply, code)
+  if arguments.in_place then return end -- by the time that it could be removed the name may be another file's
   if not (reply and reply.left or LEAVES[code]) then return end
   home.owed[arguments.aside .. "\n" .. arguments.temp] =
     { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
@@ -369,7 +371,7 @@ end
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
--- @treturn[2] ?table how far it had come: done, size, mtime, removals
+-- @treturn[2] ?table how far it had come: done, size, mtime, removals, unfinished (a number of protocol.h)
 function call.run(destination, verb, arguments, under)
   local home = core.state(destination)
   if under and not under.tidied and next(home.owed) then settle_owed(destination, home, under) end
@@ -395,16 +397,18 @@ function call.handle(home, reply, keep)
   return setmetatable({ home = home, link = reply.link, handle = reply.handle, keep = keep }, handle)
 end
 
---- Closes it and waits until that is done.
+--- Closes it and waits until that is done. Where that fails it gives how far it had come.
 function handle:close()
   if self.closed then return end
-  call.run(self.home.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
+  local _, _, _, come = call.run(self.home.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
   self.closed = true -- not before: a task that is killed while it waits has the scope's end close it
+  return come
 end
 
 --- Closes it; a call whose time is over does not wait for that.
 function handle:close_for(under)
-  if under:is_late() then self:drop() else self:close() end
+  if under:is_late() then return self:drop() end
+  return self:close()
 end
 
 --- The worker has closed it by itself.
@@ -435,17 +439,18 @@ local REMOVES = { delete = true, rmdir = true, rename = true }
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
+-- @treturn[2] ?table how far it had come, see `call.run`
 function call.persist(destination, verb, arguments, under, prepare)
   while true do
     arguments.keep = under:may_again()
     local reply, code, reason, come = call.run(destination, verb, arguments, under)
     if reply then return reply end
     local is_next, word, problem = under:again(code)
-    if not is_next then return nil, word or code, problem or reason end
+    if not is_next then return nil, word or code, problem or reason, come end
     arguments.again = arguments.again or not REMOVES[verb] or (come and come.removals > 0)
     if prepare and come then
       is_next, word, problem = prepare(come)
-      if not is_next then return nil, word, problem end
+      if not is_next then return nil, word, problem, come end
     end
   end
 end

@@ -343,9 +343,18 @@ end
 -- Files, whole. -------------------------------------------------------------------------------------------------------
 
 local VERIFY = { "size", "sha256", "none" }
-local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function" }
+local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function",
+  in_place = "boolean" }
 local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean",
   sha256 = "boolean", progress = "function", resume = "boolean" }
+local PUT_OPTS = { in_place = "boolean" }
+for key, value in pairs(TRANSFER_OPTS) do PUT_OPTS[key] = value end
+
+-- Whether files go straight under their names.
+local function is_in_place(state, opts)
+  if opts.in_place ~= nil then return opts.in_place end
+  return state.fields.in_place
+end
 
 local function result_of(bytes, under, resumed, sha256)
   under:finished(bytes)
@@ -374,7 +383,7 @@ end
 local function stream_how(dest, state, operation, text, path, opts)
   local read_back, wanted = verification(state, opts)
   return { operation = operation, text = text, path = path, overwrite = opts.overwrite, parents = opts.parents,
-    sha256 = wanted, read_back = read_back, sizes = buffer_sizes(dest, state) }
+    sha256 = wanted, read_back = read_back, sizes = buffer_sizes(dest, state), in_place = is_in_place(state, opts) }
 end
 
 -- What has no size, nor a time of its own.
@@ -392,7 +401,8 @@ end
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
 -- `preserve_mtime` (default true), `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told),
 -- `progress` (function of bytes done, bytes in all, name; false cancels), `resume` (go on where an earlier run of this host
--- broke off, and leave what has arrived to the next when this one does)
+-- broke off, and leave what has arrived to the next when this one does), `in_place` (straight under its name: nothing is renamed
+-- or deleted, so that the right to make files is enough, and an old file is lost when the call fails)
 -- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -401,7 +411,11 @@ function methods:put(localpath, text, opts)
   local state = state_of(self)
   check_string(localpath, 1, "put")
   if text ~= nil then check_string(text, 2, "put") end
-  opts = check_opts(opts, TRANSFER_OPTS, "put")
+  opts = check_opts(opts, PUT_OPTS, "put")
+  local in_place = is_in_place(state, opts)
+  if in_place and opts.resume then
+    error("put: resume and in_place exclude each other: nobody can tell what a file of that name is the beginning of", 2)
+  end
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
@@ -410,13 +424,13 @@ function methods:put(localpath, text, opts)
   local under = call.course(state, opts.progress, not is_stream and size or nil, text)
   if is_stream then return put_stream(self, state, source, localpath, text, path, opts, under) end
   local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, mtime, path)
-  local arguments = transfer.target(path, opts.overwrite, digits)
+  local arguments = digits and transfer.target(path, opts.overwrite, digits)
+    or transfer.upload_target(state, path, opts.overwrite, in_place)
   arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
   arguments.io_size = buffer_sizes(self, state).write
   arguments.read_back, arguments.sha256 = verification(state, opts)
   if opts.preserve_mtime ~= false then arguments.mtime = mtime end
-  local reply, code, problem = try_twice(under, function() return transfer.put(state, source, arguments, under) end)
-  call.owe(state, arguments, reply, code)
+  local reply, code, problem = transfer.put(state, source, arguments, under)
   if not reply then
     under:failed()
     return fail(state, "put", text, code, problem)
@@ -564,7 +578,7 @@ end
 -- to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
 -- `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told), `progress` (function of bytes done, bytes
--- in all or nil, name; false cancels)
+-- in all or nil, name; false cancels), `in_place` (as for `put`)
 -- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -591,7 +605,7 @@ function methods:write(text, data, opts)
   end
   done_so, message, code = attempt()
   if from.whole and code == "mismatch" then
-    under.retries = under.retries + 1
+    under.retries, how.in_order = under.retries + 1, true
     done_so, message, code = attempt()
   end
   if not done_so then
@@ -602,6 +616,12 @@ function methods:write(text, data, opts)
 end
 
 -- Folders, whole. -----------------------------------------------------------------------------------------------------
+
+-- Which options would take a file of which a part has arrived for a whole one.
+local function blindness(opts)
+  if opts.changed == "missing" then return 'changed = "missing"' end
+  if opts.changed == "size" and opts.preserve_mtime == false then return 'changed = "size" without times' end
+end
 
 -- What few scripts need is loaded when they do: a first answer should not wait for it.
 local function tree_opts(dest, state, given, method)
@@ -616,12 +636,18 @@ local function tree_opts(dest, state, given, method)
   end
   local allowed = { filter = kind }
   for key, value in pairs(tree.OPTS) do allowed[key] = value end
+  if method == "put_tree" then allowed.in_place = "boolean" end
   local opts = {}
   local ok, reason = options.check_opts(given, allowed)
   if not ok then error(("%s: %s"):format(method, reason), 3) end
   for key, value in pairs(given or {}) do opts[key] = value end
   opts.read_back = verification(state, opts)
   opts.io_size = buffer_sizes(dest, state)
+  opts.in_place = method == "put_tree" and is_in_place(state, opts)
+  local blind = opts.in_place and blindness(opts)
+  if blind then
+    error(("put_tree: in_place and %s exclude each other: a file that was cut off would never be mended"):format(blind), 3)
+  end
   return opts
 end
 
@@ -634,7 +660,7 @@ end
 -- missing or empty unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks`
 -- ("skip", the default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes
 -- in all, name; false cancels), `encode_names` (write what SMB cannot hold, and capitals of names that differ in case only, with
--- look-alikes), `verify`
+-- look-alikes), `verify`, `in_place` (as for `put`; a folder that may not be listed is sent whole)
 -- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `errors` (a list of `name`, `message`, `code`),
 -- `seconds`
 -- @treturn[2] nil

@@ -9,6 +9,7 @@ local call = require "smb.call"
 local core = require "smb.core"
 local stripe = require "smb.stripe"
 local task = require "smb.task"
+local transfer = require "smb.transfer"
 
 local file = {}
 local methods = {}
@@ -63,6 +64,7 @@ local function ask_once(state, verb, arguments, under)
   state.unsettled = true
   local reply, word, problem, come = call.finish(state.home, request, under)
   state.unsettled = not reply and not come
+  state.unfinished = come and come.unfinished -- what an upload has left
   return reply, word, problem
 end
 
@@ -651,12 +653,16 @@ function file.upload(dest, home, text, arguments, sizes, under, operation)
   state.operation = operation
   if not self then return fail(state, "write", word, problem) end
   arguments.buffer, arguments.size = self, math.maxinteger
-  local reply, code, reason = call.persist(dest, "upload", arguments, under)
+  local reply, code, reason, come
+  repeat
+    reply, code, reason, come = call.persist(dest, "upload", arguments, under)
+  until reply or not transfer.is_name_taken(arguments, come)
   if not reply then
     call.owe(home, arguments, nil, code)
-    return fail(state, "write", code, reason)
+    return fail(state, "write", code, reason .. transfer.leftover(home, arguments, code, come and come.unfinished))
   end
-  arguments.again = true
+  arguments.again, arguments.ours = true, true
+  state.no_more = arguments.in_place or arguments.in_order -- else its size might be reached before all has arrived
   state.under, state.reopen_verb, state.reopen = under, "upload", arguments
   return opened(self, state, reply, false, true)
 end
@@ -676,14 +682,17 @@ function file.commit(self, digest)
   core.file_closed(self)
   state.home.files[self] = nil
   call.owe(state.home, state.reopen, reply, word)
-  if not reply then return fail(state, "write", word, reason) end
+  if not reply then
+    return fail(state, "write", word, reason .. transfer.leftover(state.home, state.reopen, word, state.unfinished))
+  end
+  transfer.placed(state.home, state.reopen)
   return size, nil, nil, state.resumed
 end
 
---- Gives an upload up; nothing of it is left.
+--- Gives an upload up; nothing of it is left, or what it gives says what, for the end of a message. `why`: the error word.
 -- @local
-function file.abandon(self)
-  if not core.file_is_open(self) then return end
+function file.abandon(self, why)
+  if not core.file_is_open(self) then return "" end
   local state = core.file_state(self)
   let_go(state)
   close_lanes(state)
@@ -695,6 +704,7 @@ function file.abandon(self)
   end
   core.file_closed(self)
   state.home.files[self] = nil
+  return transfer.leftover(state.home, state.reopen, why or "", state.unfinished)
 end
 
 --- Whether a value is a file of this module.

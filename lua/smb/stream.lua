@@ -52,8 +52,8 @@ end
 
 --- Sends what a reader gives. It appears under its name when it is complete.
 -- @tparam table home the destination's state
--- @tparam table how `operation` and `text` (for messages), `path` (on the share), `overwrite`, `parents`, `sha256` (whether it is
--- wanted), `read_back`, `sizes` (of the buffers)
+-- @tparam table how `operation` and `text` (for messages), `path` (on the share), `overwrite`, `parents`, `in_place`, `in_order`
+-- (over one connection), `sha256` (whether it is wanted), `read_back`, `sizes` (of the buffers)
 -- @tparam function reader gives strings until nil
 -- @tparam table under the call's course
 -- @treturn[1] table `size`, `resumed` (bytes that an earlier attempt had moved), `sha256`
@@ -61,9 +61,9 @@ end
 -- @treturn[2] string the message
 -- @treturn[2] string the error word
 function stream.send(home, how, reader, under)
-  local arguments = transfer.target(how.path, how.overwrite)
+  local arguments = transfer.upload_target(home, how.path, how.overwrite, how.in_place)
   local hash = how.sha256 and core.sha256()
-  arguments.parents, arguments.io_size = how.parents, how.sizes.write
+  arguments.parents, arguments.io_size, arguments.in_order = how.parents, how.sizes.write, how.in_order
   under.measure = function() end -- what the reader gave counts
   local up, message, code = file.upload(home.dest, home, how.text, arguments, how.sizes, under, how.operation)
   if not up then return nil, message, code end
@@ -72,7 +72,11 @@ function stream.send(home, how, reader, under)
   ok, message, code = send_all(up, how, reader, hash, under)
   local sha256 = hash and core.sha256_hex(hash) or nil
   if ok then size, message, code, resumed = file.commit(up, how.read_back and sha256 or nil) end
-  if not size then return nil, message, code end
+  if not size then
+    local left = file.abandon(up, code)
+    -- A reader's own error comes back as it is.
+    return nil, reason_of(home, how, tostring(message)) ~= message and message .. left or message, code
+  end
   return { size = size, resumed = resumed, sha256 = sha256 }
 end
 

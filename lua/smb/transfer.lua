@@ -13,6 +13,11 @@ local task = require "smb.task"
 local transfer = {}
 
 local AT_A_TIME = 16 * 1024 * 1024 -- bytes of a file that are freed at a time
+local MOST_TRIED = 1000 -- names that are remembered
+local UNFINISHED, NAME_TAKEN = 1, 2 -- protocol.h's enum smb_unfinished
+
+-- What may be gone on with, in this run or the next.
+local LASTING = { timeout = true, disconnected = true, unreachable = true, cancelled = true, busy = true }
 
 --- Where a new file goes, as a request's arguments. The temporary name is used once, or found again by the next run; the aside
 -- name is always found again by this host: what it moved there and could not put back, it puts back the next time.
@@ -29,20 +34,83 @@ function transfer.lasting_digits(...)
   return core.short_digest(table.concat({ host.identity(), ... }, "\n"))
 end
 
--- Does it again as long as that may help. `attempt` gives a reply, or nil, code, reason.
+-- On shares where files may be made, but neither renamed nor removed, each try would leave one more temporary file. So the name
+-- of a file's first try is always the same, until a rename was seen to succeed; and where one was left, its name is used again.
+local function temporary_digits(home, path)
+  local temps = home.temps
+  if not temps then
+    temps = { stuck = {}, tried = {}, count = 0 }
+    home.temps = temps
+  end
+  if temps.stuck[path] then return temps.stuck[path] end
+  if temps.proven or temps.tried[path] or temps.count >= MOST_TRIED then return nil end
+  temps.tried[path], temps.count = true, temps.count + 1
+  return transfer.lasting_digits(home.place, path)
+end
+
+--- Where a file that is sent goes, as `transfer.target` tells.
+-- @tparam table home the destination's state
+-- @tparam string path below the share
+-- @tparam ?boolean overwrite
+-- @tparam[opt] boolean in_place straight under its name
+function transfer.upload_target(home, path, overwrite, in_place)
+  if in_place then return { to = path, temp = path, aside = "", overwrite = overwrite ~= false, in_place = true } end
+  local known = temporary_digits(home, path)
+  local digits = known or core.random()
+  local arguments = transfer.target(path, overwrite, digits)
+  arguments.lasting, arguments.digits = known ~= nil, digits
+  return arguments
+end
+
+-- Another temporary name, since this one is another run's.
+local function rename_temporary(arguments)
+  arguments.temp, arguments.lasting, arguments.again = name.temporary(arguments.to, core.random()), nil, nil
+end
+
+--- Whether a request has failed since its temporary name is in use: then it has another one, and is to be sent again.
+-- @tparam table arguments `transfer.upload_target`'s
+-- @tparam ?table come how far the request had come
+function transfer.is_name_taken(arguments, come)
+  if not come or come.unfinished ~= NAME_TAKEN then return false end
+  rename_temporary(arguments)
+  return true
+end
+
+--- A file has its name: here renaming works.
+function transfer.placed(home, arguments)
+  local temps = home.temps
+  if arguments.in_place or not temps then return end
+  temps.stuck[arguments.to] = nil
+  temps.proven, temps.tried = true, {}
+end
+
+--- What a failed upload has left on the share, for the end of its message.
+-- @tparam table home the destination's state
+-- @tparam table arguments `transfer.upload_target`'s
+-- @tparam string code the error word
+-- @tparam ?integer unfinished what the worker says
+-- @treturn string
+function transfer.leftover(home, arguments, code, unfinished)
+  if unfinished ~= UNFINISHED then return "" end
+  if arguments.in_place then return "; an incomplete file is left under this name" end
+  if LASTING[code] then return "" end -- the next call removes it
+  if home.temps and arguments.digits then home.temps.stuck[arguments.to] = arguments.digits end
+  local path = home.fields.path
+  local left = path ~= "" and arguments.temp:sub(#path + 2) or arguments.temp
+  return ("; '%s' is left there, since it can be neither renamed nor removed (in_place = true needs neither)"):format(left)
+end
+
+-- Does it again as long as that may help. `attempt` gives a reply, or nil, code, reason and how far it had come.
 local function persist(under, attempt)
   while true do
-    local reply, code, reason = attempt()
+    local reply, code, reason, come = attempt()
     if reply then return reply end
     local is_next, word, problem = under:again(code)
-    if not is_next then return nil, word or code, problem or reason end
+    if not is_next then return nil, word or code, problem or reason, come end
   end
 end
 
 -- Sending. -------------------------------------------------------------------------------------------------------------
-
--- What may be gone on with, in this run or the next.
-local LASTING = { timeout = true, disconnected = true, unreachable = true, cancelled = true, busy = true }
 
 local function is_kept(arguments, code, under)
   if code == "cancelled" then return arguments.resume end
@@ -54,8 +122,8 @@ local function send_striped(home, source, arguments, under, plan)
   arguments.keep = under:may_again()
   arguments.file = arguments.resume and source or nil
   arguments.offset = plan.left and plan.left.bytes or 0
-  local up, code, reason = call.run(home.dest, "upload", arguments, under)
-  if not up then return nil, code, reason end
+  local up, code, reason, come = call.run(home.dest, "upload", arguments, under)
+  if not up then return nil, code, reason, come end
   arguments.again = true
   if up.handle == 0 then return { bytes = arguments.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
   local guard <close> = call.handle(home, up, arguments.resume)
@@ -78,21 +146,56 @@ local function send_striped(home, source, arguments, under, plan)
   end
   if not ok then
     guard.keep = is_kept(arguments, code, under)
-    guard:close_for(under)
-    return nil, code, reason
+    return nil, code, reason, guard:close_for(under)
   end
   guard:is_gone()
   local done
-  done, code, reason = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
+  done, code, reason, come = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
     mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
-  if not done then return nil, code, reason end
+  if not done then return nil, code, reason, come end
   return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left }
 end
 
---- Sends a local file.
+-- One connection, in order.
+local function send_in_order(home, source, arguments, under)
+  arguments.file = source
+  return call.persist(home.dest, "put", arguments, under, function(come)
+    if not core.local_is_unchanged(source) then
+      return nil, "source_changed", "the local file changed between two attempts"
+    end
+    arguments.ours = arguments.ours or come.unfinished == UNFINISHED
+    arguments.offset = math.max(arguments.offset, come.done)
+    return true
+  end)
+end
+
+local function send(home, source, arguments, under)
+  arguments.again, arguments.ours, arguments.offset, under.measure = nil, nil, 0, nil
+  if arguments.in_order or arguments.in_place or arguments.size < stripe.FROM or home.fields.connections == 1 then
+    return send_in_order(home, source, arguments, under)
+  end
+  local plan = {}
+  stripe.warm(home)
+  return persist(under, function()
+    if plan.left and not core.local_is_unchanged(source) then
+      return nil, "source_changed", "the local file changed between two attempts"
+    end
+    return send_striped(home, source, arguments, under, plan)
+  end)
+end
+
+local function send_named(home, source, arguments, under)
+  while true do
+    local reply, code, reason, come = send(home, source, arguments, under)
+    if reply or not transfer.is_name_taken(arguments, come) then return reply, code, reason, come end
+  end
+end
+
+--- Sends a local file; once more when what arrived was not what was sent, and then in order over one connection: some servers
+-- drop what lies beyond the end of a file.
 -- @tparam table home the destination's state
 -- @tparam userdata source core.open_local's
--- @tparam table arguments `transfer.target`'s, with size (as core.open_local told), mtime (ticks), io_size,
+-- @tparam table arguments `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
 -- parents, resume, sha256, read_back, new
 -- @tparam table under the call's course
 -- @treturn[1] table bytes, resumed, sha256
@@ -100,25 +203,16 @@ end
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
 function transfer.put(home, source, arguments, under)
-  arguments.again, arguments.offset = nil, 0
-  if arguments.size >= stripe.FROM and home.fields.connections > 1 then
-    local plan = {}
-    stripe.warm(home)
-    return persist(under, function()
-      if plan.left and not core.local_is_unchanged(source) then
-        return nil, "source_changed", "the local file changed between two attempts"
-      end
-      return send_striped(home, source, arguments, under, plan)
-    end)
+  local reply, code, reason, come = send_named(home, source, arguments, under)
+  if code == "mismatch" then
+    under.retries = under.retries + 1
+    arguments.in_order = true
+    reply, code, reason, come = send_named(home, source, arguments, under)
   end
-  arguments.file = source
-  return call.persist(home.dest, "put", arguments, under, function(come)
-    if not core.local_is_unchanged(source) then
-      return nil, "source_changed", "the local file changed between two attempts"
-    end
-    arguments.offset = math.max(arguments.offset, come.done)
-    return true
-  end)
+  call.owe(home, arguments, reply, code)
+  if not reply then return nil, code, reason .. transfer.leftover(home, arguments, code, come and come.unfinished) end
+  transfer.placed(home, arguments)
+  return reply
 end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------

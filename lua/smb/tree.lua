@@ -327,6 +327,11 @@ end
 
 local IS_MISSING = { folder_missing = true, not_found = true }
 
+-- Whether a folder that may not be listed is sent whole: in place, what is there need not be known.
+function job:may_be_unlisted(code)
+  return self.opts.in_place and not self.opts.mirror and code == "access_denied"
+end
+
 -- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at its end;
 -- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
 -- may have listed this one ahead.
@@ -348,7 +353,8 @@ function job:each_reply(subject, path, batch, fn, following, wished)
     reply, code, reason = call.run(self.home.dest, "list_next",
       { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, call.part(self.under))
   end
-  if not (self.is_missing_fine and IS_MISSING[code]) then self:fail(subject, code, reason) end
+  local is_fine = self.is_missing_fine and IS_MISSING[code] or self:may_be_unlisted(code)
+  if not is_fine then self:fail(subject, code, reason) end
   return false, code
 end
 
@@ -375,6 +381,7 @@ function job:remote_entries(folder)
     end
   end, following.path, folder.wished)
   if ok then return known, aside end
+  if self:may_be_unlisted(code) then return core.known(), aside end
   if self.stopped or not IS_MISSING[code] then return false, aside end
   return nil, aside
 end
@@ -610,7 +617,7 @@ end
 -- A file of /proc, or on a file system like that: it is read to its end.
 local function send_stream(self, item, source, part)
   local how = { operation = self.operation, text = item.subject, path = item.path, sizes = self.opts.io_size,
-    read_back = self.opts.read_back, sha256 = self.opts.read_back }
+    in_place = self.opts.in_place, read_back = self.opts.read_back, sha256 = self.opts.read_back }
   return require "smb.stream".put(self.home, source, item.here, how, part)
 end
 
@@ -619,12 +626,11 @@ function send(self, item, part)
   local source <close>, size, mtime, is_stream = core.open_local(item.here)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
   if is_stream then return send_stream(self, item, source, part) end
-  local arguments = transfer.target(item.path, not item.is_unlisted)
+  local arguments = transfer.upload_target(self.home, item.path, not item.is_unlisted, self.opts.in_place)
   arguments.new, arguments.size, arguments.mtime = item.is_new, size, mtime
   arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
   arguments.sha256 = self.opts.read_back
   local reply, code, reason = transfer.put(self.home, source, arguments, part)
-  call.owe(self.home, arguments, reply, code)
   if code ~= "exists" or not item.is_unlisted then return reply, code, reason end
   local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)
   if not is_ours then return nil, code, problem end

@@ -44,7 +44,8 @@ bool place_look(struct place *t, struct smb_fault *fault)
 	if (!there && fault->code == SMB_NOT_FOUND && put_back(t))
 		there = session_stat(t->path, &entry, fault);
 	if (!there) {
-		bool free_name = fault->code == SMB_NOT_FOUND ||
+		/* Who may make files in a folder need not be allowed to look at it: then making one shows all that matters. */
+		bool free_name = fault->code == SMB_NOT_FOUND || fault->code == SMB_ACCESS_DENIED ||
 				 (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS));
 		if (free_name)
 			memset(fault, 0, sizeof *fault);
@@ -244,11 +245,12 @@ bool place_remove_temporary(const struct place *t, bool shared, struct smb_fault
 }
 
 /* After a failure: another attempt can go on from what has arrived, else nothing is left of it. */
-void place_leave_temporary(const struct place *t, const struct smb_fault *fault)
+bool place_leave_temporary(const struct place *t, const struct smb_fault *fault)
 {
-	if (!goes_on(t, fault))
-		place_remove_temporary(t, false, &(struct smb_fault){0});
+	bool gone = !goes_on(t, fault) && place_remove_temporary(t, false, &(struct smb_fault){0});
+
 	watch_settle();
+	return gone;
 }
 
 bool place_left(void)

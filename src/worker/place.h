@@ -14,7 +14,7 @@ struct place {
 	const char *path;
 	const char *temporary;
 	const char *aside;
-	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY */
+	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY, IN_PLACE, OURS, LASTING */
 	int64_t mtime;     /* ticks, with MTIME */
 	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
 	bool occupied;     /* a file with that name is there; found out by the transfer */
@@ -39,8 +39,11 @@ bool place_is_done(const struct place *p, uint64_t size);
 /* False where the temporary file is not known to be gone. `shared`: other connections of ours may still have it open. */
 bool place_remove_temporary(const struct place *p, bool shared, struct smb_fault *fault);
 
-/* After a failure, and after watch_owe: the temporary file is removed, unless another attempt or run can go on with it. */
-void place_leave_temporary(const struct place *p, const struct smb_fault *fault);
+/*
+ * After a failure, and after watch_owe: the temporary file is removed, unless another attempt or run can go on with it. Whether it is
+ * gone.
+ */
+bool place_leave_temporary(const struct place *p, const struct smb_fault *fault);
 
 /* Since it was last asked: a file was replaced, but the old one could not be removed and still stands aside. */
 bool place_left(void);

@@ -523,10 +523,10 @@ static SMBCFILE *handle(struct session_file *file)
 	return (SMBCFILE *)(void *)file;
 }
 
-/* A handle that may only write can be asked neither its size nor its times, so writing is reading, too. */
+/* A handle that may only write can be asked neither its size nor its times, so writing is reading, too, where that is allowed. */
 static int open_flags(uint32_t flags)
 {
-	return (flags & SMB_FLAG_WRITABLE ? O_RDWR : O_RDONLY) | (flags & SMB_FLAG_CREATE ? O_CREAT : 0) |
+	return (flags & SMB_FLAG_BLIND ? O_WRONLY : flags & SMB_FLAG_WRITABLE ? O_RDWR : O_RDONLY) | (flags & SMB_FLAG_CREATE ? O_CREAT : 0) |
 	       (flags & SMB_FLAG_TRUNCATE ? O_TRUNC : 0) | (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
 }
 

@@ -1,7 +1,7 @@
 #include "transfer.h"
 
 #include "fault.h"
-#include "folder.h"
+#include "opening.h"
 #include "pace.h"
 #include "relay.h"
 #include "watch.h"
@@ -28,6 +28,11 @@ static struct smb_shared *counters;
 void transfer_count_in(struct smb_shared *shared)
 {
 	counters = shared;
+}
+
+void transfer_unfinished(enum smb_unfinished what)
+{
+	atomic_store(&counters->unfinished, (uint32_t)what);
 }
 
 static uint64_t done_before; /* bytes of this request's files before the one under way */
@@ -150,61 +155,58 @@ bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struc
 
 /* ---- uploads ---- */
 
-/* What an earlier attempt left under the temporary name, if it can still be written. */
-static bool reopen(struct upload *up, struct smb_fault *fault)
+/* After a failure to open it: it may have been made, but where it has its own name already, it may be another's as well. */
+static void leave_unopened(const struct upload *up, const struct smb_fault *fault)
 {
-	int64_t mtime;
-
-	up->file = session_open(up->target.temporary, SMB_FLAG_WRITABLE, fault);
-	if (up->file == NULL)
-		return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
-	if (session_size(up->file, &up->kept, &mtime, fault))
-		return true;
-	session_close(up->file, &(struct smb_fault){0});
-	up->file = NULL;
-	return false;
+	if (fault_broke(fault) && !(up->target.flags & SMB_FLAG_IN_PLACE))
+		place_leave_temporary(&up->target, fault);
+	else
+		watch_settle();
 }
 
-static bool create(struct upload *up, struct smb_fault *fault)
-{
-	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
-	const struct place *t = &up->target;
+static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault);
 
-	up->file = session_open(t->temporary, new_file, fault);
-	up->overt = wire_created()->seen;
-	if (up->file == NULL && fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
-	    folder_make_parent(t->path, fault))
-		up->file = session_open(t->temporary, new_file, fault);
-	return up->file != NULL;
+/* Before anything is sent; gives what stands for "all is done" in `done`. */
+static bool may_begin(struct upload *up, uint64_t size, uint64_t good, bool *done, struct smb_fault *fault)
+{
+	struct place *t = &up->target;
+
+	if (t->flags & SMB_FLAG_IN_PLACE)
+		return true;
+	if (t->flags & SMB_FLAG_AGAIN) {
+		place_settle_aside(t);
+		*done = good >= size && place_is_done(t, size);
+	}
+	return *done || place_look(t, fault);
+}
+
+/* In place, all had arrived before the connection broke, and what may not be opened any more needs no more. */
+static bool was_whole(struct upload *up, uint64_t size, uint64_t good, const struct smb_fault *fault)
+{
+	uint32_t needed = SMB_FLAG_IN_PLACE | SMB_FLAG_AGAIN | SMB_FLAG_OURS;
+
+	return (up->target.flags & needed) == needed && good >= size && fault->code == SMB_ACCESS_DENIED &&
+	       opening_is_whole(up, size) && (set_time(up, size, &(struct smb_fault){0}), true);
 }
 
 bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault)
 {
-	struct place *t = &up->target;
-	bool again = (t->flags & SMB_FLAG_AGAIN) != 0;
+	bool done = false;
 
 	up->file = NULL;
 	up->released = false;
 	up->kept = 0;
 	up->overt = false;
-	if (watch_stops(fault))
+	if (watch_stops(fault) || !may_begin(up, size, good, &done, fault))
 		return false;
-	if (again) {
-		place_settle_aside(t);
-		if (good >= size && place_is_done(t, size))
-			return true;
-	}
-	if (!place_look(t, fault))
-		return false;
+	if (done)
+		return true;
 	if (!watch_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	if ((!(t->flags & (SMB_FLAG_AGAIN | SMB_FLAG_RESUME)) || reopen(up, fault)) && (up->file != NULL || create(up, fault)))
+	if (opening_make(up, fault))
 		return true;
-	if (fault_broke(fault))
-		place_leave_temporary(t, fault); /* it may have been made */
-	else
-		watch_settle();
-	return false;
+	leave_unopened(up, fault);
+	return was_whole(up, size, good, fault);
 }
 
 static void close_upload(struct upload *up)
@@ -215,10 +217,16 @@ static void close_upload(struct upload *up)
 	up->released = false;
 }
 
+/* The debt is settled. */
+static void leave(struct upload *up, const struct smb_fault *fault)
+{
+	transfer_unfinished(place_leave_temporary(&up->target, fault) ? SMB_FINISHED : SMB_UNFINISHED);
+}
+
 static void give_up(struct upload *up, const struct smb_fault *fault)
 {
 	close_upload(up);
-	place_leave_temporary(&up->target, fault);
+	leave(up, fault);
 }
 
 void upload_leave(struct upload *up)
@@ -233,6 +241,7 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 
 	close_upload(up);
 	ok = place_remove_temporary(&up->target, true, fault);
+	transfer_unfinished(ok ? SMB_FINISHED : SMB_UNFINISHED);
 	watch_settle();
 	return ok;
 }
@@ -354,7 +363,7 @@ static bool tells_size(const struct upload *up)
 	return up->overt && (up->target.flags & SMB_FLAG_MTIME);
 }
 
-static bool set_time(const struct upload *up, uint64_t size, struct smb_fault *fault)
+static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
 	const struct place *t = &up->target;
 	if (!(t->flags & SMB_FLAG_MTIME))
@@ -363,15 +372,44 @@ static bool set_time(const struct upload *up, uint64_t size, struct smb_fault *f
 	       (!tells_size(up) || is_size(wire_created()->size, size, fault));
 }
 
+/* After a failure to give it its name: a file that somebody else has removed is sent once more. */
+static void tell_vanished(const struct place *t, struct smb_fault *fault)
+{
+	struct smb_fault look = {0};
+	struct smb_entry entry;
+
+	if (fault->code == SMB_NOT_FOUND && !session_stat(t->temporary, &entry, &look) && look.code == SMB_NOT_FOUND)
+		fault_set(fault, SMB_BUSY, "its temporary file was removed by somebody else");
+}
+
+/* In place nothing but the time is left to be done. Without its time the file is whole all the same. */
+static bool finish_in_place(struct upload *up, uint64_t size, struct smb_fault *fault)
+{
+	bool ok = set_time(up, size, fault);
+
+	if (!ok && fault->code == SMB_MISMATCH) {
+		leave(up, fault);
+		return false;
+	}
+	watch_settle();
+	return ok || !fault_broke(fault);
+}
+
 /* Takes the file from its temporary name to its own. */
 static bool finish_file(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
 	struct place *t = &up->target;
-	bool ok = set_time(up, size, fault) && !watch_stops(fault) && place_put(t->temporary, t, fault);
-	if (ok)
+	bool ok;
+
+	if (t->flags & SMB_FLAG_IN_PLACE)
+		return finish_in_place(up, size, fault);
+	ok = set_time(up, size, fault) && !watch_stops(fault) && place_put(t->temporary, t, fault);
+	if (ok) {
 		watch_settle();
-	else
-		place_leave_temporary(t, fault);
+	} else {
+		tell_vanished(t, fault);
+		leave(up, fault);
+	}
 	return ok;
 }
 
@@ -394,8 +432,14 @@ bool upload_release(struct upload *up, struct smb_fault *fault)
 /* Asks and reads what has to be known before it is closed. */
 static bool is_complete(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
 {
-	return (tells_size(up) || check_size(up->file, size, fault)) &&
-	       (digest == NULL || !(up->target.flags & SMB_FLAG_VERIFY) || read_back(up->file, size, digest, fault));
+	/* In order, over one connection: the server has said of each write how much of it there is. */
+	bool is_told = up->blind || (up->target.flags & (SMB_FLAG_IN_PLACE | SMB_FLAG_MTIME)) == SMB_FLAG_IN_PLACE;
+	bool verify = digest != NULL && (up->target.flags & SMB_FLAG_VERIFY);
+
+	if (verify && up->blind)
+		return fault_set(fault, SMB_ACCESS_DENIED, "it may be written but not read: verify = \"sha256\" is not possible there");
+	return (tells_size(up) || is_told || check_size(up->file, size, fault)) &&
+	       (!verify || read_back(up->file, size, digest, fault));
 }
 
 /* Nobody who was told how a release went commits one that must not be. */
@@ -410,12 +454,16 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 	bool ok = up->released ? was_closed_well(up, fault)
 			       : is_complete(up, size, digest, fault) && close_file(up, fault);
 
+	transfer_unfinished(SMB_UNFINISHED);
 	if (!ok) {
 		give_up(up, fault);
 		return false;
 	}
 	up->released = false;
-	return finish_file(up, size, fault);
+	ok = finish_file(up, size, fault);
+	if (ok)
+		transfer_unfinished(SMB_FINISHED);
+	return ok;
 }
 
 static bool is_unchanged(const struct transfer_local *from, struct smb_fault *fault)

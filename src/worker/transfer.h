@@ -17,6 +17,7 @@ struct upload {
 	bool sound;                /* the server had no objection to that */
 	uint64_t kept;             /* bytes that an earlier attempt left in it */
 	bool overt;                /* answers to openings can be read: they tell its size */
+	bool blind;                /* it may be written, but not be asked or read */
 };
 
 /* Copies on the server. */
@@ -100,6 +101,8 @@ uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size);
 
 /* Counts the bytes moved where the module can see them. */
 void transfer_count_in(struct smb_shared *shared);
+/* What would be left if the request under way failed now. */
+void transfer_unfinished(enum smb_unfinished what);
 /* So many were moved by the same request before. */
 void transfer_count_on(uint64_t bytes);
 

@@ -1,0 +1,173 @@
+#include "opening.h"
+
+#include "fault.h"
+#include "folder.h"
+#include "wire.h"
+
+#include <string.h>
+
+static bool is_missing(const struct smb_fault *fault)
+{
+	return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
+}
+
+static bool opened(struct upload *up, uint32_t flags, struct smb_fault *fault)
+{
+	memset(fault, 0, sizeof *fault);
+	up->file = session_open(up->target.temporary, flags, fault);
+	up->overt = wire_created()->seen;
+	up->blind = (flags & SMB_FLAG_BLIND) != 0;
+	return up->file != NULL;
+}
+
+/* As opened; with the missing folders, if they are wanted. */
+static bool opened_in_folder(struct upload *up, uint32_t flags, struct smb_fault *fault)
+{
+	const struct place *t = &up->target;
+
+	return opened(up, flags, fault) || (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
+					    folder_make_parent(t->path, fault) && opened(up, flags, fault));
+}
+
+/* ---- under a temporary name ---- */
+
+/* What an earlier attempt left, if it can still be written. */
+static bool opening_again(struct upload *up, struct smb_fault *fault)
+{
+	int64_t mtime;
+
+	if (!opened(up, SMB_FLAG_WRITABLE, fault))
+		return is_missing(fault);
+	if (session_size(up->file, &up->kept, &mtime, fault))
+		return true;
+	session_close(up->file, &(struct smb_fault){0});
+	up->file = NULL;
+	return false;
+}
+
+static bool is_taken(struct smb_fault *fault)
+{
+	transfer_unfinished(SMB_NAME_TAKEN);
+	return fault_set(fault, SMB_EXISTS, "its temporary name is in use");
+}
+
+/*
+ * The temporary name is one that each run of this host comes upon, and there is such a file. One that may not be removed will never
+ * get its place, and is used again: else each try would leave one more. One that is at work right now, another run's, is left alone.
+ */
+static bool opening_stuck(struct upload *up, struct smb_fault *fault)
+{
+	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
+
+	memset(fault, 0, sizeof *fault);
+	if (session_unlink(up->target.temporary, fault) || is_missing(fault))
+		return opened(up, new_file, fault) || (fault->code == SMB_EXISTS && is_taken(fault));
+	if (fault->code != SMB_ACCESS_DENIED)
+		return is_taken(fault);
+	transfer_unfinished(SMB_UNFINISHED);
+	return opened(up, SMB_FLAG_WRITABLE | SMB_FLAG_TRUNCATE, fault);
+}
+
+/* A server that locks files says so before it looks whether a file has to be new. */
+static bool is_there(const struct upload *up, const struct smb_fault *fault)
+{
+	struct smb_entry entry;
+
+	return fault->code == SMB_EXISTS ||
+	       (fault->code == SMB_ACCESS_DENIED && session_stat(up->target.temporary, &entry, &(struct smb_fault){0}));
+}
+
+static bool opening_aside(struct upload *up, struct smb_fault *fault)
+{
+	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
+	uint32_t flags = up->target.flags;
+
+	if ((flags & (SMB_FLAG_AGAIN | SMB_FLAG_RESUME)) && (!opening_again(up, fault) || up->file != NULL))
+		return up->file != NULL;
+	if (opened_in_folder(up, new_file, fault))
+		return true;
+	return (flags & SMB_FLAG_LASTING) && is_there(up, fault) && opening_stuck(up, fault);
+}
+
+/* ---- under its own name ---- */
+
+/* Who may not read may write all the same, and then nobody tells how much has arrived. */
+static bool opened_somehow(struct upload *up, uint32_t flags, struct smb_fault *fault)
+{
+	struct smb_fault first;
+
+	if (opened_in_folder(up, SMB_FLAG_WRITABLE | flags, fault))
+		return true;
+	first = *fault;
+	if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_BLIND | flags, fault))
+		return true;
+	if (!fault_broke(fault))
+		*fault = first;
+	return false;
+}
+
+/* A hidden file, or a system's, is not emptied by being opened. */
+static bool opened_and_cut(struct upload *up, struct smb_fault *fault)
+{
+	struct smb_fault first = *fault;
+
+	if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_WRITABLE, fault)) {
+		if (session_truncate(up->file, 0, fault))
+			return true;
+		session_close(up->file, &(struct smb_fault){0});
+		up->file = NULL;
+	}
+	if (!fault_broke(fault))
+		*fault = first;
+	return false;
+}
+
+/* The answer to the first attempt's opening may have been lost: an empty file is its, or nothing that could be lost. */
+static bool is_empty_one(struct upload *up, struct smb_fault *fault)
+{
+	if (!(up->target.flags & SMB_FLAG_AGAIN) || fault->code != SMB_EXISTS)
+		return false;
+	if (opening_again(up, fault) && up->file != NULL && up->kept == 0)
+		return true;
+	if (up->file != NULL)
+		session_close(up->file, &(struct smb_fault){0});
+	up->file = NULL;
+	return fault_set(fault, SMB_EXISTS, "it exists already");
+}
+
+static bool opening_here(struct upload *up, struct smb_fault *fault)
+{
+	uint32_t flags = up->target.flags;
+
+	if ((flags & SMB_FLAG_AGAIN) && (flags & SMB_FLAG_OURS)) {
+		if (opening_again(up, fault) && up->file != NULL)
+			return true;
+		if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_BLIND, fault))
+			return true; /* from the first byte */
+		if (!is_missing(fault)) {
+			transfer_unfinished(SMB_UNFINISHED);
+			return false;
+		}
+	}
+	if (flags & SMB_FLAG_OVERWRITE)
+		return opened_somehow(up, SMB_FLAG_CREATE | SMB_FLAG_TRUNCATE, fault) || opened_and_cut(up, fault);
+	return opened_somehow(up, SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE, fault) || is_empty_one(up, fault);
+}
+
+/* ---- both ---- */
+
+bool opening_make(struct upload *up, struct smb_fault *fault)
+{
+	bool ok = up->target.flags & SMB_FLAG_IN_PLACE ? opening_here(up, fault) : opening_aside(up, fault);
+
+	if (ok)
+		transfer_unfinished(SMB_UNFINISHED);
+	return ok;
+}
+
+bool opening_is_whole(const struct upload *up, uint64_t size)
+{
+	struct smb_entry entry;
+
+	return session_stat(up->target.path, &entry, &(struct smb_fault){0}) && entry.type == SMB_ENTRY_FILE && entry.size == size;
+}
