@@ -74,8 +74,8 @@ function stream.send(home, how, reader, under)
   if ok then size, message, code, resumed = file.commit(up, how.read_back and sha256 or nil) end
   if not size then
     local left = file.abandon(up, code)
-    -- A reader's own error comes back as it is.
-    return nil, reason_of(home, how, tostring(message)) ~= message and message .. left or message, code
+    local is_ours = type(message) == "string" and reason_of(home, how, message) ~= message
+    return nil, is_ours and message .. left or message, code -- a reader's own error comes back as it is
   end
   return { size = size, resumed = resumed, sha256 = sha256 }
 end
