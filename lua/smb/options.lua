@@ -161,7 +161,7 @@ options.list = {
     help = "seconds before the first of them, doubling up to 30" },
   { name = "verify", url = "verify", type = "choice", choices = { "size", "sha256", "none" }, default = "size", live = true,
     help = "what is compared after a transfer; sha256 reads everything back" },
-  { name = "in_place", url = "in-place", type = "boolean", default = false, live = true,
+  { name = "in_place", url = "in-place", type = "boolean",
     help = "send files straight under their names, where they may only be made; an old file is lost on failure" },
 }
 
