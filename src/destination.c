@@ -319,6 +319,16 @@ static void set_boolean(lua_State *L, const char *field, bool value)
 	lua_setfield(L, -2, field);
 }
 
+static const char *mechanism_name(unsigned mechanism)
+{
+	switch (mechanism) {
+	case SMB_MECHANISM_ANONYMOUS: return "anonymous";
+	case SMB_MECHANISM_NTLM: return "ntlm";
+	case SMB_MECHANISM_KERBEROS: return "kerberos";
+	default: return NULL;
+	}
+}
+
 /* info(destination) -> table; what is unknown is absent. */
 static int info(lua_State *L)
 {
@@ -332,6 +342,8 @@ static int info(lua_State *L)
 	set_boolean(L, "encryption", i.encryption);
 	set_text(L, "cipher", cipher_name(i.cipher));
 	set_boolean(L, "guest", i.guest);
+	set_text(L, "user", i.user);
+	set_text(L, "mechanism", mechanism_name(i.mechanism));
 	set_text(L, "server_address", i.address);
 	set_text(L, "library", i.library);
 	lua_pushinteger(L, i.round_trips);

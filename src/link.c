@@ -342,6 +342,7 @@ static bool take_reply(struct link *l, ssize_t n)
 		return false;
 	reply->fault.text[sizeof reply->fault.text - 1] = '\0';
 	reply->info.address[sizeof reply->info.address - 1] = '\0';
+	reply->info.user[sizeof reply->info.user - 1] = '\0';
 	reply->info.library[sizeof reply->info.library - 1] = '\0';
 	if (reply->fault.code >= SMB_CODE_COUNT)
 		reply->fault.code = SMB_FAILED;
@@ -446,6 +447,7 @@ static const char *what_stalled(const struct link *l)
 	case SMB_STEP_START:
 	case SMB_STEP_RESOLVE: return "no answer while looking up the server's name";
 	case SMB_STEP_CONNECT: return "no answer to the connection";
+	case SMB_STEP_TICKET: return "the Kerberos server (KDC) does not answer";
 	case SMB_STEP_NEGOTIATE:
 	case SMB_STEP_LOGON:
 	case SMB_STEP_SHARE: return "no answer to the logon";

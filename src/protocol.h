@@ -98,6 +98,7 @@ enum smb_step {
 	SMB_STEP_RESOLVE,   /* looking up the server's name */
 	SMB_STEP_CONNECT,   /* opening the TCP connection, NetBIOS session included */
 	SMB_STEP_NEGOTIATE, /* agreeing on a dialect */
+	SMB_STEP_TICKET,    /* asking the Kerberos server (KDC) */
 	SMB_STEP_LOGON,     /* session setup */
 	SMB_STEP_SHARE,     /* tree connect */
 	SMB_STEP_FILE,      /* a request on the share */
@@ -122,8 +123,11 @@ struct smb_fault {
 	uint32_t step;   /* enum smb_step */
 	uint32_t status; /* the NT status that the server sent, 0 when none was seen */
 	int32_t error;   /* errno, 0 when there is none */
-	char text[192];  /* what happened, for people; no secret, no path */
+	char text[256];  /* what happened, for people; no secret, no path */
 };
+
+/* By what somebody has logged on. */
+enum smb_mechanism { SMB_MECHANISM_UNKNOWN, SMB_MECHANISM_ANONYMOUS, SMB_MECHANISM_NTLM, SMB_MECHANISM_KERBEROS };
 
 /* What was agreed with the server, as seen on the wire. */
 struct smb_info {
@@ -139,6 +143,8 @@ struct smb_info {
 	uint8_t encryption;      /* frames are encrypted */
 	uint8_t guest;           /* the server made the user a guest */
 	uint8_t anonymous;       /* a logon without a name */
+	uint8_t mechanism;       /* enum smb_mechanism */
+	char user[SMB_TEXT_SIZE]; /* "bob", "DOMAIN\\bob" or, with Kerberos, "bob@REALM"; empty: nobody, or unknown */
 	char address[64];        /* the server's, numeric */
 	char library[32];        /* libsmbclient's version */
 };

@@ -36,7 +36,7 @@ static const struct meaning by_status[] = {
     {0xc000006d, SMB_AUTH_FAILED, "user name or password is wrong", "LOGON_FAILURE"},
     {0xc000006a, SMB_AUTH_FAILED, "the password is wrong", "WRONG_PASSWORD"},
     {0xc0000064, SMB_AUTH_FAILED, "no such user", "NO_SUCH_USER"},
-    {0xc000006e, SMB_AUTH_FAILED, "the account is restricted", "ACCOUNT_RESTRICTION"},
+    {0xc000006e, SMB_AUTH_FAILED, "the account may not log on so (Protected Users need Kerberos)", "ACCOUNT_RESTRICTION"},
     {0xc000006f, SMB_AUTH_FAILED, "the account may not log on at this hour", "INVALID_LOGON_HOURS"},
     {0xc0000070, SMB_AUTH_FAILED, "the account may not log on from this computer", "INVALID_WORKSTATION"},
     {0xc0000071, SMB_AUTH_FAILED, "the password has expired", "PASSWORD_EXPIRED"},
@@ -46,6 +46,10 @@ static const struct meaning by_status[] = {
     {0xc0000234, SMB_AUTH_FAILED, "the account is locked", "ACCOUNT_LOCKED_OUT"},
     {0xc000015b, SMB_AUTH_FAILED, "this kind of logon is not granted to the account", "LOGON_TYPE_NOT_GRANTED"},
     {0xc000005e, SMB_UNREACHABLE, "the server reaches no logon server (domain controller)", "NO_LOGON_SERVERS"},
+    {0xc0000233, SMB_UNREACHABLE, "the server finds no domain controller", "DOMAIN_CONTROLLER_NOT_FOUND"},
+    {0xc0000418, SMB_AUTH_FAILED, "the server or its domain takes no NTLM: a logon by Kerberos may do", "NTLM_BLOCKED"},
+    {0xc000018d, SMB_AUTH_FAILED, "the server has lost its trust account in the domain", "TRUSTED_RELATIONSHIP_FAILURE"},
+    {0xc000018b, SMB_AUTH_FAILED, "the server has no account in the domain", "NO_TRUST_SAM_ACCOUNT"},
     {0xc0000133, SMB_AUTH_FAILED, "the clocks of client and server differ too much", "TIME_DIFFERENCE_AT_DC"},
     {0xc0000413, SMB_AUTH_FAILED, "the server's policy refuses this logon", "AUTHENTICATION_FIREWALL_FAILED"},
     {0xc0000043, SMB_BUSY, "it is open elsewhere", "SHARING_VIOLATION"},
@@ -240,6 +244,15 @@ bool fault_refuses_password(uint32_t status)
 		if (refusals[i] == status)
 			return true;
 	return false;
+}
+
+bool fault_clock(struct smb_fault *fault, int64_t ahead)
+{
+	fault->code = SMB_AUTH_FAILED;
+	snprintf(fault->text, sizeof fault->text,
+		 "the clocks differ too much for Kerberos: the server's is %lld s %s this machine's",
+		 (long long)(ahead < 0 ? -ahead : ahead), ahead < 0 ? "behind" : "ahead of");
+	return true;
 }
 
 bool fault_broke(const struct smb_fault *fault)

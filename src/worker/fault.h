@@ -27,6 +27,9 @@ void fault_guest(struct smb_fault *fault);
  */
 bool fault_refuses_password(uint32_t status);
 
+/* The clocks differ by more than Kerberos allows: seconds that the other one is ahead of ours. Gives true. */
+bool fault_clock(struct smb_fault *fault, int64_t ahead);
+
 /* A failure that the worker itself found. Gives false. */
 bool fault_set(struct smb_fault *fault, enum smb_code code, const char *text);
 

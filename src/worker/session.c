@@ -4,6 +4,8 @@
 #include "configuration.h"
 #include "../ticks.h"
 #include "fault.h"
+#include "identity.h"
+#include "kdc.h"
 #include "logon.h"
 #include "wire.h"
 
@@ -35,6 +37,8 @@ static struct {
 	smbc_add_cached_srv_fn keep_server;
 	smbc_check_server_fn check_server;
 	bool ended;       /* the server ended the logon or closed the share, which the library would use for ever; until there is a new one */
+	struct identity identity;
+	struct smb_fault stopped; /* why no logon was tried */
 	bool poisoned;    /* the password was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
 } session;
@@ -109,23 +113,44 @@ static bool has_ended_unseen(int error)
 	return session.ended;
 }
 
+/* What is known of a failed request; of a logon more than the server says. */
+static void explain(struct smb_fault *fault, int error)
+{
+	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
+	struct smb_info info;
+
+	fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
+	if (!logs_on || wire_broken())
+		return;
+	wire_info(&info);
+	if (identity_wants_kerberos(session.target) && wire_mechanism() != SMB_MECHANISM_NTLM)
+		identity_explain(session.target, &session.identity, &info, wire_status(), fault);
+	else if (session.target->domain[0] == '\0')
+		identity_hint(session.target, wire_domain(), fault);
+}
+
 static bool failed_with(struct smb_fault *fault, int error)
 {
 	session.ended = session.ended || is_ended(wire_status());
+	kdc_end();
 	if (wire_refusal() == WIRE_NOT_ENCRYPTED)
 		return fault_set(fault, SMB_PROTOCOL,
 				 "encryption is required, but the library would send clear text (the server does not offer "
 				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
 	if (wire_refusal() == WIRE_NOT_SIGNED)
 		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
+	if (wire_refusal() == WIRE_NOBODY)
+		return fault_set(fault, SMB_AUTH_FAILED, "the logon would have been one without a name");
 	if (wire_refusal() == WIRE_CANCELLED)
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	if (wire_refusal() == WIRE_PASSWORD)
+	if (wire_refusal() == WIRE_STOPPED)
+		*fault = session.stopped;
+	else if (wire_refusal() == WIRE_PASSWORD)
 		logon_refused(fault);
 	else if (wire_guest())
 		fault_guest(fault);
 	else
-		fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
+		explain(fault, error);
 	if (fault->code == SMB_AUTH_FAILED && logon_refused(&session.refusal)) {
 		session.poisoned = true;
 		session.refusal = *fault;
@@ -174,6 +199,10 @@ static bool finish(char *url, int result, struct smb_fault *fault)
 
 /* ---- connecting ---- */
 
+/*
+ * The library asks for each connection that it makes. A ticket may have gone since the last one, or be another's: then nothing is to
+ * leave, and least of all what the library would do without.
+ */
 static void give_credentials(SMBCCTX *context, const char *server, const char *share, char *workgroup,
 			     int workgroup_size, char *username, int username_size, char *password, int password_size)
 {
@@ -181,10 +210,13 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
 	(void)context;
 	(void)server;
 	(void)share;
+	kdc_begin();
+	if (!identity_choose(t, &session.identity, &session.stopped))
+		wire_stop();
 	if (t->domain[0] != '\0')
 		snprintf(workgroup, (size_t)workgroup_size, "%s", t->domain);
-	snprintf(username, (size_t)username_size, "%s", t->username);
-	snprintf(password, (size_t)password_size, "%s", t->password);
+	snprintf(username, (size_t)username_size, "%s", session.identity.username);
+	snprintf(password, (size_t)password_size, "%s", session.identity.password);
 }
 
 /*
@@ -227,8 +259,8 @@ static void set_options(SMBCCTX *context, const struct smb_connect *t)
 	smbc_setTimeout(context, LIBRARY_TIMEOUT);
 	smbc_setOptionNoAutoAnonymousLogin(context, 1);
 	smbc_setOptionUseCCache(context, 0);
-	smbc_setOptionUseKerberos(context, t->kerberos == SMB_DEMAND_DESIRED || t->kerberos == SMB_DEMAND_REQUIRED);
-	smbc_setOptionFallbackAfterKerberos(context, t->kerberos == SMB_DEMAND_DESIRED);
+	smbc_setOptionUseKerberos(context, identity_wants_kerberos(t));
+	smbc_setOptionFallbackAfterKerberos(context, identity_wants_kerberos(t) && identity_may_use_ntlm(t));
 	smbc_setOptionSmbEncryptionLevel(context, encryption_level(t->encryption));
 }
 
@@ -272,9 +304,10 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	session.target = target;
 	wire_demand(target->encryption == SMB_DEMAND_REQUIRED, target->signing == SMB_DEMAND_REQUIRED,
 		    !target->anonymous);
+	wire_forbid_ntlm(!identity_may_use_ntlm(target));
 	if (target->ccache[0] != '\0')
 		setenv("KRB5CCNAME", target->ccache, 1);
-	if (!begin(SMB_PATIENCE_SHORT, fault))
+	if (!begin(SMB_PATIENCE_SHORT, fault) || !identity_choose(target, &session.identity, fault))
 		return false;
 	if (!make_root(target))
 		return failed_with(fault, ENOMEM);
@@ -301,10 +334,22 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	return false;
 }
 
+/* A ticket hides whose it is. A domain that nobody has named is the library's own addition. */
+static void tell_user(struct smb_info *info)
+{
+	const char *name = strchr(info->user, '\\');
+
+	if (info->mechanism == SMB_MECHANISM_KERBEROS)
+		snprintf(info->user, sizeof info->user, "%.255s", session.identity.owner);
+	else if (name != NULL && session.target->domain[0] == '\0' && strchr(session.target->username, '\\') == NULL)
+		memmove(info->user, name + 1, strlen(name + 1) + 1);
+}
+
 void session_info(struct smb_info *info)
 {
 	memset(info, 0, sizeof *info);
 	wire_info(info);
+	tell_user(info);
 	snprintf(info->library, sizeof info->library, "%s", smbc_version());
 }
 

@@ -8,7 +8,9 @@
 #include "wire.h"
 
 #include "../ticks.h"
+#include "kdc.h"
 #include "logon.h"
+#include "token.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -16,6 +18,7 @@
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -27,7 +30,7 @@
 enum {
 	CONNECTIONS = 16,
 	HEAD_SIZE = 1024, /* bytes kept of a frame: enough for NEGOTIATE's contexts */
-	LOOK_SIZE = 512,  /* bytes looked at before a frame leaves: enough to know a logon by */
+	LOOK_SIZE = 4096, /* bytes looked at before a frame leaves: enough to know a logon by */
 	LENGTH_SIZE = 4,  /* the length before each frame */
 	SMB2_HEADER = 64,
 	ERROR_SIZE = SMB2_HEADER + 8,    /* of an error's answer, 1 more as most send it (MS-SMB2 2.2.2) */
@@ -84,7 +87,10 @@ struct connection {
 static struct {
 	uint16_t port;
 	struct smb_shared *counters;
-	bool demand_encryption, demand_signing, demand_named;
+	bool demand_encryption, demand_signing, demand_named, forbid_ntlm;
+	enum smb_mechanism mechanism; /* of the logon under way, or of the last one, */
+	char user[SMB_TEXT_SIZE];     /* and whose it is, where that can be seen */
+	char domain[SMB_TEXT_SIZE];   /* the server's */
 	bool guard, collided;
 	bool hidden_open;     /* behind encryption: a file was opened, and not closed yet; */
 	uint32_t hidden_size; /* bytes of the last request */
@@ -133,8 +139,29 @@ bool wire_kept(void)
 	return (wire.info.encryption || !wire.demand_encryption) && (wire.info.signing || !wire.demand_signing);
 }
 
+void wire_forbid_ntlm(bool on)
+{
+	wire.forbid_ntlm = on;
+}
+
+void wire_stop(void)
+{
+	wire.refusal = WIRE_STOPPED;
+}
+
+enum smb_mechanism wire_mechanism(void)
+{
+	return wire.mechanism;
+}
+
+const char *wire_domain(void)
+{
+	return wire.domain;
+}
+
 void wire_begin(enum smb_patience patience)
 {
+	wire.mechanism = SMB_MECHANISM_UNKNOWN;
 	wire.status = 0;
 	wire.broken = false;
 	wire.refusal = WIRE_NOT_REFUSED;
@@ -315,17 +342,32 @@ static bool is_guests(const struct frame *f)
 	return kind_of(f) == KIND_SMB2 && smb2_command(f) > SMB2_LOGOFF;
 }
 
-/* NTLM's last message, which proves the password (MS-NLMP 2.2.1.3); SMB1 has a logon without the others. */
-static bool carries_password(const struct frame *f)
+static bool is_logon(const struct frame *f)
 {
-	static const uint8_t authenticate[] = "NTLMSSP\0\3\0\0"; /* and the NUL that ends the text */
-	const uint8_t words_of_old_logon = 13;
+	if (kind_of(f) == KIND_SMB1)
+		return field(f, 4, 1) == SMB1_SESSION_SETUP;
+	return kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_SESSION_SETUP;
+}
 
-	if (kind_of(f) == KIND_SMB1 ? field(f, 4, 1) != SMB1_SESSION_SETUP
-				    : kind_of(f) != KIND_SMB2 || smb2_command(f) != SMB2_SESSION_SETUP)
-		return false;
-	return memmem(f->bytes, f->size, authenticate, sizeof authenticate) != NULL ||
-	       (kind_of(f) == KIND_SMB1 && field(f, 32, 1) == words_of_old_logon);
+/* SMB1 has a logon without NTLM's messages, which proves the password all the same. */
+static bool is_old_logon(const struct frame *f)
+{
+	const uint8_t words = 13;
+	return kind_of(f) == KIND_SMB1 && field(f, 32, 1) == words;
+}
+
+static void note_logon(const struct token *token, bool by_ntlm)
+{
+	wire.user[0] = '\0';
+	if (token->kind == TOKEN_KERBEROS)
+		wire.mechanism = SMB_MECHANISM_KERBEROS;
+	if (by_ntlm)
+		wire.mechanism = SMB_MECHANISM_NTLM;
+	if (token->kind != TOKEN_NTLM_AUTHENTICATE)
+		return;
+	if (token->user[0] == '\0')
+		wire.mechanism = SMB_MECHANISM_ANONYMOUS;
+	snprintf(wire.user, sizeof wire.user, "%.100s%s%.150s", token->domain, token->domain[0] != '\0' ? "\\" : "", token->user);
 }
 
 /* SMB 3.0's check that nobody meddled with the negotiation: it goes before the first encrypted frame and says nothing else. */
@@ -380,6 +422,26 @@ static bool may_log_on(struct connection *c)
 	return c->logs_on || !refuse(turn == LOGON_REFUSED ? WIRE_PASSWORD : WIRE_CANCELLED);
 }
 
+/*
+ * A server may take a logon without a name and say neither guest nor anonymous: what is sent tells. The library sends one where it knows
+ * no name, or goes on by NTLM where Kerberos has failed.
+ */
+static bool refused_logon(struct connection *c, const struct frame *f)
+{
+	struct token token;
+	bool by_ntlm, proves;
+
+	token_read(f->bytes, f->size, &token);
+	proves = token.kind == TOKEN_NTLM_AUTHENTICATE || is_old_logon(f);
+	by_ntlm = proves || token.kind == TOKEN_NTLM_NEGOTIATE;
+	if (by_ntlm && wire.forbid_ntlm)
+		return refuse(WIRE_NTLM);
+	if (token.kind == TOKEN_NTLM_AUTHENTICATE && token.user[0] == '\0' && wire.demand_named)
+		return refuse(WIRE_NOBODY);
+	note_logon(&token, by_ntlm);
+	return proves && wire.demand_named && !may_log_on(c);
+}
+
 /* Looks at a frame of which nothing has left yet; true when it must not leave. */
 static bool refused(struct connection *c, const uint8_t *bytes, size_t size)
 {
@@ -397,7 +459,7 @@ static bool refused(struct connection *c, const uint8_t *bytes, size_t size)
 		return refuse(broken_demand(&f));
 	if (would_replace(&f))
 		return refuse(WIRE_WOULD_REPLACE);
-	return wire.demand_named && carries_password(&f) && !may_log_on(c);
+	return is_logon(&f) && refused_logon(c, &f);
 }
 
 static void note_protection(const struct frame *f)
@@ -509,11 +571,18 @@ static void negotiated(const struct frame *f)
 	set_step(SMB_STEP_LOGON);
 }
 
+static void note_user(void)
+{
+	wire.info.mechanism = (uint8_t)wire.mechanism;
+	memcpy(wire.info.user, wire.user, sizeof wire.info.user);
+}
+
 static void logged_on(const struct frame *f)
 {
 	uint32_t flags = at16(f, 66);
 	wire.info.guest = (flags & SESSION_GUEST) != 0;
 	wire.info.anonymous = (flags & SESSION_NULL) != 0;
+	note_user();
 	set_step(SMB_STEP_SHARE);
 }
 
@@ -570,10 +639,21 @@ static bool concerns_caller(uint32_t command, uint32_t status)
 	}
 }
 
-static void logon_ended(struct connection *c, uint32_t status)
+/* NTLM's second message tells which domain the server belongs to. */
+static void note_challenge(const struct frame *f)
 {
-	if (status == (uint32_t)STATUS_MORE_PROCESSING_REQUIRED)
+	struct token token;
+	token_read(f->bytes, f->size, &token);
+	if (token.kind == TOKEN_NTLM_CHALLENGE)
+		memcpy(wire.domain, token.domain, sizeof wire.domain);
+}
+
+static void logon_ended(struct connection *c, const struct frame *f, uint32_t status)
+{
+	if (status == (uint32_t)STATUS_MORE_PROCESSING_REQUIRED) {
+		note_challenge(f);
 		return;
+	}
 	c->logs_on = false;
 	logon_answered(status, status == 0 && wire_guest());
 }
@@ -589,7 +669,7 @@ static void answered_smb2(struct connection *c, const struct frame *f)
 			wire.collided = true;
 	}
 	if (command == SMB2_SESSION_SETUP)
-		logon_ended(c, status);
+		logon_ended(c, f, status);
 }
 
 static void answered_smb1(struct connection *c, const struct frame *f)
@@ -597,7 +677,7 @@ static void answered_smb1(struct connection *c, const struct frame *f)
 	uint32_t status = at32(f, 5), command = (uint32_t)field(f, 4, 1);
 	if (status != 0) {
 		if (command == SMB1_SESSION_SETUP)
-			logon_ended(c, status);
+			logon_ended(c, f, status);
 		if (concerns_caller(COMMAND_HIDDEN, status) && command != SMB1_TRANSACTION2)
 			wire.status = status;
 		else if (concerns_caller(COMMAND_HIDDEN, status) && wire.status == 0)
@@ -614,7 +694,8 @@ static void answered_smb1(struct connection *c, const struct frame *f)
 		set_step(SMB_STEP_LOGON);
 	} else if (command == SMB1_SESSION_SETUP) {
 		wire.info.guest = (at16(f, 37) & 1) != 0;
-		logon_ended(c, status);
+		note_user();
+		logon_ended(c, f, status);
 		set_step(SMB_STEP_SHARE);
 	} else if (command == SMB1_TREE_CONNECT) {
 		set_step(SMB_STEP_FILE);
@@ -729,15 +810,19 @@ static void forget(int fd)
 	c->fd = -1;
 }
 
+/* 0 where that is no TCP or UDP. */
+static uint16_t port_of(const struct sockaddr *address)
+{
+	if (address != NULL && address->sa_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+	if (address != NULL && address->sa_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+	return 0;
+}
+
 static bool is_smb(const struct sockaddr *address)
 {
-	if (wire.counters == NULL || address == NULL)
-		return false;
-	if (address->sa_family == AF_INET)
-		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port) == wire.port;
-	if (address->sa_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port) == wire.port;
-	return false;
+	return wire.counters != NULL && port_of(address) == wire.port;
 }
 
 /* The one that has answered: others may have been tried before, or at the same time. */
@@ -808,6 +893,24 @@ static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
 	feed(c, &c->in, bytes, size, frame_arrived);
 }
 
+/* When the library logs on, what it does with others than the server is to get a ticket. */
+static bool gets_ticket(void)
+{
+	return wire.counters != NULL && (wire.step == SMB_STEP_LOGON || wire.step == SMB_STEP_TICKET);
+}
+
+/* Names are looked up meanwhile as well, and local services asked. */
+static bool is_kdc(const struct sockaddr *address)
+{
+	const uint16_t dns = 53;
+	return gets_ticket() && port_of(address) != 0 && port_of(address) != dns && port_of(address) != wire.port;
+}
+
+static void note_kdc(void)
+{
+	set_step(kdc_is_asked() ? SMB_STEP_TICKET : SMB_STEP_LOGON);
+}
+
 static ssize_t after_receive(int fd, const void *buffer, size_t asked, ssize_t n)
 {
 	struct connection *c = watched(fd);
@@ -817,9 +920,26 @@ static ssize_t after_receive(int fd, const void *buffer, size_t asked, ssize_t n
 			arrived(c, buffer, (size_t)n);
 		else if ((n == 0 && asked > 0) || (n < 0 && !would_block(error)))
 			broke(c);
+	} else if (n > 0 && gets_ticket()) {
+		kdc_received(buffer, (size_t)n);
+		note_kdc();
 	}
 	errno = error;
 	return n;
+}
+
+/* Copies the beginning of what is sent; gives its size. */
+static size_t gather(const struct iovec *parts, int count, uint8_t *to, size_t size)
+{
+	size_t have = 0;
+
+	for (int i = 0; i < count && have < size; i++) {
+		size_t n = parts[i].iov_len < size - have ? parts[i].iov_len : size - have;
+		if (n > 0)
+			memcpy(to + have, parts[i].iov_base, n);
+		have += n;
+	}
+	return have;
 }
 
 static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t n)
@@ -837,6 +957,11 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 		}
 		moved((size_t)n); /* not before: a frame that begins here does not count to those before it */
 	}
+	if (c == NULL && n > 0 && gets_ticket()) {
+		uint8_t head[LOOK_SIZE];
+		kdc_sent(head, gather(parts, count, head, sizeof head));
+		note_kdc();
+	}
 	errno = error;
 	return n;
 }
@@ -849,25 +974,19 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 {
 	struct connection *c = watched(fd);
 	uint8_t head[LENGTH_SIZE + LOOK_SIZE];
-	size_t have = 0, total = 0;
+	size_t have, total = 0;
 	bool stays;
 
 	if (c == NULL)
-		return false;
+		return gets_ticket() && !kdc_may_leave(head, gather(parts, count, head, sizeof head)) && refuse(WIRE_PASSWORD);
 	if (wire.refusal != WIRE_NOT_REFUSED)
 		return refuse(wire.refusal);
 	wire.sending_since = now();
 	if (c->out.have != 0)
 		return false;
-	for (int i = 0; i < count; i++) {
-		size_t n = parts[i].iov_len < sizeof head - have ? parts[i].iov_len : sizeof head - have;
-		if (n > 0)
-			memcpy(head + have, parts[i].iov_base, n);
-		have += n;
+	have = gather(parts, count, head, sizeof head);
+	for (int i = 0; i < count; i++)
 		total += parts[i].iov_len;
-	}
-	if (!(wire.demand_encryption || wire.demand_signing || wire.demand_named || wire.guard))
-		return false;
 	if (have < LENGTH_SIZE || (head[0] == 0 && total > LENGTH_SIZE + frame_length(head)))
 		return refuse(wire.demand_encryption ? WIRE_NOT_ENCRYPTED : WIRE_NOT_SIGNED);
 	stays = refused(c, head, have);
@@ -979,6 +1098,8 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout)
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
 	NEXT(connect)
+	if (is_kdc(address))
+		kdc_tried();
 	if (is_smb(address) && !watch(fd)) {
 		errno = EMFILE;
 		return -1;

@@ -16,6 +16,9 @@ enum wire_refusal {
 	WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_GUEST, WIRE_WOULD_REPLACE,
 	WIRE_PASSWORD,  /* it would be sent again, though it was refused */
 	WIRE_CANCELLED, /* while this worker waited for its turn to send it */
+	WIRE_NTLM,      /* a logon by NTLM where there is to be none */
+	WIRE_NOBODY,    /* a logon without a name */
+	WIRE_STOPPED    /* the session wanted that */
 };
 
 /* What an SMB2 CREATE's answer said of the file; invisible on encrypted connections. */
@@ -34,6 +37,15 @@ void wire_demand(bool encryption, bool signing, bool named);
 
 /* What is demanded was seen to be so: with a library that sends in another way nothing would be seen, and nothing refused. */
 bool wire_kept(void);
+
+/* From now on no logon by NTLM leaves. */
+void wire_forbid_ntlm(bool on);
+
+/* The session does not want this call to go on: nothing more leaves. */
+void wire_stop(void);
+
+enum smb_mechanism wire_mechanism(void); /* of the last logon of this call, well or not; UNKNOWN: there was none */
+const char *wire_domain(void);           /* that the server belongs to, as it said when somebody logged on by NTLM; "": none */
 
 /* The session says that the share is open; the wire shows it only where nothing is encrypted. */
 void wire_share_opened(void);
