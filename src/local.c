@@ -303,19 +303,31 @@ static bool rename_into_place(const char *from, const char *to, bool overwrite)
 	return link(from, to) == 0 && unlink(from) == 0;
 }
 
+/* Whether the disk has kept a time that was set, be it cut to its step. */
+static bool has_kept(int fd, int64_t mtime)
+{
+	const int64_t coarsest = 2 * TICKS_SECOND;
+	struct stat st;
+	int64_t kept = fstat(fd, &st) == 0 ? ticks_of_timespec(st.st_mtim) : TICKS_UNKNOWN;
+	errno = ERANGE;
+	return kept > mtime - coarsest && kept < mtime + coarsest;
+}
+
 /*
- * complete(local, mtime | nil, overwrite [, seen_to]) -> its folder, to be synced (false where that cannot be, or others see to the
- * folder that the path names) | nil, code, text
+ * complete(local, mtime | nil, overwrite, insist [, seen_to]) -> its folder, to be synced (false where that cannot be, or others see to
+ * the folder that the path names), whether the disk did not take the time | nil, code, text; the latter, with `insist`, in that case, too
  */
 static int complete(lua_State *L)
 {
 	struct local *f = check(L, 1), *folder = NULL;
-	bool overwrite = lua_toboolean(L, 3);
+	bool overwrite = lua_toboolean(L, 3), insist = lua_toboolean(L, 4), refused = false;
 
-	if (f->linked || !lua_toboolean(L, 4))
+	if (f->linked || !lua_toboolean(L, 5))
 		folder = new_local(L);
 	luaL_argcheck(L, check(L, 1)->temp != NULL, 1, "not a new file"); /* a collector may have run */
-	if (!lua_isnoneornil(L, 2) && !set_mtime(f->fd, luaL_checkinteger(L, 2)))
+	if (!lua_isnoneornil(L, 2))
+		refused = !set_mtime(f->fd, luaL_checkinteger(L, 2)) || !has_kept(f->fd, lua_tointeger(L, 2));
+	if (refused && insist)
 		return local_push_failure(L, "the local file's time cannot be set", errno);
 	if (!rename_into_place(f->temp, f->path, overwrite)) {
 		if (errno == EEXIST) {
@@ -333,7 +345,8 @@ static int complete(lua_State *L)
 	release(f);
 	if (folder == NULL || folder->fd < 0)
 		lua_pushboolean(L, 0);
-	return 1;
+	lua_pushboolean(L, refused);
+	return 2;
 }
 
 /* sync(local): what the descriptor stands for gets onto the disk. File systems that cannot do that have their reasons. */

@@ -211,6 +211,7 @@ enum smb_flags {
 	SMB_FLAG_OURS = 262144,  /* with AGAIN, in place: the earlier attempt has opened the file */
 	SMB_FLAG_LASTING = 524288, /* PUT, UPLOAD: what has the temporary name may be an earlier run's that nobody could remove */
 	SMB_FLAG_BLIND = 1048576, /* open: to write only, for who may not read */
+	SMB_FLAG_INSIST = 2097152, /* with MTIME: without its time there is to be no new file */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -223,7 +224,7 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   LIST_NEXT, LIST_CLOSE       handle -> next batch
  *   DELETE, RMDIR               name
  *   RENAME                      name, to, aside
- *   COPY                        name, to, temp, aside -> bytes
+ *   COPY                        name, to, temp, aside; mtime, if the copy is to have the source's, whatever it says -> bytes
  *   PUT, with a descriptor      to, temp, aside; size, stamp, mtime, offset (again: bytes that had arrived) -> bytes, resumed,
  *                               digest
  *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
@@ -270,7 +271,7 @@ struct smb_reply {
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
 	uint32_t count;          /* entries that follow */
 	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
-	uint32_t unused;
+	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take */
 	uint64_t bytes;          /* moved by PUT, GET, COPY */
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */

@@ -165,7 +165,7 @@ static void get_head(lua_State *L, struct parts *p)
 		     get_flag(L, "sha256", SMB_FLAG_DIGEST) | get_flag(L, "read_back", SMB_FLAG_VERIFY) |
 		     get_flag(L, "offer", SMB_FLAG_OFFER) | get_flag(L, "ahead", SMB_FLAG_AHEAD) |
 		     get_flag(L, "in_place", SMB_FLAG_IN_PLACE) | get_flag(L, "ours", SMB_FLAG_OURS) |
-		     get_flag(L, "lasting", SMB_FLAG_LASTING);
+		     get_flag(L, "lasting", SMB_FLAG_LASTING) | get_flag(L, "insist", SMB_FLAG_INSIST);
 	p->head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	p->head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	p->head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
@@ -623,6 +623,7 @@ static void push_numbers(lua_State *L, const struct request *r, const struct smb
 	set_integer(L, "bytes", reply->bytes);
 	set_integer(L, "resumed", reply->resumed);
 	set_flag(L, "left", reply->left != 0);
+	set_flag(L, "time_refused", reply->time_refused != 0);
 	set_integer(L, "total", reply->total);
 	set_integer(L, "available", reply->available);
 	set_integer(L, "size", reply->entry.size);

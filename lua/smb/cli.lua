@@ -180,6 +180,14 @@ local HOPELESS = {
   share_missing = true, cancelled = true,
 }
 
+-- A transfer that did well, but for the time.
+local function warn_of_time(name, result)
+  if type(result) == "table" and result.mtime_kept == false then
+    complain(("warning: '%s' has arrived whole, but its modification time was refused (--preserve-mtime makes that a failure)")
+      :format(name))
+  end
+end
+
 local function each(args, names, action)
   local results, first = array(), nil
   for _, name in ipairs(names) do
@@ -191,6 +199,7 @@ local function each(args, names, action)
       if HOPELESS[code] then break end
     else
       local document = { name = name }
+      warn_of_time(name, result)
       for key, value in pairs(type(result) == "table" and result or {}) do document[key] = value end
       results[#results + 1] = document
       if args.verbose and not args.json then
@@ -241,7 +250,7 @@ function commands.list(dest, args)
 end
 
 local function transfer_opts(args)
-  return { overwrite = not args.keep, parents = args.parents, resume = args.resume }
+  return { overwrite = not args.keep, parents = args.parents, resume = args.resume, preserve_mtime = args.preserve_mtime }
 end
 
 -- To the standard output, in pieces.
@@ -265,6 +274,7 @@ function commands.get(dest, args)
   end
   local result = try(dest:get(args.name, args["local"], transfer_opts(args)))
   local document = { name = args.name }
+  warn_of_time(args.name, result)
   for key, value in pairs(result) do document[key] = value end
   answer(args, document, args.verbose and ("%s: %s"):format(show.text(args.name), result) or nil)
 end
@@ -429,6 +439,8 @@ local function transfer_flags(command)
   return command:flag("-p --parents", "make missing folders"),
     command:flag("--no-overwrite", "fail if it is there already"):target "keep",
     command:flag("--resume", "go on where an earlier run broke off; if this one does, leave what has arrived to the next"),
+    command:flag("--preserve-mtime", "fail where the modification time cannot be kept"),
+    command:flag("--no-preserve-mtime", "do not keep the modification time"):target "preserve_mtime":action "store_false",
     command:flag("-v --verbose", "say how much, and how fast")
 end
 

@@ -270,16 +270,26 @@ function methods:rmdir(text, opts)
   return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
 end
 
-local function from_to(dest, operation, verb, from, to, opts)
+local COPY_OPTS = { overwrite = "boolean", preserve_mtime = "boolean" }
+
+-- What a result tells of the time: false when it was to be kept and was not, else nothing.
+local function is_time_kept(mtime, refused)
+  if mtime and (refused or not core.is_holdable(mtime)) then return false end
+  return nil
+end
+
+local function from_to(dest, operation, from, to, opts, allowed, told)
   local state = state_of(dest)
   if type(from) ~= "string" then check_string(from, 1, operation) end
   if type(to) ~= "string" then check_string(to, 2, operation) end
-  opts = check_opts(opts, { overwrite = "boolean" }, operation)
-  local arguments, reason = home.two_names(state, from, to, opts.overwrite, verb == "copy")
+  opts = check_opts(opts, allowed, operation)
+  local arguments, reason = home.two_names(state, from, to, opts.overwrite, operation == "copy")
   if not arguments then return fail(state, operation, from, "invalid_name", reason) end
-  local reply, message, code = run(state, operation, from, verb, arguments)
+  if operation == "copy" and opts.preserve_mtime ~= false then arguments.mtime, arguments.insist = 0, opts.preserve_mtime end
+  local reply, message, code = run(state, operation, from, operation, arguments)
   call.owe(state, arguments, reply, code)
-  return done(reply, message, code)
+  if not reply then return nil, message, code end
+  return true, told and told(reply, arguments) or nil
 end
 
 --- Renames or moves a file or folder. While an existing file is replaced, one whole copy, old or new, is on the share.
@@ -291,19 +301,22 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code: not_found, exists, is_directory, folder_missing, busy, ...
 function methods:rename(from, to, opts)
-  return from_to(self, "rename", "rename", from, to, opts)
+  return from_to(self, "rename", from, to, opts, { overwrite = "boolean" })
 end
 
 --- Copies a file on the server: no data passes through the client.
 -- @tparam string from its name
 -- @tparam string to the copy's name
--- @tparam[opt] table opts `overwrite` (default true)
+-- @tparam[opt] table opts `overwrite` (default true), `preserve_mtime` as for `put`
 -- @treturn[1] boolean true
+-- @treturn[1] ?table `mtime_kept`: false, where its time was refused
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:copy(from, to, opts)
-  return from_to(self, "copy", "copy", from, to, opts)
+  return from_to(self, "copy", from, to, opts, COPY_OPTS, function(reply, arguments)
+    return is_time_kept(arguments.mtime, reply.time_refused) == false and { mtime_kept = false } or nil
+  end)
 end
 
 --- Sets a file's or folder's modification time (and its access time).
@@ -356,10 +369,10 @@ local function is_in_place(state, opts)
   return state.fields.in_place
 end
 
-local function result_of(bytes, under, resumed, sha256)
+local function result_of(bytes, under, resumed, sha256, mtime_kept)
   under:finished(bytes)
   return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed or 0,
-    sha256 = sha256 }
+    sha256 = sha256, mtime_kept = mtime_kept }
 end
 
 -- Whether everything is to be read back, and whether a SHA-256 is wanted.
@@ -399,11 +412,12 @@ end
 -- @tparam string localpath the local file
 -- @tparam[opt] string text its name on the share; the local file's own by default
 -- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
--- `preserve_mtime` (default true), `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told),
+-- `preserve_mtime` (nil: the time is kept where the server lets it be set; true: else it is a failure; false: it is not set),
+-- `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told),
 -- `progress` (function of bytes done, bytes in all, name; false cancels), `resume` (go on where an earlier run of this host
 -- broke off, and leave what has arrived to the next when this one does), `in_place` (straight under its name: nothing is renamed
 -- or deleted, so that the right to make files is enough, and an old file is lost when the call fails)
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
+-- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`; `mtime_kept`: false, where the time was refused
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, mismatch, ...
@@ -429,13 +443,17 @@ function methods:put(localpath, text, opts)
   arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
   arguments.io_size = buffer_sizes(self, state).write
   arguments.read_back, arguments.sha256 = verification(state, opts)
-  if opts.preserve_mtime ~= false then arguments.mtime = mtime end
+  if opts.preserve_mtime ~= false then arguments.mtime, arguments.insist = mtime, opts.preserve_mtime end
+  if opts.preserve_mtime and not core.is_holdable(mtime) then
+    return fail(state, "put", text, "unsupported", ("'%s': SMB cannot hold its time"):format(localpath))
+  end
   local reply, code, problem = transfer.put(state, source, arguments, under)
   if not reply then
     under:failed()
     return fail(state, "put", text, code, problem)
   end
-  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
+  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil,
+    is_time_kept(arguments.mtime, reply.time_refused))
 end
 
 local function local_target(localpath, text)
@@ -475,10 +493,10 @@ end
 -- what was there before is untouched.
 -- @tparam string text its name
 -- @tparam[opt] string localpath where to; a folder takes the remote name, which is also the default
--- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `preserve_mtime` (default true),
+-- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `preserve_mtime` (as for put),
 -- `parents` (make missing local folders), `verify` ("size", "sha256": fetched twice and compared, "none"), `sha256`, `progress`,
 -- `resume`: as for put
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
+-- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`, `mtime_kept`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: not_found, is_directory, local_io, exists, source_changed, mismatch, ...
@@ -514,9 +532,9 @@ function methods:get(text, localpath, opts)
   local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
   local ok, failure
   ok, failure, why = core.local_cut(copy, reply.bytes)
-  if ok then ok, failure, why = transfer.complete(state, copy, mtime, opts.overwrite ~= false) end
+  if ok then ok, failure, why = transfer.complete(state, copy, mtime, opts.overwrite ~= false, opts.preserve_mtime) end
   if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(localpath, why)) end
-  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil)
+  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil, is_time_kept(mtime, failure))
 end
 
 -- Reads a file into an LTN12 sink; a failure goes there, too.

@@ -162,6 +162,7 @@ show.result = kind("smb.result", function(result)
   end
   if (result.resumed or 0) > 0 then words[#words + 1] = show.size(result.resumed) .. " were there already" end
   if (result.retries or 0) > 0 then words[#words + 1] = ("retried %d times"):format(result.retries) end
+  if result.mtime_kept == false then words[#words + 1] = "its time was refused" end
   if result.sha256 then words[#words + 1] = "SHA-256 " .. result.sha256 end
   return table.concat(words, ", ")
 end)
@@ -176,6 +177,7 @@ show.summary = kind("smb.summary", function(summary)
   for _, key in ipairs { "unchanged", "deleted" } do
     if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
   end
+  if (summary.times_refused or 0) > 0 then words[#words + 1] = count(summary.times_refused, "time") .. " refused" end
   if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
   return table.concat(words, ", ")
 end)

@@ -153,7 +153,7 @@ local function send_striped(home, source, arguments, under, plan)
   done, code, reason, come = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
     mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
   if not done then return nil, code, reason, come end
-  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left }
+  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left, time_refused = done.time_refused }
 end
 
 -- One connection, in order.
@@ -196,9 +196,9 @@ end
 -- @tparam table home the destination's state
 -- @tparam userdata source core.open_local's
 -- @tparam table arguments `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
--- parents, resume, sha256, read_back, new
+-- parents, resume, sha256, read_back, new, insist (on its time)
 -- @tparam table under the call's course
--- @treturn[1] table bytes, resumed, sha256
+-- @treturn[1] table bytes, resumed, sha256, time_refused
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
@@ -314,15 +314,17 @@ end
 -- @tparam userdata copy core.create_local's, on disk already
 -- @tparam ?integer mtime ticks
 -- @tparam boolean overwrite
+-- @tparam ?boolean insist on the time
 -- @treturn[1] boolean true
+-- @treturn[1] boolean whether the disk did not take the time
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.complete(home, copy, mtime, overwrite)
-  local folder <close>, code, reason = core.complete(copy, mtime, overwrite)
-  if folder == nil then return nil, code, reason end
+function transfer.complete(home, copy, mtime, overwrite, insist)
+  local folder <close>, refused, reason = core.complete(copy, mtime, overwrite, insist)
+  if folder == nil then return nil, refused, reason end
   sync_folder(home, folder)
-  return true
+  return true, refused
 end
 
 -- Small files, several in one request.
@@ -351,23 +353,27 @@ end
 -- core.files_at_once at most, their paths, and a byte for each, no longer than core.path_limit
 -- @tparam integer io_size bytes
 -- @tparam table under the call's course
+-- @tparam ?boolean preserve_mtime nil: where that can be
 -- @treturn {integer,...} the bytes of the first ones, which are there
-function transfer.fetch_some(home, items, io_size, under)
+-- @treturn integer of how many the disk did not take the time
+function transfer.fetch_some(home, items, io_size, under, preserve_mtime)
   local copies <close> = setmetatable({}, held)
   local folders <close> = setmetatable({}, held)
   local names = create_copies(items, copies)
-  local sizes, seen_to = {}, {}
+  local sizes, seen_to, refused = {}, {}, 0
   local reply = #copies > 0 and call.run(home.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
   for i, entry in ipairs(reply or {}) do
     if not copies[i] then break end -- a worker's answer is not trusted
-    local folder = core.complete(copies[i], entry.ticks, true, seen_to[items[i].folder])
+    local folder, is_refused = core.complete(copies[i], preserve_mtime ~= false and entry.ticks or nil, true, preserve_mtime,
+      seen_to[items[i].folder])
     if folder == nil then break end
+    if is_refused then refused = refused + 1 end
     if folder then folders[#folders + 1] = folder end
     seen_to[items[i].folder] = true
     sizes[i] = entry.size
   end
   for _, folder in ipairs(folders) do sync_folder(home, folder) end
-  return sizes
+  return sizes, refused
 end
 
 --- Frees what a failed transfer has brought. Of a big file that takes long: a job does it bit by bit.

@@ -31,7 +31,7 @@ local TURN = 16 -- entries of a folder after which it is looked whether the end 
 tree.OPTS = {
   changed = { "mtime", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
-  verify = { "size", "sha256", "none" },
+  verify = { "size", "sha256", "none" }, preserve_mtime = "boolean",
 }
 
 local job = {}
@@ -43,7 +43,7 @@ local function new_job(home, operation, top, opts)
   return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, count = 0, there = 0,
     filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run, ask),
     silence = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, under = under,
-    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, errors = {}, seconds = 0,
+    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {}, seconds = 0,
       actions = opts.dry_run and {} or nil } }, job)
 end
 
@@ -212,6 +212,11 @@ end
 function job:note(what, subject, bytes)
   local actions = self.summary.actions
   if actions then actions[#actions + 1] = { action = what, name = subject, bytes = bytes } end
+end
+
+-- Files that have come whole, but without their time.
+function job:note_time_refused(count)
+  self.summary.times_refused = self.summary.times_refused + count
 end
 
 -- Whether two files of one size have the same contents.
@@ -627,10 +632,14 @@ function send(self, item, part)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
   if is_stream then return send_stream(self, item, source, part) end
   local arguments = transfer.upload_target(self.home, item.path, not item.is_unlisted, self.opts.in_place)
-  arguments.new, arguments.size, arguments.mtime = item.is_new, size, mtime
+  arguments.new, arguments.size = item.is_new, size
+  local is_holdable, wanted = core.is_holdable(mtime), self.opts.preserve_mtime
+  if wanted and not is_holdable then return nil, "unsupported", ("'%s': SMB cannot hold its time"):format(item.here) end
+  if wanted ~= false then arguments.mtime, arguments.insist = mtime, wanted end
   arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
   arguments.sha256 = self.opts.read_back
   local reply, code, reason = transfer.put(self.home, source, arguments, part)
+  if reply and arguments.mtime and (reply.time_refused or not is_holdable) then self:note_time_refused(1) end
   if code ~= "exists" or not item.is_unlisted then return reply, code, reason end
   local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)
   if not is_ours then return nil, code, problem end
@@ -823,15 +832,18 @@ local function fetch(self, item, part)
     transfer.discard(self.home, copy)
     return nil, code, reason
   end
-  local ok, word, problem = transfer.complete(self.home, copy, reply.mtime, true)
+  local wanted = self.opts.preserve_mtime
+  local ok, word, problem = transfer.complete(self.home, copy, wanted ~= false and reply.mtime or nil, true, wanted)
   if not ok then return nil, word, ("'%s': %s"):format(item.here, problem) end
+  if word then self:note_time_refused(1) end
   return reply
 end
 
 -- Fetches several small files; gives how many, of the first ones, are there. The others are to be fetched one by one.
 local function fetch_some(self, items)
   local part = call.part(self.under)
-  local sizes = transfer.fetch_some(self.home, items, self.opts.io_size.read, part)
+  local sizes, refused = transfer.fetch_some(self.home, items, self.opts.io_size.read, part, self.opts.preserve_mtime)
+  self:note_time_refused(refused)
   local bytes = 0
   for _, size in ipairs(sizes) do bytes = bytes + size end
   part:finished(bytes)

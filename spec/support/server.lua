@@ -29,7 +29,8 @@ local LOG_LEVEL = "1 smb2:10 auth:3 auth_json_audit:5"
 
 local OPTIONS = {
   address = "string", port = "number", ports = "string", global = "table", shares = "table", users = "table",
-  size = "string", tmpfs = "boolean", as_user = "string", dir = "string", log_level = "string", odd_names = "string",
+  environment = "table", size = "string", tmpfs = "boolean", as_user = "string", dir = "string", log_level = "string",
+  odd_names = "string",
 }
 
 local Server = {}
@@ -207,7 +208,7 @@ local function other_user(name)
   return name
 end
 
--- A clean environment: sanitizers and the like are meant for the client.
+-- A clean environment but for what the spec gives smbd: sanitizers and the like are meant for the client.
 local function command(srv, words)
   local prefix = ""
   if srv.runner then
@@ -263,6 +264,7 @@ local function launch(srv)
     return nil, in_use
   end
   local smbd = { "smbd", "-F", "--no-process-group", "-s", srv.conf }
+  for key, value in pairs(srv.environment or {}) do smbd = { "env", key .. "=" .. value, table.unpack(smbd) } end
   if srv.preload then
     smbd = { "env", "LD_PRELOAD=" .. srv.preload, "ODD_NAMES=" .. srv.odd_names, table.unpack(smbd) }
   end
@@ -342,7 +344,7 @@ local function try(options)
   srv.port = math.tointeger(tonumber(srv.ports:match "%d+"))
   srv.dir = make_base(options)
   srv.conf = srv.dir .. "/smb.conf"
-  srv.global = options.global
+  srv.global, srv.environment = options.global, options.environment
   start_keeper(srv)
   running[srv.dir] = srv
   local ok, result, reason = pcall(function()
@@ -367,6 +369,7 @@ end
 -- * `global`: lines for smb.conf's [global], `{ ["server smb encrypt"] = "required" }`
 -- * `shares`: lines for each share by its name; default `{ backup = {} }`. Shares can be written to
 -- * `users`: passwords by user name; default `{ bob = "s3cret" }`
+-- * `environment`: variables that smbd gets, `{ LD_PRELOAD = ... }`
 -- * `size`: puts all shares on a disk of that size in memory, such as "4m" (sandbox only)
 -- * `tmpfs`: true puts the shares in memory (sandbox only)
 -- * `as_user`: runs the server as this ordinary user, when we are root

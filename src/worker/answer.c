@@ -514,7 +514,7 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_RMDIR: return do_rmdir(r, fault);
 	case SMB_VERB_RENAME: return place_rename(name, &target, fault);
 	case SMB_VERB_COPY: return transfer_copy(name, &target, &reply->bytes, fault);
-	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, r->head.mtime, fault);
+	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, fault);
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
 	case SMB_VERB_PUT: return do_put(r, reply);
 	case SMB_VERB_GET: return do_get(r, reply);

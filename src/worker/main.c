@@ -184,6 +184,7 @@ static bool serve(void)
 			close(r.fds[i]);
 	session_info(&reply->info);
 	reply->left = place_left();
+	reply->time_refused = transfer_time_refused();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
 	if (answer_may_go_ahead(&r, reply))
 		go_ahead(&r);

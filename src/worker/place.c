@@ -58,6 +58,7 @@ bool place_look(struct place *t, struct smb_fault *fault)
 	if (entry.attributes & ATTRIBUTE_READONLY)
 		return fault_set(fault, SMB_ACCESS_DENIED, "the file there is marked read-only");
 	t->occupied = true;
+	t->attributes = entry.attributes & PLACE_ATTRIBUTES;
 	return true;
 }
 

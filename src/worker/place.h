@@ -9,15 +9,19 @@
 
 #include <stdbool.h>
 
+/* MS-FSCC 2.6: hidden and system, which a file keeps when it is replaced or copied. */
+enum { PLACE_ATTRIBUTES = 2 | 4 };
+
 /* Where a new file goes. The paths belong to the caller. */
 struct place {
 	const char *path;
 	const char *temporary;
 	const char *aside;
-	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY, IN_PLACE, OURS, LASTING */
+	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, INSIST, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY, IN_PLACE, OURS, LASTING */
 	int64_t mtime;     /* ticks, with MTIME */
 	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
-	bool occupied;     /* a file with that name is there; found out by the transfer */
+	bool occupied;     /* a file with that name is there; found out by the transfer, */
+	uint32_t attributes; /* and what the new one is to have of that one's */
 };
 
 /*

@@ -36,6 +36,9 @@ static struct {
 	char *root;       /* smb://server:port/share */
 	smbc_add_cached_srv_fn keep_server;
 	smbc_check_server_fn check_server;
+	SMBCSRV *server;  /* the library's name for the connection that the last call used */
+	SMBCSRV *coarse;  /* one that sets whole seconds only, and no folder's time, since setting a time has failed there; */
+	bool renew;       /* the next call is to have another */
 	bool ended;       /* the server ended the logon or closed the share, which the library would use for ever; until there is a new one */
 	struct identity identity;
 	struct smb_fault stopped; /* why no logon was tried */
@@ -225,7 +228,8 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
  */
 static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
 {
-	if (session.ended)
+	session.server = server;
+	if (session.ended || (session.renew && server == session.coarse))
 		return 1;
 	return wire_alone() ? 0 : session.check_server(context, server);
 }
@@ -236,7 +240,9 @@ static int share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, con
 {
 	if (strcasecmp(share, "IPC$") != 0) {
 		wire_share_opened();
-		session.ended = false;
+		session.ended = session.renew = false;
+		session.coarse = NULL;
+		session.server = server;
 	}
 	return session.keep_server(context, server, name, share, workgroup, username);
 }
@@ -463,12 +469,103 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 	return finish(from_url, result, fault);
 }
 
-bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault)
+/*
+ * What fails the library tries once more, by means of old servers: in whole seconds, for files only; and from then on, on this
+ * connection, always so.
+ */
+static bool set_times(const char *path, int64_t mtime, struct smb_fault *fault)
 {
-	struct timeval times[2] = {ticks_timeval(ticks_settable(atime)), ticks_timeval(ticks_settable(mtime))};
+	struct timeval times[2] = {ticks_timeval(ticks_settable(mtime)), ticks_timeval(ticks_settable(mtime))};
 	char *url;
+	int result;
+
+	if (!begin_change_at(path, &url, fault))
+		return false;
+	result = smbc_getFunctionUtimes(session.context)(session.context, url, times);
+	if (result == 0)
+		return finish(url, result, fault);
+	session.coarse = session.server;
+	wire_blame_first();
+	finish(url, result, fault);
+	if (fault->code == SMB_IS_DIRECTORY)
+		fault_set(fault, SMB_ACCESS_DENIED, "the server does not let the folder's time be set");
+	return false;
+}
+
+bool session_set_new_time(const char *path, int64_t mtime, struct smb_fault *fault)
+{
+	if (!set_times(path, mtime, fault))
+		return false;
+	if (session.coarse == NULL)
+		return true;
+	session.renew = true;
+	return set_times(path, mtime, fault);
+}
+
+/* What of a file's attributes can be set. */
+enum { ATTRIBUTES_SET = ATTRIBUTE_READONLY | ATTRIBUTE_HIDDEN | ATTRIBUTE_SYSTEM | ATTRIBUTE_ARCHIVE };
+
+bool session_set_attributes(const char *path, uint32_t attributes, struct smb_fault *fault)
+{
+	mode_t mode = attributes & ATTRIBUTE_READONLY ? 0 : S_IWUSR;
+	char *url;
+
+	mode |= attributes & ATTRIBUTE_ARCHIVE ? S_IXUSR : 0;
+	mode |= attributes & ATTRIBUTE_SYSTEM ? S_IXGRP : 0;
+	mode |= attributes & ATTRIBUTE_HIDDEN ? S_IXOTH : 0;
 	return begin_change_at(path, &url, fault) &&
-	       finish(url, smbc_getFunctionUtimes(session.context)(session.context, url, times), fault);
+	       finish(url, smbc_getFunctionChmod(session.context)(session.context, url, mode), fault);
+}
+
+/* Where no answer can be read only a listing tells a folder's. */
+static uint32_t listed_attributes(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *name;
+	char *parent = strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
+	struct session_list *list = parent != NULL && base[0] != '\0' ? session_list(parent, &(struct smb_fault){0}) : NULL;
+	uint32_t attributes = 0;
+	struct smb_entry entry;
+	bool exact = false;
+
+	while (list != NULL && !exact && session_list_next(list, &entry, &name)) {
+		exact = strcmp(name, base) == 0;
+		if (exact || strcasecmp(name, base) == 0)
+			attributes = entry.attributes;
+	}
+	if (list != NULL)
+		session_list_close(list);
+	free(parent);
+	return attributes;
+}
+
+static bool find_attributes(const char *path, uint32_t *attributes, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+
+	if (!session_stat(path, &entry, fault))
+		return false;
+	*attributes = entry.attributes;
+	if (entry.type == SMB_ENTRY_DIRECTORY && !wire_created()->seen)
+		*attributes = listed_attributes(path);
+	return true;
+}
+
+/* To set a time the library clears the attributes. Where the answers can be read, that to opening the file has told them. */
+bool session_utime(const char *path, int64_t mtime, struct smb_fault *fault)
+{
+	uint32_t attributes = 0;
+
+	session.renew = session.coarse != NULL;
+	if (!wire_is_overt() && !find_attributes(path, &attributes, fault))
+		return false;
+	if (!set_times(path, mtime, fault))
+		return false;
+	if (wire_created()->seen)
+		attributes = wire_created()->attributes;
+	attributes &= ATTRIBUTES_SET;
+	if (attributes == 0 || session_set_attributes(path, attributes, fault))
+		return true;
+	return fault_broke(fault) && session_set_attributes(path, attributes, fault);
 }
 
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault)
@@ -598,15 +695,24 @@ bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault
 	return smbc_getFunctionFtruncate(session.context)(session.context, handle(file), (off_t)size) == 0 || handle_failed(fault);
 }
 
-bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault)
+bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
 {
 	struct stat st;
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
 	if (smbc_getFunctionFstat(session.context)(session.context, handle(file), &st) < 0)
 		return handle_failed(fault);
-	*size = (uint64_t)st.st_size;
-	*mtime = time_of(st.st_mtim);
+	fill_entry(entry, &st);
+	return true;
+}
+
+bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+	if (!session_look(file, &entry, fault))
+		return false;
+	*size = entry.size;
+	*mtime = entry.mtime;
 	return true;
 }
 

@@ -28,8 +28,14 @@ bool session_unlink(const char *path, struct smb_fault *fault);
 /* Renames where the new name is free; `exists` when it is not, and nothing has changed then. */
 bool session_rename(const char *from, const char *to, struct smb_fault *fault);
 
-/* Sets access and write time, rounded to microseconds. */
-bool session_utime(const char *path, int64_t atime, int64_t mtime, struct smb_fault *fault);
+/* Sets write and access time, in ticks, rounded to microseconds, and nothing else. */
+bool session_utime(const char *path, int64_t mtime, struct smb_fault *fault);
+
+/* The same for a file that was just made: it loses its attributes, which it gets again when it is renamed. One question less. */
+bool session_set_new_time(const char *path, int64_t mtime, struct smb_fault *fault);
+
+/* MS-FSCC 2.6: read-only, hidden, system and archive. */
+bool session_set_attributes(const char *path, uint32_t attributes, struct smb_fault *fault);
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault);
 
 /*
@@ -43,6 +49,7 @@ void session_list_close(struct session_list *list);
 /* `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. NULL is a failure. */
 struct session_file *session_open(const char *path, uint32_t flags, struct smb_fault *fault);
 bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault);
+bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault);
 
 /* Bytes read, 0 at the end of the file, -1 on failure. */
 long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault);

@@ -363,13 +363,53 @@ static bool tells_size(const struct upload *up)
 	return up->overt && (up->target.flags & SMB_FLAG_MTIME);
 }
 
+static bool time_refused; /* the request under way is done, but for the time */
+
+bool transfer_time_refused(void)
+{
+	bool refused = time_refused;
+	time_refused = false;
+	return refused;
+}
+
+/* The server takes the file, and not its time: that of a file that belongs to another, or on a disk that keeps none. */
+static bool is_refusal(const struct smb_fault *fault)
+{
+	return fault->code == SMB_ACCESS_DENIED || fault->code == SMB_UNSUPPORTED || fault->code == SMB_FAILED ||
+	       fault->code == SMB_INVALID_NAME || fault->code == SMB_NO_SPACE;
+}
+
+/* What has arrived whole is worth more than its time. */
+static bool do_without_time(struct upload *up, uint64_t size, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+
+	if ((up->target.flags & SMB_FLAG_INSIST) || !is_refusal(fault))
+		return false;
+	memset(fault, 0, sizeof *fault);
+	if (tells_size(up) && (!session_stat(up->target.temporary, &entry, fault) || !is_size(entry.size, size, fault)))
+		return false;
+	time_refused = true;
+	return true;
+}
+
 static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
 	const struct place *t = &up->target;
 	if (!(t->flags & SMB_FLAG_MTIME))
 		return true;
-	return session_utime(t->temporary, t->mtime, t->mtime, fault) &&
-	       (!tells_size(up) || is_size(wire_created()->size, size, fault));
+	/* A file that is written in place may have attributes, and is not renamed. */
+	if (!(t->occupied && (t->flags & SMB_FLAG_IN_PLACE) ? session_utime : session_set_new_time)(t->temporary, t->mtime, fault))
+		return do_without_time(up, size, fault);
+	return !tells_size(up) || is_size(wire_created()->size, size, fault);
+}
+
+/* A hidden file stays hidden when it is replaced; where that cannot be, its contents count. */
+static void keep_attributes(const struct place *t)
+{
+	const uint32_t archive = 0x20;
+	if (t->attributes != 0)
+		session_set_attributes(t->temporary, t->attributes | archive, &(struct smb_fault){0});
 }
 
 /* After a failure to give it its name: a file that somebody else has removed is sent once more. */
@@ -392,7 +432,10 @@ static bool finish_in_place(struct upload *up, uint64_t size, struct smb_fault *
 		return false;
 	}
 	watch_settle();
-	return ok || !fault_broke(fault);
+	if (ok || fault_broke(fault) || (up->target.flags & SMB_FLAG_INSIST))
+		return ok;
+	time_refused = true;
+	return true;
 }
 
 /* Takes the file from its temporary name to its own. */
@@ -403,7 +446,11 @@ static bool finish_file(struct upload *up, uint64_t size, struct smb_fault *faul
 
 	if (t->flags & SMB_FLAG_IN_PLACE)
 		return finish_in_place(up, size, fault);
-	ok = set_time(up, size, fault) && !watch_stops(fault) && place_put(t->temporary, t, fault);
+	ok = set_time(up, size, fault) && !watch_stops(fault);
+	if (ok) {
+		keep_attributes(t);
+		ok = place_put(t->temporary, t, fault);
+	}
 	if (ok) {
 		watch_settle();
 	} else {
@@ -763,12 +810,14 @@ bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, u
 /* Only a copy that the server makes whole gets the name. */
 static bool copy_open(struct session_file *source, struct upload *up, uint64_t *bytes, struct smb_fault *fault)
 {
+	struct smb_entry entry;
 	uint64_t size;
 
-	if (!session_size(source, &size, &up->target.mtime, fault))
+	if (!session_look(source, &entry, fault))
 		return false;
-	up->target.flags |= SMB_FLAG_MTIME;
-	*bytes = size;
+	up->target.mtime = entry.mtime;
+	up->target.attributes = entry.attributes & PLACE_ATTRIBUTES;
+	*bytes = size = entry.size;
 	/* What an earlier attempt has copied is not known: it is copied once more. */
 	if (!upload_begin(up, UINT64_MAX, 0, fault))
 		return false;

@@ -20,7 +20,7 @@ struct upload {
 	bool blind;                /* it may be written, but not be asked or read */
 };
 
-/* Copies on the server. */
+/* Copies on the server; with MTIME, to the source's time. */
 bool transfer_copy(const char *from, struct place *to, uint64_t *bytes, struct smb_fault *fault);
 
 /* What a transfer tells beside its success. */
@@ -98,6 +98,9 @@ bool transfer_describe(struct session_file *file, struct smb_entry *entry, struc
 
 /* Bytes that an earlier run left in an upload and that count: all but the last ones, if what comes before is the local file's. */
 uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size);
+
+/* Since it was last asked: a file has come to its name without the time that it was to have. */
+bool transfer_time_refused(void);
 
 /* Counts the bytes moved where the module can see them. */
 void transfer_count_in(struct smb_shared *shared);

@@ -96,7 +96,7 @@ static struct {
 	uint32_t hidden_size; /* bytes of the last request */
 	uint64_t sending_since; /* microseconds: the call that sends, or the last that did */
 	enum smb_step step;
-	uint32_t status;
+	uint32_t status, first; /* the last failure of the call, and the one before all others */
 	bool broken;
 	enum wire_refusal refusal;
 	struct wire_created created;
@@ -166,6 +166,7 @@ void wire_begin(enum smb_patience patience)
 	wire.broken = false;
 	wire.refusal = WIRE_NOT_REFUSED;
 	memset(&wire.created, 0, sizeof wire.created);
+	wire.first = 0;
 	for (size_t i = 0; i < CONNECTIONS; i++) /* the library leaves nothing under way between two calls */
 		wire.connections[i].unanswered = 0;
 	atomic_store(&wire.counters->patience, (uint32_t)patience);
@@ -186,6 +187,17 @@ uint32_t wire_status(void)
 bool wire_hides_status(void)
 {
 	return wire.info.encryption && wire.status == 0 && !wire.broken && wire.refusal == WIRE_NOT_REFUSED;
+}
+
+bool wire_is_overt(void)
+{
+	return wire.info.dialect > 1 && !wire.info.encryption;
+}
+
+void wire_blame_first(void)
+{
+	if (wire.first != 0 && !wire.broken)
+		wire.status = wire.first;
 }
 
 bool wire_broken(void)
@@ -665,6 +677,8 @@ static void answered_smb2(struct connection *c, const struct frame *f)
 		succeeded(f);
 	} else if (concerns_caller(command, status)) {
 		wire.status = status;
+		if (wire.first == 0)
+			wire.first = status;
 		if (command == SMB2_SET_INFO && status == (uint32_t)STATUS_OBJECT_NAME_COLLISION)
 			wire.collided = true;
 	}

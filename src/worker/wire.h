@@ -65,6 +65,10 @@ void wire_removes(void);
 /* While on, a rename that finds its target existing is refused what follows: the library would delete the target. */
 void wire_guard_rename(bool on);
 
+/* From now on the status is that of the call's first failure: what the library has tried after that is nobody's concern. */
+void wire_blame_first(void);
+
+bool wire_is_overt(void);              /* answers to openings can be read: SMB 2 and above, not encrypted */
 uint32_t wire_status(void);            /* NT status of the failed request, 0 when none was seen */
 bool wire_hides_status(void);          /* the request failed behind encryption: its status was not seen */
 bool wire_broken(void);                /* the connection was lost during this call */

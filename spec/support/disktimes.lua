@@ -1,0 +1,20 @@
+--- Disks that keep times coarsely or not at all, see disktimes.c: the environment of a process that has such a one.
+local files = require "spec.support.files"
+local shell = require "spec.support.shell"
+
+local disktimes = {}
+
+--- Builds what is loaded before libc.
+-- @tparam string dir where to
+-- @tparam table how `step` (nanoseconds), `refuse` (what the paths hold whose time cannot be set)
+-- @treturn table variables, as `server.start` takes them
+function disktimes.environment(dir, how)
+  local library = dir .. "/disktimes.so"
+  if not files.exists(library) then
+    shell.check { "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library,
+      "spec/support/disktimes.c", "-ldl" }
+  end
+  return { LD_PRELOAD = library, DISKTIMES_STEP = how.step and ("%d"):format(how.step), DISKTIMES_REFUSE = how.refuse }
+end
+
+return disktimes
