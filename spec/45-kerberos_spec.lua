@@ -371,6 +371,24 @@ describe("in a domain", function()
       assert.equal("2", dest:read "a")
     end)
 
+    -- Nobody was named, and another job on the same machine has called kinit.
+    it("as the one whom it was opened by, or not at all", function()
+      local dest <close> = assert(open("files", { ccache = own, connections = 8 }))
+      local bob = writes_as(dest)
+      ad:kinit("alice", { cache = own })
+      local jobs = {}
+      for i = 1, 4 do jobs[i] = dest:submit("exists", "a" .. i) end
+      for _, job in ipairs(jobs) do
+        local found, message = job:wait()
+        assert.is_truthy(found == false or message:find("the Kerberos ticket is of alice@LUASMB.TEST now", 1, true), message)
+      end
+      ad:disconnect "files"
+      assert.matches("the Kerberos ticket is of alice@LUASMB.TEST now: this destination was opened with that of bob@LUASMB.TEST",
+        assert_fails("auth_failed", dest:exists "a"), 1, true)
+      ad:kinit("bob", { cache = own })
+      assert.equal(bob, writes_as(dest))
+    end)
+
     it("when the KDC is back", function()
       local dest <close> = opened { username = "bob", password = password }
       domain.krb5 { kdc = "refusing" }

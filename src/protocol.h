@@ -19,6 +19,7 @@
 #define SMB_PROTOCOL_VERSION 5u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
+#define SMB_OWNER_SIZE 512u    /* bytes in the name of a Kerberos ticket's owner, "bob@REALM" */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
 #define SMB_STRIPE_FROM (64u << 20)    /* bytes: files from this size on may go over several connections; */
@@ -318,9 +319,18 @@ struct smb_turn {
 	struct smb_fault refusal;
 };
 
+enum smb_owner_state { SMB_OWNER_UNKNOWN, SMB_OWNER_WRITING, SMB_OWNER_KNOWN };
+
+/* Whose ticket has logged a destination on: no other's does so later. */
+struct smb_owner {
+	_Atomic uint32_t state; /* enum smb_owner_state */
+	char name[SMB_OWNER_SIZE];
+};
+
 /* Another page, which all workers of a destination map: whose turn it is to log on, and how fast they may be together. */
 struct smb_pace {
 	struct smb_turn turn;
+	struct smb_owner owner;
 	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
 	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
 };

@@ -287,8 +287,6 @@ static void take_outcome(struct request *r, struct outcome *o, void *batch)
 		if (batch != NULL)
 			memcpy(batch, reply, size);
 		count_handles(slot, r->verb, reply);
-		if (reply->fault.code == SMB_AUTH_FAILED && pool->refusal.code == SMB_OK)
-			pool->refusal = reply->fault;
 	}
 	link_done(slot->link);
 	pool_give_back(pool, r->slot);

@@ -215,6 +215,7 @@ local function connection_in_words(info)
   local words = { info.dialect or "unknown dialect", info.encryption and ("encrypted (%s)"):format(info.cipher or "?")
     or info.signing and "signed" or "neither signed nor encrypted" }
   if info.guest then words[#words + 1] = "as a guest" end
+  if info.mechanism == "kerberos" then words[#words + 1] = ("as %s by Kerberos"):format(show.text(info.user)) end
   if info.round_trip then words[#words + 1] = ("%.3g ms round trip"):format(info.round_trip * 1000) end
   return table.concat(words, ", ")
 end

@@ -13,7 +13,38 @@
 /* Kerberos allows so much (RFC 4120 1.6), and libsmbclient uses no ticket that is good for less than two minutes. */
 enum { MOST_SKEW_S = 300, LEAST_LIFE_S = 120 };
 
+static struct smb_owner *first_owner;
+
 /* ---- with a ticket ---- */
+
+void identity_share(struct smb_owner *owner)
+{
+	first_owner = owner;
+}
+
+void identity_keep(const struct identity *identity)
+{
+	uint32_t expected = SMB_OWNER_UNKNOWN;
+
+	if (identity->owner[0] == '\0' || identity->password[0] != '\0' ||
+	    !atomic_compare_exchange_strong(&first_owner->state, &expected, SMB_OWNER_WRITING))
+		return;
+	snprintf(first_owner->name, sizeof first_owner->name, "%s", identity->owner);
+	atomic_store(&first_owner->state, SMB_OWNER_KNOWN);
+}
+
+/* Who is not named at all is whoever was logged on first: somebody may have called kinit for another meanwhile. */
+static bool identity_has_changed(const struct ticket *ticket, struct smb_fault *fault)
+{
+	char text[sizeof fault->text];
+
+	if (atomic_load(&first_owner->state) != SMB_OWNER_KNOWN || strcmp(first_owner->name, ticket->owner) == 0)
+		return false;
+	snprintf(text, sizeof text, "the Kerberos ticket is of %.80s now: this destination was opened with that of %.80s", ticket->owner,
+		 first_owner->name);
+	fault_set(fault, SMB_AUTH_FAILED, text);
+	return true;
+}
 
 static bool identity_no_ticket(const struct ticket *ticket, struct smb_fault *fault)
 {
@@ -52,6 +83,8 @@ static bool identity_of_ticket(const struct smb_connect *target, struct identity
 		return identity_no_ticket(&ticket, fault);
 	if (target->username[0] != '\0' && !ticket_is_of(&ticket, target->username, target->domain))
 		return identity_is_anothers(&ticket, target, fault);
+	if (identity_has_changed(&ticket, fault))
+		return false;
 	if (ticket.left == 0)
 		return identity_expired(&ticket, fault);
 	memcpy(identity->owner, ticket.owner, sizeof identity->owner);

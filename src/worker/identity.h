@@ -8,9 +8,15 @@
 
 struct identity {
 	char username[SMB_TEXT_SIZE]; /* as the library is told it */
-	char owner[512];              /* "bob@REALM": whose Kerberos ticket is used, or got by the password; empty without Kerberos */
+	char owner[SMB_OWNER_SIZE];              /* "bob@REALM": whose Kerberos ticket is used, or got by the password; empty without Kerberos */
 	const char *password;         /* the target's; "" for a ticket's owner */
 };
+
+/* Where all workers of the destination see whose ticket it is. */
+void identity_share(struct smb_owner *owner);
+
+/* The logon went well: from now on no other ticket will do. */
+void identity_keep(const struct identity *identity);
 
 /* False when the one who is to log on cannot: no ticket, an old one, another's. Nothing has been sent then. */
 bool identity_choose(const struct smb_connect *target, struct identity *identity, struct smb_fault *fault);

@@ -4,6 +4,7 @@
  */
 #include "answer.h"
 #include "fault.h"
+#include "identity.h"
 #include "logon.h"
 #include "pace.h"
 #include "place.h"
@@ -342,6 +343,7 @@ static bool start(void)
 	close(fds[1]);
 	pace_share(pace, shared);
 	logon_share(&pace->turn, shared);
+	identity_share(&pace->owner);
 	keep_memory();
 	transfer_count_in(shared);
 	wire_watch((uint16_t)target.port, shared);

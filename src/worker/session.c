@@ -298,6 +298,7 @@ static bool open_share(const struct smb_connect *target, struct smb_fault *fault
 	if (wire_step() != SMB_STEP_FILE || lost)
 		return false;
 	memset(fault, 0, sizeof *fault);
+	identity_keep(&session.identity);
 	return wire_kept() ||
 	       fault_set(fault, SMB_PROTOCOL,
 			 "what is required of the connection cannot be checked: this libsmbclient sends in a way that smb-worker does not see");

@@ -5,13 +5,15 @@
 #ifndef LUA_SMB_TICKET_H
 #define LUA_SMB_TICKET_H
 
+#include "../protocol.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct ticket {
 	char cache[256]; /* the credential cache's full name, as far as it fits */
-	char owner[512]; /* "bob@REALM"; empty: there is no ticket */
+	char owner[SMB_OWNER_SIZE]; /* "bob@REALM"; empty: there is no ticket */
 	long left;       /* seconds that it is good for, 0: it has expired; -1: unknown */
 };
 

@@ -136,7 +136,8 @@ void wire_demand(bool encryption, bool signing, bool named)
 
 bool wire_kept(void)
 {
-	return (wire.info.encryption || !wire.demand_encryption) && (wire.info.signing || !wire.demand_signing);
+	return (wire.info.encryption || !wire.demand_encryption) && (wire.info.signing || !wire.demand_signing) &&
+	       (wire.info.mechanism == SMB_MECHANISM_KERBEROS || !wire.forbid_ntlm);
 }
 
 void wire_forbid_ntlm(bool on)
