@@ -60,6 +60,9 @@ static void read_target(lua_State *L, struct smb_connect *t)
 	lua_getfield(L, 1, "anonymous");
 	t->anonymous = (uint32_t)lua_toboolean(L, -1);
 	lua_pop(L, 1);
+	t->broadcast = lua_getfield(L, 1, "broadcast") == LUA_TNIL ? t->transport == SMB_TRANSPORT_NETBIOS
+								    : (uint32_t)lua_toboolean(L, -1);
+	lua_pop(L, 1);
 	copy_text(L, "min_protocol", t->min_protocol, sizeof t->min_protocol);
 	copy_text(L, "max_protocol", t->max_protocol, sizeof t->max_protocol);
 	copy_text(L, "server", t->server, sizeof t->server);

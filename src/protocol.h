@@ -179,6 +179,7 @@ struct smb_connect {
 	uint32_t encryption;      /* enum smb_demand */
 	uint32_t kerberos;        /* enum smb_demand; DEFAULT is off */
 	uint32_t anonymous;       /* log on without a name */
+	uint32_t broadcast;       /* the local network is asked for names that are not found otherwise */
 	uint32_t short_timeout;   /* milliseconds for cleaning up when the module has gone */
 	char min_protocol[16];    /* as smb.conf spells it */
 	char max_protocol[16];    /* likewise */

@@ -35,7 +35,7 @@ help.codes = {
   { "auth_failed", "the logon was refused" },
   { "busy", "it is open or locked elsewhere" },
   { "no_space", "the disk is full, or a quota is reached" },
-  { "host_not_found", "the server's name does not resolve" },
+  { "host_not_found", "the server's name does not resolve; the local network is asked with broadcast = true" },
   { "unreachable", "the connection was refused, or there is no route" },
   { "timeout", "nothing moved for the time allowed" },
   { "disconnected", "the connection broke" },

@@ -131,6 +131,8 @@ options.list = {
     help = "Kerberos credential cache; the environment's by default" },
   { name = "transport", url = "transport", type = "choice", choices = { "directtcp", "netbios" },
     default = "directtcp", help = "direct TCP (port 445) or NetBIOS over TCP (port 139)" },
+  { name = "broadcast", url = "broadcast", type = "boolean",
+    help = "ask the local network, where anybody may answer, for a name that DNS does not know; only with netbios by default" },
   { name = "min_protocol", url = "min-protocol", type = "choice", choices = PROTOCOLS, default = "SMB2_02",
     help = "oldest dialect to accept" },
   { name = "max_protocol", url = "max-protocol", type = "choice", choices = PROTOCOLS, default = "SMB3_11",

@@ -56,9 +56,10 @@ static bool write_text(FILE *f, const struct smb_connect *t)
 	      "map system = yes\n"
 	      "socket options = TCP_NODELAY\n"
 	      "disable netbios = no\n"
-	      "wins server =\n"
-	      "name resolve order = lmhosts host bcast\n",
+	      "wins server =\n",
 	      f);
+	/* A broadcast is answered by whoever likes to, and who answers gets the logon. */
+	fprintf(f, "name resolve order = lmhosts host%s\n", t->broadcast ? " bcast" : "");
 	return fflush(f) == 0 && fseek(f, 0, SEEK_SET) == 0;
 }
 

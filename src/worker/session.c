@@ -132,6 +132,19 @@ static void explain(struct smb_fault *fault, int error)
 		identity_hint(session.target, wire_domain(), fault);
 }
 
+/* A name such as NetBIOS has may be known there and nowhere else. */
+static void advise_broadcast(struct smb_fault *fault)
+{
+	const char *server = session.target->server;
+	const size_t longest = 15;
+
+	if (session.target->broadcast || strpbrk(server, ".:") != NULL || strlen(server) > longest)
+		return;
+	fault_set(fault, SMB_HOST_NOT_FOUND,
+		  "the server's name does not resolve (broadcast = true asks the local network, where anybody may answer and get "
+		  "the logon)");
+}
+
 static bool failed_with(struct smb_fault *fault, int error)
 {
 	session.ended = session.ended || is_ended(wire_status());
@@ -154,6 +167,8 @@ static bool failed_with(struct smb_fault *fault, int error)
 		fault_guest(fault);
 	else
 		explain(fault, error);
+	if (fault->code == SMB_HOST_NOT_FOUND)
+		advise_broadcast(fault);
 	if (fault->code == SMB_AUTH_FAILED && logon_refused(&session.refusal)) {
 		session.poisoned = true;
 		session.refusal = *fault;
