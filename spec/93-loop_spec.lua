@@ -1,6 +1,6 @@
 -- Jobs under event loops: real loops that send to a real server. Gaps are measured in a process that has nothing but the loop in
--- it, and the best of a few runs counts: a busy machine delays some of them, a call that blocks delays all.
--- Single calls are timed without what the kernel gave to other processes meanwhile.
+-- it, and the best of a few runs counts: a busy machine delays some of them, a call that blocks delays all. What the kernel gave
+-- to other processes meanwhile does not count.
 
 local lfs = require "lfs"
 local faults = require "spec.support.faults"
@@ -63,8 +63,8 @@ local function contents(name)
 end
 
 local function run_example(name, paths)
-  local command = ("LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;;' LUA_CPATH_5_4='%s/?.so;;' %s"):format(BUILD,
-    shell.quote { LUA, "examples/" .. name .. ".lua", srv:url "backup", table.unpack(paths) })
+  local command = ("LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='%s/?.so;;' %s"):format(BUILD,
+    shell.quote { LUA, "-l", "spec.support.own_clock", "examples/" .. name .. ".lua", srv:url "backup", table.unpack(paths) })
   return shell.run(command)
 end
 
