@@ -3,6 +3,7 @@
 -- @module smb.help
 
 local options = require "smb.options"
+local plain = require "smb.text".plain
 
 local help = {}
 
@@ -388,7 +389,7 @@ function help.about(topic)
   if #found > 0 then return table.concat(found, "\n\n") end
   local nearest = options.nearest(topic, all_topics())
   local hint = nearest and ("Did you mean %q?"):format(nearest) or "smb.help() lists what there is."
-  return ("Nothing is known about %q. %s"):format(topic, hint)
+  return ("Nothing is known about \"%s\". %s"):format(plain(topic), hint)
 end
 
 --- Prints the overview, or what is known about one thing.
