@@ -116,22 +116,6 @@ static bool has_ended_unseen(int error)
 	return session.ended;
 }
 
-/* What is known of a failed request; of a logon more than the server says. */
-static void explain(struct smb_fault *fault, int error)
-{
-	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
-	struct smb_info info;
-
-	fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
-	if (!logs_on || wire_broken())
-		return;
-	wire_info(&info);
-	if (identity_wants_kerberos(session.target) && wire_mechanism() != SMB_MECHANISM_NTLM)
-		identity_explain(session.target, &session.identity, &info, wire_status(), fault);
-	else if (session.target->domain[0] == '\0')
-		identity_hint(session.target, wire_domain(), fault);
-}
-
 /* A name such as NetBIOS has may be known there and nowhere else. */
 static void advise_broadcast(struct smb_fault *fault)
 {
@@ -143,6 +127,24 @@ static void advise_broadcast(struct smb_fault *fault)
 	fault_set(fault, SMB_HOST_NOT_FOUND,
 		  "the server's name does not resolve (broadcast = true asks the local network, where anybody may answer and get "
 		  "the logon)");
+}
+
+/* What is known of a failed request; of a logon more than the server says. */
+static void explain(struct smb_fault *fault, int error)
+{
+	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
+	struct smb_info info;
+
+	fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
+	if (fault->code == SMB_HOST_NOT_FOUND)
+		advise_broadcast(fault);
+	if (!logs_on || wire_broken())
+		return;
+	wire_info(&info);
+	if (identity_wants_kerberos(session.target) && wire_mechanism() != SMB_MECHANISM_NTLM)
+		identity_explain(session.target, &session.identity, &info, wire_status(), fault);
+	else if (session.target->domain[0] == '\0')
+		identity_hint(session.target, wire_domain(), fault);
 }
 
 static bool failed_with(struct smb_fault *fault, int error)
@@ -167,8 +169,6 @@ static bool failed_with(struct smb_fault *fault, int error)
 		fault_guest(fault);
 	else
 		explain(fault, error);
-	if (fault->code == SMB_HOST_NOT_FOUND)
-		advise_broadcast(fault);
 	if (fault->code == SMB_AUTH_FAILED && logon_refused(&session.refusal)) {
 		session.poisoned = true;
 		session.refusal = *fault;
