@@ -38,7 +38,7 @@ SIZE  ?= 1G
 RUNS  ?= 5
 PARTS ?= lan transfer trees lines requests cost floor growth plot
 
-.PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak
+.PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps deps-bench,$(MAKECMDGOALS)),)
@@ -101,6 +101,11 @@ demo: all
 
 repl: all
 	@$(HERE) $(LUA) spec/support/repl.lua
+
+# Half an hour: what restic makes of random histories. The specs compare with it.
+retention-cases:
+	spec/support/retention-cases 20 60 >spec/support/retention.lua.new
+	mv spec/support/retention.lua.new spec/support/retention.lua
 
 # In memory, lest the disk be measured. All rivals take part, or none.
 bench: all $(LOOP)

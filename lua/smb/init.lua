@@ -85,6 +85,16 @@ function smb.wait(jobs, seconds)
   return require "smb.job".wait_any(jobs, seconds)
 end
 
+--- Says which snapshots to keep and which to delete, by the rules of restic's `forget`. Nothing is changed.
+-- @tparam {table,...} entries each with `time` (seconds since 1970), and anything else
+-- @tparam retention_rules rules at least one that keeps something
+-- @treturn {table,...} what to keep, newest first: `entry`, and `reasons`, a list of "last", "hourly", "daily", "weekly",
+-- "monthly", "yearly" and "within 30d"
+-- @treturn {table,...} the entries to delete, newest first
+function smb.retention(entries, rules)
+  return require "smb.retention".plan(entries, rules)
+end
+
 --- Prints what there is, or what is known about one thing.
 -- @tparam[opt] string topic a function or method ("put", "file:read"), an option ("transport") or an error code ("busy")
 function smb.help(topic)
