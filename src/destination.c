@@ -271,6 +271,13 @@ static int connections(lua_State *L)
 	return 1;
 }
 
+/* connections_at_most(destination) -> how many there may be: no more than there are where server or machine have no room for others */
+static int connections_at_most(lua_State *L)
+{
+	lua_pushinteger(L, pool_most(destination_check(L, 1)->pool));
+	return 1;
+}
+
 /* warm(destination, count): so many connections will be needed soon. */
 static int warm(lua_State *L)
 {
@@ -370,7 +377,7 @@ static const luaL_Reg functions[] = {
     {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"is_ours", is_ours}, {"state", state},
     {"limits", limits},               {"info", info},               {"settled", settled},
     {"check", check_destination},     {"poll", poll_destination},   {"pollfd", descriptor},
-    {"patience", patience},           {"connections", connections}, {"warm", warm}, {NULL, NULL},
+    {"patience", patience},           {"connections", connections}, {"connections_at_most", connections_at_most}, {"warm", warm}, {NULL, NULL},
 };
 
 void destination_register(lua_State *L)

@@ -7,7 +7,7 @@
  * active slot's first `filled` bytes are those before it.
  */
 #include "core.h"
-#include "descriptor.h"
+#include "memory.h"
 #include "numeral.h"
 
 #include <errno.h>
@@ -105,7 +105,6 @@ static int new_file(lua_State *L)
 	struct destination *d = destination_check(L, 1);
 	lua_Integer slot_size = luaL_checkinteger(L, 3), slots = luaL_checkinteger(L, 4);
 	struct file *f;
-	void *map;
 
 	luaL_argcheck(L, slot_size > 0 && slot_size <= 1 << 30, 3, "out of range");
 	luaL_argcheck(L, slots >= 2 && slots <= FILE_SLOTS, 4, "out of range");
@@ -120,14 +119,21 @@ static int new_file(lua_State *L)
 	lua_setiuservalue(L, -2, 2);
 	f->slot_size = (size_t)slot_size;
 	f->slots = (size_t)slots;
-	f->fd = descriptor_clear(memfd_create("smb-file", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	if (f->fd < 0 || ftruncate(f->fd, (off_t)(f->slots * f->slot_size)) < 0 ||
-	    fcntl(f->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	f->map = memory_share("smb-file", f->slots * f->slot_size, &f->fd);
+	if (f->map == NULL)
 		return push_no_buffer(L);
-	map = mmap(NULL, f->slots * f->slot_size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
-	if (map == MAP_FAILED)
-		return push_no_buffer(L);
-	f->map = map;
+	return 1;
+}
+
+/* file_limit() -> bytes that a file's whole buffer may have, since the host has a limit on file sizes; nil for none */
+static int file_limit(lua_State *L)
+{
+	uint64_t limit = memory_limit();
+
+	if (limit > LUA_MAXINTEGER)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, (lua_Integer)limit);
 	return 1;
 }
 
@@ -678,7 +684,7 @@ static const luaL_Reg functions[] = {
     {"file_state", file_state},   {"file_is_open", file_is_open}, {"file_where", file_where},
     {"file_window", file_window}, {"file_turn", file_turn},       {"file_sent", file_sent},
     {"file_skip", file_skip},     {"file_reserve", file_reserve}, {"file_buffering", file_buffering},
-    {"file_methods", file_methods}, {NULL, NULL},
+    {"file_methods", file_methods}, {"file_limit", file_limit},   {NULL, NULL},
 };
 
 void file_register(lua_State *L)

@@ -1,6 +1,6 @@
 #include "link.h"
 
-#include "descriptor.h"
+#include "memory.h"
 #include "turn.h"
 
 #include <errno.h>
@@ -98,16 +98,8 @@ static void close_fd(int *fd)
 
 static bool share_page(struct link *l)
 {
-	void *page;
-	l->shared_fd = descriptor_clear(memfd_create("smb-shared", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	if (l->shared_fd < 0 || ftruncate(l->shared_fd, sizeof *l->shared) < 0 ||
-	    fcntl(l->shared_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return false;
-	page = mmap(NULL, sizeof *l->shared, PROT_READ | PROT_WRITE, MAP_SHARED, l->shared_fd, 0);
-	if (page == MAP_FAILED)
-		return false;
-	l->shared = page;
-	return true;
+	l->shared = memory_share("smb-shared", sizeof *l->shared, &l->shared_fd);
+	return l->shared != NULL;
 }
 
 static void free_outgoing(struct outgoing *o)

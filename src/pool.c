@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include "descriptor.h"
+#include "memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +11,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Between two starts of a worker where it is to be done gently. */
 enum { START_MS = 10 };
 
-/* How long a server that took no more connections is believed. */
+/* How long a server that took no more connections is believed, or a machine that had nothing left for a worker. */
 enum { FULL_MS = 10000 };
+
+/* Descriptors that a further link leaves to others. */
+enum { SPARE = 16 };
 
 static int64_t now_ms(void)
 {
@@ -30,21 +35,9 @@ static int64_t now_ms(void)
 
 static bool share_pace(struct pool *pool)
 {
-	void *page;
-	pool->common.pace_fd = descriptor_clear(memfd_create("smb-pace", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	page = MAP_FAILED;
-	if (pool->common.pace_fd >= 0 && ftruncate(pool->common.pace_fd, sizeof *pool->common.pace) == 0 &&
-	    fcntl(pool->common.pace_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		page = mmap(NULL, sizeof *pool->common.pace, PROT_READ | PROT_WRITE, MAP_SHARED, pool->common.pace_fd, 0);
-	if (page == MAP_FAILED) {
-		int error = errno;
-		if (pool->common.pace_fd >= 0)
-			close(pool->common.pace_fd);
-		pool->common.pace_fd = -1;
-		errno = error;
+	pool->common.pace = memory_share("smb-pace", sizeof *pool->common.pace, &pool->common.pace_fd);
+	if (pool->common.pace == NULL)
 		return false;
-	}
-	pool->common.pace = page;
 	atomic_store(&pool->common.pace->rate, pool->rate);
 	return true;
 }
@@ -162,16 +155,38 @@ static int add(struct pool *pool, struct link *link)
 	return slot;
 }
 
-/* Starts links, as many as there are empty slots for; gives the slot of the last. */
+/* Whether descriptors are left for what a further link would be of use to: local files, buffers. */
+static bool spares_descriptors(const struct pool *pool)
+{
+	const rlim_t many = 4096; /* with so many it need not be asked */
+	struct rlimit limit;
+	int fd;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= many)
+		return true;
+	fd = limit.rlim_cur > SPARE ? fcntl(pool->common.pace_fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur - SPARE) : -1;
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/*
+ * Starts links, as many as there are empty slots for; gives the slot of the last. Where the machine has no more processes or
+ * descriptors for a further one, it is not asked again for a while.
+ */
 static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
 {
 	struct link *links[POOL_LINKS];
 	int slot = POOL_FAILED;
+	bool is_further = pool_count(pool) > 0;
 
 	if (pool->common.pace == NULL && !share_pace(pool))
 		return no_pace(fault);
-	if (!link_start(links, count, &pool->common, fault))
-		return POOL_FAILED;
+	if ((is_further && !spares_descriptors(pool)) || !link_start(links, count, &pool->common, fault)) {
+		if (is_further)
+			pool->full_until = now_ms() + FULL_MS;
+		return is_further ? POOL_FULL : POOL_FAILED;
+	}
 	pool->started = now_ms();
 	for (unsigned i = 0; i < count; i++)
 		slot = add(pool, links[i]);
@@ -230,6 +245,13 @@ static unsigned may_start(const struct pool *pool, unsigned wanted)
 	return wanted < most - count ? wanted : most - count;
 }
 
+unsigned pool_most(const struct pool *pool)
+{
+	unsigned count = pool_count(pool);
+	bool has_room = count == 0 || (now_ms() >= pool->full_until && spares_descriptors(pool));
+	return has_room || count > pool->most ? pool->most : count;
+}
+
 static int no_more(struct smb_fault *fault, const char *text)
 {
 	memset(fault, 0, sizeof *fault);
@@ -276,7 +298,8 @@ int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct 
 		if (gently && now_ms() - pool->started < START_MS)
 			return POOL_SOON;
 		slot = start(pool, 1, fault);
-		return slot >= 0 ? take(pool, slot) : slot;
+		if (slot != POOL_FULL)
+			return slot >= 0 ? take(pool, slot) : slot;
 	}
 	if (suits)
 		return take(pool, best);

@@ -85,7 +85,8 @@ void pool_learn(struct pool *pool, const struct smb_info *info);
 /* The request on the link has ended, or is abandoned. */
 void pool_give_back(struct pool *pool, int slot);
 
-/* How many links there are. */
+/* How many links there are; and how many there may be, as far as is known: no more than there are where server or machine had no room. */
 unsigned pool_count(const struct pool *pool);
+unsigned pool_most(const struct pool *pool);
 
 #endif

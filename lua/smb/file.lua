@@ -599,12 +599,23 @@ function file.parse_mode(mode)
   return flags, kind == "r" or plus == "+", kind == "a"
 end
 
+-- How many slots of a size a buffer has, and what is left of the size where the host has a limit on file sizes: it holds for such
+-- memory, too.
+local function slots_of(home, size)
+  local slots, limit = home.fields.connections + 1, core.file_limit()
+  if not limit or slots * size <= limit then return slots, size end
+  if 2 * size <= limit then return limit // size, size end
+  return 2, math.max(limit // 2, 1)
+end
+
 -- A file's userdata and state, not open yet. `sizes` are the effective buffer sizes.
 local function new(dest, home, text, sizes)
   local read = stripe.request_size(home, "read_buffer_size", sizes.read)
   local write = stripe.request_size(home, "write_buffer_size", sizes.write)
+  local slots, slot_size = slots_of(home, math.max(read, write))
+  read, write = math.min(read, slot_size), math.min(write, slot_size)
   local state = { dest = dest, home = home, text = text, read_size = read, write_size = write,
-    arrived = 0, resumed = 0, slot_size = math.max(read, write), slots = home.fields.connections + 1,
+    arrived = 0, resumed = 0, slot_size = slot_size, slots = slots,
     chunk = math.min(FIRST, read), next_offset = 0, flights = {}, lanes = {}, opening = {}, epoch = 0, calls = 0 }
   local self, code, reason = core.file(dest, state, state.slot_size, state.slots)
   return self, state, code, reason

@@ -49,7 +49,7 @@ local function start(state) task.spawn(state.home, run, state) end
 -- Starts what has waited for its turn.
 local function start_queued(home)
   local next_one = first_queued(home)
-  while next_one and count_running(home) < home.fields.connections do
+  while next_one and count_running(home) < core.connections_at_most(home.dest) do
     start(next_one)
     next_one = first_queued(home)
   end

@@ -49,7 +49,7 @@ end
 
 local function lanes_wanted(home)
   local round_trip = core.info(home.dest).round_trip or 0
-  return math.min(home.fields.connections, AT_LEAST + round_trip // ROUND_TRIP_EACH)
+  return math.min(core.connections_at_most(home.dest), AT_LEAST + round_trip // ROUND_TRIP_EACH)
 end
 
 -- Failures. ------------------------------------------------------------------------------------------------------------

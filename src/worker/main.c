@@ -364,6 +364,7 @@ int main(int argc, char **argv)
 	if (chdir("/") < 0)
 		return 1;
 	keep_secrets();
+	signal(SIGXFSZ, SIG_IGN); /* a local file that would become larger than the host may make it is an error */
 	detach(atoi(argv[1]), argv[0]);
 	if (!greet() || !start())
 		return 1;

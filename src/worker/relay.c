@@ -15,6 +15,8 @@ enum { BUFFERS = 2 };
 
 struct relay {
 	pthread_t helper;
+	bool alone;        /* there is no helper, for want of threads: who waits for it does its work */
+	bool begun;        /* the hash has what comes before */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int fd;
@@ -119,45 +121,71 @@ static bool move_one(struct relay *r, size_t slot, size_t size, struct smb_fault
 	return ok;
 }
 
+/* With the lock held, as all that follows. False, with the fault, on failure. */
+static bool begin(struct relay *r)
+{
+	struct smb_fault fault = {0};
+	bool ok;
+
+	pthread_mutex_unlock(&r->lock);
+	ok = r->hash == NULL || r->fd < 0 || local_hash(r->fd, r->offset, r->hash, &r->stop, &fault);
+	pthread_mutex_lock(&r->lock);
+	r->begun = true;
+	if (!ok)
+		r->fault = fault;
+	return ok;
+}
+
+/* Fills or empties one buffer; false at the end and, with the fault, on failure. */
+static bool advance(struct relay *r)
+{
+	size_t slot = (r->reading ? r->put : r->taken) % BUFFERS;
+	size_t size = r->reading ? (r->left < r->chunk ? (size_t)r->left : r->chunk) : r->sizes[slot];
+	struct smb_fault fault = {0};
+	bool ok;
+
+	if (size == 0)
+		return false;
+	pthread_mutex_unlock(&r->lock);
+	ok = move_one(r, slot, size, &fault);
+	pthread_mutex_lock(&r->lock);
+	if (!ok) {
+		r->fault = fault;
+		return false;
+	}
+	if (r->reading) {
+		r->sizes[slot] = size;
+		r->left -= size;
+		r->put++;
+	} else {
+		r->taken++;
+	}
+	pthread_cond_signal(&r->changed);
+	return true;
+}
+
 static void *help(void *argument)
 {
 	struct relay *r = argument;
-	struct smb_fault early = {0};
-	bool begun = r->hash == NULL || r->fd < 0 || local_hash(r->fd, r->offset, r->hash, &r->stop, &early);
+	bool goes_on;
 
 	pthread_mutex_lock(&r->lock);
-	if (!begun) {
-		r->fault = early;
-		r->ended = true;
-	}
-	while (begun && helper_waits(r)) {
-		size_t slot = (r->reading ? r->put : r->taken) % BUFFERS;
-		size_t size = r->reading ? (r->left < r->chunk ? (size_t)r->left : r->chunk) : r->sizes[slot];
-		struct smb_fault fault = {0};
-		bool ok;
-
-		if (size == 0)
-			break;
-		pthread_mutex_unlock(&r->lock);
-		ok = move_one(r, slot, size, &fault);
-		pthread_mutex_lock(&r->lock);
-		if (!ok) {
-			r->fault = fault;
-			break;
-		}
-		if (r->reading) {
-			r->sizes[slot] = size;
-			r->left -= size;
-			r->put++;
-		} else {
-			r->taken++;
-		}
-		pthread_cond_signal(&r->changed);
-	}
+	goes_on = begin(r);
+	while (goes_on && helper_waits(r))
+		goes_on = advance(r);
 	r->ended = true;
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
+}
+
+/* What the helper would do next. */
+static void work_alone(struct relay *r)
+{
+	bool goes_on = r->begun || begin(r);
+	bool has_work = r->reading || !empty(r);
+	if (!goes_on || (has_work && !advance(r)))
+		r->ended = true;
 }
 
 /* ---- life ---- */
@@ -198,10 +226,8 @@ static struct relay *start(struct relay setup, struct smb_fault *fault)
 		memcpy(r->buffers, kept.bytes, sizeof r->buffers);
 		pthread_mutex_init(&r->lock, NULL);
 		pthread_cond_init(&r->changed, NULL);
-		if (start_helper(r) == 0)
-			return r;
-		pthread_cond_destroy(&r->changed);
-		pthread_mutex_destroy(&r->lock);
+		r->alone = start_helper(r) != 0;
+		return r;
 	}
 	free(r);
 	fault_set(fault, SMB_FAILED, "the worker is out of memory");
@@ -228,7 +254,10 @@ static void await_helper(struct relay *r, bool (*is_stuck)(const struct relay *r
 	uint32_t step = pace_begin_local();
 
 	while (is_stuck(r) && !r->ended)
-		pthread_cond_wait(&r->changed, &r->lock);
+		if (r->alone)
+			work_alone(r);
+		else
+			pthread_cond_wait(&r->changed, &r->lock);
 	pace_end_local(step);
 }
 
@@ -283,10 +312,13 @@ bool relay_end(struct relay *r, struct smb_fault *fault)
 	bool ok;
 
 	pthread_mutex_lock(&r->lock);
+	while (r->alone && !r->reading && !r->ended && !(r->begun && empty(r)))
+		work_alone(r);
 	r->ended = true;
 	pthread_cond_signal(&r->changed);
 	pthread_mutex_unlock(&r->lock);
-	pthread_join(r->helper, NULL);
+	if (!r->alone)
+		pthread_join(r->helper, NULL);
 	pace_end_local(step);
 	ok = r->fault.code == SMB_OK;
 	if (!ok)
