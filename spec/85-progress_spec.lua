@@ -73,6 +73,24 @@ local function assert_nothing_left(transfer, size)
 end
 
 describe("progress", function()
+  -- A log on the same share, where a server allows one session.
+  it("functions may use the destination, and what is open on it, with one connection, too", function()
+    open { connections = 1, retries = 0, total_timeout = 100, rate = 100 * MIB }
+    local log = assert(dest:open("log", "w"))
+    local calls, problem = 0, nil
+    local result, message = dest:put(sources[SIZE * 10], "file", { progress = function(done)
+      calls = calls + 1
+      local ok, why = log:write(("x"):rep(100000), done, "\n")
+      if ok then ok, why = log:flush() end
+      if ok then ok, why = dest:stat "log" end
+      problem = problem or (not ok and why) or nil
+    end })
+    assert.is_nil(problem)
+    assert.is_truthy(result, message)
+    assert.is_true(calls > 1)
+    assert.is_true(log:close())
+  end)
+
   for name, transfer in pairs(transfers) do
     for _, case in ipairs { { 0 }, { 5 }, { SIZE, 40 * MIB }, { 200 * MIB, 250 * MIB } } do
       local size, rate = case[1], case[2]

@@ -111,10 +111,19 @@ bool starter_start(struct starter *s, const char *program, const int *sockets, u
 	return done == count || load(s, program, sockets + done, count - done);
 }
 
+/* By the descriptor where there is one: in a host that reaps whatever it can the number may be another child's by now. */
+static int wait_for_program(const struct starter *s)
+{
+	siginfo_t info;
+	if (s->program_fd >= 0)
+		return waitid((idtype_t)P_PIDFD, (id_t)s->program_fd, &info, WEXITED);
+	return waitpid(s->program, NULL, 0) < 0 ? -1 : 0;
+}
+
 void starter_reap(struct starter *s)
 {
 	if (s->program > 0)
-		while (waitpid(s->program, NULL, 0) < 0 && errno == EINTR)
+		while (wait_for_program(s) < 0 && errno == EINTR)
 			;
 	s->program = 0;
 	if (s->program_fd >= 0)

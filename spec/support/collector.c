@@ -66,7 +66,7 @@ static struct {
 /* ---- is lua-smb at work, and where? ---- */
 
 /* The first word on the C stack that points into the module, as its functions' return addresses do. 0: there is none. */
-static uintptr_t place_in_c(void)
+__attribute__((no_sanitize_address)) static uintptr_t place_in_c(void)
 {
 	const char *from = __builtin_frame_address(0);
 	size_t size = collector.stack_end > from ? (size_t)(collector.stack_end - from) : 0;
