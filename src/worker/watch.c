@@ -39,6 +39,17 @@ static void *run(void *unused)
 	_exit(1);
 }
 
+/* Where there may be few processes, those that are just ending count until they are reaped. */
+static int create(pthread_t *thread)
+{
+	const struct timespec while_they_end = {0, 5000000};
+	int error, tries = 40;
+
+	while ((error = pthread_create(thread, NULL, run, NULL)) == EAGAIN && tries-- > 0)
+		nanosleep(&while_they_end, NULL);
+	return error;
+}
+
 bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t clean_up_ms)
 {
 	sigset_t all, before;
@@ -51,7 +62,7 @@ bool watch_start(int socket, int host, const struct smb_shared *shared, uint32_t
 	watch.clean_up_ms = clean_up_ms;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	error = pthread_create(&thread, NULL, run, NULL);
+	error = create(&thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error == 0)
 		pthread_detach(thread);
