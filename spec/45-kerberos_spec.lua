@@ -389,6 +389,26 @@ describe("in a domain", function()
       assert.equal(bob, writes_as(dest))
     end)
 
+    -- The domain controller is restarted at night, when backups run.
+    it("when the domain controller is back, by further attempts", function()
+      local dest <close> = assert(open("files", { kerberos = "off", username = "bob", password = password, domain = "LUASMB",
+        retries = 1000, retry_delay = 0.1 }))
+      ad:halt_controller()
+      ad:disconnect "files"
+      ad:mark()
+      local job = dest:submit("write", "a", "1")
+      assert.is_truthy(shell.poll(function()
+        job:wait(0)
+        for _, event in ipairs(ad:logons "files") do
+          if event.status == "NT_STATUS_NO_LOGON_SERVERS" then return true end
+        end
+      end, 20))
+      assert.equal("running", job:status())
+      ad:boot_controller()
+      assert.is_truthy(job:wait())
+      assert.equal(0, (ad:attempts()))
+    end)
+
     it("when the KDC is back", function()
       local dest <close> = opened { username = "bob", password = password }
       domain.krb5 { kdc = "refusing" }

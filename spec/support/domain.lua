@@ -107,6 +107,7 @@ local ROLES = {
 	idmap config * : backend = autorid
 	idmap config * : range = 100000-999999
 	winbind use default domain = yes
+	winbind reconnect delay = 1
 	kerberos method = secrets only
 	map to guest = never
 	disable netbios = yes]],
@@ -330,6 +331,17 @@ function Domain:boot()
     assert(shell.poll(function() return has_joined(self, name) end, 30), name .. " does not find the domain controller")
   end
   self:mark()
+end
+
+--- Ends the domain controller: its address refuses connections.
+function Domain:halt_controller()
+  signal(self, "dc", "KILL")
+  assert(shell.poll(function() return not listens(ADDRESSES.dc, 445) end), "dc does not end")
+end
+
+--- Starts it again.
+function Domain:boot_controller()
+  start_dc(self)
 end
 
 --- Ends all servers at once.
