@@ -182,8 +182,8 @@ static bool is_unchanged(lua_State *L, const struct folder *f, const struct entr
 }
 
 /*
- * next_changed(folder, known) -> as next; false when a while has gone by. Lua does not see files that are known with the same size and
- * time.
+ * next_changed(folder, known) -> as next; false when a while has gone by. Lua does not see files that `known` takes for the same, by
+ * size and time or what it was told.
  */
 static int next_changed(lua_State *L)
 {

@@ -32,6 +32,9 @@ struct known {
 	uint32_t *slots; /* twice as many as there is room for; the number, from 1 on, of the first item with a key, or 0 */
 	char *text;
 	size_t used, text_room;
+	struct ticks_grain grain; /* of the files' times */
+	int64_t window;           /* ticks that may lie between times of one file */
+	enum { BY_TIME, BY_SIZE, BY_NAME } by; /* what tells that a file is the same */
 };
 
 enum { PRIME = 0x7fffffff };
@@ -44,11 +47,17 @@ static uint32_t random_key(void)
 	return 256 + key % (PRIME / 2 - 256);
 }
 
-/* known() -> known */
+/* known([changed [, window]]) -> known; `changed`: "mtime", "size" or "missing"; `window`: ticks */
 static int new_known(lua_State *L)
 {
+	static const char *const words[] = {"mtime", "size", "missing", NULL};
+	int by = luaL_checkoption(L, 1, words[0], words);
+	int64_t window = luaL_optinteger(L, 2, 0);
 	struct known *k = lua_newuserdatauv(L, sizeof *k, USER_VALUES);
 	*k = (struct known){.unicode = name_unicode(L), .key = random_key()};
+	k->by = by == 0 ? BY_TIME : by == 1 ? BY_SIZE : BY_NAME;
+	k->window = window;
+	k->grain.steps = TICKS_ALL_STEPS;
 	luaL_setmetatable(L, KNOWN_TYPE);
 	return 1;
 }
@@ -228,6 +237,11 @@ bool known_take(lua_State *L, int index, const char *name, size_t length)
 	return true;
 }
 
+static bool is_same_time(const struct known *k, int64_t ours, int64_t theirs)
+{
+	return ticks_same(&k->grain, ours, theirs) || (k->window > 0 && ticks_within(ours, theirs, k->window));
+}
+
 bool known_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st)
 {
 	struct known *k = known_check(L, index);
@@ -235,8 +249,11 @@ bool known_has_same(lua_State *L, int index, const char *name, size_t length, co
 	uint32_t *slot = look_up(L, index, k, name, length, &wanted);
 	struct item *i = exact(k, slot, &wanted);
 
-	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY || i->entry.size != (uint64_t)st->st_size ||
-	    !ticks_kept(ticks_of_timespec(st->st_mtim), i->entry.mtime))
+	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY)
+		return false;
+	if (k->by != BY_NAME && i->entry.size != (uint64_t)st->st_size)
+		return false;
+	if (k->by == BY_TIME && !is_same_time(k, ticks_of_timespec(st->st_mtim), i->entry.mtime))
 		return false;
 	i->seen = true;
 	return true;
@@ -287,8 +304,33 @@ static int learn(lua_State *L)
 		slot = look_up(L, 1, k, name, entry.name_length, &i);
 		i.entry = entry;
 		put(k, slot, &i);
+		if (entry.type == SMB_ENTRY_FILE)
+			ticks_note(&k->grain, entry.mtime);
 	}
 	return 1;
+}
+
+/* known_is_same_time(known, ours, theirs) -> whether it is, in ticks, as exactly as times are kept there */
+static int same_time(lua_State *L)
+{
+	lua_pushboolean(L, is_same_time(known_check(L, 1), luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
+	return 1;
+}
+
+/* known_measure(known, name, ticks): that time was set on the file a while ago */
+static int measure(lua_State *L)
+{
+	struct known *k = known_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	int64_t sent = luaL_checkinteger(L, 3);
+	struct item wanted;
+	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+	const struct item *i = exact(k, slot, &wanted);
+
+	if (i != NULL && !ticks_kept(sent, i->entry.mtime))
+		k->grain.measured |= ticks_cut_to(sent, i->entry.mtime);
+	return 0;
 }
 
 /* Of a copy: the array may be another one before all is pushed. */
@@ -408,6 +450,7 @@ void known_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
 	static const luaL_Reg functions[] = {
+	    {"known_is_same_time", same_time}, {"known_measure", measure},
 	    {"known", new_known},   {"known_take", take},     {"known_learn", learn},
 	    {"known_find", find},   {"known_see", see},   {"known_count", count},
 	    {"known_unseen", unseen}, {NULL, NULL}};

@@ -81,3 +81,53 @@ bool ticks_kept(int64_t ours, int64_t theirs)
 	int64_t exact = holdable(ours);
 	return theirs == ticks_settable(ours) || theirs == exact || theirs == cut(exact, MICROSECOND);
 }
+
+static const int64_t steps[] = {TICKS_SECOND / 1000, TICKS_SECOND / 100, TICKS_SECOND, 2 * TICKS_SECOND};
+
+enum { STEPS = sizeof steps / sizeof steps[0], EVERY_OTHER_SECOND = 1u << (STEPS - 1) };
+
+static unsigned multiple_of(int64_t t)
+{
+	unsigned found = 0;
+	for (unsigned i = 0; i < STEPS; i++)
+		found |= t % steps[i] == 0 ? 1u << i : 0;
+	return found;
+}
+
+void ticks_note(struct ticks_grain *g, int64_t theirs)
+{
+	g->steps &= multiple_of(theirs);
+	g->files++;
+}
+
+unsigned ticks_cut_to(int64_t ours, int64_t theirs)
+{
+	int64_t set = ticks_settable(ours), exact = holdable(ours);
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < STEPS; i++)
+		found |= cut(set, steps[i]) == theirs || cut(exact, steps[i]) == theirs ? 1u << i : 0;
+	return found;
+}
+
+/*
+ * Where all times are multiples of a step it is the disk's, or the files' own: archives and some programs know seconds only. So one of
+ * ours that is a multiple of a smaller step says nothing, but where many files are all of even seconds.
+ */
+bool ticks_same(const struct ticks_grain *g, int64_t ours, int64_t theirs)
+{
+	const size_t many = 4;
+	unsigned cut_to = ticks_cut_to(ours, theirs) & g->steps;
+
+	if (ticks_kept(ours, theirs) || (cut_to & g->measured))
+		return true;
+	if (cut_to == 0)
+		return false;
+	return multiple_of(ticks_settable(ours)) == 0 || ((cut_to & EVERY_OTHER_SECOND) && g->files >= many);
+}
+
+bool ticks_within(int64_t ours, int64_t theirs, int64_t window)
+{
+	int64_t set = ticks_settable(ours);
+	return theirs >= set - window && theirs <= set + window;
+}

@@ -6,6 +6,7 @@
 #define LUA_SMB_TICKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/time.h>
 #include <time.h>
@@ -28,6 +29,28 @@ double ticks_seconds(int64_t t);
 /* What the library makes of a time that it is to set: microseconds, to which it is rounded, within what SMB holds. */
 int64_t ticks_settable(int64_t t);
 struct timeval ticks_timeval(int64_t settable);
+
+/*
+ * How exactly a disk keeps times: of the steps 1 ms, 10 ms, 1 s and 2 s (a bit each, the finest first) those of which all times seen
+ * there are multiples, and of how many files that was.
+ */
+struct ticks_grain {
+	unsigned steps, measured; /* measured: a time that was set there has been seen again cut to that step */
+	size_t files;
+};
+
+#define TICKS_ALL_STEPS 15u
+
+void ticks_note(struct ticks_grain *g, int64_t theirs);
+
+/* The steps to which `ours` was cut to become `theirs`. */
+unsigned ticks_cut_to(int64_t ours, int64_t theirs);
+
+/* Whether `theirs` is what such a disk makes of `ours`; one that is only near is not the same. */
+bool ticks_same(const struct ticks_grain *g, int64_t ours, int64_t theirs);
+
+/* Whether two times are no further apart than that. */
+bool ticks_within(int64_t ours, int64_t theirs, int64_t window);
 
 /* Whether a time on the share is what became of one of ours: sent by this program, or by one that cuts instead of rounding. */
 bool ticks_kept(int64_t ours, int64_t theirs);

@@ -655,10 +655,16 @@ local function tree_opts(dest, state, given, method)
   local allowed = { filter = kind }
   for key, value in pairs(tree.OPTS) do allowed[key] = value end
   if method == "put_tree" then allowed.in_place = "boolean" end
+  local window = type(given) == "table" and given.time_window
+  allowed.time_window = type(window) == "string" and "string" or "number"
   local opts = {}
   local ok, reason = options.check_opts(given, allowed)
   if not ok then error(("%s: %s"):format(method, reason), 3) end
   for key, value in pairs(given or {}) do opts[key] = value end
+  window = state.fields.time_window or 0
+  if opts.time_window ~= nil then window, reason = options.check_value("time_window", opts.time_window) end
+  if reason then error(("%s: %s"):format(method, reason), 3) end
+  opts.window = core.ticks(window)
   opts.read_back = verification(state, opts)
   opts.io_size = buffer_sizes(dest, state)
   opts.in_place = method == "put_tree" and is_in_place(state, opts)

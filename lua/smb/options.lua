@@ -7,7 +7,7 @@
 --   for what stands in the URL's front (server, port, share, path)
 -- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"rate"` (bytes per second), `"choice"`, `"integer"` or `"boolean"`
 -- - `default`: nil where there is none; `choices`: an array, weakest or oldest first where that means something
--- - `min`, `max`: of numbers; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a text
+-- - `min`, `max`: of numbers; `least`: seconds; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a text
 -- - `live`: may be assigned through `dest.options`; `secret`: never shown; `required`: must be given
 -- - `utf8`: a text that must be valid UTF-8; `refine`: a text's own rules; `help`: one line
 -- @module smb.options
@@ -165,6 +165,8 @@ options.list = {
     help = "what is compared after a transfer; sha256 reads everything back" },
   { name = "in_place", url = "in-place", type = "boolean",
     help = "send files straight under their names, where they may only be made; an old file is lost on failure" },
+  { name = "time_window", url = "time-window", type = "seconds", least = 0,
+    help = "seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly" },
 }
 
 --- The rows by field name.
@@ -298,13 +300,13 @@ function kinds.rate(value)
     .. but_not(value)
 end
 
-function kinds.seconds(value)
-  local seconds = value
+function kinds.seconds(value, row)
+  local seconds, least = value, row.least or 0.001
   if type(value) == "string" then seconds = seconds_from_text(value) end
-  if type(seconds) == "number" and seconds >= 0.001 and seconds <= 1e9 then
+  if type(seconds) == "number" and seconds >= least and seconds <= 1e9 then
     return math.tointeger(seconds) or seconds
   end
-  return nil, "must be a time in seconds, a number from 0.001 to 1e9 or a text like '30s', '500ms' or '10m'"
+  return nil, ("must be a time in seconds, a number from %s to 1e9 or a text like '30s', '500ms' or '10m'"):format(least)
     .. but_not(value)
 end
 

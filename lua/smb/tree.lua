@@ -25,11 +25,14 @@ local MANY = 64 -- names in a tree for which as many as pay are made at once
 local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
 local ENOENT = 2
+local COARSEST = core.ticks(2) -- of what disks keep
+local FAR_OFF = core.ticks(2 ^ 31) -- from then on, and before 1970, some disks keep nothing
+local SAMPLES = 64 -- files whose times are looked at again, to see how exactly a server keeps them
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 
 --- The options of put_tree and get_tree, as `options.check_opts` takes them.
 tree.OPTS = {
-  changed = { "mtime", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
+  changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
   verify = { "size", "sha256", "none" }, preserve_mtime = "boolean",
 }
@@ -219,6 +222,12 @@ function job:note_time_refused(count)
   self.summary.times_refused = self.summary.times_refused + count
 end
 
+function job:sample(path, ticks)
+  local samples = self.home.samples or {}
+  self.home.samples, self.home.sampled = samples, (self.home.sampled or 0) + 1
+  if samples[path] or self.home.sampled <= SAMPLES then samples[path] = ticks end
+end
+
 -- Whether two files of one size have the same contents.
 local function same_contents(self, here, size, path)
   local source <close>, is = core.open_local(here)
@@ -233,13 +242,26 @@ local function same_contents(self, here, size, path)
   return theirs ~= nil and theirs.sha256 == ours.sha256
 end
 
+-- Whether the local disk would make the time that a file has of the other one: it may keep every other second only (FAT), or not
+-- reach as far.
+local function is_as_kept_here(here, ours, theirs)
+  local is_near = math.abs(ours - theirs) < COARSEST
+  local is_far_off = theirs < 0 or theirs >= FAR_OFF
+  return (is_near or is_far_off) and core.kept_here(here, theirs) == ours
+end
+
 -- Compares a local file, in the folder `here`, with a remote one, in `path`.
-function job:is_unchanged(ours, theirs, here, path)
+-- `known`: what else is in that, when it is listed whole.
+function job:is_unchanged(ours, theirs, here, path, known)
+  if self.opts.changed == "missing" then return true end
   if self.opts.changed == "always" or ours.size ~= theirs.size then return false end
+  if self.opts.changed == "size" then return true end
   if self.opts.changed == "sha256" then
     return same_contents(self, here .. "/" .. ours.name, ours.size, name.join(path, theirs.name))
   end
-  return core.is_same_time(ours.ticks, theirs.ticks)
+  if known then return core.known_is_same_time(known, ours.ticks, theirs.ticks) end
+  if core.is_same_time(ours.ticks, theirs.ticks, self.opts.window) then return true end
+  return is_as_kept_here(here, ours.ticks, theirs.ticks)
 end
 
 -- Local folders. -------------------------------------------------------------------------------------------------------
@@ -373,10 +395,23 @@ function job:each_remote(subject, path, fn)
   end)
 end
 
+function job:new_known()
+  local changed = self.opts.changed
+  return core.known((changed == "size" or changed == "missing") and changed or nil, self.opts.window)
+end
+
+-- What was put by this destination, and is seen again, tells how exactly the server keeps times.
+function job:measure(known, folder)
+  for path, ticks in pairs(self.home.samples or {}) do
+    local above, text = path:match "^(.-)/?([^/]*)$"
+    if above == folder.path then core.known_measure(known, text, ticks) end
+  end
+end
+
 -- What a remote folder holds, as the core's `known`, and by folded name the files of it that wait aside. nil when it does not
 -- exist, false when it cannot be listed.
 function job:remote_entries(folder)
-  local known, aside = core.known(), {}
+  local known, aside = self:new_known(), {}
   local following = folder.next or {}
   local ok, code = self:each_reply(folder.below, folder.path, true, function(reply)
     following.wished = reply.link
@@ -385,7 +420,10 @@ function job:remote_entries(folder)
       if owner then aside[name.fold(owner)] = true end
     end
   end, following.path, folder.wished)
-  if ok then return known, aside end
+  if ok then
+    self:measure(known, folder)
+    return known, aside
+  end
   if self:may_be_unlisted(code) then return core.known(), aside end
   if self.stopped or not IS_MISSING[code] then return false, aside end
   return nil, aside
@@ -531,7 +569,8 @@ function job:fail_double(item, folder, other)
 end
 
 function job:is_same(entry, there, folder)
-  return entry.type == "file" and there.type ~= "directory" and self:is_unchanged(entry, there, folder.here, folder.path)
+  return entry.type == "file" and there.type ~= "directory"
+    and self:is_unchanged(entry, there, folder.here, folder.path, folder.known)
 end
 
 -- Sends what the listing does not have. Where it has what nobody accounts for, the server may just call ours so.
@@ -596,6 +635,7 @@ function job:send_folder(folder)
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.known()
+  folder.known = known
   local changed, unlisted = {}, {}
   local function keep(text) self.names:keep(folder, text, known) end
   for entry in self:local_entries(folder.here, folder.below, passing, keep) do
@@ -610,6 +650,7 @@ function job:send_folder(folder)
   end
   if not self:is_over() then self:send_items(changed, unlisted, known, aside, folder) end
   if not self:is_over() then self:note_extra(known, folder) end
+  folder.known = nil -- folders below remember this one
   self.is_quiet = self.sent == sent
 end
 
@@ -639,7 +680,9 @@ function send(self, item, part)
   arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
   arguments.sha256 = self.opts.read_back
   local reply, code, reason = transfer.put(self.home, source, arguments, part)
-  if reply and arguments.mtime and (reply.time_refused or not is_holdable) then self:note_time_refused(1) end
+  if reply and arguments.mtime then
+    if reply.time_refused or not is_holdable then self:note_time_refused(1) else self:sample(item.path, mtime) end
+  end
   if code ~= "exists" or not item.is_unlisted then return reply, code, reason end
   local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)
   if not is_ours then return nil, code, problem end
@@ -693,7 +736,7 @@ function tree.put(home, here, top, path, opts)
   local self = new_job(home, "put_tree", top, opts)
   self.is_missing_fine, self.path = true, path
   -- Unchanged files need no look.
-  self.passes = not opts.filter and not opts.encode_names and (opts.changed or "mtime") == "mtime"
+  self.passes = not opts.filter and not opts.encode_names and opts.changed ~= "sha256" and opts.changed ~= "always"
   self.sent = 0 -- files and folders
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
