@@ -230,11 +230,13 @@ describe("a credentials file", function()
     if not shell.run { "setfacl", "-m", "u:" .. me .. ":r", path } then return pending "no access lists here" end
     assert.equal("bob", assert(credentials.read(path)).username)
     for _, entry in ipairs { "u:54321:r", "u:54321:w", "g:54321:r", "g::r" } do
-      shell.check { "setfacl", "-b", "-m", "u:" .. me .. ":r," .. entry .. ",m::rw", path }
-      refused "by others than its owner"
+      -- An ordinary user's sandbox knows no other user than that one.
+      local is_set = shell.run { "setfacl", "-b", "-m", "u:" .. me .. ":r," .. entry .. ",m::rw", path }
+      assert.is_true(is_set or entry:find "54321" ~= nil)
+      if is_set then refused "by others than its owner" end
     end
     -- The mask is the most that anybody named there has.
-    shell.check { "setfacl", "-b", "-m", "u:54321:rw,m::-", path }
+    shell.check { "setfacl", "-b", "-m", "g::rw,u:" .. me .. ":rw,m::-", path }
     assert.equal("bob", assert(credentials.read(path)).username)
   end)
 

@@ -156,15 +156,12 @@ describe("smb.conf:", function()
     assert.equal("SMB2_10\nSMB3_11\ttrue\nauth_failed\n", told)
   end)
 
-  it("leaves nothing behind, and needs neither a home nor a place to write to", function()
-    local words = { "unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /dev/shm && "
-      .. "mount -o remount,ro,bind / 2>/dev/null; unset HOME TMPDIR; exec \"$@\"", "sh" }
-    local host = child.start_under(words, dir, [[
-      local dest <close> = assert(smb.open(%q))
-      local left <close> = io.popen "ls -A /tmp /dev/shm"
-      say(dest.info.dialect, (left:read "a":gsub("\n", " ")))
-    ]], srv:url "backup")
-    assert.equal("SMB3_11\t/dev/shm:  /tmp: \n", host:await_end())
+  it("is read from nowhere: neither a home nor a place to write to is needed", function()
+    local words = { "unshare", "-m", "sh", "-c", "for place in /tmp /dev/shm; do mount --bind $place $place; "
+      .. "mount -o remount,ro,bind $place; done 2>/dev/null; mount -o remount,ro,bind / 2>/dev/null; unset HOME TMPDIR; "
+      .. "exec \"$@\"", "sh" }
+    local host = child.start_under(words, dir, "say(assert(smb.open(%q)).info.dialect)\n", srv:url "backup")
+    assert.equal("SMB3_11\n", host:await_end())
   end)
 
   it("is not what lmhosts and hosts are: those count", function()
