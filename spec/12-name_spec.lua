@@ -160,29 +160,58 @@ describe("temporary and aside names", function()
           assert(name.check(text))
           local part = name.base(name[kind]("folder/" .. text, random))
           assert.is_true(name.check(part))
-          assert.is_true(units(part) <= 255)
-          assert.is_true(#part <= 255 or #text > 255)
+          assert.is_true(units(part) <= units(text))
+          assert.is_true(#part <= #text)
           assert.is_true(name.is_temporary(part))
-          assert.equal(text:sub(1, 200 // 4), part:sub(1, 200 // 4))
+          assert.same({ kind == "aside" and "aside" or "part" }, { name.parse_temporary(part) }) -- nobody can tell whose it is
+          assert.equal(text:sub(1, 48), part:sub(1, 48))
         end)
       end
     end
 
     it("lose no more than they must", function()
-      assert.equal(("a"):rep(241) .. ".0badcafe.part", name.temporary(("a"):rep(241), random))
-      assert.equal(("a"):rep(241) .. ".0badcafe.part", name.temporary(("a"):rep(255), random))
-      assert.equal(("ü"):rep(241) .. ".0badcafe.part", name.temporary(("ü"):rep(255), random))
-      assert.equal(("ü"):rep(120) .. ".0badcafe.part", name.temporary(("ü"):rep(127), random))
-      assert.equal(("\u{1F4BE}"):rep(120) .. ".0badcafe.part", name.temporary(("\u{1F4BE}"):rep(127), random))
+      assert.equal(("a"):rep(241) .. "~0badcafe.part", name.temporary(("a"):rep(255), random))
+      assert.equal(("ü"):rep(241) .. "~0badcafe.part", name.temporary(("ü"):rep(255), random))
+      assert.equal(("ü"):rep(113) .. "~0badcafe.part", name.temporary(("ü"):rep(127), random))
+      assert.equal(("\u{1F4BE}"):rep(120) .. "~0badcafe.part", name.temporary(("\u{1F4BE}"):rep(127), random))
+      assert.equal(("a"):rep(50) .. ".0badcafe.part", name.temporary(("a"):rep(50), random))
+      assert.equal(("a"):rep(50) .. "~0badcafe.part", name.temporary(("a"):rep(51), random))
+    end)
+
+    it("are never longer than their target, nor than what every server takes", function()
+      for length = 1, 255 do
+        for _, letter in ipairs { "a", "ü", "日", "\u{1F4BE}" } do
+          local text = letter:rep(length)
+          if name.check(text) then
+            for _, kind in ipairs { "temporary", "aside" } do
+              local part = name[kind](text, random)
+              assert.is_true(#part <= math.max(#text, 64) and units(part) <= math.max(units(text), 64))
+              local _, target = name.parse_temporary(part)
+              assert.is_true(target == nil or target == text)
+              assert.equal(#text + #".0badcafe." + (kind == "aside" and 5 or 4) <= 64, target ~= nil)
+            end
+          end
+        end
+      end
     end)
   end)
 
+  it("of earlier versions are taken apart as ever", function()
+    assert.same({ "aside", "x/etc.tar" }, { name.parse_temporary "x/etc.tar.0badcafe.aside" })
+    assert.same({ "part", ("n"):rep(200) }, { name.parse_temporary(("n"):rep(200) .. ".0badcafe.part") })
+    assert.same({ "aside" }, { name.parse_temporary(("n"):rep(240) .. ".0badcafe.aside") })
+  end)
+
   it("are told from others", function()
-    for _, text in ipairs { "a.0badcafe.part", "a.0BADCAFE.aside", "x/a.b.01234567.part", ".0badcafe.0badcafe.part" } do
+    for _, text in ipairs {
+      "a.0badcafe.part", "a.0BADCAFE.aside", "a~0badcafe.part", "x/a.b~01234567.aside", "x/a.b.01234567.part",
+      ".0badcafe.0badcafe.part",
+    } do
       assert.is_true(name.is_temporary(text))
     end
     for _, text in ipairs {
-      "", "a", "a.part", ".0badcafe.part", "x/.0badcafe.part", "a.0badcaf.part", "a.0badcafe9.part", "a.0badcafg.part",
+      "", "a", "a.part", ".0badcafe.part", "~0badcafe.part", "a-0badcafe.part",
+      "x/.0badcafe.part", "a.0badcaf.part", "a.0badcafe9.part", "a.0badcafg.part",
       "a.0badcafe.parts", "a.0badcafe.part/b", "a.0badcafe.aside.gz", "a0badcafe.part", "a.0badcafe.PART",
     } do
       assert.is_false(name.is_temporary(text))

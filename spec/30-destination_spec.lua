@@ -619,6 +619,20 @@ describe("rmdir", function()
     assert.equal("content", dest:read "file")
   end)
 
+  it("names what stood in the way of removing all that is in it", function()
+    assert(dest:mkdir "a/b/c")
+    assert(dest:write("a/b/c/held", "x"))
+    local held <close> = assert(dest:open("a/b/c/held", "r+"))
+    local _, message, code = dest:rmdir("a", { recursive = true })
+    assert.equal("busy", code, message)
+    assert.matches("rmdir 'a' on .*: 'a/b/c/held': ", message)
+    local below <close> = assert(smb.open(srv:url("backup", "a/b")))
+    _, message = below:rmdir("c", { recursive = true })
+    assert.matches("rmdir 'c' on .*: 'c/held': ", message)
+    held:close()
+    assert(dest:rmdir("a", { recursive = true }))
+  end)
+
   it("removes all that is in it when told so", function()
     for _, folder in ipairs { "top/a/b/c", "top/d" } do
       make_folder(folder)
@@ -741,6 +755,22 @@ describe("rename", function()
     assert_fails("folder_missing", dest:rename("missing/file", "to"))
     assert.equal("old", dest:read "to")
     assert.same({ "to" }, everything())
+  end)
+
+  it("names both files and the one that is to blame, as copy does", function()
+    assert(dest:write("there", "x"))
+    for _, how in ipairs { "rename", "copy" } do
+      for _, case in ipairs {
+        { "there", "no/folder/x", "folder_missing", "the target's folder" }, { "gone", "new", "not_found", "the source" },
+        { "no/gone", "new", "folder_missing", "the source's folder" }, { "gone", "no/folder/x", "not_found", "the source" },
+        { "there", "a:b", "invalid_name", "the target: " }, { "a:b", "new", "invalid_name", "the source: " },
+      } do
+        local result, message, code = dest[how](dest, case[1], case[2])
+        assert.is_nil(result)
+        assert.equal(case[3], code, message)
+        assert.matches(("^%s '%s' on .*: to '%s': %s"):format(how, case[1], case[2], case[4]), message)
+      end
+    end
   end)
 
   it("says that the target's folder is missing", function()

@@ -220,8 +220,9 @@ describe("a file that another client holds open", function()
   end
 
   local function assert_busy(operation, ...)
+    local target = (operation == "rename" or operation == "copy") and "to 'other': " or ""
     assert_failed("busy", ("%s 'held' on %s"):format(operation, place_of(srv)),
-      "it is open elsewhere %(NT_STATUS_SHARING_VIOLATION%)", ...)
+      target .. "it is open elsewhere %(NT_STATUS_SHARING_VIOLATION%)", ...)
   end
 
   it("is busy for those who would replace, delete or rename it", function()

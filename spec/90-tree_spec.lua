@@ -763,6 +763,16 @@ describe("trees: on_error", function()
     end)
   end)
 
+  it("tells failures by the whole path below the destination", function()
+    source { ["sub/c"] = "1" }
+    make(on_server "deep/er", { ["sub/c"] = true })
+    local _, message = dest:put_tree(dir .. "/source", "deep/er")
+    assert.matches("^put_tree 'deep/er/sub/c' on ", message)
+    make(dir .. "/got", { ["sub/c"] = "1" })
+    _, message = dest:get_tree("deep/er", dir .. "/got")
+    assert.matches("^get_tree 'deep/er/sub/c' on ", message)
+  end)
+
   it("'continue' moves what it can and tells the rest", function()
     both(function(each)
       each.give { a = "1", ["b/c"] = "2", ["d"] = "3", ["e/f"] = "4" }

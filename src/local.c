@@ -200,16 +200,23 @@ static mode_t look(const char *path, bool *is_link)
 	return *is_link ? st.st_mode : 0;
 }
 
-/* "FOLDER/NAME.xxxxxxxx.part", the name cut where it would become too long for a file system. */
+/*
+ * "FOLDER/NAME.xxxxxxxx.part", the name cut, between two characters, where the whole would be longer than it: whatever the file
+ * system's limit, it can hold that. What is short has room anywhere.
+ */
 static char *temporary_path(const char *path, const char *random)
 {
-	const size_t longest = 255 - strlen(".xxxxxxxx.part");
+	const size_t added = strlen(".xxxxxxxx.part"), shortest = 64;
 	const char *slash = strrchr(path, '/');
 	size_t folder = slash != NULL ? (size_t)(slash + 1 - path) : 0;
-	size_t name = strlen(path + folder);
+	size_t name = strlen(path + folder), kept = name;
 	char *temp;
 
-	if (asprintf(&temp, "%.*s.%s.part", (int)(folder + (name < longest ? name : longest)), path, random) < 0)
+	if (name + added > shortest)
+		kept = (name > shortest ? name : shortest) - added;
+	while (kept < name && kept > 0 && (path[folder + kept] & 0xc0) == 0x80)
+		kept--;
+	if (asprintf(&temp, "%.*s%c%s.part", (int)(folder + kept), path, kept < name ? '~' : '.', random) < 0)
 		return NULL;
 	return temp;
 }

@@ -73,7 +73,7 @@ bool name_is_temporary(const char *part, size_t size)
 	const size_t digits = 8;
 	size_t stem = size - (ends_in(part, size, ".part") ? strlen(".part") : ends_in(part, size, ".aside") ? strlen(".aside") : size);
 
-	if (stem < digits + 2 || part[stem - digits - 1] != '.' || part[stem - digits - 2] == '/')
+	if (stem < digits + 2 || !is_one_of((unsigned char)part[stem - digits - 1], ".~") || part[stem - digits - 2] == '/')
 		return false;
 	for (size_t i = 1; i <= digits; i++)
 		if (!isxdigit((unsigned char)part[stem - i]))

@@ -264,7 +264,7 @@ static void count_handles(struct pool_slot *s, enum smb_verb verb, const struct 
 
 static bool has_entries(enum smb_verb verb)
 {
-	return verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_LIST_NEXT || verb == SMB_VERB_GET_SOME;
+	return verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_LIST_NEXT || verb == SMB_VERB_GET_SOME || verb == SMB_VERB_RMDIR;
 }
 
 /* Takes the outcome off the link, which is free then. Entries go into `batch`, which is large enough. */
@@ -631,10 +631,27 @@ static void push_numbers(lua_State *L, const struct request *r, const struct smb
 		set_digest(L, reply->digest);
 }
 
+/* What stood in the way: false and its path, where the message at the index 2 tells it. */
+static int push_stuck(lua_State *L)
+{
+	struct smb_entry entry;
+	const char *name;
+	struct batch b;
+
+	if (lua_type(L, 2) != LUA_TUSERDATA)
+		return 0;
+	b = entries_of(lua_touserdata(L, 2), lua_rawlen(L, 2));
+	if (!request_next_entry(&b, &entry, &name))
+		return 0;
+	lua_pushboolean(L, false);
+	lua_pushlstring(L, name, entry.name_length);
+	return 2;
+}
+
 static int push_reply(lua_State *L, const struct request *r, const struct smb_reply *reply)
 {
 	if (reply->fault.code != SMB_OK)
-		return core_push_fault(L, &reply->fault);
+		return core_push_fault(L, &reply->fault) + push_stuck(L);
 	if (r->verb == SMB_VERB_STAT) {
 		request_push_entry(L, &reply->entry, r->inner);
 		return 1;
@@ -670,7 +687,10 @@ static void take_stash(struct request *r, struct outcome *o, void *batch)
 	r->stash = NULL;
 }
 
-/* result(request) -> table | nil, code, text, whether another worker is to have it, since none has seen it; when it has ended, and once */
+/*
+ * result(request) -> table | nil, code, text, whether another worker is to have it, since none has seen it, path of what stood in the
+ * way; when it has ended, and once
+ */
 static int result(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);

@@ -218,14 +218,21 @@ function call.await(home, request, under, flight)
   return true
 end
 
+-- A path below the share as a name below the destination's own path.
+local function below(home, path)
+  local top = home.fields.path
+  return (top ~= "" and path:sub(1, #top + 1) == top .. "/" and path:sub(#top + 2) or path):gsub("%c", "?")
+end
+
 --- Waits for a request that was started.
 -- @see call.run
 function call.finish(home, request, under)
   local ended, word, problem = call.await(home, request, under)
   if not ended then return nil, word, problem end
   local done, size, mtime, removals, unfinished = core.transfer(request)
-  local reply, code, reason, unread = core.result(request)
+  local reply, code, reason, unread, stuck = core.result(request)
   if reply then return reply end
+  if stuck then reason = ("'%s': %s"):format(below(home, stuck), reason) end
   return nil, code, reason, { done = done, size = size, mtime = mtime, removals = removals, unread = unread,
     unfinished = unfinished }
 end

@@ -284,11 +284,17 @@ local function from_to(dest, operation, from, to, opts, allowed, told)
   if type(to) ~= "string" then check_string(to, 2, operation) end
   opts = check_opts(opts, allowed, operation)
   local arguments, reason = home.two_names(state, from, to, opts.overwrite, operation == "copy")
-  if not arguments then return fail(state, operation, from, "invalid_name", reason) end
-  if operation == "copy" and opts.preserve_mtime ~= false then arguments.mtime, arguments.insist = 0, opts.preserve_mtime end
-  local reply, message, code = run(state, operation, from, operation, arguments)
-  call.owe(state, arguments, reply, code)
-  if not reply then return nil, message, code end
+  local reply, code
+  if arguments then
+    if operation == "copy" and opts.preserve_mtime ~= false then
+      arguments.mtime, arguments.insist = 0, opts.preserve_mtime
+    end
+    reply, code, reason = call.persist(state.dest, operation, arguments, call.course(state))
+    call.owe(state, arguments, reply, code)
+  end
+  if not reply then
+    return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("%c", "?"), reason))
+  end
   return true, told and told(reply, arguments) or nil
 end
 

@@ -60,8 +60,9 @@ function home.two_names(state, from, to, overwrite, reading)
   local source, path, reason
   if reading then source, reason = home.resolve_below(state, from)
   else source, reason = home.resolve_change(state, from, true) end
-  if source then path, reason = home.resolve_change(state, to, true) end
-  if not path then return nil, reason end
+  if not source then return nil, "the source: " .. reason end
+  path, reason = home.resolve_change(state, to, true)
+  if not path then return nil, "the target: " .. reason end
   local arguments = transfer.target(path, overwrite)
   arguments.name = source
   return arguments

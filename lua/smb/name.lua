@@ -16,6 +16,7 @@ local name = {}
 local PART_UNITS = 255      -- UTF-16 units a part may have (MS-FSCC 2.1.5.2)
 local NAME_UNITS = 32760    -- UTF-16 units a whole name may have (MS-FSCC 2.1.5)
 local PART_BYTES = 255      -- what file systems on Linux servers allow (NAME_MAX)
+local SHORT = 64            -- bytes and units that a temporary name may always have: less than any server's limit
 
 local CONTROL = "[\0-\31\127]"
 local SPECIAL = '[\\:*?"<>|]'
@@ -152,10 +153,8 @@ function name.base(text)
   return match(text, "[^/]*$")
 end
 
--- The longest beginning of a part, of whole characters, that leaves room for `spare` more bytes of ASCII.
-local function shortened(part, spare)
-  local most_units = PART_UNITS - spare
-  local most_bytes = #part <= PART_BYTES and PART_BYTES - spare or math.huge
+-- The longest beginning of a part, of whole characters, that has at most so many bytes and UTF-16 units.
+local function shortened(part, most_bytes, most_units)
   local used, length = 0, 0
   for character in gmatch(part, utf8.charpattern) do
     used = used + (#character == 4 and 2 or 1)
@@ -165,26 +164,35 @@ local function shortened(part, spare)
   return part:sub(1, length)
 end
 
-local function beside(text, suffix)
-  return name.join(name.parent(text) or "", shortened(name.base(text), #suffix) .. suffix)
+-- A name beside another one: no longer than that, in bytes as in UTF-16 units, or than every server's names may be. What has to
+-- be shortened has a mark of its own, since nobody can tell from it what it belongs to.
+local function beside(text, digits, kind)
+  local part = name.base(text)
+  local ending = digits .. "." .. kind
+  local most_bytes, most_units = math.max(#part, SHORT), math.max(units(part), SHORT)
+  if 1 + #part + #ending > most_bytes or 1 + units(part) + #ending > most_units then
+    part = shortened(part, most_bytes - 1 - #ending, most_units - 1 - #ending) .. "~" .. ending
+  else
+    part = part .. "." .. ending
+  end
+  return name.join(name.parent(text) or "", part)
 end
 
---- The temporary name that a file has while it is written, in the same folder as its target.
--- A long last part is shortened between two characters: the result has at most 255 UTF-16 units, and at most 255 bytes
--- if the original had (the limit of Linux servers), so it can be held wherever its target can.
+--- The temporary name that a file has while it is written, in the same folder as its target. It is never longer than the target,
+-- in bytes or UTF-16 units, unless both are short (64): whatever the server's limit, it can be held wherever its target can.
 -- @tparam string text the target, a name that `check` found right, not `""`
 -- @tparam string random eight hexadecimal digits
--- @treturn string `text.random.part`
+-- @treturn string `text.random.part`, or the beginning of text, `~random.part`
 function name.temporary(text, random)
-  return beside(text, "." .. random .. ".part")
+  return beside(text, random, "part")
 end
 
 --- The name under which an old file waits while a new one takes its place. Shortened as `temporary` does.
 -- @tparam string text the file, a name that `check` found right, not `""`
 -- @tparam string digits eight hexadecimal digits
--- @treturn string `text.digits.aside`
+-- @treturn string `text.digits.aside`, or the beginning of text, `~digits.aside`
 function name.aside(text, digits)
-  return beside(text, "." .. digits .. ".aside")
+  return beside(text, digits, "aside")
 end
 
 --- Takes apart a name that `temporary` or `aside` gave.
@@ -194,9 +202,10 @@ end
 -- @treturn[2] nil when it has another shape
 function name.parse_temporary(text)
   if not name.is_temporary(text) then return nil end
-  local target, kind = match(text, "^(.*)%.%x+%.(%l+)$")
+  local target, mark, kind = match(text, "^(.*)([.~])%x+%.(%l+)$")
   local part = name.base(text)
-  if #part >= PART_BYTES - 3 or units(part) >= PART_UNITS - 1 then target = nil end -- a character has up to four bytes
+  -- Earlier versions shortened to 255 without a mark; a character has up to four bytes.
+  if mark == "~" or #part >= PART_BYTES - 3 or units(part) >= PART_UNITS - 1 then target = nil end
   return kind, target
 end
 

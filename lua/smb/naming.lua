@@ -234,20 +234,20 @@ local function is_told_apart(self, folder, remote, how)
   return folder.apart[how]
 end
 
--- The local file, another one, that has a listed name exactly.
+-- The local file or folder, another one, that has the name of a listed one exactly.
 local function twin(self, folder, text, listed)
-  local its = self:here(listed)
-  return its ~= nil and its ~= text and core.lstat(folder.here .. "/" .. its) ~= nil and its or nil
+  local its = self:here(listed.name)
+  return its ~= nil and its ~= text and core.lstat(folder.here .. "/" .. its, true) == listed.type and its or nil
 end
 
 --- What a local file is on the share. In a dry run, where nothing was renamed, what would be counts as gone.
 -- @tparam table folder
--- @tparam string text its name here
+-- @tparam table entry the local one
 -- @tparam string remote its name as it is to be there
 -- @tparam userdata known what the folder holds
 -- @treturn ?table its entry; `at` is the name to ask for it by
 -- @treturn boolean whether it is another file than the one that is meant, which just differs from it in case
-function names:find(folder, text, remote, known)
+function names:find(folder, entry, remote, known)
   local there, how = core.known_find(known, remote)
   if not there then return nil, false end
   local cased = self.cased[folder.below]
@@ -256,9 +256,10 @@ function names:find(folder, text, remote, known)
     if self.dry_run then return nil, false end
     return there, true
   end
-  if how ~= "exact" and twin(self, folder, text, there.name) then return nil, false end
+  if how ~= "exact" and twin(self, folder, entry.name, there) then return nil, false end
   if (how == "case" or how == "both") and is_told_apart(self, folder, remote, how) then return nil, false end
-  core.known_see(known, there.name)
+  -- A file in a folder's place, or the other way round, is told; what it is may be another one's.
+  if (there.type == "directory") == (entry.type == "directory") then core.known_see(known, there.name) end
   return there, false
 end
 
@@ -359,7 +360,7 @@ end
 function names:is_ours(folder, entry, remote, known)
   local there, how = core.known_find(known, remote)
   if not there then return false, naming.DOUBLE end
-  local other = how ~= "exact" and twin(self, folder, entry.name, there.name) or double_of(self, folder, entry, there, known)
+  local other = how ~= "exact" and twin(self, folder, entry.name, there) or double_of(self, folder, entry, there, known)
   if not other then return true end
   return false, ("the server takes it for the same name as '%s'"):format(other)
 end

@@ -416,8 +416,9 @@ function job:remote_entries(folder)
   local ok, code = self:each_reply(folder.below, folder.path, true, function(reply)
     following.wished = reply.link
     for _, text in ipairs(core.known_learn(known, reply.batch)) do
-      local _, owner = name.parse_temporary(text)
+      local kind, owner = name.parse_temporary(text)
       if owner then aside[name.fold(owner)] = true end
+      if kind == "aside" and not owner then aside.nameless = true end
     end
   end, following.path, folder.wished)
   if ok then
@@ -529,7 +530,7 @@ function job:send_file(text, entry, there, aside, folder)
   self.sent = self.sent + 1
   local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry, folder = folder,
     path = name.join(folder.path, there and there.at or text), is_unlisted = not there,
-    is_new = not there and not aside[name.fold(text)] }
+    is_new = not there and not aside.nameless and not aside[name.fold(text)] }
   if self.names:is_paired(folder.below, text) then self:move_one(item) else self:add_file(item) end
 end
 
@@ -606,7 +607,7 @@ end
 -- Takes one entry of a local folder: passes it, sends it, or has it wait in `changed` or `unlisted`. What is not there at all
 -- cannot be there under another name.
 function job:take_entry(entry, remote, known, changed, unlisted, aside, folder)
-  local there, is_another = self.names:find(folder, entry.name, remote, known)
+  local there, is_another = self.names:find(folder, entry, remote, known)
   local item = { remote = remote, entry = entry, there = there }
   if there and not is_another and self:is_same(entry, there, folder) then self:pass_unchanged(1, entry.size)
   elseif core.known_count(known) == 0 then self:send_item(item, aside, folder)

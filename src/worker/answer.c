@@ -273,12 +273,36 @@ static bool do_mkdir(const struct request *r, struct smb_fault *fault)
 	return false;
 }
 
-static bool do_rmdir(const struct request *r, struct smb_fault *fault)
+/* What of a folder's contents stood in the way is told by an entry of the reply, its path as its name. */
+static bool do_rmdir(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	const char *name = r->names[SMB_NAME];
-	bool ok = r->head.flags & SMB_FLAG_RECURSIVE ? folder_remove(name, fault) : session_rmdir(name, fault);
+	struct smb_fault *fault = &reply->fault;
+	char *stuck = NULL;
+	bool ok = r->head.flags & SMB_FLAG_RECURSIVE ? folder_remove(name, &stuck, fault) : session_rmdir(name, fault);
 	bool missing = !ok && (fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING);
+
+	if (!ok && stuck != NULL && strcmp(stuck, name) != 0)
+		add_entry(reply, used, &(struct smb_entry){0}, stuck);
+	free(stuck);
 	return ok || (missing && (r->head.flags & SMB_FLAG_AGAIN));
+}
+
+/* Of a failure for want of something: which of the two names lacks it. */
+static bool blame(const struct request *r, bool ok, struct smb_fault *fault)
+{
+	struct smb_fault source = {0};
+	struct smb_entry entry;
+
+	if (ok || (fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING))
+		return ok;
+	if (session_stat(r->names[SMB_NAME], &entry, &source))
+		fault_is(fault, SMB_FOLDER_MISSING, "the target's folder does not exist");
+	else if (source.code == SMB_FOLDER_MISSING)
+		fault_is(fault, SMB_FOLDER_MISSING, "the source's folder does not exist");
+	else if (source.code == SMB_NOT_FOUND)
+		fault_is(fault, SMB_NOT_FOUND, "the source does not exist");
+	return false;
 }
 
 static bool do_put(const struct request *r, struct smb_reply *reply)
@@ -511,9 +535,9 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_LIST_CLOSE: return do_close(r, fault);
 	case SMB_VERB_MKDIR: return do_mkdir(r, fault);
 	case SMB_VERB_DELETE: return do_delete(r, fault);
-	case SMB_VERB_RMDIR: return do_rmdir(r, fault);
-	case SMB_VERB_RENAME: return place_rename(name, &target, fault);
-	case SMB_VERB_COPY: return transfer_copy(name, &target, &reply->bytes, fault);
+	case SMB_VERB_RMDIR: return do_rmdir(r, reply, used);
+	case SMB_VERB_RENAME: return blame(r, place_rename(name, &target, fault), fault);
+	case SMB_VERB_COPY: return blame(r, transfer_copy(name, &target, &reply->bytes, fault), fault);
 	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, fault);
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
 	case SMB_VERB_PUT: return do_put(r, reply);

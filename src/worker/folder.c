@@ -63,19 +63,19 @@ static char *join(const char *folder, const char *name)
 	return path;
 }
 
-static bool remove_entry(const char *path, const struct smb_entry *entry, struct smb_fault *fault)
+static bool remove_entry(const char *path, const struct smb_entry *entry, char **stuck, struct smb_fault *fault)
 {
 	const uint32_t directory = 0x10;
 	if (previous_is_meant(path)) /* the library would look into the folder above it instead */
 		return fault_set(fault, SMB_INVALID_NAME, "a name in it means a previous version, which can only be read");
 	if (entry->type == SMB_ENTRY_DIRECTORY)
-		return folder_remove(path, fault);
+		return folder_remove(path, stuck, fault);
 	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))
 		return session_rmdir(path, fault);
 	return session_unlink(path, fault);
 }
 
-static bool empty_folder(const char *path, struct smb_fault *fault)
+static bool empty_folder(const char *path, char **stuck, struct smb_fault *fault)
 {
 	struct session_list *list = session_list(path, fault);
 	struct smb_entry entry;
@@ -85,15 +85,21 @@ static bool empty_folder(const char *path, struct smb_fault *fault)
 	while (ok && session_list_next(list, &entry, &name)) {
 		char *child = join(path, name);
 		ok = !watch_stops(fault) && (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
-		     remove_entry(child, &entry, fault);
-		free(child);
+		     remove_entry(child, &entry, stuck, fault);
+		if (ok || *stuck != NULL)
+			free(child);
+		else
+			*stuck = child;
 	}
 	if (list != NULL)
 		session_list_close(list);
 	return ok;
 }
 
-bool folder_remove(const char *path, struct smb_fault *fault)
+bool folder_remove(const char *path, char **stuck, struct smb_fault *fault)
 {
-	return empty_folder(path, fault) && session_rmdir(path, fault);
+	bool ok = empty_folder(path, stuck, fault) && session_rmdir(path, fault);
+	if (!ok && *stuck == NULL)
+		*stuck = strdup(path);
+	return ok;
 }

@@ -12,7 +12,10 @@ bool folder_make(const char *path, struct smb_fault *fault);
 /* Makes the folder that holds `path`. */
 bool folder_make_parent(const char *path, struct smb_fault *fault);
 
-/* Deletes a folder with all that is in it; links are removed, never followed. */
-bool folder_remove(const char *path, struct smb_fault *fault);
+/*
+ * Deletes a folder with all that is in it; links are removed, never followed. On failure `stuck` is the path of what could not be
+ * deleted or looked into, to be freed; NULL when memory is short.
+ */
+bool folder_remove(const char *path, char **stuck, struct smb_fault *fault);
 
 #endif

@@ -174,7 +174,8 @@ static bool serve(void)
 		else if (reply->fault.code == SMB_OK)
 			fault_set(&reply->fault, SMB_FAILED, "the worker cannot do that");
 		if (reply->fault.code != SMB_OK) {
-			used = sizeof *reply;
+			if (r.head.verb != SMB_VERB_RMDIR) /* its entry tells what stood in the way */
+				used = sizeof *reply;
 			reply->handle = 0;
 		}
 	} else {
