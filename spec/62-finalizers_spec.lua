@@ -1,5 +1,6 @@
 -- What finalizers do while lua-smb is at work: Lua runs them whenever it has made something, in the middle of any call.
 
+local smb = require "smb"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
@@ -20,6 +21,26 @@ end)
 teardown(function()
   files.remove(dir)
   srv:stop()
+end)
+
+-- What is asked for makes Lua collect, whatever it is for.
+describe("a request", function()
+  it("takes little of Lua's memory", function()
+    local dest <close> = assert(smb.open(srv:url "backup"))
+    assert(dest:write("file", "content"))
+    local function stat(count)
+      for _ = 1, count do assert(dest:stat "file") end
+    end
+    stat(10)
+    collectgarbage()
+    collectgarbage "stop"
+    local before = collectgarbage "count"
+    stat(100)
+    local kibibytes = collectgarbage "count" - before
+    collectgarbage "restart"
+    assert.is_true(kibibytes / 100 < 8, kibibytes / 100)
+    assert.is_true(dest:delete "file")
+  end)
 end)
 
 -- An object of the script's own that closes what it has opened when it is collected, while the script still uses that.
