@@ -188,8 +188,13 @@ describe("in_place", function()
     end, IN_PLACE)
     assert.is_nil(result)
     assert.equal("no more", problem)
-    assert_fails("cancelled", dest:put(files.make(dir .. "/local/big", 30 * MIB), "file",
-      { in_place = true, progress = function() return false end }))
+    local job
+    job = dest:submit("write", "file", function()
+      if job then job:cancel() end
+      coroutine.yield()
+      return ("x"):rep(MIB)
+    end, IN_PLACE)
+    assert_fails("cancelled", job:wait())
     assert.same({}, everything())
   end)
 
@@ -319,9 +324,15 @@ describe("a drop box", function()
     assert_fails("exists", dest:write("written", "content", { in_place = true, overwrite = false }))
     lfs.mkdir(dir .. "/local/tree")
     files.write(dir .. "/local/tree/a", "a")
-    assert.equal(1, assert(dest:put_tree(dir .. "/local/tree", "", IN_PLACE)).files)
+    lfs.mkdir(dir .. "/local/tree/sub")
+    files.write(dir .. "/local/tree/sub/b", "b")
+    for _ = 1, 2 do
+      local summary = assert(dest:put_tree(dir .. "/local/tree", "", IN_PLACE))
+      assert.equal(2, summary.files + summary.unchanged) -- the folder in it may be listed
+    end
     shell.check { "chmod", "1777", srv:path "unlisted" }
-    assert.same({ "a", "file", "written" }, inside "unlisted")
+    assert.same({ "a", "file", "sub", "written" }, inside "unlisted")
+    assert.equal("b", files.read(srv:path "unlisted" .. "/sub/b"))
   end)
 end)
 

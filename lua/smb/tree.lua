@@ -425,7 +425,8 @@ function job:remote_entries(folder)
     self:measure(known, folder)
     return known, aside
   end
-  if self:may_be_unlisted(code) then return core.known(), aside end
+  folder.is_blind = self:may_be_unlisted(code)
+  if folder.is_blind then return core.known(), aside end
   if self.stopped or not IS_MISSING[code] then return false, aside end
   return nil, aside
 end
@@ -536,6 +537,7 @@ end
 
 -- A name that was not listed and is taken: whether another program took it meanwhile, so that we may go on.
 function job:is_ours(text, entry, folder)
+  if folder.is_blind then return true end -- nobody can tell
   local known = self:remote_entries { below = folder.below, path = folder.path }
   if not known then return false, naming.DOUBLE end
   return self.names:is_ours(folder, entry, text, known)
