@@ -285,6 +285,10 @@ describe("a drop box", function()
   it("whose files may not be opened again takes them, once", function()
     assert_takes "locked"
     assert_fails("access_denied", dest:put(source, "put", IN_PLACE))
+    local result = assert(dest:put(source, "new", IN_PLACE))
+    assert.equal(false, result.mtime_kept) -- whose file it is decides on its time
+    assert.is_true(files.same(source, srv:path "locked" .. "/new"))
+    assert.is_nil(assert(dest:put(source, "newer", { in_place = true, preserve_mtime = false })).mtime_kept)
   end)
 
   it("whose files may not be opened again gets no more than one temporary file, which is named", function()

@@ -17,6 +17,8 @@ static bool opened(struct upload *up, uint32_t flags, struct smb_fault *fault)
 	up->file = session_open(up->target.temporary, flags, fault);
 	up->overt = wire_created()->seen;
 	up->blind = (flags & SMB_FLAG_BLIND) != 0;
+	if (up->file != NULL && (wire_created()->attributes & PLACE_ATTRIBUTES))
+		up->target.occupied = true; /* by what has attributes to keep */
 	return up->file != NULL;
 }
 

@@ -375,8 +375,9 @@ bool transfer_time_refused(void)
 /* The server takes the file, and not its time: that of a file that belongs to another, or on a disk that keeps none. */
 static bool is_refusal(const struct smb_fault *fault)
 {
+	/* Samba says "not found" of a file that it has just opened, where that is another user's. */
 	return fault->code == SMB_ACCESS_DENIED || fault->code == SMB_UNSUPPORTED || fault->code == SMB_FAILED ||
-	       fault->code == SMB_INVALID_NAME || fault->code == SMB_NO_SPACE;
+	       fault->code == SMB_NOT_FOUND || fault->code == SMB_INVALID_NAME || fault->code == SMB_NO_SPACE;
 }
 
 /* What has arrived whole is worth more than its time. */
