@@ -686,13 +686,15 @@ end
 -- @tparam string localdir the local folder
 -- @tparam[opt=""] string text the folder on the share; made when it is missing
 -- @tparam[opt] table opts `filter` (list of globs, those with `!` exclude; or a function of path and entry), `changed` ("mtime":
--- size and time, the default; "sha256"; "always"), `mirror` (afterwards delete what is not in the source; refused for one that is
+-- size and time, the default; "size"; "missing": only what is not there is sent; "sha256"; "always"), `time_window` (seconds that
+-- times of an unchanged file may lie apart), `preserve_mtime` (as for `put`), `mirror` (afterwards delete what is not in the
+-- source; refused for one that is
 -- missing or empty unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks`
 -- ("skip", the default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes
 -- in all, name; false cancels), `encode_names` (write what SMB cannot hold, and capitals of names that differ in case only, with
 -- look-alikes), `verify`, `in_place` (as for `put`; a folder that may not be listed is sent whole)
--- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `errors` (a list of `name`, `message`, `code`),
--- `seconds`
+-- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`,
+-- `message`, `code`), `seconds`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree
