@@ -48,6 +48,12 @@ int local_check_fd(lua_State *L, int index);
 uint64_t local_stamp(lua_State *L, int index);
 int file_check_fd(lua_State *L, int index);
 
+/* The folder at `index` that paths lie below; BENEATH_NOTHING (beneath.h) without one. */
+int local_root(lua_State *L, int index);
+
+/* As local_push_failure, for what may have failed because a link stands in a folder's place, below the folder at `root`. */
+int local_push_astray(lua_State *L, int root, const char *what, int error);
+
 /* Pushes nil, "local_io" and what happened; gives 3. */
 int local_push_failure(lua_State *L, const char *what, int error);
 

@@ -51,12 +51,14 @@ static void read_target(lua_State *L, struct smb_connect *t)
 {
 	static const char *const transports[] = {"directtcp", "netbios", NULL};
 	static const char *const demands[] = {"default", "off", "desired", "required", NULL};
+	static const char *const switch_words[] = {"off", "on", NULL};
 
 	t->transport = get_choice(L, "transport", transports);
 	t->port = get_integer(L, "port", 1, 65535);
 	t->signing = get_choice(L, "signing", demands);
 	t->encryption = get_choice(L, "encryption", demands);
 	t->kerberos = get_choice(L, "kerberos", demands);
+	t->dfs = get_choice(L, "dfs", switch_words);
 	lua_getfield(L, 1, "anonymous");
 	t->anonymous = (uint32_t)lua_toboolean(L, -1);
 	lua_pop(L, 1);
@@ -354,6 +356,7 @@ static int info(lua_State *L)
 	set_boolean(L, "guest", i.guest);
 	set_text(L, "user", i.user);
 	set_text(L, "mechanism", mechanism_name(i.mechanism));
+	set_boolean(L, "dfs", i.dfs);
 	set_text(L, "server_address", i.address);
 	set_text(L, "library", i.library);
 	lua_pushinteger(L, i.round_trips);

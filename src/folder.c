@@ -1,4 +1,5 @@
 /* userdata "smb.folder": a local folder that is read, for trees; and what is asked about what stands in one. */
+#include "beneath.h"
 #include "core.h"
 #include "descriptor.h"
 #include "known.h"
@@ -47,18 +48,55 @@ static int push_what(lua_State *L, const struct stat *st)
 	return 4;
 }
 
-/* lstat(path, follow) -> type, size, mtime, what tells a folder from all others | nil, code, text */
+/* lstat(path, follow [, root]) -> type, size, mtime, what tells a folder from all others | nil, code, text */
 static int folder_lstat(lua_State *L)
 {
 	const char *path = local_check_path(L, 1);
 	int flags = lua_toboolean(L, 2) ? 0 : AT_SYMLINK_NOFOLLOW;
+	struct spot at;
 	struct stat st;
+	bool ok;
 
 	if (path == NULL)
 		return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
-	if (fstatat(AT_FDCWD, path, &st, flags) < 0)
-		return local_push_failure(L, "the local file cannot be looked at", errno);
-	return push_what(L, &st);
+	ok = spot_find(&at, local_root(L, 3), path) && fstatat(at.folder, at.name, &st, flags) == 0;
+	spot_leave(&at);
+	return ok ? push_what(L, &st) : local_push_astray(L, 3, "the local file cannot be looked at", errno);
+}
+
+/* make_folder(path [, root]) -> true | nil, code, text */
+static int make_folder(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	struct spot at;
+	bool ok;
+
+	if (path == NULL)
+		return local_push_failure(L, "the folder's name holds a NUL", EINVAL);
+	ok = spot_find(&at, local_root(L, 2), path) && mkdirat(at.folder, at.name, 0777) == 0;
+	spot_leave(&at);
+	if (!ok)
+		return local_push_astray(L, 2, "the folder cannot be made", errno);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* remove(path, is_folder [, root]) -> true | nil, code, text; a link itself, not what it leads to */
+static int remove_name(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	int flags = lua_toboolean(L, 2) ? AT_REMOVEDIR : 0;
+	struct spot at;
+	bool ok;
+
+	if (path == NULL)
+		return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+	ok = spot_find(&at, local_root(L, 3), path) && unlinkat(at.folder, at.name, flags) == 0;
+	spot_leave(&at);
+	if (!ok)
+		return local_push_astray(L, 3, "it cannot be removed", errno);
+	lua_pushboolean(L, 1);
+	return 1;
 }
 
 /* The next entry; NULL at the end and, with errno, on failure. */
@@ -201,7 +239,7 @@ static int passed(lua_State *L)
 }
 
 /*
- * entries(path, follow [, itself]) -> next, folder, nil, folder, as the generic for takes them | nil, code, text. With `itself` a link
+ * entries(path, follow [, itself [, root]]) -> next, folder, nil, folder, as the generic for takes them | nil, code, text. With `itself` a link
  * to a folder is none.
  */
 static int entries(lua_State *L)
@@ -210,21 +248,25 @@ static int entries(lua_State *L)
 	bool follow = lua_toboolean(L, 2);
 	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (lua_toboolean(L, 3) ? O_NOFOLLOW : 0);
 	struct folder *f;
-	int fd;
+	struct spot at;
+	int fd = -1;
 
+	lua_settop(L, 4);
 	if (path == NULL)
 		return local_push_failure(L, "the folder's name holds a NUL", EINVAL);
 	lua_pushcfunction(L, next_entry);
 	f = lua_newuserdatauv(L, sizeof *f, 0);
 	*f = (struct folder){.flags = follow ? 0 : AT_SYMLINK_NOFOLLOW};
 	luaL_setmetatable(L, FOLDER_TYPE);
-	fd = descriptor_clear(open(path, flags));
+	if (spot_find(&at, local_root(L, 4), path))
+		fd = descriptor_clear(openat(at.folder, at.name, flags));
+	spot_leave(&at);
 	f->stream = fd >= 0 ? fdopendir(fd) : NULL;
 	if (f->stream == NULL) {
 		int error = errno;
 		if (fd >= 0)
 			close(fd);
-		return local_push_failure(L, "the folder cannot be read", error);
+		return local_push_astray(L, 4, "the folder cannot be read", error);
 	}
 	lua_pushnil(L);
 	lua_pushvalue(L, -2);
@@ -234,7 +276,7 @@ static int entries(lua_State *L)
 void folder_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{"__gc", close_folder}, {"__close", close_folder}, {NULL, NULL}};
-	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"entries", entries}, {"next_special", next_special},
+	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"make_folder", make_folder}, {"remove", remove_name}, {"entries", entries}, {"next_special", next_special},
 					     {"next_changed", next_changed}, {"passed", passed}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);

@@ -2,6 +2,7 @@
  * userdata "smb.local": the local side of a transfer, a descriptor that is handed to a worker. Either a file to read, or a
  * new file under a temporary name that takes its own when it is complete, or memory for strings.
  */
+#include "beneath.h"
 #include "core.h"
 #include "descriptor.h"
 #include "ticks.h"
@@ -20,7 +21,8 @@
 struct local {
 	int fd;         /* -1: closed */
 	pid_t host;     /* a forked child must not remove what its parent is writing */
-	char *path;     /* of a new file: its own name, */
+	struct spot at; /* of a new file: its folder, or none that is held */
+	char *path;     /* its own name, there, */
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
 	bool linked;    /* a link led to `path` */
 	bool kept;      /* what is incomplete stays for another run */
@@ -35,6 +37,7 @@ static struct local *new_local(lua_State *L)
 	struct local *f = lua_newuserdatauv(L, sizeof *f, 0);
 	memset(f, 0, sizeof *f);
 	f->fd = -1;
+	f->at.folder = AT_FDCWD;
 	f->host = getpid();
 	luaL_setmetatable(L, LOCAL_TYPE);
 	return f;
@@ -51,7 +54,8 @@ static void release(struct local *f)
 	if (fd >= 0)
 		close(fd);
 	if (temp != NULL && f->host == getpid() && !f->kept)
-		unlink(temp);
+		unlinkat(f->at.folder, temp, 0);
+	spot_leave(&f->at);
 	free(temp);
 	free(f->path);
 	f->path = NULL;
@@ -80,6 +84,21 @@ int local_push_failure(lua_State *L, const char *what, int error)
 	lua_pushnil(L);
 	lua_pushliteral(L, "local_io");
 	lua_pushfstring(L, "%s (%s)", what, strerror(error));
+	return 3;
+}
+
+int local_root(lua_State *L, int index)
+{
+	return lua_toboolean(L, index) ? check(L, index)->fd : BENEATH_NOTHING;
+}
+
+int local_push_astray(lua_State *L, int root, const char *what, int error)
+{
+	if (error != ELOOP || !lua_toboolean(L, root))
+		return local_push_failure(L, what, error);
+	lua_pushnil(L);
+	lua_pushliteral(L, "local_io");
+	lua_pushliteral(L, "a link stands in a folder's place (symlinks = \"follow\" follows it)");
 	return 3;
 }
 
@@ -184,19 +203,36 @@ static int local_some(lua_State *L)
 	return 2;
 }
 
+/* open_root(path) -> a folder below which others work, wherever the path leads meanwhile | nil, code, text */
+static int open_root(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	struct local *f = new_local(L);
+
+	if (path == NULL)
+		return push_no_path(L);
+	f->fd = descriptor_clear(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	if (f->fd < 0)
+		return local_push_failure(L, "the local folder cannot be opened", errno);
+	return 1;
+}
+
 /* ---- a new file ---- */
 
-/* What is at the path, its mode, 0 for nothing; a link is followed: what it names is replaced, not the link. */
-static mode_t look(const char *path, bool *is_link)
+/*
+ * What is at the path, its mode, 0 for nothing. A link in the path that the caller gave is followed: what it names is replaced, not the
+ * link. Below a folder that is held others may have put it there: the link itself is replaced.
+ */
+static mode_t look(const struct spot *at, bool *is_link)
 {
 	struct stat st;
 
 	*is_link = false;
-	if (lstat(path, &st) < 0)
+	if (fstatat(at->folder, at->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	if (!S_ISLNK(st.st_mode))
+	if (!S_ISLNK(st.st_mode) || at->folder != AT_FDCWD)
 		return st.st_mode;
-	*is_link = stat(path, &st) == 0;
+	*is_link = stat(at->name, &st) == 0;
 	return *is_link ? st.st_mode : 0;
 }
 
@@ -221,11 +257,38 @@ static char *temporary_path(const char *path, const char *random)
 	return temp;
 }
 
-/* Opens what an earlier run left, or a new file; -1 when another run is at it right now. */
-static int reopen(const char *path)
+static int push_exists(lua_State *L)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	lua_pushnil(L);
+	lua_pushliteral(L, "exists");
+	lua_pushliteral(L, "the local file exists already");
+	return 3;
+}
+
+static int make_new(int folder, const char *name)
+{
+	return openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+}
+
+/* Others can tell the name beforehand: a file that is not this user's, or has another name as well, is nothing of an earlier run's. */
+static bool is_ours(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1)
+		return true;
+	errno = EPERM;
+	return false;
+}
+
+/* Opens what an earlier run left, or a new file; -1 when another run is at it right now, or it is nobody's that can be trusted. */
+static int reopen(int folder, const char *name)
+{
+	int fd = make_new(folder, name);
+	bool is_new = fd >= 0;
+
+	if (fd < 0 && errno == EEXIST)
+		fd = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && ((!is_new && !is_ours(fd)) || flock(fd, LOCK_EX | LOCK_NB) < 0)) {
 		close(fd);
 		return -1;
 	}
@@ -233,44 +296,44 @@ static int reopen(const char *path)
 }
 
 /*
- * create(path, digits, overwrite, again) -> local, size | nil, code, text; the file has its own name only after complete. `again`: what
- * an earlier run left under these digits is gone on with; its size is `size`.
+ * create(path, digits, overwrite, again [, root]) -> local, size | nil, code, text; the file has its own name only after complete.
+ * `again`: what an earlier run left under these digits is gone on with; its size is `size`. `root`: the path lies below it.
  */
 static int create_local(lua_State *L)
 {
 	const char *path = local_check_path(L, 1), *digits = luaL_checkstring(L, 2);
 	bool overwrite = lua_toboolean(L, 3), again = lua_toboolean(L, 4);
-	struct local *f = new_local(L);
+	struct local *f;
 	struct stat st = {0};
 	mode_t mode;
 
+	lua_settop(L, 5);
+	f = new_local(L);
 	if (path == NULL)
 		return push_no_path(L);
-	mode = look(path, &f->linked);
+	if (!spot_find(&f->at, local_root(L, 5), path))
+		return local_push_astray(L, 5, "the local file cannot be made", errno);
+	mode = look(&f->at, &f->linked);
 	if (S_ISDIR(mode))
 		return local_push_failure(L, "the local file cannot be made", EISDIR);
-	if (mode != 0 && !S_ISREG(mode))
+	if (mode != 0 && !S_ISREG(mode) && !S_ISLNK(mode))
 		return local_push_failure(L, "the local file is no regular file", EINVAL);
-	if (mode != 0 && !overwrite) {
-		lua_pushnil(L);
-		lua_pushliteral(L, "exists");
-		lua_pushliteral(L, "the local file exists already");
-		return 3;
-	}
-	f->path = f->linked ? realpath(path, NULL) : strdup(path);
+	if (mode != 0 && !overwrite)
+		return push_exists(L);
+	f->path = f->linked ? realpath(path, NULL) : strdup(f->at.name);
 	if (f->path == NULL)
 		return local_push_failure(L, "the local file cannot be made", errno);
 	f->temp = temporary_path(f->path, digits);
 	if (f->temp == NULL)
 		return luaL_error(L, "not enough memory");
-	f->fd = descriptor_clear(again ? reopen(f->temp) : open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+	f->fd = descriptor_clear(again ? reopen(f->at.folder, f->temp) : make_new(f->at.folder, f->temp));
 	if (f->fd < 0) {
 		int error = errno;
 		free(f->temp);
 		f->temp = NULL;
 		return local_push_failure(L, "the local file cannot be made", error);
 	}
-	if (mode != 0)
+	if (S_ISREG(mode))
 		(void)!fchmod(f->fd, mode & 0777);
 	lua_pushinteger(L, again && fstat(f->fd, &st) == 0 ? (lua_Integer)st.st_size : 0);
 	return 2;
@@ -289,12 +352,16 @@ static bool set_mtime(int fd, int64_t mtime)
 	return futimens(fd, times) == 0;
 }
 
-/* A rename lasts once its folder is on disk: the folder of a path, to be synced. */
-static int open_folder(const char *path)
+/* A rename lasts once its folder is on disk: the folder of a new file, to be synced. */
+static int open_folder(const struct local *f)
 {
-	char *folder = strdup(path), *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+	char *folder, *slash;
 	int fd;
 
+	if (f->at.folder != AT_FDCWD)
+		return descriptor_clear(openat(f->at.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	folder = strdup(f->path);
+	slash = folder != NULL ? strrchr(folder, '/') : NULL;
 	if (slash != NULL)
 		slash[slash == folder] = '\0';
 	fd = folder == NULL ? -1 : open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -303,11 +370,12 @@ static int open_folder(const char *path)
 }
 
 /* Without `overwrite` a file that has come meanwhile stays. */
-static bool rename_into_place(const char *from, const char *to, bool overwrite)
+static bool rename_into_place(const struct local *f, bool overwrite)
 {
+	int folder = f->at.folder;
 	if (overwrite)
-		return rename(from, to) == 0;
-	return link(from, to) == 0 && unlink(from) == 0;
+		return renameat(folder, f->temp, folder, f->path) == 0;
+	return linkat(folder, f->temp, folder, f->path, 0) == 0 && unlinkat(folder, f->temp, 0) == 0;
 }
 
 /* Whether the disk has kept a time that was set, be it cut to its step. */
@@ -336,19 +404,15 @@ static int complete(lua_State *L)
 		refused = !set_mtime(f->fd, luaL_checkinteger(L, 2)) || !has_kept(f->fd, lua_tointeger(L, 2));
 	if (refused && insist)
 		return local_push_failure(L, "the local file's time cannot be set", errno);
-	if (!rename_into_place(f->temp, f->path, overwrite)) {
-		if (errno == EEXIST) {
-			lua_pushnil(L);
-			lua_pushliteral(L, "exists");
-			lua_pushliteral(L, "the local file exists already");
-			return 3;
-		}
+	if (!rename_into_place(f, overwrite)) {
+		if (errno == EEXIST)
+			return push_exists(L);
 		return local_push_failure(L, "the local file cannot be renamed", errno);
 	}
 	free(f->temp);
 	f->temp = NULL;
 	if (folder != NULL)
-		folder->fd = open_folder(f->path);
+		folder->fd = open_folder(f);
 	release(f);
 	if (folder == NULL || folder->fd < 0)
 		lua_pushboolean(L, 0);
@@ -422,6 +486,7 @@ static int take(lua_State *L)
 static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", release_local}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
+    {"open_root", open_root},
     {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
     {"memory", memory},         {"take", take},                 {"local_stat", local_stat}, {"local_is_unchanged", is_unchanged},
     {"local_some", local_some},

@@ -145,6 +145,7 @@ struct smb_info {
 	uint8_t guest;           /* the server made the user a guest */
 	uint8_t anonymous;       /* a logon without a name */
 	uint8_t mechanism;       /* enum smb_mechanism */
+	uint8_t dfs;             /* the share has links to other shares */
 	char user[SMB_TEXT_SIZE]; /* "bob", "DOMAIN\\bob" or, with Kerberos, "bob@REALM"; empty: nobody, or unknown */
 	char address[64];        /* the server's, numeric */
 	char library[32];        /* libsmbclient's version */
@@ -180,6 +181,7 @@ struct smb_connect {
 	uint32_t kerberos;        /* enum smb_demand; DEFAULT is off */
 	uint32_t anonymous;       /* log on without a name */
 	uint32_t broadcast;       /* the local network is asked for names that are not found otherwise */
+	uint32_t dfs;             /* links to other shares are followed */
 	uint32_t short_timeout;   /* milliseconds for cleaning up when the module has gone */
 	char min_protocol[16];    /* as smb.conf spells it */
 	char max_protocol[16];    /* likewise */
@@ -274,6 +276,8 @@ struct smb_reply {
 	uint32_t count;          /* entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way */
 	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
 	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take */
+	uint32_t elsewhere;      /* LIST_OPEN: 0 where the share itself answered; else what tells one share that a DFS link led to from others */
+	uint32_t unused;
 	uint64_t bytes;          /* moved by PUT, GET, COPY */
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */

@@ -545,6 +545,8 @@ void request_push_entry(lua_State *L, const struct smb_entry *e, bool inner)
 	set_flag(L, "hidden", e->attributes & 0x02);
 	set_flag(L, "system", e->attributes & 0x04);
 	set_flag(L, "archive", e->attributes & 0x20);
+	if (e->type == SMB_ENTRY_LINK)
+		set_flag(L, "directory", e->attributes & 0x10);
 }
 
 bool request_next_entry(struct batch *b, struct smb_entry *entry, const char **name)
@@ -605,7 +607,7 @@ static void push_batch(lua_State *L, const struct request *r, uint32_t count)
 {
 	const uint32_t most = 4096;
 
-	lua_createtable(L, r->batch ? 0 : (int)(count < most ? count : most), 3);
+	lua_createtable(L, r->batch ? 0 : (int)(count < most ? count : most), 4);
 	if (!r->batch) {
 		push_entries(L, r, entries_of(lua_touserdata(L, 2), lua_rawlen(L, 2)));
 		return;
@@ -660,6 +662,8 @@ static int push_reply(lua_State *L, const struct request *r, const struct smb_re
 		push_batch(L, r, reply->count);
 	else
 		push_numbers(L, r, reply);
+	if (r->verb == SMB_VERB_LIST_OPEN)
+		set_integer(L, "elsewhere", reply->elsewhere);
 	set_integer(L, "handle", reply->handle);
 	set_integer(L, "link", r->number);
 	return 1;

@@ -256,7 +256,8 @@ end
 
 --- Removes a folder.
 -- @tparam string text its name
--- @tparam[opt] table opts `recursive`: with all that is in it (links are removed, not followed)
+-- @tparam[opt] table opts `recursive`: with all that is in it. Links to files are removed; one to a folder is left alone, and
+-- with it the folder: `unsupported`
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -462,10 +463,15 @@ function methods:put(localpath, text, opts)
     is_time_kept(arguments.mtime, reply.time_refused))
 end
 
+-- Where a get writes: the path for messages, and the path itself. In a folder, which is held then, a link is replaced: others may
+-- have put it there. The path that the caller gives is followed.
 local function local_target(localpath, text)
-  if localpath == nil then return name.base(text) end
-  if lfs.attributes(localpath, "mode") == "directory" then return localpath:gsub("/+$", "") .. "/" .. name.base(text) end
-  return localpath
+  local base = name.base(text)
+  if localpath ~= nil and lfs.attributes(localpath, "mode") ~= "directory" then return { path = localpath, spot = localpath } end
+  local folder = localpath or "."
+  local root, code, reason = core.open_root(folder)
+  return { path = localpath and folder:gsub("/+$", "") .. "/" .. base or base, spot = base, root = root, code = code,
+    reason = reason }
 end
 
 -- Makes the local folders above a path; what fails here fails again, with its reason, when the file is made.
@@ -476,7 +482,8 @@ local function make_local_parents(localpath)
 end
 
 -- The local file that a get writes. With `resume` it is what an earlier run left, if the remote file is still the same.
-local function local_copy(state, text, path, localpath, opts, arguments, under)
+local function local_copy(state, text, path, target, opts, arguments, under)
+  if target.code then return fail(state, "get", text, target.code, ("'%s': %s"):format(target.path, target.reason)) end
   local digits, again = core.random(), false
   if opts.resume then
     local entry, message, code = run(state, "get", text, "stat", { name = path, inner = true }, under)
@@ -485,12 +492,12 @@ local function local_copy(state, text, path, localpath, opts, arguments, under)
     arguments.size, arguments.mtime, again = entry.size, entry.ticks, true
   end
   local overwrite = opts.overwrite ~= false
-  local copy, left, problem = core.create_local(localpath, digits, overwrite, again)
+  local copy, left, problem = core.create_local(target.spot, digits, overwrite, again, target.root)
   if not copy and again and left == "local_io" then -- another run is at it, or it is no file
     arguments.size, arguments.mtime, again = nil, nil, false
-    copy, left, problem = core.create_local(localpath, core.random(), overwrite)
+    copy, left, problem = core.create_local(target.spot, core.random(), overwrite, false, target.root)
   end
-  if not copy then return fail(state, "get", text, left, ("'%s': %s"):format(localpath, problem)) end
+  if not copy then return fail(state, "get", text, left, ("'%s': %s"):format(target.path, problem)) end
   arguments.file, arguments.offset, arguments.resume = copy, again and left or 0, again
   return copy
 end
@@ -513,12 +520,12 @@ function methods:get(text, localpath, opts)
   opts = check_opts(opts, TRANSFER_OPTS, "get")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "get", text, "invalid_name", reason) end
-  localpath = local_target(localpath, text)
-  if opts.parents then make_local_parents(localpath) end
+  local target = local_target(localpath, text)
+  if opts.parents then make_local_parents(target.path) end
   local under = call.course(state, opts.progress, nil, text)
   local arguments = { name = path, io_size = buffer_sizes(self, state).read }
   arguments.read_back, arguments.sha256 = verification(state, opts)
-  local copy <close>, problem, word = local_copy(state, text, path, localpath, opts, arguments, under)
+  local copy <close>, problem, word = local_copy(state, text, path, target, opts, arguments, under)
   if not copy then
     under:failed()
     return nil, problem, word
@@ -539,7 +546,7 @@ function methods:get(text, localpath, opts)
   local ok, failure
   ok, failure, why = core.local_cut(copy, reply.bytes)
   if ok then ok, failure, why = transfer.complete(state, copy, mtime, opts.overwrite ~= false, opts.preserve_mtime) end
-  if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(localpath, why)) end
+  if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(target.path, why)) end
   return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil, is_time_kept(mtime, failure))
 end
 
@@ -692,9 +699,11 @@ end
 -- missing or empty unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks`
 -- ("skip", the default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes
 -- in all, name; false cancels), `encode_names` (write what SMB cannot hold, and capitals of names that differ in case only, with
--- look-alikes), `verify`, `in_place` (as for `put`; a folder that may not be listed is sent whole)
+-- look-alikes), `bins` (mirror deletes recycle bins and snapshots, too), `verify`, `in_place` (as for `put`; a folder
+-- that may not be listed is sent whole)
 -- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`,
--- `message`, `code`), `seconds`
+-- `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`, `special`, `dfs`,
+-- `mounts`, and of the first 100 `names`: a list of `name`, `reason`)
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree
@@ -751,7 +760,8 @@ end
 --- Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
 -- name is missing is put back, whatever its age.
 -- @tparam[opt=""] string text the folder to look in, with all below it
--- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours)
+-- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours); `bins`: look
+-- into recycle bins and snapshots, too
 -- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -759,10 +769,10 @@ end
 function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
-  opts = check_opts(opts, { older_than = "number" }, "sweep")
+  opts = check_opts(opts, { older_than = "number", bins = "boolean" }, "sweep")
   local path, reason = resolve_change(state, text or "")
   if not path then return fail(state, "sweep", text or "", "invalid_name", reason) end
-  local swept, message, code = require "smb.sweep".run(self, state, text or "", opts.older_than)
+  local swept, message, code = require "smb.sweep".run(self, state, text or "", opts)
   if not swept then return nil, message, code end
   return show.lines(swept)
 end

@@ -139,6 +139,9 @@ walking.__index = walking
 function walking:enter(below)
   local found, message, code = listing.open(self.state, "walk", name.join(self.top, below), self.all)
   if not found then call.raise(message, code) end
+  local is_elsewhere = found.batch.elsewhere ~= 0 -- a DFS link that was shown as a folder
+  if #self > 0 and is_elsewhere ~= self.is_elsewhere then return found:__close() end
+  self.is_elsewhere = is_elsewhere
   self[#self + 1] = { listing = found, below = below }
 end
 
@@ -161,7 +164,8 @@ function walking:next()
     elseif self.all or not name.is_temporary(entry.name) then
       local relative = name.join(level.below, entry.name)
       -- What is called like a moment of the past leads to the folder above it, as it was then.
-      if entry.type == "directory" and not name.is_previous(entry.name) then self.entering = relative end
+      local is_entered = entry.type == "directory" and not name.is_previous(entry.name)
+      if is_entered and not (self.passes and self.passes(entry)) then self.entering = relative end
       return relative, entry
     end
   end
@@ -175,9 +179,10 @@ end
 -- @tparam table state the destination's
 -- @tparam string top the folder's name
 -- @tparam[opt] boolean all temporary files, too; and entries tell when they were last changed
+-- @tparam[opt] function passes tells of a folder's entry whether it is not to be entered
 -- @treturn function iterator of path, entry; with what the generic for needs to close it
-function listing.walk(state, top, all)
-  local found = setmetatable({ state = state, top = top, all = all }, walking)
+function listing.walk(state, top, all, passes)
+  local found = setmetatable({ state = state, top = top, all = all, passes = passes }, walking)
   found:enter("")
   return function() return found:next() end, nil, nil, found
 end

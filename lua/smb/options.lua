@@ -129,6 +129,8 @@ options.list = {
     help = "log on by Kerberos: with the password if one is given, else with the ticket there is" },
   { name = "ccache", url = "ccache", type = "text", refine = refuse_empty,
     help = "Kerberos credential cache; the environment's by default" },
+  { name = "dfs", url = "dfs", type = "choice", choices = { "on", "off" }, default = "on",
+    help = "follow links to other shares and servers (DFS), with the same user and password" },
   { name = "transport", url = "transport", type = "choice", choices = { "directtcp", "netbios" },
     default = "directtcp", help = "direct TCP (port 445) or NetBIOS over TCP (port 139)" },
   { name = "broadcast", url = "broadcast", type = "boolean",

@@ -167,6 +167,15 @@ show.result = kind("smb.result", function(result)
   return table.concat(words, ", ")
 end)
 
+-- What a tree's transfer left out: "3 skipped (2 links, 1 special)".
+local function skipped_in_words(skipped)
+  local words = {}
+  for _, key in ipairs { "links", "special", "dfs", "mounts" } do
+    if (skipped[key] or 0) > 0 then words[#words + 1] = ("%d %s"):format(skipped[key], key == "dfs" and "DFS links" or key) end
+  end
+  return ("%d skipped (%s)"):format(skipped.count, table.concat(words, ", "))
+end
+
 --- Makes the summary of a tree's transfer print as a sentence.
 -- @function show.summary
 -- @tparam table summary
@@ -178,6 +187,7 @@ show.summary = kind("smb.summary", function(summary)
     if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
   end
   if (summary.times_refused or 0) > 0 then words[#words + 1] = count(summary.times_refused, "time") .. " refused" end
+  if summary.skipped and summary.skipped.count > 0 then words[#words + 1] = skipped_in_words(summary.skipped) end
   if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
   return table.concat(words, ", ")
 end)

@@ -1,6 +1,7 @@
 --- What crashed runs left behind on a share: temporary files, old files moved aside.
 -- @module smb.sweep
 
+local bins = require "smb.bins"
 local core = require "smb.core"
 local home = require "smb.home"
 local listing = require "smb.listing"
@@ -43,12 +44,12 @@ local OTHERS = { busy = true, not_found = true, exists = true }
 
 --- See `dest:sweep`.
 -- @local
-function sweep.run(dest, state, text, older_than)
+function sweep.run(dest, state, text, opts)
   -- A second more: os.time leaves out its fraction, and with 0 all are meant.
-  local before = os.time() + 1 + core.info(dest).clock_ahead - (older_than or OLD)
+  local before = os.time() + 1 + core.info(dest).clock_ahead - (opts.older_than or OLD)
   local swept, found = { restored = {} }, {}
   local ok, failure = pcall(function()
-    for path, entry in listing.walk(state, text, true) do
+    for path, entry in listing.walk(state, text, true, not opts.bins and bins.is_one or nil) do
       if entry.type == "file" and name.is_temporary(entry.name) then
         -- Samba tells mtime for the time of change, and a finished temporary file has its source's.
         local newest = math.max(entry.mtime, entry.ctime or 0, entry.btime or 0)

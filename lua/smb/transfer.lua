@@ -339,7 +339,7 @@ end
 local function create_copies(items, copies)
   local names = {}
   for i, item in ipairs(items) do
-    copies[i] = core.create_local(item.here, core.random(), true)
+    copies[i] = core.create_local(item.spot or item.here, core.random(), true, false, item.root)
     if not copies[i] then break end
     names[i] = item.path
   end
@@ -349,7 +349,8 @@ end
 --- Fetches small files by one request: whole, under their names, on disk, as many as there are until one fails. Whoever fetches
 -- that one alone learns why.
 -- @tparam table home the destination's state
--- @tparam {table,...} items each with `path` (on the share), `folder` (a local one) and `here` (a name in it);
+-- @tparam {table,...} items each with `path` (on the share), `folder` (a local one) and `here` (a name in it), or `root` (of
+-- core.open_root) and `spot` (below it);
 -- core.files_at_once at most, their paths, and a byte for each, no longer than core.path_limit
 -- @tparam integer io_size bytes
 -- @tparam table under the call's course

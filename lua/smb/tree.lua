@@ -7,6 +7,7 @@
 
 local lfs = require "lfs"
 
+local bins = require "smb.bins"
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
@@ -28,13 +29,14 @@ local ENOENT = 2
 local COARSEST = core.ticks(2) -- of what disks keep
 local FAR_OFF = core.ticks(2 ^ 31) -- from then on, and before 1970, some disks keep nothing
 local SAMPLES = 64 -- files whose times are looked at again, to see how exactly a server keeps them
+local SKIPPED_NAMED = 100 -- names of what was left out that a summary holds
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 
 --- The options of put_tree and get_tree, as `options.check_opts` takes them.
 tree.OPTS = {
   changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
-  verify = { "size", "sha256", "none" }, preserve_mtime = "boolean",
+  verify = { "size", "sha256", "none" }, preserve_mtime = "boolean", bins = "boolean",
 }
 
 local job = {}
@@ -45,8 +47,10 @@ local function new_job(home, operation, top, opts)
   local function ask(verb, arguments) return call.persist(home.dest, verb, arguments, call.part(under)) end
   return setmetatable({ home = home, operation = operation, top = top, opts = opts, turn = 0, count = 0, there = 0,
     filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run, ask),
-    silence = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, under = under,
+    silence = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
+    under = under,
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {}, seconds = 0,
+      skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, names = {} },
       actions = opts.dry_run and {} or nil } }, job)
 end
 
@@ -106,6 +110,20 @@ end
 -- Whether an entry is one of those that are meant.
 function job:is_meant(below, text, entry)
   return not self.filter or self.filter(name.join(below, text), entry)
+end
+
+-- What is left out, though no filter excludes it: counted, and the first ones named.
+local COUNTERS = { link = "links", special = "special", dfs = "dfs", mount = "mounts" }
+
+function job:skip(subject, reason)
+  local skipped, counter = self.summary.skipped, COUNTERS[reason]
+  skipped.count, skipped[counter] = skipped.count + 1, skipped[counter] + 1
+  if #skipped.names < SKIPPED_NAMED then skipped.names[#skipped.names + 1] = { name = subject, reason = reason } end
+end
+
+-- A link on the share. Only of a folder, on a share that has such links, it is one to another share or server.
+function job:skip_remote(subject, entry)
+  self:skip(subject, entry.directory and core.info(self.home.dest).dfs and "dfs" or "link")
 end
 
 -- A step of the way: what fails is taken in.
@@ -272,9 +290,10 @@ end
 
 -- What of a local folder is meant: iterates over entries. A link is what it names, or skipped. `passing`, if given, is how to
 -- pass over files that need no look: `read_on` does so with what is `known`, and perhaps `sizes`; `passed` is told of them.
--- `excluded`, if given, is told the names that are not meant.
+-- `excluded`, if given, is told the names that are not meant, or are no file and no folder; of these the summary tells then.
 function job:local_entries(here, below, passing, excluded)
-  local next_entry, folder, reason, closing = core.entries(here, self.opts.symlinks == "follow")
+  local at, root = self:at(here)
+  local next_entry, folder, reason, closing = core.entries(at, self.opts.symlinks == "follow", root ~= nil, root)
   if not next_entry then
     self:fail_local(below, folder, here, reason)
     return function() end
@@ -292,8 +311,10 @@ function job:local_entries(here, below, passing, excluded)
         self:fail_local(name.join(below, text), size, here .. "/" .. text, ticks)
       elseif not is_temporary then
         local entry = { name = text, type = kind, size = size, mtime = core.seconds(ticks), ticks = ticks, identity = identity }
-        if (kind == "file" or kind == "directory") and self:is_meant(below, text, entry) then return entry end
+        local is_sendable, is_meant = kind == "file" or kind == "directory", self:is_meant(below, text, entry)
+        if is_sendable and is_meant then return entry end
         if excluded then excluded(text) end
+        if excluded and is_meant then self:skip(name.join(below, text), kind == "link" and "link" or "special") end
       end
     end
   end, nil, nil, closing
@@ -359,6 +380,14 @@ function job:may_be_unlisted(code)
   return self.opts.in_place and not self.opts.mirror and code == "access_denied"
 end
 
+-- Whether a folder is on another share than the first one that was looked into: a DFS link that was shown as a folder leads
+-- there. The targets that one link has are taken for one, since each connection may have got another.
+function job:leads_away(reply)
+  local is_elsewhere = reply.elsewhere ~= 0
+  if self.is_elsewhere == nil then self.is_elsewhere = is_elsewhere end
+  return is_elsewhere ~= self.is_elsewhere
+end
+
 -- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at its end;
 -- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
 -- may have listed this one ahead.
@@ -370,6 +399,11 @@ function job:each_reply(subject, path, batch, fn, following, wished)
     local listing <close> = call.handle(self.home, reply)
     local is_last = reply.handle == 0
     if is_last then listing:is_gone() end
+    if reply.elsewhere and self:leads_away(reply) then
+      self:skip(subject, "dfs")
+      listing:close()
+      return false, "elsewhere"
+    end
     fn(reply)
     if is_last then return not self.stopped end
     if self:is_over() then
@@ -445,10 +479,13 @@ function job:make_folder(subject, path, exclusive)
   return ok
 end
 
--- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it.
+-- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it, when
+-- it is the server's own, or a link to a folder: what would be removed is what that leads to.
 function job:unwanted(entry, below, path)
   local text = self.names:here(entry.name) or entry.name
   if not self:is_meant(below, text, entry) then return nil end
+  if not self.opts.bins and bins.is_one(entry) then return nil end
+  if entry.directory then return self:skip_remote(name.join(below, text), entry) end
   return { subject = name.join(below, text), path = name.join(path, entry.name), entry = entry }
 end
 
@@ -520,7 +557,7 @@ end
 -- in the folder.
 function job:send_file(text, entry, there, aside, folder)
   local subject = name.join(folder.below, entry.name)
-  if there and there.type == "directory" then
+  if there and (there.type == "directory" or there.directory) then
     return self:fail(subject, "is_directory", "a folder has this name")
   end
   self:note("put", subject, entry.size)
@@ -546,6 +583,8 @@ end
 function job:send_below(text, entry, there, folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if is_above(folder, entry.identity) then return end
+  if there and there.directory and core.info(self.home.dest).dfs then return self:skip_remote(subject, there) end
+  if there and there.type == "link" then return self:fail(subject, "exists", "a link has this name") end
   if there and there.type ~= "directory" then return self:fail(subject, "exists", "a file has this name") end
   local is_new = not there
   if is_new then
@@ -693,10 +732,24 @@ function send(self, item, part)
   return send(self, item, part)
 end
 
+-- A folder that others fill meanwhile, a bin that deleted files go into, is removed when all else is.
 function job:remove_one(each, verb)
-  self:note("delete", each.subject)
-  local ok = self.opts.dry_run or self:ask(each.subject, verb, { name = each.path, recursive = true, missing_ok = true })
-  if ok then self.summary.deleted = self.summary.deleted + 1 end
+  if not each.again then self:note("delete", each.subject) end
+  local ok, code, reason = self.opts.dry_run, nil, nil
+  if not ok then
+    ok, code, reason = call.persist(self.home.dest, verb, { name = each.path, recursive = true, missing_ok = true },
+      call.part(self.under))
+  end
+  if ok then
+    self.summary.deleted = self.summary.deleted + 1
+  elseif code == "not_empty" and not each.again then
+    each.again = true
+    self.later[#self.later + 1] = each
+  elseif code == "unsupported" and verb == "rmdir" and core.info(self.home.dest).dfs then
+    self:skip(each.subject, "dfs") -- there is a link in it
+  else
+    self:fail(each.subject, code, reason)
+  end
   return ok
 end
 
@@ -704,6 +757,12 @@ end
 function job:remove_unwanted(each)
   if self:is_over() then return false end
   if each.entry.type ~= "directory" then return self:remove_one(each, "delete") end
+  if not each.again and bins.is_one(each.entry) and #self.extra > 1 then
+    each.again = true
+    self.later[#self.later + 1] = each
+    self:note("delete", each.subject)
+    return false
+  end
   if not self.opts.filter then return self:remove_one(each, "rmdir") end
   local found, is_empty = {}, true
   local ok = self:each_remote(each.subject, each.path, function(entry)
@@ -726,6 +785,7 @@ function job:remove_remote()
   end
   for _ = 1, math.min(lanes_wanted(self.home), #self.extra) do tasks:spawn(lane) end
   tasks:wait()
+  for _, each in ipairs(self.later) do self:remove_unwanted(each) end
 end
 
 local function is_missing(here)
@@ -766,9 +826,23 @@ end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------
 
+-- Where a local path is: itself or, where links are not to be followed, its part below the caller's folder, which is held.
+-- Whoever may write there might otherwise lead root elsewhere.
+function job:at(here)
+  if not self.root then return here, nil end
+  local below = here:sub(#self.base + 2)
+  return below ~= "" and below or ".", self.root
+end
+
+-- What is there: type, size, time. A link counts as what it leads to where links are followed.
+function job:look(here)
+  local at, root = self:at(here)
+  return core.lstat(at, root == nil, root)
+end
+
 function job:fetch_file(entry, subject, folder, text)
   local place = folder.here .. "/" .. text
-  local kind, size, ticks = core.lstat(place, true)
+  local kind, size, ticks = self:look(place)
   if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
   if kind == "file" and self:is_unchanged({ name = text, size = size, ticks = ticks }, entry, folder.here, folder.path) then
     self.summary.unchanged = self.summary.unchanged + 1
@@ -780,28 +854,33 @@ function job:fetch_file(entry, subject, folder, text)
     self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
     return
   end
+  local spot, root = self:at(place)
   self:add_file { subject = subject, here = place, folder = folder.here, path = name.join(folder.path, entry.name),
-    size = entry.size }
+    size = entry.size, spot = spot, root = root }
 end
 
 -- Makes a folder here; second: whether it was not there before.
 function job:make_local_folder(subject, place)
-  local kind = core.lstat(place, true)
+  local kind = self:look(place)
   if kind == "directory" then return true end
+  if kind == "link" then
+    return self:fail(subject, "local_io",
+      ("'%s': a link has this folder's name (symlinks = \"follow\" follows it)"):format(place))
+  end
   self:note("mkdir", subject)
-  local ok, reason = self.opts.dry_run, nil
-  if not ok then ok, reason = lfs.mkdir(place) end
+  local ok, code, reason = self.opts.dry_run, nil, nil
+  if not ok then ok, code, reason = core.make_folder(self:at(place)) end
   if ok then self.summary.folders = self.summary.folders + 1
-  else self:fail(subject, "local_io", ("'%s': the folder cannot be made (%s)"):format(place, reason)) end
+  else self:fail(subject, code, ("'%s': %s"):format(place, reason)) end
   return ok, ok
 end
 
 -- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too. What a link in the
 -- tree leads to is not the tree's.
 function job:note_local_extra(folder, seen)
-  if not self.opts.mirror or folder.is_linked or core.lstat(folder.here, true) ~= "directory" then return end
+  if not self.opts.mirror or folder.is_linked or self:look(folder.here) ~= "directory" then return end
   for entry in self:local_entries(folder.here, folder.below) do
-    if seen[entry.name] == nil then
+    if seen[entry.name] == nil and (self.opts.bins or not bins.is_one(entry)) then
       self.extra[#self.extra + 1] = { subject = name.join(folder.below, entry.name), here = folder.here .. "/" .. entry.name }
     end
   end
@@ -821,12 +900,14 @@ function job:fetch_entry(entry, text, folder, seen)
     if not self:is_meant(folder.below, text, entry) then return text, false end
     local here = folder.here .. "/" .. text
     self:count_names(1, entry.type)
-    if entry.type == "file" then
+    if entry.type == "link" then
+      self:skip_remote(subject, entry)
+    elseif entry.type == "file" then
       self:fetch_file(entry, subject, folder, text)
     elseif entry.type == "directory" then
       local is_there, is_new = self:make_local_folder(subject, here)
       if not is_there then return text, true end
-      local is_linked = folder.is_linked or (self.opts.mirror and core.lstat(here) == "link")
+      local is_linked = folder.is_linked or (self.opts.mirror and not self.root and core.lstat(here) == "link")
       self:add_folder { here = here, below = subject, path = name.join(folder.path, entry.name), is_linked = is_linked,
         is_new = is_new }
     end
@@ -868,7 +949,7 @@ function job:fetch_nothing(folder)
 end
 
 local function fetch(self, item, part)
-  local copy <close>, code, reason = core.create_local(item.here, core.random(), true)
+  local copy <close>, code, reason = core.create_local(item.spot, core.random(), true, false, item.root)
   if not copy then return nil, code, ("'%s': %s"):format(item.here, reason) end
   local arguments = { name = item.path, file = copy, offset = 0, io_size = self.opts.io_size.read,
     read_back = self.opts.read_back, sha256 = self.opts.read_back }
@@ -898,27 +979,40 @@ local function fetch_some(self, items)
 end
 
 -- Calls fn with name, type, size, mtime (ticks) of all that is in a local folder; false, reason when it cannot be read.
-local function each_inside(place, fn)
-  local next_entry, folder, reason, _ <close> = core.entries(place, false, true)
+function job:each_inside(place, fn)
+  local at, root = self:at(place)
+  local next_entry, folder, reason, _ <close> = core.entries(at, false, true, root)
   if not next_entry then return false, reason end
   for text, kind, size, ticks in next_entry, folder do fn(text, kind, size, ticks) end
   return true
+end
+
+-- What has a name; a link is one.
+function job:type_of(place)
+  local at, root = self:at(place)
+  return (core.lstat(at, false, root))
+end
+
+function job:remove_name(place, is_folder)
+  local at, root = self:at(place)
+  local ok, _, reason = core.remove(at, is_folder, root)
+  return ok, reason
 end
 
 -- Removes a file, or a folder with all that is in it. That it is gone already is fine.
 function job:remove_whole(place)
   task.breathe(self.home)
   if self:is_over() then return false, "given up" end
-  local what = core.lstat(place)
+  local what = self:type_of(place)
   if not what then return true end
-  if what ~= "directory" then return os.remove(place) end
+  if what ~= "directory" then return self:remove_name(place, false) end
   local problem
-  local ok, reason = each_inside(place, function(text)
+  local ok, reason = self:each_inside(place, function(text)
     local gone, why = self:remove_whole(place .. "/" .. text)
     if not gone then problem = why end
   end)
   if not ok or problem then return false, reason or problem end
-  return lfs.rmdir(place)
+  return self:remove_name(place, true)
 end
 
 function job:remove_here(each, remove)
@@ -934,11 +1028,12 @@ end
 function job:clear(each)
   if self:is_over() then return false end
   local function whole(place) return self:remove_whole(place) end
-  if core.lstat(each.here) ~= "directory" or not self.filter then return self:remove_here(each, whole) end
+  if self:type_of(each.here) ~= "directory" or not self.filter then return self:remove_here(each, whole) end
   local found, is_empty = {}, true
-  local ok, reason = each_inside(each.here, function(text, kind, size, ticks)
+  local ok, reason = self:each_inside(each.here, function(text, kind, size, ticks)
     local entry = kind and { name = text, type = kind, size = size, mtime = core.seconds(ticks) }
     local is_meant = not entry or self:is_meant(each.subject, text, entry)
+    if entry and not self.opts.bins and bins.is_one(entry) then is_meant = false end
     if is_meant then found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text } end
     is_empty = is_empty and is_meant
   end)
@@ -947,7 +1042,7 @@ function job:clear(each)
     return false
   end
   for _, inner in ipairs(found) do is_empty = self:clear(inner) and is_empty end
-  return is_empty and self:remove_here(each, lfs.rmdir)
+  return is_empty and self:remove_here(each, function(place) return self:remove_name(place, true) end)
 end
 
 function job:remove_local()
@@ -959,7 +1054,20 @@ function job:remove_local()
   for _, each in ipairs(self.extra) do self:clear(each) end
 end
 
--- Makes a local folder with those above it.
+-- From here on what is below the caller's folder is looked for there, and no link in it is followed.
+local function hold(self, place)
+  if self.opts.symlinks == "follow" then return true end
+  local root, code, reason = core.open_root(place)
+  if not root and not (self.opts.dry_run and is_missing(place)) then
+    self:fail(self.top, code, ("'%s': %s"):format(place, reason))
+    self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
+    return false
+  end
+  self.base, self.root = place, root
+  return true
+end
+
+-- Makes a local folder with those above it: the caller's path, in which links are followed.
 local function make_local_folders(self, place)
   for folder in place:gmatch("()/") do
     if folder > 1 and not self.opts.dry_run then lfs.mkdir(place:sub(1, folder - 1)) end
@@ -975,13 +1083,17 @@ function tree.get(home, top, path, place, opts)
   local entry, code, reason = call.persist(home.dest, "stat", { name = path }, call.part(self.under))
   if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
   if not entry and opts.mirror and opts.force and IS_MISSING[code] then
+    if not is_missing(place) and not hold(self, place) then return nil, self.stopped.message, self.stopped.code end
     return self:run({ below = "", here = place }, self.fetch_nothing, fetch, self.remove_local)
   end
   if not entry then
     self.under:failed()
     return nil, call.message("get_tree", top, home.place, reason), code
   end
-  if not make_local_folders(self, place) then return nil, self.stopped.message, self.stopped.code end
+  if not make_local_folders(self, place) or not hold(self, place) then
+    local first = self.summary.errors[1]
+    return nil, first.message, first.code
+  end
   -- What is read twice, must fail at once or goes slowly goes one by one.
   if not opts.read_back and home.fields.retries > 0 and not home.fields.rate then self.move_some = fetch_some end
   return self:run({ path = path, below = "", here = place }, self.fetch_folder, fetch, self.remove_local)

@@ -208,6 +208,7 @@ static bool do_list_open(const struct request *r, struct smb_reply *reply, size_
 		free_handle(h, &(struct smb_fault){0});
 		return false;
 	}
+	reply->elsewhere = session_list_place(h->list);
 	next_batch(h, reply, used);
 	return true;
 }
@@ -279,7 +280,7 @@ static bool do_rmdir(const struct request *r, struct smb_reply *reply, size_t *u
 	const char *name = r->names[SMB_NAME];
 	struct smb_fault *fault = &reply->fault;
 	char *stuck = NULL;
-	bool ok = r->head.flags & SMB_FLAG_RECURSIVE ? folder_remove(name, &stuck, fault) : session_rmdir(name, fault);
+	bool ok = folder_remove(name, r->head.flags & SMB_FLAG_RECURSIVE, &stuck, fault);
 	bool missing = !ok && (fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING);
 
 	if (!ok && stuck != NULL && strcmp(stuck, name) != 0)

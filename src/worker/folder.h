@@ -13,9 +13,10 @@ bool folder_make(const char *path, struct smb_fault *fault);
 bool folder_make_parent(const char *path, struct smb_fault *fault);
 
 /*
- * Deletes a folder with all that is in it; links are removed, never followed. On failure `stuck` is the path of what could not be
- * deleted or looked into, to be freed; NULL when memory is short.
+ * Removes a folder, recursively with all that is in it. Nothing is removed over another connection than the one that the folder's parent
+ * is on, where a DFS link would lead. A link to a folder that is found in it is a failure: it is not followed, nor what it leads to
+ * removed. On failure `stuck` is the path of what could not be deleted or looked into, to be freed; NULL when memory is short.
  */
-bool folder_remove(const char *path, char **stuck, struct smb_fault *fault);
+bool folder_remove(const char *path, bool recursive, char **stuck, struct smb_fault *fault);
 
 #endif

@@ -43,6 +43,7 @@ static struct {
 	struct identity identity;
 	struct smb_fault stopped; /* why no logon was tried */
 	bool poisoned;    /* the password was refused: not tried again, or the account may be locked */
+	bool led_elsewhere; /* a link was met that leads to another share */
 	struct smb_fault refusal;
 } session;
 
@@ -155,6 +156,13 @@ static bool failed_with(struct smb_fault *fault, int error)
 		return fault_set(fault, SMB_PROTOCOL,
 				 "encryption is required, but the library would send clear text (the server does not offer "
 				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
+	if (wire_refusal() == WIRE_ELSEWHERE) {
+		session.led_elsewhere = true;
+		session.ended = session.ended || session.target->dfs; /* a connection there, which was begun, is of no use any more */
+		return fault_set(fault, SMB_UNSUPPORTED,
+				 session.target->dfs ? "a link leads to another share or server (DFS): what is there is left alone"
+						     : "a link leads to another share or server (DFS), and dfs is off");
+	}
 	if (wire_refusal() == WIRE_NOT_SIGNED)
 		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
 	if (wire_refusal() == WIRE_NOBODY)
@@ -243,10 +251,13 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
  */
 static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
 {
+	bool renewed = session.renew && server == session.coarse;
+	bool gone = session.ended || renewed || (!wire_alone() && session.check_server(context, server) != 0);
+
 	session.server = server;
-	if (session.ended || (session.renew && server == session.coarse))
-		return 1;
-	return wire_alone() ? 0 : session.check_server(context, server);
+	if (gone)
+		wire_share_lost();
+	return gone;
 }
 
 /* The library keeps a connection for later when its share is open: the one sign of that which encryption does not hide. */
@@ -327,6 +338,7 @@ bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 	wire_demand(target->encryption == SMB_DEMAND_REQUIRED, target->signing == SMB_DEMAND_REQUIRED,
 		    !target->anonymous);
 	wire_forbid_ntlm(!identity_may_use_ntlm(target));
+	wire_follow(target->dfs != 0);
 	if (target->ccache[0] != '\0')
 		setenv("KRB5CCNAME", target->ccache, 1);
 	if (!begin(SMB_PATIENCE_SHORT, fault) || !identity_choose(target, &session.identity, fault))
@@ -604,7 +616,30 @@ bool session_quota(const char *path, uint64_t *total, uint64_t *available, struc
 
 struct session_list {
 	SMBCFILE *folder;
+	uint32_t place;
 };
+
+uint32_t session_list_place(const struct session_list *list)
+{
+	return list->place;
+}
+
+uint32_t session_place(void)
+{
+	return wire_place();
+}
+
+void session_stay(bool on, uint32_t place)
+{
+	wire_stay(on, place);
+}
+
+bool session_has_links(void)
+{
+	struct smb_info info = {0};
+	wire_info(&info);
+	return info.dfs || session.led_elsewhere;
+}
 
 struct session_list *session_list(const char *path, struct smb_fault *fault)
 {
@@ -615,6 +650,7 @@ struct session_list *session_list(const char *path, struct smb_fault *fault)
 		failed_with(fault, ENOMEM);
 	else if (begin_at(SMB_PATIENCE_LIST, path, &url, fault)) {
 		list->folder = smbc_getFunctionOpendir(session.context)(session.context, url);
+		list->place = wire_place();
 		if (finish(url, list->folder != NULL ? 0 : -1, fault))
 			return list;
 	}

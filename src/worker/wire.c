@@ -82,6 +82,8 @@ struct connection {
 	uint64_t moved_before; /* bytes, before them */
 	int queued;           /* bytes that the kernel has not got rid of, when last looked at */
 	bool logs_on;         /* it was sent the password, and has not answered */
+	uint32_t place;       /* made of the share's name or, where that was not seen, the server's address; never 0 */
+	bool is_settled;      /* a share was opened, or is about to be behind encryption: `place` is final */
 };
 
 static struct {
@@ -95,6 +97,9 @@ static struct {
 	bool hidden_open;     /* behind encryption: a file was opened, and not closed yet; */
 	uint32_t hidden_size; /* bytes of the last request */
 	uint64_t sending_since; /* microseconds: the call that sends, or the last that did */
+	int own, last;        /* the share's connection, and the one that was sent a frame last; -1: none */
+	bool is_bound, is_staying; /* to the share's own connection; to that and those to `stay` */
+	uint32_t stay;
 	enum smb_step step;
 	uint32_t status, first; /* the last failure of the call, and the one before all others */
 	bool broken;
@@ -118,6 +123,7 @@ void wire_watch(uint16_t port, struct smb_shared *counters)
 	memset(&wire, 0, sizeof wire);
 	wire.port = port;
 	wire.counters = counters;
+	wire.own = wire.last = -1;
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		wire.connections[i].fd = -1;
 }
@@ -264,7 +270,32 @@ static void set_step(enum smb_step step)
 
 void wire_share_opened(void)
 {
+	wire.own = wire.last;
 	set_step(SMB_STEP_FILE);
+}
+
+void wire_share_lost(void)
+{
+	wire.own = -1;
+}
+
+void wire_follow(bool on)
+{
+	wire.is_bound = !on;
+}
+
+uint32_t wire_place(void)
+{
+	for (size_t i = 0; i < CONNECTIONS && wire.own >= 0 && wire.last >= 0; i++)
+		if (wire.connections[i].fd == wire.last)
+			return wire.last == wire.own ? 0 : wire.connections[i].place;
+	return 0;
+}
+
+void wire_stay(bool on, uint32_t place)
+{
+	wire.is_staying = on;
+	wire.stay = place;
 }
 
 /* ---- fields of a frame ---- */
@@ -420,6 +451,17 @@ static bool would_replace(const struct frame *f)
 	return kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_CREATE;
 }
 
+/*
+ * Whether a frame would go where a DFS link leads, and must not. Until a share is opened there nobody can tell whether it is the one
+ * that may be used.
+ */
+static bool leads_elsewhere(const struct connection *c)
+{
+	if (wire.own < 0 || c->fd == wire.own)
+		return false;
+	return wire.is_bound || (wire.is_staying && c->is_settled && c->place != wire.stay);
+}
+
 static bool refuse(enum wire_refusal why)
 {
 	wire.refusal = why;
@@ -525,10 +567,47 @@ static bool is_never_answered(const struct frame *f)
 	return kind_of(f) == KIND_SMB2 && smb2_command(f) == SMB2_CANCEL;
 }
 
+/* FNV-1a */
+static uint32_t mix(uint32_t hash, const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	return hash | 1;
+}
+
+/* TREE_CONNECT names the share; IPC$, of which DFS is asked, is none that matters. Encrypted, it tells nothing. */
+static void note_place(struct connection *c, const struct frame *f)
+{
+	static const uint8_t ipc[] = {'I', 0, 'P', 0, 'C', 0, '$', 0};
+	struct sockaddr_storage peer;
+	size_t offset, size;
+
+	if (c->is_settled || (kind_of(f) == KIND_SMB2 && smb2_command(f) != SMB2_TREE_CONNECT))
+		return;
+	if (kind_of(f) == KIND_ENCRYPTED) {
+		socklen_t length = sizeof peer;
+		c->is_settled = true;
+		if (getpeername(c->fd, (struct sockaddr *)&peer, &length) == 0)
+			c->place = mix(2166136261u, (const uint8_t *)&peer, length);
+		return;
+	}
+	if (kind_of(f) != KIND_SMB2)
+		return;
+	offset = at16(f, 68);
+	size = at16(f, 70);
+	if (offset > f->size || size > f->size - offset || size < sizeof ipc ||
+	    memcmp(f->bytes + offset + size - sizeof ipc, ipc, sizeof ipc) == 0)
+		return;
+	c->place = mix(2166136261u, f->bytes + offset, size); /* the same for each address that the server has */
+	c->is_settled = true;
+}
+
 static void frame_sent(struct connection *c, const struct frame *f)
 {
 	if (kind_of(f) == KIND_OTHER)
 		return;
+	wire.last = c->fd;
+	note_place(c, f);
 	if (c->unanswered == 0) {
 		note_throughput(c);
 		c->began = wire.sending_since;
@@ -602,8 +681,11 @@ static void logged_on(const struct frame *f)
 static void tree_connected(const struct frame *f)
 {
 	const uint8_t disk = 1; /* ShareType; the library asks IPC$ for DFS referrals before */
+	const uint32_t share_dfs = 8;
 	if (field(f, 66, 1) != disk)
 		return;
+	if (at32(f, 72) & share_dfs) /* Capabilities */
+		wire.info.dfs = 1; /* a link's target need not have any */
 	set_step(SMB_STEP_FILE);
 }
 
@@ -823,6 +905,16 @@ static void forget(int fd)
 		return;
 	will_not_answer(c);
 	c->fd = -1;
+	if (wire.own == fd)
+		wire.own = -1;
+	if (wire.last == fd)
+		wire.last = -1;
+}
+
+/* Where a DFS link leads the library takes the ports that are SMB's by custom, one after the other. */
+static bool is_port(uint16_t port)
+{
+	return port == wire.port || port == 445 || port == 139;
 }
 
 /* 0 where that is no TCP or UDP. */
@@ -837,7 +929,7 @@ static uint16_t port_of(const struct sockaddr *address)
 
 static bool is_smb(const struct sockaddr *address)
 {
-	return wire.counters != NULL && port_of(address) == wire.port;
+	return wire.counters != NULL && is_port(port_of(address));
 }
 
 /* The one that has answered: others may have been tried before, or at the same time. */
@@ -861,6 +953,7 @@ static bool watch(int fd)
 		if (c->fd == -1) {
 			memset(c, 0, sizeof *c);
 			c->fd = fd;
+			c->place = 1;
 			set_step(SMB_STEP_CONNECT);
 			return true;
 		}
@@ -997,6 +1090,8 @@ static bool must_not_leave(int fd, const struct iovec *parts, int count)
 	if (wire.refusal != WIRE_NOT_REFUSED)
 		return refuse(wire.refusal);
 	wire.sending_since = now();
+	if (leads_elsewhere(c))
+		return refuse(WIRE_ELSEWHERE);
 	if (c->out.have != 0)
 		return false;
 	have = gather(parts, count, head, sizeof head);
@@ -1115,6 +1210,10 @@ int connect(int fd, const struct sockaddr *address, socklen_t length)
 	NEXT(connect)
 	if (is_kdc(address))
 		kdc_tried();
+	if (is_smb(address) && wire.is_bound && wire.own >= 0 && !watched(fd)) {
+		refuse(WIRE_ELSEWHERE);
+		return -1;
+	}
 	if (is_smb(address) && !watch(fd)) {
 		errno = EMFILE;
 		return -1;

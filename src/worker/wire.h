@@ -13,7 +13,7 @@
 
 /* Why a frame was refused. */
 enum wire_refusal {
-	WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_GUEST, WIRE_WOULD_REPLACE,
+	WIRE_NOT_REFUSED, WIRE_NOT_ENCRYPTED, WIRE_NOT_SIGNED, WIRE_GUEST, WIRE_WOULD_REPLACE, WIRE_ELSEWHERE,
 	WIRE_PASSWORD,  /* it would be sent again, though it was refused */
 	WIRE_CANCELLED, /* while this worker waited for its turn to send it */
 	WIRE_NTLM,      /* a logon by NTLM where there is to be none */
@@ -47,8 +47,20 @@ void wire_stop(void);
 enum smb_mechanism wire_mechanism(void); /* of the last logon of this call, well or not; UNKNOWN: there was none */
 const char *wire_domain(void);           /* that the server belongs to, as it said when somebody logged on by NTLM; "": none */
 
-/* The session says that the share is open; the wire shows it only where nothing is encrypted. */
+/* The session says that the share is open; the wire shows it only where nothing is encrypted. Its connection is the share's own. */
 void wire_share_opened(void);
+
+/* The share's own connection is not used any more: another one will be made. */
+void wire_share_lost(void);
+
+/* Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads elsewhere. */
+void wire_follow(bool on);
+
+/* 0 when the share itself was asked last, else a number that tells one share that a link led to from others. */
+uint32_t wire_place(void);
+
+/* While on, other connections than the share's own, and those to `place`, are refused all requests. */
+void wire_stay(bool on, uint32_t place);
 
 /* The server has closed a connection, as some do with idle ones, and nobody has noticed yet. */
 bool wire_hung_up(void);
