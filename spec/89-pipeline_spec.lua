@@ -273,6 +273,36 @@ describe("a command", function()
     assert.is_nil(made())
   end)
 
+  -- A progress function that closes it, or a clean-up beside a job: what had come until then took the good backup's place.
+  it("that is closed before its end leaves the good backup where it is", function()
+    files.write(share.on_server "file", "GOOD BACKUP OF YESTERDAY")
+    local made = smb.command("head -c 50000000 /dev/zero", "cat")
+    local result, message, code = dest:write("file", made, { progress = function(bytes)
+      if bytes > 5000000 then made:close() end
+    end })
+    assert.is_nil(result)
+    assert.equal("local_io", code)
+    assert.matches("the pipeline failed: it was closed before its end", message, 1, true)
+    assert.equal("GOOD BACKUP OF YESTERDAY", files.read(share.on_server "file"))
+  end)
+
+  it("that has failed fails again when it is read on", function()
+    for _, made in ipairs { smb.command { "false" }, smb.command { "no such program" }, smb.command("echo data; exit 3") } do
+      local first
+      repeat
+        local data, problem, code = made()
+        first = first or problem
+        assert.is_true(data ~= nil or code == "local_io")
+      until data == nil
+      for _ = 1, 2 do
+        local data, problem, code = made()
+        assert.is_nil(data)
+        assert.equal(first, problem)
+        assert.equal("local_io", code)
+      end
+    end
+  end)
+
   it("that is none is refused with a sentence", function()
     for reason, arguments in pairs {
       ["an empty list is no command"] = { {} }, ["an empty text is no command"] = { " " },
@@ -307,5 +337,28 @@ describe("a file or pipe that write was given", function()
         assert.equal("closed file", io.type(file))
       end
     end
+  end)
+
+  -- Loops that try again: the second write found no more in the source than its end, and put an empty file over the good one.
+  it("is never taken for an empty one afterwards", function()
+    files.write(dir .. "/local/source", "data")
+    files.write(share.on_server "file", "GOOD BACKUP OF YESTERDAY")
+    local source = ltn12.source(io.open(dir .. "/local/source"))
+    assert.is_nil(dest:write("missing/file", source))
+    local result, message, code = dest:write("file", source)
+    assert.is_nil(result)
+    assert.equal("local_io", code)
+    assert.matches("it was closed before its end", message, 1, true)
+    local popen = ltn12.source(io.popen "exit 3")
+    for _ = 1, 2 do
+      result, message = dest:write("file", popen)
+      assert.is_nil(result)
+      assert.matches("the command ended with status 3", message, 1, true)
+    end
+    source = ltn12.source(io.open(dir .. "/local/source"))
+    assert(dest:write("other", source))
+    assert.error_matches(function() dest:write("file", source) end, "the file has been read to its end already")
+    assert.equal("GOOD BACKUP OF YESTERDAY", files.read(share.on_server "file"))
+    assert.same({ "file", "other" }, share.everything())
   end)
 end)

@@ -102,6 +102,8 @@ local function named(state, at)
   return ("stage %d of %d ('%s')"):format(at, #state.stages, name)
 end
 
+local function whole(state) return #state.stages == 1 and named(state, 1) or "the pipeline" end
+
 -- The last of what a stage said, on one line, and so that it steers no terminal.
 local function last_words(said)
   local text = said:gsub("^[\x80-\xBF]+", ""):gsub("^%s+", ""):gsub("%s+$", ""):gsub("%s*[\r\n]+%s*", "; ")
@@ -192,6 +194,9 @@ end
 -- @tparam[opt] table home the state of the destination that it was read for
 function command.close(self, home)
   local state = core.command_state(self)
+  if state.status == "running" and not state.problem then
+    state.problem = ("%s failed: it was closed before its end"):format(whole(state))
+  end
   state.status = "ended"
   local is_killed = task.running() and not coroutine.isyieldable() -- then nobody may be kept waiting
   if core.command_is_ours(self) and not is_killed and not core.command_reap(self) then
@@ -202,10 +207,18 @@ function command.close(self, home)
   core.command_end(self)
 end
 
--- Fails; nothing of it goes on.
+-- Fails; nothing of it goes on. Who reads once more is told the same: nil alone would be a good end.
 local function fail(self, home, reason, code)
+  local state = core.command_state(self)
+  state.problem, state.code = reason, code
   command.close(self, home)
   return nil, reason, code
+end
+
+-- What has ended has no more output; what was closed, or failed, never had all of it.
+local function read_ended(state)
+  if not state.problem then return nil end
+  return nil, state.problem, state.code or "local_io"
 end
 
 --- Reads on.
@@ -220,15 +233,16 @@ end
 -- @treturn[3] string the error word
 function command.read(self, home, under)
   local state = core.command_state(self)
-  if state.status == "ended" then return nil end
+  if state.status == "ended" then return read_ended(state) end
   if not core.command_is_ours(self) then
     return nil, "the command belongs to the process that this one was forked from", "local_io"
   end
   if state.status == "new" then
     local ok, reason, code = command.start(self)
-    if not ok then return nil, reason, code end
+    if not ok then return fail(self, home, reason, code) end
   end
   while true do
+    if state.status == "ended" then return read_ended(state) end -- who was let in by a pause has closed it
     local data, code, reason = core.command_read(self)
     if data then
       local me = task.running()
@@ -242,10 +256,10 @@ function command.read(self, home, under)
     if code then return fail(self, home, reason, code) end
     pause(self, home)
   end
-  local reason = verdict(self, state)
+  state.problem = verdict(self, state)
   state.status = "ended"
   core.command_end(self)
-  if reason then return nil, reason, "local_io" end
+  return read_ended(state)
 end
 
 --- Ends the command, if it runs.

@@ -623,6 +623,7 @@ function methods:write(text, data, opts)
       or type(data)), 2)
   end
   if from.command and not from:is_new() then error("bad argument #2 to 'write' (the command has been run already)", 2) end
+  if from.closer and from:is_spent() then error("bad argument #2 to 'write' (the file has been read to its end already)", 2) end
   opts = check_opts(opts, WRITE_OPTS, "write")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end

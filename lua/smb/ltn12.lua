@@ -13,6 +13,7 @@ local ltn12 = {}
 local PIECE = 1024 * 1024 -- bytes
 
 local closers = setmetatable({}, { __mode = "k" }) -- by source: what closes its file
+local spent = setmetatable({}, { __mode = "k" }) -- sources that were read to a good end
 
 -- What close says of a file, or of the command at the other end of a pipe.
 local function close(file)
@@ -27,31 +28,40 @@ end
 -- its pipe is closed: then the source gives nil and an error, not an end.
 -- @param file the file; nil gives a source that fails with the second argument, as io.open's results are
 -- @tparam[opt=1048576] integer|string size bytes to read at a time; or, without a file, why there is none
--- @treturn function source: strings, then nil; or nil, error
+-- @treturn function source: strings, then nil; or nil, error, however often it is asked then
 function ltn12.source(file, size)
   if not file then
     return function() return nil, size or "there is no file to read" end
   end
   size = size or PIECE
-  local function read()
-    if not file then return nil end
+  local failure, word
+  local function fail(problem, code)
+    failure, word = problem, type(code) == "string" and code or nil
+    return nil, failure, word
+  end
+  local read
+  function read()
+    if not file then return nil, failure, word end
     local from = file
     local data, problem, code = from:read(size)
     if data then return data end
     file = nil
     if problem then
       close(from)
-      return nil, problem, type(code) == "string" and code or nil
+      return fail(problem, code)
     end
     local ok
     ok, problem, code = close(from)
-    if ok then return nil end
-    return nil, problem, type(code) == "string" and code or nil
+    if not ok then return fail(problem, code) end
+    spent[read] = true
+    return nil
   end
   closers[read] = function()
     local from = file
     file = nil
-    if from then close(from) end
+    if not from then return end
+    failure = "it was closed before its end"
+    close(from)
   end
   return read
 end
@@ -60,6 +70,12 @@ end
 -- @local
 function ltn12.closer(read)
   return closers[read]
+end
+
+--- Whether a source of ours was read to its end: a second reader would take nothing at all for a file.
+-- @local
+function ltn12.is_spent(read)
+  return spent[read] or false
 end
 
 --- A sink that writes what it is given to a file and closes it at the end, or after a failure. A failed write or close is

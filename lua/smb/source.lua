@@ -37,6 +37,9 @@ end
 --- Whether a command has not been started yet.
 function source:is_new() return commands().is_new(self.command) end
 
+--- Whether there is nothing in it any more, since it was read to its end before.
+function source:is_spent() return ltn12.is_spent(self.next) end
+
 --- Begins. Of a command all stages are started.
 -- @treturn[1] boolean true
 -- @treturn[2] nil
