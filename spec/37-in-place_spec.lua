@@ -363,6 +363,17 @@ describe("put_tree in place", function()
     assert.is_true(files.same(tree .. "/sub/7", on_server "tree/sub/7"))
   end)
 
+  it("is refused where a file that was cut off would be taken for whole", function()
+    for _, opts in ipairs { { changed = "missing" }, { changed = "size", preserve_mtime = false } } do
+      opts.in_place = true
+      local ok, message = pcall(dest.put_tree, dest, tree, "tree", opts)
+      assert.is_false(ok)
+      assert.matches("in_place and changed = .* exclude each other", message)
+    end
+    assert.same({}, everything())
+    assert(dest:put_tree(tree, "tree", { in_place = true, changed = "size" }))
+  end)
+
   it("is for put_tree only", function()
     assert.has_error(function() dest:get_tree("", dir .. "/local/back", IN_PLACE) end)
   end)
