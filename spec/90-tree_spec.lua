@@ -1373,7 +1373,7 @@ describe("trees: a mistake in the call raises:", function()
     ["an unknown option"] = function() dest:put_tree(dir, "a", { mirrored = true }) end,
     ["a filter that is a string"] = function() dest:put_tree(dir, "a", { filter = "*.txt" }) end,
     ["a filter with a pattern that is none"] = function() dest:put_tree(dir, "a", { filter = { 5 } }) end,
-    ["changed = 'size'"] = function() dest:put_tree(dir, "a", { changed = "size" }) end,
+    ["changed = 'date'"] = function() dest:put_tree(dir, "a", { changed = "date" }) end,
     ["symlinks = 'keep'"] = function() dest:get_tree("a", dir, { symlinks = "keep" }) end,
     ["on_error = 'ignore'"] = function() dest:get_tree("a", dir, { on_error = "ignore" }) end,
     ["mirror = 1"] = function() dest:get_tree("a", dir, { mirror = 1 }) end,
