@@ -19,9 +19,14 @@ describe("times", function()
   -- rclone/rclone#8241 and others: a time that is set to what it was has to stay what it was.
   it("of microseconds come back from seconds as they were", function()
     for _ = 1, 20000 do
-      local microseconds = math.random(-4294967296000000, 4294967296000000) -- floats resolve them up to 2106
+      local microseconds = math.random(-8589934592000000, 8589934592000000) -- floats resolve them from 1697 to 2242
       local back = core.ticks(core.seconds(microseconds * 10))
       assert.equal(microseconds, (back + 5) // 10, microseconds)
+    end
+    for _ = 1, 20000 do -- beyond, what is read stays what it was
+      local seconds = core.seconds(math.random(FIRST // 10, LAST // 10) * 10)
+      local set = (core.ticks(seconds) + 5) // 10 * 10
+      assert.equal(seconds, core.seconds(set))
     end
   end)
 

@@ -112,6 +112,36 @@ describe("a mirror on a server that lists names", function()
     end)
   end)
 
+  -- What a filter excludes stays, whatever the server calls it.
+  it("in a way of its own, or in another normal form, keeps what a filter excludes", function()
+    with("catia", function(dest, path)
+      for _, excluded in ipairs { "!f\u{E4}", "!m\u{E4}", "!m\u{E4}/**", "!*\u{E4}" } do
+        put("a/f\u{E4}", "two")
+        put("a/m\u{E4}/x", "one")
+        put("a/plain", "three")
+        assert(dest:put_tree(dir .. "/a", "tree", { mirror = true }))
+        put("a/f\u{E4}", "has changed since")
+        assert(dest:write("tree/too much", "x"))
+        local summary = assert(dest:put_tree(dir .. "/a", "tree", { mirror = true, filter = { excluded } }))
+        assert.equal(1, summary.deleted, excluded)
+        assert.equal("one", dest:read "tree/m\u{E4}/x")
+        assert.is_true(dest:exists "tree/f\u{E4}")
+        shell.check { "find", path, "-mindepth", "1", "-delete" }
+      end
+    end)
+    with("nfd", function(dest)
+      put("n/plain", "three")
+      for i, excluded in ipairs { "!other", "!" .. NFC, "!" .. NFD, "!/" .. NFC } do
+        assert(dest:write("tree/" .. NFC, "not here", { parents = true }))
+        assert(dest:write("only/" .. NFC, "x", { parents = true }))
+        local summary = assert(dest:get_tree("only", dir .. "/got", { filter = { excluded }, dry_run = true }))
+        assert.equal(i == 1 and 1 or 0, summary.files, excluded)
+        summary = assert(dest:put_tree(dir .. "/n", "tree", { mirror = true, filter = { excluded } }))
+        assert.equal(i == 1 and 1 or 0, summary.deleted, excluded)
+      end
+    end)
+  end)
+
   it("in a way of its own deletes nothing where it cannot tell which are ours, and says so", function()
     with("catia", function(dest)
       put("a/f\u{E4}", "two")

@@ -302,6 +302,31 @@ static int fold_certain(lua_State *L)
 	return 1;
 }
 
+/* composed(text) -> the same in Unicode's normal form C; what is not UTF-8 stays as it is */
+static int composed(lua_State *L)
+{
+	size_t size;
+	const char *text = luaL_checklstring(L, 1, &size);
+	const size_t most = 4 * size; /* of one character come four at most */
+	utf8proc_int32_t *codes;
+	utf8proc_ssize_t n;
+
+	lua_settop(L, 1);
+	if (is_ascii(text, size))
+		return 1;
+	codes = lua_newuserdatauv(L, (most + 1) * sizeof *codes, 0);
+	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most, UTF8PROC_COMPOSE);
+	if (n >= 0 && (size_t)n <= most)
+		n = utf8proc_reencode(codes, n, UTF8PROC_COMPOSE);
+	else
+		n = -1;
+	if (n >= 0)
+		lua_pushlstring(L, (const char *)codes, (size_t)n);
+	else
+		lua_settop(L, 1);
+	return 1;
+}
+
 /* fold(text) -> see name_fold */
 static int fold(lua_State *L)
 {
@@ -317,7 +342,8 @@ static int fold(lua_State *L)
 void name_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary},
-					     {"is_previous", is_previous}, {"fold", fold}, {"fold_certain", fold_certain},
+					     {"is_previous", is_previous}, {"composed", composed}, {"fold", fold},
+					     {"fold_certain", fold_certain},
 					     {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);

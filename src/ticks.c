@@ -38,12 +38,15 @@ int64_t ticks_of_filetime(uint64_t t)
 
 bool ticks_of_seconds(double seconds, int64_t *t)
 {
-	const double most = (double)(INT64_MAX / TICKS_SECOND - 1);
-	double whole = floor(seconds);
+	const double most = (double)(INT64_MAX / TICKS_SECOND - 1), coarse = 4294967296.0;
+	double whole = floor(seconds), rest = seconds - whole;
 
 	if (!(seconds >= -most && seconds <= most))
 		return false;
-	*t = (int64_t)whole * TICKS_SECOND + (int64_t)floor((seconds - whole) * (double)TICKS_SECOND + 0.5);
+	/* From 2^32 on a double tells microseconds apart, but no ticks: rounded to ticks and then to microseconds it would be another one. */
+	if (fabs(seconds) >= coarse)
+		rest = floor(rest * 1e6 + 0.5) / 1e6;
+	*t = (int64_t)whole * TICKS_SECOND + (int64_t)floor(rest * (double)TICKS_SECOND + 0.5);
 	return true;
 }
 

@@ -22,7 +22,7 @@ struct timespec ticks_timespec(int64_t t);
 
 int64_t ticks_of_filetime(uint64_t t);
 
-/* Rounded to the nearest tick. False for what is no time, or beyond 64 bits. */
+/* Rounded to the nearest tick, or microsecond where a double cannot tell ticks apart. False for what is no time, or beyond 64 bits. */
 bool ticks_of_seconds(double seconds, int64_t *t);
 double ticks_seconds(int64_t t);
 

@@ -264,10 +264,12 @@ function names:find(folder, entry, remote, known)
 end
 
 --- It is in the source, though it is not meant: what has its name on the share stays.
+-- @treturn ?string its name on the share, when nothing that is listed there has it
 function names:keep(folder, text, known)
   local remote = self:remote(folder.below, text, known)
   local there = remote and core.known_find(known, remote)
-  if there then core.known_see(known, there.name) end
+  if not there then return remote end
+  core.known_see(known, there.name)
 end
 
 -- Names that the listing does not have. --------------------------------------------------------------------------------
@@ -299,16 +301,18 @@ end
 
 --- Looks for names that the listing does not have, where it has some that nobody accounts for: the server may have its own.
 -- @tparam table folder gets `unclear`, a name, when it cannot be told which of the listed ones are ours
--- @tparam {table,...} items each with `remote`, its name, and `entry`, the local one. Those that are there all the same get
+-- @tparam {table,...} items each with `remote`, its name; `entry`, the local one if it is to be sent. What is there gets
 -- `there`, an entry, and `is_double` when another file of ours has that name already
 -- @tparam userdata known
 -- @tparam function is_over whether to end
 function names:account(folder, items, known, is_over)
   local groups, types = strangers_in(known)
+  if not next(types) then return end
   local nowhere = { listed = {}, ours = {} } -- there, but nothing that is listed is like it: the listed ones are others'
   for _, item in ipairs(items) do
     if is_over() then return end
-    local there = types[item.entry.type] and self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
+    local may_be = not item.entry or types[item.entry.type]
+    local there = may_be and self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
     if there then
       there.name, there.at, item.there = item.remote, item.remote, there
       table.insert((groups[mark_of(there)] or nowhere).ours, item)

@@ -1,6 +1,8 @@
 --- Which files of a tree are meant: glob patterns, or a function of the user's.
 -- @module smb.pattern
 
+local core = require "smb.core"
+
 local pattern = {}
 
 local CHARACTER = "[^/\128-\191][\128-\191]*" -- one of UTF-8
@@ -41,7 +43,7 @@ end
 
 local function compile(glob)
   local excludes = glob:sub(1, 1) == "!"
-  if excludes then glob = glob:sub(2) end
+  glob = core.composed(excludes and glob:sub(2) or glob)
   local folders = glob:match "^(.+)/$"
   glob = folders or glob
   local whole = glob:find("/", 1, true) ~= nil
@@ -59,7 +61,8 @@ end
 --- A function that tells which files are meant.
 -- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that begins with
 -- `!` excludes, one that ends with a slash is about folders only. A file is meant when the last glob that matches it includes it;
--- when none does, if all of them exclude. A folder is meant unless it is excluded, and not looked into then.
+-- when none does, if all of them exclude. A folder is meant unless it is excluded, and not looked into then. Names match in
+-- whatever normal form they are: what is typed here may be listed in another one there.
 -- @tparam function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what is meant
 -- @treturn function of path and entry
 function pattern.filter(filter)
@@ -70,6 +73,7 @@ function pattern.filter(filter)
     only_excludes = only_excludes and rules[i].excludes
   end
   return function(path, entry)
+    path = core.composed(path)
     local base = path:match "[^/]*$"
     for i = #rules, 1, -1 do
       if matches(rules[i], path, base, entry.type) then return not rules[i].excludes end

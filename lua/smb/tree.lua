@@ -633,9 +633,15 @@ function job:send_unlisted(items, aside, folder)
   end
 end
 
+-- Finds out what the server calls those that its listing does not have. `kept`: names that are not to be sent, and stay.
+function job:account(unlisted, kept, known, folder)
+  local items = self.opts.mirror and kept or {}
+  for _, item in ipairs(unlisted) do items[#items + 1] = item end
+  if #items > 0 then self.names:account(folder, items, known, function() return self:is_cut_short() end) end
+end
+
 -- Sends what of a folder is not the same on the share: `changed` has another file's or a folder's name there, `unlisted` none.
-function job:send_items(changed, unlisted, known, aside, folder)
-  if #unlisted > 0 then self.names:account(folder, unlisted, known, function() return self:is_cut_short() end) end
+function job:send_items(changed, unlisted, aside, folder)
   local function is_same(entry, there) return self:is_same(entry, there, folder) end
   for _, item in ipairs(changed) do
     if self:is_cut_short() then return end
@@ -678,8 +684,11 @@ function job:send_folder(folder)
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.known()
   folder.known = known
-  local changed, unlisted = {}, {}
-  local function keep(text) self.names:keep(folder, text, known) end
+  local changed, unlisted, kept = {}, {}, {}
+  local function keep(text)
+    local remote = self.names:keep(folder, text, known)
+    if remote then kept[#kept + 1] = { remote = remote } end
+  end
   for entry in self:local_entries(folder.here, folder.below, passing, keep) do
     local text = entry.name
     local remote, reason = self.names:remote(folder.below, text, known)
@@ -690,7 +699,8 @@ function job:send_folder(folder)
       self:take_entry(entry, remote, known, changed, unlisted, aside, folder)
     end
   end
-  if not self:is_over() then self:send_items(changed, unlisted, known, aside, folder) end
+  if not self:is_over() then self:account(unlisted, kept, known, folder) end
+  if not self:is_over() then self:send_items(changed, unlisted, aside, folder) end
   if not self:is_over() then self:note_extra(known, folder) end
   folder.known = nil -- folders below remember this one
   self.is_quiet = self.sent == sent
