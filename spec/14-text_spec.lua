@@ -114,6 +114,15 @@ describe("what people see", function()
       assert_seen(run("put", srv:url "backup", bad, "--json"))
       assert_seen(run("stat", srv:url "backup", "a" .. trick .. "z"))
       assert_seen(run("list", srv:url "backup", "--no-such" .. trick))
+      for _, wrong in ipairs {
+        function() dest:submit(bad) end, function() dest[bad] = 1 end, function() dest.options[bad] = 1 end,
+        function() dest:open("x", bad) end, function() dest:put(bad, "x", { [bad] = 1 }) end,
+        function() error(tostring(smb.command { bad })) end,
+      } do
+        local ok, raised = pcall(wrong)
+        assert.is_false(ok)
+        assert_seen(raised)
+      end
       local _, message = smb.open(srv:url "backup", { credentials_file = bad })
       assert_seen(message)
     end)
@@ -138,6 +147,10 @@ describe("what people see", function()
       assert.same(expected, found)
     end
     assert_seen(tostring(dest:list()))
-    for entry in dest:dir() do assert_seen(tostring(entry)) end
+    for entry in dest:dir() do
+      assert_seen(tostring(entry))
+      local file <close> = assert(dest:open(entry.name))
+      assert_seen(tostring(file))
+    end
   end)
 end)

@@ -5,6 +5,7 @@
 local core = require "smb.core"
 local options = require "smb.options"
 local task = require "smb.task"
+local texts = require "smb.text"
 
 local command = {}
 local methods = {}
@@ -274,7 +275,7 @@ metatable.__close = methods.close
 function metatable.__tostring(self)
   local names = {}
   local state = core.command_state(self)
-  for i, stage in ipairs(state.stages) do names[i] = stage.name end
+  for i, stage in ipairs(state.stages) do names[i] = texts.plain(stage.name) end
   return ("smb.command (%s, %s)"):format(table.concat(names, " | "), state.status)
 end
 

@@ -796,7 +796,7 @@ function methods:submit(what, ...)
   core.check(self)
   check_string(what, 1, "submit")
   if NO_JOB[what] or not methods[what] then
-    error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(what), 2)
+    error(("bad argument #1 to 'submit' ('%s' is nothing that can be submitted)"):format(show.text(what)), 2)
   end
   return require "smb.job".new(state, what, methods[what], self, ...)
 end
@@ -839,7 +839,7 @@ local function assign(dest, state, key, value)
   local row = options.by_name[key]
   if not row then
     local nearest = options.nearest(tostring(key), options.names)
-    error(("no option '%s'%s"):format(tostring(key), nearest and (" (did you mean '%s'?)"):format(nearest) or ""), 3)
+    error(("no option '%s'%s"):format(show.text(tostring(key)), nearest and (" (did you mean '%s'?)"):format(nearest) or ""), 3)
   end
   if not row.live then error(("option '%s' cannot be changed on an open destination"):format(key), 3) end
   local checked, reason
@@ -896,7 +896,7 @@ function metatable.__index(dest, key)
 end
 
 function metatable.__newindex(_, key)
-  error(("field '%s' of a destination cannot be assigned"):format(tostring(key)), 2)
+  error(("field '%s' of a destination cannot be assigned"):format(show.text(tostring(key))), 2)
 end
 
 function metatable.__tostring(dest)

@@ -9,6 +9,7 @@ local call = require "smb.call"
 local core = require "smb.core"
 local stripe = require "smb.stripe"
 local task = require "smb.task"
+local texts = require "smb.text"
 local transfer = require "smb.transfer"
 
 local file = {}
@@ -437,7 +438,7 @@ function methods:seek(whence, offset)
   local state = check(self)
   whence, offset = whence or "cur", offset or 0
   if whence ~= "set" and whence ~= "cur" and whence ~= "end" then
-    error(("bad argument #1 to 'seek' (invalid option '%s')"):format(tostring(whence)), 2)
+    error(("bad argument #1 to 'seek' (invalid option '%s')"):format(texts.plain(tostring(whence))), 2)
   end
   offset = math.tointeger(offset)
   if not offset then error("bad argument #2 to 'seek' (an integer expected)", 2) end
@@ -469,7 +470,7 @@ function methods:setvbuf(mode, size)
   check(self)
   local modes = { full = 0, line = 1, no = 2 }
   if not modes[mode] then
-    error(("bad argument #1 to 'setvbuf' (invalid option '%s')"):format(tostring(mode)), 2)
+    error(("bad argument #1 to 'setvbuf' (invalid option '%s')"):format(texts.plain(tostring(mode))), 2)
   end
   if size ~= nil and not math.tointeger(size) then error("bad argument #2 to 'setvbuf' (an integer expected)", 2) end
   core.file_buffering(self, modes[mode])
@@ -577,7 +578,7 @@ end
 function metatable.__tostring(self)
   if not core.file_is_open(self) then return "smb.file (closed)" end
   local state = core.file_state(self)
-  return ("smb.file (%s/%s)"):format(state.home.place, state.text)
+  return ("smb.file (%s/%s)"):format(state.home.place, texts.plain(state.text))
 end
 
 -- Opening. ------------------------------------------------------------------------------------------------------------
