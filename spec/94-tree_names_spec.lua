@@ -188,6 +188,29 @@ describe("two local names that are one on the server", function()
     assert_told("nfd", NFC, NFD)
   end)
 
+  it("are told, and neither replaces the other: normal forms and case at once", function()
+    for i, pair in ipairs { { "A\u{308}", "\u{E4}" }, { "a\u{308}", "\u{C4}" }, { "\u{E4}", "A\u{308}" } } do
+      with("nfd", function(dest, path)
+        put(i .. "/" .. pair[1], "first")
+        put(i .. "/" .. pair[2], "second one")
+        local function send()
+          local summary = assert(dest:put_tree(dir .. "/" .. i, "tree", { on_error = "continue", mirror = true }))
+          local contents = {}
+          for _, name in ipairs(files.list(path .. "/tree")) do contents[name] = files.read(path .. "/tree/" .. name) end
+          return summary, contents
+        end
+        local first, before = send()
+        for _ = 1, 2 do
+          local summary, after = send()
+          assert_nothing_done(summary)
+          assert.same(refusals(first), refusals(summary))
+          assert.same(before, after)
+        end
+        shell.check { "find", path, "-mindepth", "1", "-delete" }
+      end)
+    end
+  end)
+
   it("are told, and are not mixed: folders", function()
     with("catia", function(dest)
       put("a/m\u{E4}/x", "first")

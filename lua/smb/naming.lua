@@ -167,8 +167,9 @@ function names:look_at(folder, text, taken)
   local others = remote and core.known_take(taken, remote)
   if not others then return reason end
   local paired = self.paired[folder.below] or {}
-  self.paired[folder.below], paired[remote] = paired, true
-  for _, other in ipairs(others) do paired[other] = true end
+  local group = { remote, table.unpack(others) }
+  self.paired[folder.below] = paired
+  for _, each in ipairs(group) do paired[each] = group end
   local alike = self.encode and first_alike(others, remote, name.fold)
   if alike and tell_apart(self, folder.below, remote, alike) then return nil end
   alike = first_alike(others, remote, name.fold_certain)
@@ -240,6 +241,26 @@ local function twin(self, folder, text, listed)
   return its ~= nil and its ~= text and core.lstat(folder.here .. "/" .. its, true) == listed.type and its or nil
 end
 
+-- How far two names are from each other. A server that changes the normal form changes nothing else.
+local EXACT, FORM, CASE, BOTH = 0, 1, 2, 3
+local function distance(a, b)
+  if a == b then return EXACT end
+  if core.composed(a) == core.composed(b) then return FORM end
+  return name.fold(a) == name.fold(b) and CASE or BOTH
+end
+
+-- Whether of the local files that some server may take for one, another than this one is rather the one that is listed.
+local function is_rather_another(self, folder, remote, listed)
+  local paired = self.paired[folder.below]
+  local own = distance(remote, listed.name)
+  for _, other in ipairs(paired and paired[remote] or {}) do
+    local its = distance(other, listed.name)
+    local is_nearer = its < own or (its == own and other < remote)
+    if is_nearer and core.lstat(folder.here .. "/" .. (self:here(other) or ""), true) == listed.type then return true end
+  end
+  return false
+end
+
 --- What a local file is on the share. In a dry run, where nothing was renamed, what would be counts as gone.
 -- @tparam table folder
 -- @tparam table entry the local one
@@ -256,7 +277,9 @@ function names:find(folder, entry, remote, known)
     if self.dry_run then return nil, false end
     return there, true
   end
-  if how ~= "exact" and twin(self, folder, entry.name, there) then return nil, false end
+  if how ~= "exact" and (twin(self, folder, entry.name, there) or is_rather_another(self, folder, remote, there)) then
+    return nil, false
+  end
   if (how == "case" or how == "both") and is_told_apart(self, folder, remote, how) then return nil, false end
   -- A file in a folder's place, or the other way round, is told; what it is may be another one's.
   if (there.type == "directory") == (entry.type == "directory") then core.known_see(known, there.name) end
