@@ -102,4 +102,19 @@ for _, encryption in ipairs { "default", "required" } do
     assert.is_true(dest:exists "")
     assert.equal(0, (srv:logons()))
   end)
+
+  -- A position that no file reaches: behind encryption it was a lost connection, for as many attempts as there are.
+  it(("nor does it of an open file, encryption = %q"):format(encryption), function()
+    local dest <close> = opened { retries = 5, connections = 1 }
+    local file <close> = assert(dest:open("file", "w+"))
+    assert(file:write "content")
+    assert(file:flush())
+    srv:mark()
+    assert(file:seek("set", math.maxinteger - 100))
+    assert_fails("failed", file:read(10))
+    assert(file:seek "set")
+    assert.equal("content", file:read "a")
+    assert.equal(0, (srv:logons()))
+    assert(file:close())
+  end)
 end

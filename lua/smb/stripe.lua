@@ -119,6 +119,9 @@ function transfer:move_one(handle, range)
   return reply, code, reason
 end
 
+-- Whose file was another at the end than at the beginning.
+local CHANGED = { send = "the local file changed while it was read", receive = "the file changed while it was read" }
+
 -- Moves ranges by a handle until there are none left. False, code, reason when the connection is of no more use.
 function transfer:move_all(handle)
   while not self.failure do
@@ -133,7 +136,7 @@ function transfer:move_all(handle)
         return false, code, reason
       end
       self.ranges:complete(range)
-      if self.is_changed() then return false, "source_changed", "the file changed while it was read" end
+      if self.is_changed() then return false, "source_changed", CHANGED[self.verb] end
     elseif later then
       task.pause(self.home, nil, task.SLICE, true)
     else

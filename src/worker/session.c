@@ -697,24 +697,44 @@ void session_list_close(struct session_list *list)
 
 /* ---- files ---- */
 
-/* The library says EINVAL of a handle whose connection has gone. */
-static bool handle_failed(struct smb_fault *fault)
-{
-	int error = errno;
-	bool gone = error == EINVAL && wire_status() == 0;
-
-	failed_with(fault, gone ? ECONNABORTED : error);
-	if (gone)
-		has_ended_unseen(error);
-	return false;
-}
-
 /* The library's SMBCFILE, which is also a list's node, under a name of ours. */
 struct session_file;
 
 static SMBCFILE *handle(struct session_file *file)
 {
 	return (SMBCFILE *)(void *)file;
+}
+
+/* Of a handle that lives something else is said than EINVAL. */
+static bool is_alive(struct session_file *file)
+{
+	struct stat st;
+
+	wire_begin(SMB_PATIENCE_SHORT);
+	errno = 0;
+	return smbc_getFunctionFstat(session.context)(session.context, handle(file), &st) == 0 || errno != EINVAL;
+}
+
+/*
+ * The library says EINVAL of a handle whose connection has gone, and of what a server has refused: the latter's answer cannot be read
+ * behind encryption, but it has come. `file`: NULL when nothing can be asked of it any more.
+ */
+static bool is_handle_gone(struct session_file *file, int error)
+{
+	if (error != EINVAL || wire_status() != 0)
+		return false;
+	return file == NULL || !wire_was_answered_unseen() || wire_broken() || session.ended || wire_hung_up() || !is_alive(file);
+}
+
+static bool handle_failed(struct session_file *file, struct smb_fault *fault)
+{
+	int error = errno;
+	bool gone = is_handle_gone(file, error);
+
+	failed_with(fault, gone ? ECONNABORTED : error);
+	if (gone)
+		has_ended_unseen(error);
+	return false;
 }
 
 /* A handle that may only write can be asked neither its size nor its times, so writing is reading, too, where that is allowed. */
@@ -744,7 +764,7 @@ bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault
 {
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionFtruncate(session.context)(session.context, handle(file), (off_t)size) == 0 || handle_failed(fault);
+	return smbc_getFunctionFtruncate(session.context)(session.context, handle(file), (off_t)size) == 0 || handle_failed(file, fault);
 }
 
 bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
@@ -753,7 +773,7 @@ bool session_look(struct session_file *file, struct smb_entry *entry, struct smb
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
 	if (smbc_getFunctionFstat(session.context)(session.context, handle(file), &st) < 0)
-		return handle_failed(fault);
+		return handle_failed(file, fault);
 	fill_entry(entry, &st);
 	return true;
 }
@@ -780,7 +800,7 @@ long session_read(struct session_file *file, uint64_t offset, void *to, size_t s
 		return -1;
 	n = seek(file, offset) ? smbc_getFunctionRead(session.context)(session.context, handle(file), to, size) : -1;
 	if (n < 0)
-		handle_failed(fault);
+		handle_failed(file, fault);
 	return (long)n;
 }
 
@@ -791,7 +811,7 @@ bool session_write(struct session_file *file, uint64_t offset, const void *from,
 		return false;
 	n = seek(file, offset) ? smbc_getFunctionWrite(session.context)(session.context, handle(file), from, size) : -1;
 	if (n < 0)
-		return handle_failed(fault);
+		return handle_failed(file, fault);
 	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
 }
 
@@ -811,7 +831,7 @@ bool session_copy(struct session_file *from, struct session_file *to, uint64_t s
 		return true;
 	n = smbc_getFunctionSplice(session.context)(session.context, handle(from), handle(to), (off_t)size, go_on, NULL);
 	if (n < 0)
-		return handle_failed(fault);
+		return handle_failed(NULL, fault);
 	return (uint64_t)n == size || fault_set(fault, SMB_FAILED, "the server copied only a part of the file");
 }
 
@@ -819,5 +839,5 @@ bool session_close(struct session_file *file, struct smb_fault *fault)
 {
 	if (!begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionClose(session.context)(session.context, handle(file)) == 0 || handle_failed(fault);
+	return smbc_getFunctionClose(session.context)(session.context, handle(file)) == 0 || handle_failed(NULL, fault);
 }

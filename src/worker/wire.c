@@ -96,6 +96,7 @@ static struct {
 	bool guard, collided;
 	bool hidden_open;     /* behind encryption: a file was opened, and not closed yet; */
 	uint32_t hidden_size; /* bytes of the last request */
+	bool hidden_answer;   /* there was one in this call */
 	uint64_t sending_since; /* microseconds: the call that sends, or the last that did */
 	int own, last;        /* the share's connection, and the one that was sent a frame last; -1: none */
 	bool is_bound, is_staying; /* to the share's own connection; to that and those to `stay` */
@@ -170,7 +171,7 @@ void wire_begin(enum smb_patience patience)
 {
 	wire.mechanism = SMB_MECHANISM_UNKNOWN;
 	wire.status = 0;
-	wire.broken = false;
+	wire.broken = wire.hidden_answer = false;
 	wire.refusal = WIRE_NOT_REFUSED;
 	memset(&wire.created, 0, sizeof wire.created);
 	wire.first = 0;
@@ -194,6 +195,11 @@ uint32_t wire_status(void)
 bool wire_hides_status(void)
 {
 	return wire.info.encryption && wire.status == 0 && !wire.broken && wire.refusal == WIRE_NOT_REFUSED;
+}
+
+bool wire_was_answered_unseen(void)
+{
+	return wire.hidden_answer;
 }
 
 bool wire_is_overt(void)
@@ -555,6 +561,7 @@ static void note_hidden_answer(uint32_t size)
 {
 	bool failed = size == ERROR_SIZE || size == ERROR_SIZE + 1;
 
+	wire.hidden_answer = true;
 	if (wire.hidden_open && wire.hidden_size >= SET_SIZE)
 		wire.collided = failed;
 	else if (size == CREATED_SIZE)

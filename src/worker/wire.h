@@ -83,6 +83,7 @@ void wire_blame_first(void);
 bool wire_is_overt(void);              /* answers to openings can be read: SMB 2 and above, not encrypted */
 uint32_t wire_status(void);            /* NT status of the failed request, 0 when none was seen */
 bool wire_hides_status(void);          /* the request failed behind encryption: its status was not seen */
+bool wire_was_answered_unseen(void);   /* an encrypted answer has come during this call */
 bool wire_broken(void);                /* the connection was lost during this call */
 enum smb_step wire_step(void);         /* how far the connection has come */
 bool wire_guest(void);                 /* a named user was made a guest, or nobody */
