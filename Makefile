@@ -14,7 +14,7 @@ BINDIR = $(DESTDIR)$(PREFIX)/bin
 CFLAGS   ?= -O2 -g
 WARNINGS  = -Wall -Wextra -Wshadow -Wconversion
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
-OURS      = -std=c11 $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP
+OURS      = -std=c11 -Isrc $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP
 
 # Looked up when a recipe needs them and not before: pkg-config may come with `make deps`.
 LUA_CFLAGS  ?= $(shell pkg-config --cflags lua5.4)
@@ -27,8 +27,9 @@ LOOP   = $(BUILD)/bench/loop
 
 COMMANDS = $(wildcard bin/*)
 
-MODULE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/*.c))
-WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c) src/ticks.c)
+# One room in src/ each: what a host loads, the processes at the other end of its sockets, what both programs share, the worker's program.
+MODULE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/module/*.c src/workers/*.c src/shared/*.c))
+WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c src/shared/*.c))
 
 # Lua with the module as it stands here.
 HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)/?.so;;' LUA='$(LUA)'
@@ -80,7 +81,7 @@ deps-bench:
 
 # Specs that need ports 445 and 139 or a full disk want the sandbox; where there is none they are skipped.
 test: all
-	@BUILD='$(BUILD)' spec/support/apart '$(BUILD)/specs' $(BUSTED)
+	@BUILD='$(BUILD)' spec/support/run-parallel '$(BUILD)/specs' $(BUSTED)
 
 # The suite with AddressSanitizer and UndefinedBehaviorSanitizer in the module, the worker and the specs' own programs.
 asan:
@@ -121,8 +122,8 @@ lint:
 	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$(cc) CC=$(cc) WARNINGS='$(WARNINGS) -Werror' \
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ src bench
-	shellcheck .ci/run spec/support/sandbox spec/support/keeper spec/support/signal-server spec/support/deps spec/support/asan spec/support/apart \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ -Isrc src bench
+	shellcheck .ci/run spec/support/sandbox spec/support/server-keeper spec/support/kill-server spec/support/deps spec/support/asan spec/support/run-parallel \
 		spec/support/gc
 	$(HERE) $(LUA) docs/options.lua check README.md
 

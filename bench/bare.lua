@@ -68,8 +68,8 @@ local function take_ended()
 end
 
 local function compare(folder)
-  local known, count = core.known(), 0
-  assert(#core.known_learn(known, folder.reply.batch) == 0 and folder.reply.handle == 0)
+  local known, count = core.name_index(), 0
+  assert(#core.name_index_learn(known, folder.reply.batch) == 0 and folder.reply.handle == 0)
   local _, entries, _, _ <close> = core.entries(folder.place, false)
   while true do
     local text, kind = core.next_changed(entries, known)

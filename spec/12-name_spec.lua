@@ -222,31 +222,31 @@ end)
 describe("names that are known", function()
   it("are those that are the same exactly, or else but for their case, however many there are", function()
     math.randomseed(12)
-    local known, seen, all = core.known(), {}, {}
+    local known, seen, all = core.name_index(), {}, {}
     local letters = { "a", "B", "ä", "Ö", "я", "\u{1F4BE}", "1", "ẞ", "\xff" }
     for _ = 1, 3000 do
       local text = ""
       for i = 1, math.random(6) do text = text .. letters[math.random(#letters)]:rep(i) end
       if math.random(2) == 1 then text = name.fold(text) end
       local folded = name.fold(text)
-      local others = core.known_take(known, text)
+      local others = core.name_index_take(known, text)
       assert.equal(seen[folded] ~= nil, others ~= nil)
       for _, other in ipairs(others or {}) do assert.equal(folded, name.fold(other)) end
       seen[folded], all[text] = true, true
-      assert.is_nil(core.known_find(core.known(), text))
-      local found, how = core.known_find(known, text)
+      assert.is_nil(core.name_index_find(core.name_index(), text))
+      local found, how = core.name_index_find(known, text)
       assert.same({ text, "exact" }, { found.name, how })
     end
     local count = 0
     for _ in pairs(all) do count = count + 1 end
-    assert.equal(count, core.known_count(known))
+    assert.equal(count, core.name_index_count(known))
   end)
 
   it("tell how a name differs from the one that is there, and nothing where that is told apart there", function()
-    local known = core.known()
-    for _, text in ipairs { "Readme", "caf\u{E9}", "X", "x", "\u{B5}", "\u{3BC}" } do core.known_take(known, text) end
+    local known = core.name_index()
+    for _, text in ipairs { "Readme", "caf\u{E9}", "X", "x", "\u{B5}", "\u{3BC}" } do core.name_index_take(known, text) end
     local function found(text)
-      local entry, how = core.known_find(known, text)
+      local entry, how = core.name_index_find(known, text)
       return entry and { entry.name, how }
     end
     assert.same({ "Readme", "exact" }, found "Readme")
@@ -258,21 +258,21 @@ describe("names that are known", function()
     assert.same({ "\u{B5}", "exact" }, found "\u{B5}")
     assert.is_nil(found "\u{39C}") -- of both it is the capital
     assert.is_nil(found "\xff")
-    core.known_see(known, "x")
+    core.name_index_see(known, "x")
     local unseen = {}
-    for _, entry in core.known_unseen, known, 0 do unseen[#unseen + 1] = entry.name end
+    for _, entry in core.name_index_unseen, known, 0 do unseen[#unseen + 1] = entry.name end
     assert.equal(5, #unseen)
   end)
 
   it("stay so when the module is loaded anew", function()
-    local known = core.known()
-    assert.is_nil(core.known_take(known, "ä"))
+    local known = core.name_index()
+    assert.is_nil(core.name_index_take(known, "ä"))
     package.loaded["smb.core"] = nil
     local again = require "smb.core"
     package.loaded["smb.core"] = core
     collectgarbage()
     collectgarbage()
-    assert.same({ "ä" }, core.known_take(known, "Ä"))
+    assert.same({ "ä" }, core.name_index_take(known, "Ä"))
     assert.equal(core.fold "ä", again.fold "Ä")
   end)
 end)

@@ -764,7 +764,7 @@ describe("a deadline", function()
     srv:pause()
     local seconds, result, message = timed(function()
       pid = shell.spawn(("while sleep 0.2; %s %s CONT; [ ! -e %s ]; do sleep 0.02; %s %s STOP; done"):format(
-        ROOT .. "/spec/support/signal-server", srv.conf, stop, ROOT .. "/spec/support/signal-server", srv.conf))
+        ROOT .. "/spec/support/kill-server", srv.conf, stop, ROOT .. "/spec/support/kill-server", srv.conf))
       return dest:put(source, "file")
     end)
     files.write(stop, "")

@@ -101,7 +101,7 @@ it("a worker and its starter can be looked into by nobody but root, and an ordin
     os.execute "exec sleep 60"
   ]]):format(srv:url "backup"))
   local pid = shell.spawn(table.move({ "lua5.4", dir .. "/program.lua" }, 1, 2, #words + 1, words), dir .. "/said")
-  local is_connected = shell.poll(function() return files.read(dir .. "/said"):find "connected\n" end, 20)
+  local is_connected = shell.poll(function() return (files.read(dir .. "/said") or ""):find "connected\n" end, 20)
   assert(is_connected, files.read(dir .. "/said"))
   for _, kind in ipairs { "workers", "starters" } do
     local found = shell.poll(function()

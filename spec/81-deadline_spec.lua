@@ -427,7 +427,7 @@ describe("a server that halts", function()
       srv:pause()
       since = shell.now()
       if resume_after then
-        shell.spawn(("sleep %g; %s %s CONT"):format(resume_after, shell.quote(ROOT .. "/spec/support/signal-server"),
+        shell.spawn(("sleep %g; %s %s CONT"):format(resume_after, shell.quote(ROOT .. "/spec/support/kill-server"),
           shell.quote(srv.conf)))
       end
     end, 0.05)
@@ -505,7 +505,7 @@ describe("a server that halts", function()
     dest.options.read_write_timeout = 5
     local f <close> = assert(dest:open("file", "r+"))
     srv:pause()
-    shell.spawn(("sleep 0.4; %s %s CONT"):format(shell.quote(ROOT .. "/spec/support/signal-server"), shell.quote(srv.conf)))
+    shell.spawn(("sleep 0.4; %s %s CONT"):format(shell.quote(ROOT .. "/spec/support/kill-server"), shell.quote(srv.conf)))
     local seconds, content = timed(function() return f:read "a" end)
     assert.is_true(content == CONTENT)
     assert.is_true(seconds > 0.3)

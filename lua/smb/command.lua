@@ -97,13 +97,13 @@ end
 
 -- What is said of them. -----------------------------------------------------------------------------------------------
 
-local function named(state, at)
-  local name = state.stages[at].name
-  if #state.stages == 1 then return ("the command ('%s')"):format(name) end
-  return ("stage %d of %d ('%s')"):format(at, #state.stages, name)
+local function named(private, at)
+  local name = private.stages[at].name
+  if #private.stages == 1 then return ("the command ('%s')"):format(name) end
+  return ("stage %d of %d ('%s')"):format(at, #private.stages, name)
 end
 
-local function whole(state) return #state.stages == 1 and named(state, 1) or "the pipeline" end
+local function whole(private) return #private.stages == 1 and named(private, 1) or "the pipeline" end
 
 -- The last of what a stage said, on one line, and so that it steers no terminal.
 local function last_words(said)
@@ -113,16 +113,16 @@ local function last_words(said)
 end
 
 -- What became of a stage: nil for what is right, else in words, and whether it only was not read to its end.
-local function trouble(self, state, at)
+local function trouble(self, private, at)
   local how, status, said = core.command_stage(self, at)
-  local is_early = at < #state.stages
+  local is_early = at < #private.stages
   if how == "exit" and status == 0 then return nil end
   if how == "lost" then
     return "nobody can tell how it ended: SIGCHLD is ignored, or something else in this program takes all statuses"
   end
   local is_piped = is_early and (how == "signal" and status == SIGPIPE
-    or how == "exit" and status == PIPED_SHELL and state.stages[at].is_text)
-  if is_piped and state.sigpipe then return nil end
+    or how == "exit" and status == PIPED_SHELL and private.stages[at].is_text)
+  if is_piped and private.sigpipe then return nil end
   local words = how == "exit" and ("it ended with status %d"):format(status)
     or ("it was ended by signal %d"):format(status)
   if is_piped then
@@ -132,16 +132,16 @@ local function trouble(self, state, at)
 end
 
 -- After all stages have ended: nil where all is right, else what failed. The first stage that failed by itself comes first.
-local function verdict(self, state)
+local function verdict(self, private)
   local worst, others = nil, {}
-  for at = 1, #state.stages do
-    local words, is_piped = trouble(self, state, at)
+  for at = 1, #private.stages do
+    local words, is_piped = trouble(self, private, at)
     local each = words and { at = at, words = words, is_piped = is_piped }
     if each and (not worst or worst.is_piped and not is_piped) then worst, each = each, worst end
-    if each then others[#others + 1] = ("%s failed, too"):format(named(state, each.at)) end
+    if each then others[#others + 1] = ("%s failed, too"):format(named(private, each.at)) end
   end
   if not worst then return nil end
-  return ("%s failed: %s"):format(named(state, worst.at), table.concat({ worst.words, table.unpack(others) }, "; "))
+  return ("%s failed: %s"):format(named(private, worst.at), table.concat({ worst.words, table.unpack(others) }, "; "))
 end
 
 --- What all stages said on their standard error, the last 4 KiB of each.
@@ -158,15 +158,15 @@ end
 -- Running. ------------------------------------------------------------------------------------------------------------
 
 -- Waits until there is something to do for the command; what else its destination has to do goes on meanwhile.
-local function pause(self, home)
+local function pause(self, state)
   if task.running() and coroutine.isyieldable() then
     coroutine.yield() -- a nap, as a user's reader takes it
     return
   end
-  core.command_wait(self, home and #home.tasks > 0 and TURN or task.SLICE)
-  if home and core.is_open(home.dest) then
-    core.poll(home.dest, 0)
-    task.step(home)
+  core.command_wait(self, state and #state.tasks > 0 and TURN or task.SLICE)
+  if state and core.is_open(state.dest) then
+    core.poll(state.dest, 0)
+    task.step(state)
   end
 end
 
@@ -177,13 +177,13 @@ end
 -- @treturn[2] string what happened
 -- @treturn[2] string the error word
 function command.start(self)
-  local state = core.command_state(self)
-  state.status = "running"
-  for at, stage in ipairs(state.stages) do
+  local private = core.command_state(self)
+  private.status = "running"
+  for at, stage in ipairs(private.stages) do
     local ok, code, reason = core.command_add(self, stage.words)
     if not ok then
       command.close(self)
-      return nil, ("%s failed: %s"):format(named(state, at), reason), code
+      return nil, ("%s failed: %s"):format(named(private, at), reason), code
     end
   end
   return true
@@ -192,75 +192,75 @@ end
 --- Ends what has not ended: stages are asked, then killed, and their statuses taken.
 -- @local
 -- @tparam userdata self
--- @tparam[opt] table home the state of the destination that it was read for
-function command.close(self, home)
-  local state = core.command_state(self)
-  if state.status == "running" and not state.problem then
-    state.problem = ("%s failed: it was closed before its end"):format(whole(state))
+-- @tparam[opt] table state the state of the destination that it was read for
+function command.close(self, state)
+  local private = core.command_state(self)
+  if private.status == "running" and not private.problem then
+    private.problem = ("%s failed: it was closed before its end"):format(whole(private))
   end
-  state.status = "ended"
+  private.status = "ended"
   local is_killed = task.running() and not coroutine.isyieldable() -- then nobody may be kept waiting
   if core.command_is_ours(self) and not is_killed and not core.command_reap(self) then
     core.command_stop(self)
     local till = core.clock() + GRACE
-    while not core.command_reap(self) and core.clock() < till do pause(self, home) end
+    while not core.command_reap(self) and core.clock() < till do pause(self, state) end
   end
   core.command_end(self)
 end
 
 -- Fails; nothing of it goes on. Who reads once more is told the same: nil alone would be a good end.
-local function fail(self, home, reason, code)
-  local state = core.command_state(self)
-  state.problem, state.code = reason, code
-  command.close(self, home)
+local function fail(self, state, reason, code)
+  local private = core.command_state(self)
+  private.problem, private.code = reason, code
+  command.close(self, state)
   return nil, reason, code
 end
 
 -- What has ended has no more output; what was closed, or failed, never had all of it.
-local function read_ended(state)
-  if not state.problem then return nil end
-  return nil, state.problem, state.code or "local_io"
+local function read_ended(private)
+  if not private.problem then return nil end
+  return nil, private.problem, private.code or "local_io"
 end
 
 --- Reads on.
 -- @local
 -- @tparam userdata self
--- @tparam[opt] table home the state of the destination that it is read for
--- @tparam[opt] table under the course of the call that it is read for, which may end it
+-- @tparam[opt] table state the state of the destination that it is read for
+-- @tparam[opt] table under the operation of the call that it is read for, which may end it
 -- @treturn[1] string what it has written
 -- @treturn[2] nil at its end, when all stages have done well
 -- @treturn[3] nil
 -- @treturn[3] string what happened
 -- @treturn[3] string the error word
-function command.read(self, home, under)
-  local state = core.command_state(self)
-  if state.status == "ended" then return read_ended(state) end
+function command.read(self, state, under)
+  local private = core.command_state(self)
+  if private.status == "ended" then return read_ended(private) end
   if not core.command_is_ours(self) then
     return nil, "the command belongs to the process that this one was forked from", "local_io"
   end
-  if state.status == "new" then
+  if private.status == "new" then
     local ok, reason, code = command.start(self)
-    if not ok then return fail(self, home, reason, code) end
+    if not ok then return fail(self, state, reason, code) end
   end
   while true do
-    if state.status == "ended" then return read_ended(state) end -- who was let in by a pause has closed it
+    if private.status == "ended" then return read_ended(private) end -- who was let in by a pause has closed it
     local data, code, reason = core.command_read(self)
     if data then
       local me = task.running()
       if me then me.nap = nil end -- as long as something comes it is asked again soon
       return data
     end
-    if code then return fail(self, home, named(state, #state.stages) .. " failed: " .. reason, code) end
+    if code then return fail(self, state, named(private, #private.stages) .. " failed: " .. reason, code) end
     if data == nil and core.command_reap(self) then break end
     code, reason = nil, nil
-    if under then code, reason = under:check() end
-    if code then return fail(self, home, reason, code) end
-    pause(self, home)
+    if under then code, reason = under:must_stop() end
+    if code then return fail(self, state, reason, code) end
+    pause(self, state)
   end
-  state.problem = verdict(self, state)
-  state.status = "ended"
+  private.problem = verdict(self, private)
+  private.status = "ended"
   core.command_end(self)
-  return read_ended(state)
+  return read_ended(private)
 end
 
 --- Ends the command, if it runs.
@@ -274,9 +274,9 @@ metatable.__close = methods.close
 
 function metatable.__tostring(self)
   local names = {}
-  local state = core.command_state(self)
-  for i, stage in ipairs(state.stages) do names[i] = texts.plain(stage.name) end
-  return ("smb.command (%s, %s)"):format(table.concat(names, " | "), state.status)
+  local private = core.command_state(self)
+  for i, stage in ipairs(private.stages) do names[i] = texts.plain(stage.name) end
+  return ("smb.command (%s, %s)"):format(table.concat(names, " | "), private.status)
 end
 
 return command

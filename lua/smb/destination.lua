@@ -9,7 +9,7 @@ local lfs = require "lfs"
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
-local home = require "smb.home"
+local states = require "smb.state"
 local listing = require "smb.listing"
 local name = require "smb.name"
 local options = require "smb.options"
@@ -29,7 +29,7 @@ local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
 local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits for what was given up
 
 local fail, resolve, resolve_below, resolve_change, run =
-  home.fail, home.resolve, home.resolve_below, home.resolve_change, home.run
+  states.fail, states.resolve, states.resolve_below, states.resolve_change, states.run
 
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
@@ -84,13 +84,13 @@ function destination.open(fields, warnings)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
-  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), owed = {},
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), leftovers = {},
     tasks = {}, queue = task.queue(),
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)
   set_limits(dest, fields)
-  local reply, code, reason = call.persist(dest, "connect", {}, call.course(state))
+  local reply, code, reason = call.retry(dest, "connect", {}, call.operation(state))
   if reply then return dest end
   core.close(dest)
   return fail(state, "open", nil, code, reason)
@@ -108,11 +108,11 @@ end
 local function close(dest, is_failing)
   local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
   local state = core.state(dest)
-  local under = call.course(state)
+  local under = call.operation(state)
   task.end_all(state)
   local ok, message, code = file.close_all(state, is_failing)
   local till = is_failing and core.clock() + MOMENT
-  while not core.settled(dest, under:slice()) and not under:check() do
+  while not core.settled(dest, under:wait_slice()) and not under:must_stop() do
     if till and core.clock() >= till then break end
   end
   return done(ok, message, code)
@@ -284,14 +284,14 @@ local function from_to(dest, operation, from, to, opts, allowed, told)
   if type(from) ~= "string" then check_string(from, 1, operation) end
   if type(to) ~= "string" then check_string(to, 2, operation) end
   opts = check_opts(opts, allowed, operation)
-  local arguments, reason = home.two_names(state, from, to, opts.overwrite, operation == "copy")
+  local arguments, reason = states.two_names(state, from, to, opts.overwrite, operation == "copy")
   local reply, code
   if arguments then
     if operation == "copy" and opts.preserve_mtime ~= false then
       arguments.mtime, arguments.insist = 0, opts.preserve_mtime
     end
-    reply, code, reason = call.persist(state.dest, operation, arguments, call.course(state))
-    call.owe(state, arguments, reply, code)
+    reply, code, reason = call.retry(state.dest, operation, arguments, call.operation(state))
+    call.remember(state, arguments, reply, code)
   end
   if not reply then
     return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("%c", "?"), reason))
@@ -442,7 +442,7 @@ function methods:put(localpath, text, opts)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
   local source <close>, size, mtime, is_stream = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
-  local under = call.course(state, opts.progress, not is_stream and size or nil, text)
+  local under = call.operation(state, opts.progress, not is_stream and size or nil, text)
   if is_stream then return put_stream(self, state, source, localpath, text, path, opts, under) end
   local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, mtime, path)
   local arguments = digits and transfer.target(path, opts.overwrite, digits)
@@ -522,7 +522,7 @@ function methods:get(text, localpath, opts)
   if not path then return fail(state, "get", text, "invalid_name", reason) end
   local target = local_target(localpath, text)
   if opts.parents then make_local_parents(target.path) end
-  local under = call.course(state, opts.progress, nil, text)
+  local under = call.operation(state, opts.progress, nil, text)
   local arguments = { name = path, io_size = buffer_sizes(self, state).read }
   arguments.read_back, arguments.sha256 = verification(state, opts)
   local copy <close>, problem, word = local_copy(state, text, path, target, opts, arguments, under)
@@ -586,7 +586,7 @@ function methods:read(text, sink)
   end
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
-  local under = call.course(state, nil, nil, text)
+  local under = call.operation(state, nil, nil, text)
   if sink then return read_into(self, text, sink, under) end
   local memory <close>, word, problem = core.memory()
   if not memory then return fail(state, "read", text, word, problem) end
@@ -627,7 +627,7 @@ function methods:write(text, data, opts)
   opts = check_opts(opts, WRITE_OPTS, "write")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
-  local under = call.course(state, opts.progress, from.whole and #from.whole or nil, text)
+  local under = call.operation(state, opts.progress, from.whole and #from.whole or nil, text)
   local how = stream_how(self, state, "write", text, path, opts)
   local done_so, message, code = from:start()
   if not done_so then return fail(state, "write", text, code, message) end

@@ -14,92 +14,92 @@ local metatable = core.job_metatable
 metatable.__index = methods
 
 local function check(self, method)
-  local state = core.job_state(self)
-  if not state then error(("bad argument #1 to '%s' (job expected)"):format(method), 3) end
-  return state
+  local private = core.job_state(self)
+  if not private then error(("bad argument #1 to '%s' (job expected)"):format(method), 3) end
+  return private
 end
 
 -- The first that waits for its turn. One leaves the queue when it runs, not before: else, if memory ended in between, it would be
 -- lost.
-local function first_queued(home)
-  local queue = home.queue
+local function first_queued(state)
+  local queue = state.queue
   while queue.first <= queue.last do
-    local state = queue[queue.first]
-    if not state.task and not state.dropped then return state end
+    local private = queue[queue.first]
+    if not private.task and not private.dropped then return private end
     queue[queue.first] = nil
     queue.first = queue.first + 1
   end
 end
 
-local function count_running(home)
+local function count_running(state)
   local count = 0
-  for _, each in ipairs(home.tasks) do count = count + (each.is_job and 1 or 0) end
+  for _, each in ipairs(state.tasks) do count = count + (each.is_job and 1 or 0) end
   return count
 end
 
-local function run(state)
+local function run(private)
   local me = task.running()
-  state.task = me
+  private.task = me
   me.is_job = true
-  return state.fn(table.unpack(state.arguments, 1, state.arguments.n))
+  return private.fn(table.unpack(private.arguments, 1, private.arguments.n))
 end
 
-local function start(state) task.spawn(state.home, run, state) end
+local function start(private) task.spawn(private.state, run, private) end
 
 -- Starts what has waited for its turn.
-local function start_queued(home)
-  local next_one = first_queued(home)
-  while next_one and count_running(home) < core.connections_at_most(home.dest) do
+local function start_queued(state)
+  local next_one = first_queued(state)
+  while next_one and count_running(state) < core.connections_at_most(state.dest) do
     start(next_one)
-    next_one = first_queued(home)
+    next_one = first_queued(state)
   end
 end
 
-local function move_on(home)
-  if not core.is_open(home.dest) then return end
-  core.poll(home.dest, 0)
-  task.step(home)
-  start_queued(home)
+local function move_on(state)
+  if not core.is_open(state.dest) then return end
+  core.poll(state.dest, 0)
+  task.step(state)
+  start_queued(state)
 end
 
 --- Takes a call in: it runs at once or waits for its turn.
 -- @local
-function job.new(home, what, fn, ...)
-  local state = { home = home, what = what, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
-  local self, queue = core.job(state), home.queue
-  queue[queue.last + 1] = state
+function job.new(state, what, fn, ...)
+  local private = { state = state, what = what, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
+  local self, queue = core.job(private), state.queue
+  queue[queue.last + 1] = private
   queue.last = queue.last + 1
-  start_queued(home)
+  start_queued(state)
   return self
 end
 
 -- It was dropped, or ended with its destination, before it had results.
-local function is_cancelled(state)
-  local me = state.task
+local function is_cancelled(private)
+  local me = private.task
   if me and me.killed then return true end
   if me and me.status == "done" then return false end
-  return state.dropped or not core.is_open(state.home.dest)
+  return private.dropped or not core.is_open(private.state.dest)
 end
 
 -- What became of it: "queued", "running", "done", "failed", "cancelled".
-local function status(state)
-  if is_cancelled(state) then return "cancelled" end
-  if not state.task then return "queued" end
-  if state.task.status ~= "done" then return "running" end
-  local results = state.task.results
+local function status(private)
+  if is_cancelled(private) then return "cancelled" end
+  if not private.task then return "queued" end
+  if private.task.status ~= "done" then return "running" end
+  local results = private.task.results
   if results[1] and results[2] ~= nil then return "done" end
   return results[4] == "cancelled" and "cancelled" or "failed"
 end
 
-local function is_over(state)
-  return is_cancelled(state) or (state.task and state.task.status == "done")
+local function is_over(private)
+  return is_cancelled(private) or (private.task and private.task.status == "done")
 end
 
-local function results_of(state)
-  if is_cancelled(state) then
-    return nil, call.message(state.what, nil, state.home.place, "cancelled"), "cancelled"
+local function results_of(private)
+  if is_cancelled(private) then
+    return nil, call.message(private.what, nil, private.state.place, "cancelled"), "cancelled"
   end
-  local results = state.task.results
+  local results = private.task.results
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end
@@ -112,12 +112,13 @@ function job.wait_any(jobs, seconds)
   while true do
     local homes = {}
     for _, each in ipairs(jobs) do
-      local state = check(each, "wait")
-      if task.running() and not state.task and not is_cancelled(state) then start(state) end -- its turn may be that of who waits
-      homes[#homes + 1] = not homes[state.home] and state.home or nil
-      homes[state.home] = true
+      local private = check(each, "wait")
+      -- Its turn may be that of the task that waits.
+      if task.running() and not private.task and not is_cancelled(private) then start(private) end
+      homes[#homes + 1] = not homes[private.state] and private.state or nil
+      homes[private.state] = true
     end
-    for _, home in ipairs(homes) do move_on(home) end
+    for _, state in ipairs(homes) do move_on(state) end
     for _, each in ipairs(jobs) do
       if is_over(core.job_state(each)) then return each end
     end
@@ -133,45 +134,45 @@ end
 -- @return what the call returns; `nil, message, "timeout"` when the time is over and the job still running. An error in the call,
 -- a reader's or a progress function's for one, is raised
 function methods:wait(seconds)
-  local state = check(self, "wait")
+  local private = check(self, "wait")
   if seconds ~= nil and type(seconds) ~= "number" then
     error(("bad argument #1 to 'wait' (number expected, got %s)"):format(type(seconds)), 2)
   end
-  if not is_over(state) and not job.wait_any({ self }, seconds) then
-    return nil, call.message("wait", nil, state.home.place, "the job is still running"), "timeout"
+  if not is_over(private) and not job.wait_any({ self }, seconds) then
+    return nil, call.message("wait", nil, private.state.place, "the job is still running"), "timeout"
   end
-  return results_of(state)
+  return results_of(private)
 end
 
 --- How the job stands.
 -- @treturn string "queued", "running", "done", "failed", "cancelled"
 function methods:status()
-  local state = check(self, "status")
-  move_on(state.home)
-  return status(state)
+  local private = check(self, "status")
+  move_on(private.state)
+  return status(private)
 end
 
 --- How far the job is.
 -- @treturn integer bytes moved
 -- @treturn ?integer bytes in all, as far as known
 function methods:progress()
-  local state = check(self, "progress")
-  move_on(state.home)
-  local course = state.task and state.task.course
-  if not course then return 0, nil end
-  state.done = math.max(state.done, course.done) -- another attempt may have to begin further back
-  return state.done, course.total
+  local private = check(self, "progress")
+  move_on(private.state)
+  local operation = private.task and private.task.operation
+  if not operation then return 0, nil end
+  private.done = math.max(private.done, operation.done) -- another attempt may have to begin further back
+  return private.done, operation.total
 end
 
 --- Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work already.
 -- @treturn boolean true
 function methods:cancel()
-  local state = check(self, "cancel")
-  if not is_over(state) and not state.task then
-    state.dropped, state.fn, state.arguments = true, nil, nil
-  elseif not is_over(state) then
-    task.cancel(state.task)
-    move_on(state.home)
+  local private = check(self, "cancel")
+  if not is_over(private) and not private.task then
+    private.dropped, private.fn, private.arguments = true, nil, nil
+  elseif not is_over(private) then
+    task.cancel(private.task)
+    move_on(private.state)
   end
   return true
 end
@@ -180,9 +181,9 @@ end
 -- job's methods. It serves all jobs of a destination.
 -- @treturn integer a descriptor, valid until the destination is closed; -1 for a job that ended with its destination
 function methods:pollfd()
-  local state = check(self, "pollfd")
-  if is_over(state) and not core.is_open(state.home.dest) then return -1 end
-  return core.pollfd(state.home.dest)
+  local private = check(self, "pollfd")
+  if is_over(private) and not core.is_open(private.state.dest) then return -1 end
+  return core.pollfd(private.state.dest)
 end
 
 --- The same, as LuaSocket calls it.
@@ -199,9 +200,9 @@ end
 --- When something is to be done whatever the descriptor says.
 -- @treturn number seconds from now; 0 when the job has ended, so that no loop waits for it
 function methods:timeout()
-  local state = check(self, "timeout")
-  if is_over(state) then return 0 end
-  local a, b = core.patience(state.home.dest), task.patience(state.home)
+  local private = check(self, "timeout")
+  if is_over(private) then return 0 end
+  local a, b = core.patience(private.state.dest), task.patience(private.state)
   -- Whole milliseconds, upwards: loops that cut them off would spin through the last one.
   return math.max(0, math.ceil(math.min(a or task.SLICE, b or task.SLICE, task.SLICE) * 1000) / 1000)
 end

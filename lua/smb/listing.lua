@@ -3,7 +3,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
-local home = require "smb.home"
+local states = require "smb.state"
 local name = require "smb.name"
 local show = require "smb.show"
 local task = require "smb.task"
@@ -27,9 +27,9 @@ found_entries.__index = found_entries
 -- @treturn[2] string message
 -- @treturn[2] string code
 function listing.open(state, operation, text, inner)
-  local path, reason = home.resolve(state, text)
-  if not path then return home.fail(state, operation, text, "invalid_name", reason) end
-  local batch, message, code = home.run(state, operation, text, "list_open", { name = path, inner = inner })
+  local path, reason = states.resolve(state, text)
+  if not path then return states.fail(state, operation, text, "invalid_name", reason) end
+  local batch, message, code = states.run(state, operation, text, "list_open", { name = path, inner = inner })
   if not batch then return nil, message, code end
   local found = setmetatable({ dest = state.dest, state = state, operation = operation, text = text, inner = inner,
     batch = batch, at = 0 }, found_entries)
@@ -48,9 +48,9 @@ function found_entries:next()
       return nil
     end
     local ahead = self.ahead
-    call.take_in(ahead)
+    call.collect(ahead)
     self.batch, self.at = ahead.reply, 0
-    if not self.batch then return home.fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
+    if not self.batch then return states.fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
     self:ask_ahead()
   end
 end
@@ -59,7 +59,7 @@ end
 function found_entries:ask_ahead()
   local batch = self.batch
   if batch.handle == 0 then return end
-  self.ahead = call.flight(self.state, batch.link, call.start(self.dest, self.state, "list_next",
+  self.ahead = call.pending(self.state, batch.link, call.start(self.dest, self.state, "list_next",
     { handle = batch.handle, link = batch.link, inner = self.inner }))
 end
 
@@ -69,7 +69,7 @@ function found_entries:__close()
   if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
   local last = batch
   if self.ahead then
-    call.take_in(self.ahead)
+    call.collect(self.ahead)
     last = self.ahead.reply
   end
   if last and last.handle ~= 0 then

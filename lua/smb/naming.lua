@@ -118,9 +118,9 @@ function names:remote(below, text, known)
   if not remote or not self.encode then return remote, reason end
   local apart, cased = lookalike.encode_case(remote), self.cased[below]
   if apart == remote then return remote end
-  if not core.known_find(known, apart) then
+  if not core.name_index_find(known, apart) then
     if not cased or not cased[name.fold(remote)] then return remote end
-    local there = self.dry_run and core.known_find(known, remote)
+    local there = self.dry_run and core.name_index_find(known, remote)
     if there and there.name == remote then return remote end -- it would be renamed
   end
   local ok, problem = name.check(apart)
@@ -164,7 +164,7 @@ end
 -- @treturn ?string why it cannot be sent
 function names:look_at(folder, text, taken)
   local remote, reason = plain(self, text)
-  local others = remote and core.known_take(taken, remote)
+  local others = remote and core.name_index_take(taken, remote)
   if not others then return reason end
   local paired = self.paired[folder.below] or {}
   local group = { remote, table.unpack(others) }
@@ -218,12 +218,12 @@ end
 function names:outdated(below, known)
   local cased, old = self.cased[below], {}
   if not cased or self.dry_run then return old end
-  for _, entry in core.known_unseen, known, 0 do
+  for _, entry in core.name_index_unseen, known, 0 do
     local text = lookalike.encode_case(entry.name)
     if cased[name.fold(entry.name)] and text ~= entry.name then old[text] = entry.name end
   end
   for text in pairs(old) do
-    if core.known_find(known, text) then old[text] = nil end
+    if core.name_index_find(known, text) then old[text] = nil end
   end
   return old
 end
@@ -269,7 +269,7 @@ end
 -- @treturn ?table its entry; `at` is the name to ask for it by
 -- @treturn boolean whether it is another file than the one that is meant, which just differs from it in case
 function names:find(folder, entry, remote, known)
-  local there, how = core.known_find(known, remote)
+  local there, how = core.name_index_find(known, remote)
   if not there then return nil, false end
   local cased = self.cased[folder.below]
   there.at = (how == "form" or how == "both") and there.name or remote
@@ -282,7 +282,7 @@ function names:find(folder, entry, remote, known)
   end
   if (how == "case" or how == "both") and is_told_apart(self, folder, remote, how) then return nil, false end
   -- A file in a folder's place, or the other way round, is told; what it is may be another one's.
-  if (there.type == "directory") == (entry.type == "directory") then core.known_see(known, there.name) end
+  if (there.type == "directory") == (entry.type == "directory") then core.name_index_see(known, there.name) end
   return there, false
 end
 
@@ -290,9 +290,9 @@ end
 -- @treturn ?string its name on the share, when nothing that is listed there has it
 function names:keep(folder, text, known)
   local remote = self:remote(folder.below, text, known)
-  local there = remote and core.known_find(known, remote)
+  local there = remote and core.name_index_find(known, remote)
   if not there then return remote end
-  core.known_see(known, there.name)
+  core.name_index_see(known, there.name)
 end
 
 -- Names that the listing does not have. --------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ end
 -- What nobody accounts for in a listing, by mark; and the types of it.
 local function strangers_in(known)
   local groups, types = {}, {}
-  for _, entry in core.known_unseen, known, 0 do
+  for _, entry in core.name_index_unseen, known, 0 do
     local mark = mark_of(entry)
     groups[mark] = groups[mark] or { listed = {}, ours = {} }
     table.insert(groups[mark].listed, entry.name)
@@ -318,7 +318,7 @@ end
 local function settle_group(folder, group, known)
   local ours, listed = #group.ours, #group.listed
   if ours > 0 and ours ~= listed then folder.unclear = group.ours[1].remote end
-  for i = 1, ours >= listed and listed or 0 do core.known_see(known, group.listed[i]) end
+  for i = 1, ours >= listed and listed or 0 do core.name_index_see(known, group.listed[i]) end
   for _, item in ipairs(ours > listed and group.ours or {}) do item.is_double = true end
 end
 
@@ -370,7 +370,7 @@ local function double_of(self, folder, entry, there, known)
   for text, kind, size in next_entry, here do
     local remote = text ~= entry.name and kind == entry.type and (kind ~= "file" or size == there.size)
       and self:remote(folder.below, text, known)
-    local _, how = core.known_find(known, remote or "")
+    local _, how = core.name_index_find(known, remote or "")
     local found = remote and how ~= "exact" and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
     if found and mark_of(found) == mark_of(there) then return text end
   end
@@ -385,7 +385,7 @@ end
 -- @treturn[2] boolean false: it is another file's, which the server calls so
 -- @treturn[2] string the reason, for people
 function names:is_ours(folder, entry, remote, known)
-  local there, how = core.known_find(known, remote)
+  local there, how = core.name_index_find(known, remote)
   if not there then return false, naming.DOUBLE end
   local other = how ~= "exact" and twin(self, folder, entry.name, there) or double_of(self, folder, entry, there, known)
   if not other then return true end
@@ -394,10 +394,10 @@ end
 
 --- What a local folder holds, as the core's `known`; what cannot be read holds nothing.
 function naming.known_here(path)
-  local known = core.known()
+  local known = core.name_index()
   local next_entry, folder, _, _ <close> = core.entries(path, false)
   if next_entry then
-    for text in next_entry, folder do core.known_take(known, text) end
+    for text in next_entry, folder do core.name_index_take(known, text) end
   end
   return known
 end

@@ -51,15 +51,15 @@ function source:start()
 end
 
 --- A reader of all of it, from the beginning where that can be had again.
--- @tparam table home the destination's state
--- @tparam table under the call's course
+-- @tparam table state the destination's state
+-- @tparam table under the call's operation
 -- @tparam function word makes a message of a failure that is ours to tell: gives nil, message, code
 -- @treturn function
-function source:reader(home, under, word)
-  self.home = home
+function source:reader(state, under, word)
+  self.state = state
   if self.whole then return once(self.whole) end
   local piped = self.command
-  local read = piped and function() return commands().read(piped, home, under) end or self.next
+  local read = piped and function() return commands().read(piped, state, under) end or self.next
   if not self.is_ours then return read end
   return function()
     local data, problem, code = read()
@@ -69,7 +69,7 @@ function source:reader(home, under, word)
 end
 
 function source:__close()
-  if self.command and not self:is_new() then commands().close(self.command, self.home) end
+  if self.command and not self:is_new() then commands().close(self.command, self.state) end
   if self.closer then self.closer() end
 end
 

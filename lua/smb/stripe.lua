@@ -69,25 +69,25 @@ local function under_way(round_trip)
   return 2 + math.tointeger(round_trip // ROUND_TRIP_EACH), math.min(READS, 1 + math.tointeger(round_trip // READS_EACH))
 end
 
-local function round_trip_of(home) return core.info(home.dest).round_trip or 0 end
+local function round_trip_of(state) return core.info(state.dest).round_trip or 0 end
 
 --- How many connections pay for an open file. Nobody knows how much of it will be wanted: there are two until large requests have
 -- told what the line holds; small ones never do, then the distance alone counts.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam integer size bytes of a request
 -- @treturn integer
-function stripe.connections(home, size)
-  local info = core.info(home.dest)
+function stripe.connections(state, size)
+  local info = core.info(state.dest)
   local round_trip = info.round_trip or 0
   if round_trip < SHORT then return 1 end
-  local most = math.min(under_way(round_trip), home.fields.connections)
+  local most = math.min(under_way(round_trip), state.fields.connections)
   if size < TELLING then return most end
   return math.min(most, 2 + math.tointeger(FILLS * round_trip * (info.throughput or 0) // size))
 end
 
 --- Begins to connect for a big file that will be sent, while its name is looked at.
--- @tparam table home the destination's state
-function stripe.warm(home) core.warm(home.dest, math.min(under_way(round_trip_of(home)), home.fields.connections)) end
+-- @tparam table state the destination's state
+function stripe.warm(state) core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections)) end
 
 local transfer = {}
 transfer.__index = transfer
@@ -102,12 +102,12 @@ local function measure(self)
 end
 
 local function request_range(self, handle, range)
-  local request <close>, code, reason = call.start(self.home.dest, self.home, self.verb,
+  local request <close>, code, reason = call.start(self.state.dest, self.state, self.verb,
     { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
       io_size = self.ranges.io_size }, self.under)
   if not request then return nil, code, reason end
   self.under_way[range] = request
-  local reply, word, problem = call.finish(self.home, request, self.under)
+  local reply, word, problem = call.finish(self.state, request, self.under)
   self.under_way[range] = nil
   return reply, word, problem
 end
@@ -115,7 +115,7 @@ end
 -- Moves one range by a handle.
 function transfer:move_one(handle, range)
   local reply, code, reason = request_range(self, handle, range)
-  if code == "cancelled" then self.under:settle(self.home.dest) end
+  if code == "cancelled" then self.under:settle(self.state.dest) end
   return reply, code, reason
 end
 
@@ -125,7 +125,7 @@ local CHANGED = { send = "the local file changed while it was read", receive = "
 -- Moves ranges by a handle until there are none left. False, code, reason when the connection is of no more use.
 function transfer:move_all(handle)
   while not self.failure do
-    local code, reason = self.under:check()
+    local code, reason = self.under:must_stop()
     if code then return false, code, reason end
     local range, later = self.ranges:take(self.moving == 1)
     if range then
@@ -138,7 +138,7 @@ function transfer:move_all(handle)
       self.ranges:complete(range)
       if self.is_changed() then return false, "source_changed", CHANGED[self.verb] end
     elseif later then
-      task.pause(self.home, nil, task.SLICE, true)
+      task.pause(self.state, nil, task.SLICE, true)
     else
       return true
     end
@@ -161,12 +161,12 @@ end
 
 -- A further connection, with a handle of its own. That there is none to be had is no failure while others move.
 function transfer:lane()
-  local handle = call.run(self.home.dest, "open", { name = self.name, writable = self.verb == "send", own = true }, self.under)
+  local handle = call.run(self.state.dest, "open", { name = self.name, writable = self.verb == "send", own = true }, self.under)
   if not handle then
     self.enough = true
     return
   end
-  local guard <close> = call.handle(self.home, handle)
+  local guard <close> = call.handle(self.state, handle)
   if self.identity and (handle.size ~= self.identity.size or handle.mtime ~= self.identity.mtime) then
     self.failure = self.failure or { "source_changed", "the file changed while it was read" }
     return
@@ -186,51 +186,51 @@ function transfer:grow(lanes)
   local left = (self.ranges.size - self.ranges.next) // self.ranges.step + #self.ranges.back
   local most = math.min(self.ranges.connections, lanes:count() + left)
   local function pays() return not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most end
-  if pays() then core.warm(self.home.dest, most) end
+  if pays() then core.warm(self.state.dest, most) end
   while pays() do lanes:spawn(self.lane, self) end
 end
 
 -- Waits until nobody has anything left to do: so many seconds at most, if they are given.
 function transfer:settle(patience)
   local till = core.clock() + (patience or math.huge)
-  while not core.settled(self.home.dest, 0) and not self.under:check() and core.clock() < till do
-    task.pause(self.home, nil, task.SLICE, true)
+  while not core.settled(self.state.dest, 0) and not self.under:must_stop() and core.clock() < till do
+    task.pause(self.state, nil, task.SLICE, true)
   end
 end
 
 -- Closes the first handle while the further ones are being closed. An upload is committed only if that went well.
 function transfer:close(handle)
-  local home = self.home
+  local state = self.state
   if self.verb == "receive" then
-    core.post_close(home.dest, handle.link, handle.handle)
+    core.post_close(state.dest, handle.link, handle.handle)
     self:settle()
     return true
   end
-  local request <close>, code, reason = call.start(home.dest, home, "release", { link = handle.link, handle = handle.handle },
+  local request <close>, code, reason = call.start(state.dest, state, "release", { link = handle.link, handle = handle.handle },
     self.under)
   self:settle()
   if not request then return nil, code, reason end
-  return call.finish(home, request, self.under)
+  return call.finish(state, request, self.under)
 end
 
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
 -- connection), `file` (the local file), `identity` (size and mtime that further handles have to show), `is_changed` (a function
 -- that tells whether the local file did), `beside` (a function to run in the meantime), `closing` (the first handle is closed,
 -- too, when all is moved: that of an upload so that it can be committed)
 -- @tparam table left what is left, as `stripe.left` gives it
--- @tparam table under the call's course
+-- @tparam table under the call's operation
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function stripe.move(home, how, left, under)
-  local self = setmetatable({ home = home, ranges = left, under = under, under_way = {}, moving = 0, beside = how.beside,
+function stripe.move(state, how, left, under)
+  local self = setmetatable({ state = state, ranges = left, under = under, under_way = {}, moving = 0, beside = how.beside,
     verb = how.verb, name = how.name, file = how.file, identity = how.identity,
     is_changed = how.is_changed or function() end }, transfer)
-  under.measure = function(course) course.done, course.total = measure(self), left.size end
-  local lanes <close> = task.group(home)
+  under.measure = function(operation) operation.done, operation.total = measure(self), left.size end
+  local lanes <close> = task.group(state)
   lanes:spawn(function()
     local ok, code, reason = self:move(how.handle)
     if not ok and is_final(code) then self.failure = self.failure or { code, reason } end
@@ -247,38 +247,38 @@ function stripe.move(home, how, left, under)
   local broken = not self.failure and left.low < left.size and self.broken
   local failure = self.failure or broken
   if not failure and how.closing then return self:close(how.handle) end
-  self:settle(broken and HANGING_UP + 4 * round_trip_of(home) or nil)
+  self:settle(broken and HANGING_UP + 4 * round_trip_of(state) or nil)
   if failure then return nil, failure[1], failure[2] end
   return true
 end
 
 --- Bytes in a request: as many as the script has asked for, or what suits the distance.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam string option "read_buffer_size" or "write_buffer_size"
 -- @tparam integer most bytes: that option's value in force
 -- @treturn integer bytes
-function stripe.request_size(home, option, most)
-  if home.fields[option] or round_trip_of(home) >= SHORT then return most end
+function stripe.request_size(state, option, most)
+  if state.fields[option] or round_trip_of(state) >= SHORT then return most end
   return math.min(most, SHORT_REQUEST)
 end
 
 --- What of a file is left to be moved, in ranges as the distance asks for; kept from one attempt to the next.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam string verb "send" or "receive"
 -- @tparam integer first bytes that are there already
 -- @tparam integer size bytes in all
 -- @tparam integer io_size bytes of a request at most
 -- @treturn table `bytes`: how many have arrived; `high`: the end of the last of them
-function stripe.left(home, verb, first, size, io_size)
-  local round_trip = round_trip_of(home)
+function stripe.left(state, verb, first, size, io_size)
+  local round_trip = round_trip_of(state)
   local requests, reads = under_way(round_trip)
-  local connections = math.min(requests, home.fields.connections)
+  local connections = math.min(requests, state.fields.connections)
   local step, step_alone = io_size, io_size
   if verb == "receive" then
     step = math.min(reads, requests // connections) * io_size
     step_alone = reads * io_size
   end
-  io_size = stripe.request_size(home, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
+  io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
   if round_trip < SHORT then
     step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end

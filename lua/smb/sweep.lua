@@ -3,7 +3,7 @@
 
 local bins = require "smb.bins"
 local core = require "smb.core"
-local home = require "smb.home"
+local states = require "smb.state"
 local listing = require "smb.listing"
 local name = require "smb.name"
 
@@ -24,10 +24,10 @@ local function sweep_aside(dest, swept, path, owner, is_old)
   if found and is_old then return sweep_old(dest, swept, path) end
   if found then return end
   local state = core.state(dest)
-  local arguments = home.two_names(state, path, owner, false)
+  local arguments = states.two_names(state, path, owner, false)
   arguments.aside = arguments.temp -- else the rename itself would put it back, and find its target there
   local ok
-  ok, message, code = home.run(state, "sweep", path, "rename", arguments)
+  ok, message, code = states.run(state, "sweep", path, "rename", arguments)
   if not ok then return nil, message, code end
   table.insert(swept.restored, owner)
 end

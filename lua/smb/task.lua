@@ -31,11 +31,11 @@ local function can_yield(me)
 end
 
 -- It is in its group, if any, before it begins: else, if memory ended in between, nobody would end it.
-local function new(home, group, parent, fn, ...)
-  local me = { home = home, parent = parent, status = "new", till = 0, results = false, killed = false }
+local function new(state, group, parent, fn, ...)
+  local me = { state = state, parent = parent, status = "new", till = 0, results = false, killed = false }
   me.thread = coroutine.create(fn)
   by_thread[me.thread] = me
-  home.tasks[#home.tasks + 1] = me
+  state.tasks[#state.tasks + 1] = me
   if group then group[#group + 1] = me end
   task.resume(me, ...)
   return me
@@ -48,16 +48,16 @@ local function is_active(me)
 end
 
 --- Starts a task: it runs until it first waits. It is nobody's part, whichever task is running.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam function fn
 -- @param ... its arguments
 -- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
-function task.spawn(home, fn, ...)
-  return new(home, nil, nil, fn, ...)
+function task.spawn(state, fn, ...)
+  return new(state, nil, nil, fn, ...)
 end
 
 local function forget(me)
-  local tasks = me.home.tasks
+  local tasks = me.state.tasks
   for i, other in ipairs(tasks) do
     if other == me then return table.remove(tasks, i) end
   end
@@ -84,7 +84,7 @@ local function take(me, ok, first, ...)
   end
   lose(me, NO_MEMORY)
   me.results = table.pack(ok, first, ...)
-  for _, other in ipairs(me.home.tasks) do
+  for _, other in ipairs(me.state.tasks) do
     if other.any then other.till = 0 end -- that a task has ended is something, too
   end
 end
@@ -110,14 +110,14 @@ function task.queue() return { first = 1, last = 0 } end
 
 --- Ends all tasks of a destination that is being closed, and what waits for its turn. The task that closes it counts as killed,
 -- too; it does not yield any more.
--- @tparam table home the destination's state
-function task.end_all(home)
-  for i = home.queue.first, home.queue.last do
-    local state = home.queue[i]
-    state.dropped = not state.task
+-- @tparam table state the destination's state
+function task.end_all(state)
+  for i = state.queue.first, state.queue.last do
+    local waiting = state.queue[i]
+    waiting.dropped = not waiting.task
   end
-  home.queue = task.queue()
-  for _, each in ipairs { table.unpack(home.tasks) } do
+  state.queue = task.queue()
+  for _, each in ipairs { table.unpack(state.tasks) } do
     task.kill(each)
     each.killed = each.killed or each.status ~= "done"
   end
@@ -147,56 +147,56 @@ local function is_due(me, now)
 end
 
 --- Moves on the tasks of a destination whose time has come.
--- @tparam table home the destination's state
-function task.step(home)
-  if #home.tasks == 0 then return end
+-- @tparam table state the destination's state
+function task.step(state)
+  if #state.tasks == 0 then return end
   local now = core.clock()
-  home.stepped = now
-  for _, me in ipairs { table.unpack(home.tasks) } do
+  state.stepped = now
+  for _, me in ipairs { table.unpack(state.tasks) } do
     if me.elsewhere and core.is_open(me.elsewhere) then core.poll(me.elsewhere, 0) end
     if me.status ~= "done" then
-      local state = coroutine.status(me.thread)
-      if me.status == "new" or state == "dead" then lose(me, NO_MEMORY) -- memory ended as it began, or ended
-      elseif state == "suspended" and is_due(me, now) then task.resume(me) end
+      local status = coroutine.status(me.thread)
+      if me.status == "new" or status == "dead" then lose(me, NO_MEMORY) -- memory ended as it began, or ended
+      elseif status == "suspended" and is_due(me, now) then task.resume(me) end
     end
   end
 end
 
 --- Seconds until some task has to go on whatever happens; nil when there is none.
--- @tparam table home the destination's state
-function task.patience(home)
+-- @tparam table state the destination's state
+function task.patience(state)
   local soonest
-  for _, me in ipairs(home.tasks) do
+  for _, me in ipairs(state.tasks) do
     if (not soonest or me.till < soonest) and not is_active(me) then soonest = me.till end
   end
   return soonest and math.max(0, soonest - core.clock())
 end
 
 --- Waits a while: in a task by yielding. May come back early.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam ?userdata request comes back when it has ended
 -- @tparam number seconds at most; without a task a slice at most
 -- @tparam[opt] boolean any comes back whenever something has happened
-function task.pause(home, request, seconds, any)
+function task.pause(state, request, seconds, any)
   local me = task.running()
   if can_yield(me) then
     me.request, me.till, me.any = request, core.clock() + seconds, any
-    me.elsewhere = me.home ~= home and home.dest or nil
+    me.elsewhere = me.state ~= state and state.dest or nil
     if me.elsewhere then me.till = math.min(me.till, core.clock() + 0.01) end
     me.nap = nil
     coroutine.yield(WAITING)
     me.request, me.any, me.elsewhere = nil, nil, nil
     return
   end
-  local others = task.patience(home)
-  core.poll(home.dest, others and math.min(others, seconds) or seconds)
-  task.step(home)
+  local others = task.patience(state)
+  core.poll(state.dest, others and math.min(others, seconds) or seconds)
+  task.step(state)
 end
 
 --- For work that takes long without waiting for anything: in a task it lets the host have its turn now and then.
--- @tparam table home the destination's state
-function task.breathe(home)
-  if core.clock() - (home.stepped or 0) > SHARE and can_yield(task.running()) then task.pause(home, nil, 0, true) end
+-- @tparam table state the destination's state
+function task.breathe(state)
+  if core.clock() - (state.stepped or 0) > SHARE and can_yield(task.running()) then task.pause(state, nil, 0, true) end
 end
 
 --- Whether what is running is, or works for, a job: an event loop may be waiting for its end of the turn.
@@ -216,15 +216,15 @@ local group = {}
 group.__index = group
 
 --- Tasks that end with the call that they work for: when an error leaves its scope, those that are left are killed.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @treturn table to be declared `<close>`
-function task.group(home)
-  return setmetatable({ home = home }, group)
+function task.group(state)
+  return setmetatable({ state = state }, group)
 end
 
 --- Starts a task of the group: it is cancelled with the task that it works for.
 function group:spawn(fn, ...)
-  return new(self.home, self, task.running(), fn, ...)
+  return new(self.state, self, task.running(), fn, ...)
 end
 
 --- Waits until all have ended. An error in one is raised at once.
@@ -239,7 +239,7 @@ function group:wait(each)
       elseif not me.results[1] then error(me.results[2], 0) end
     end
     if not running then return nil end
-    task.pause(self.home, nil, task.SLICE, true)
+    task.pause(self.state, nil, task.SLICE, true)
   end
 end
 

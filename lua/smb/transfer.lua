@@ -36,26 +36,26 @@ end
 
 -- On shares where files may be made, but neither renamed nor removed, each try would leave one more temporary file. So the name
 -- of a file's first try is always the same, until a rename was seen to succeed; and where one was left, its name is used again.
-local function temporary_digits(home, path)
-  local temps = home.temps
+local function temporary_digits(state, path)
+  local temps = state.temps
   if not temps then
     temps = { stuck = {}, tried = {}, count = 0 }
-    home.temps = temps
+    state.temps = temps
   end
   if temps.stuck[path] then return temps.stuck[path] end
   if temps.proven or temps.tried[path] or temps.count >= MOST_TRIED then return nil end
   temps.tried[path], temps.count = true, temps.count + 1
-  return transfer.lasting_digits(home.place, path)
+  return transfer.lasting_digits(state.place, path)
 end
 
 --- Where a file that is sent goes, as `transfer.target` tells.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam string path below the share
 -- @tparam ?boolean overwrite
 -- @tparam[opt] boolean in_place straight under its name
-function transfer.upload_target(home, path, overwrite, in_place)
+function transfer.upload_target(state, path, overwrite, in_place)
   if in_place then return { to = path, temp = path, aside = "", overwrite = overwrite ~= false, in_place = true } end
-  local known = temporary_digits(home, path)
+  local known = temporary_digits(state, path)
   local digits = known or core.random()
   local arguments = transfer.target(path, overwrite, digits)
   arguments.lasting, arguments.digits = known ~= nil, digits
@@ -77,25 +77,25 @@ function transfer.is_name_taken(arguments, come)
 end
 
 --- A file has its name: here renaming works.
-function transfer.placed(home, arguments)
-  local temps = home.temps
+function transfer.placed(state, arguments)
+  local temps = state.temps
   if arguments.in_place or not temps then return end
   temps.stuck[arguments.to] = nil
   temps.proven, temps.tried = true, {}
 end
 
 --- What a failed upload has left on the share, for the end of its message.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam table arguments `transfer.upload_target`'s
 -- @tparam string code the error word
 -- @tparam ?integer unfinished what the worker says
 -- @treturn string
-function transfer.leftover(home, arguments, code, unfinished)
+function transfer.leftover(state, arguments, code, unfinished)
   if unfinished ~= UNFINISHED then return "" end
   if arguments.in_place then return "; an incomplete file is left under this name" end
   if LASTING[code] then return "" end -- the next call removes it
-  if home.temps and arguments.digits then home.temps.stuck[arguments.to] = arguments.digits end
-  local path = home.fields.path
+  if state.temps and arguments.digits then state.temps.stuck[arguments.to] = arguments.digits end
+  local path = state.fields.path
   local left = path ~= "" and arguments.temp:sub(#path + 2) or arguments.temp
   return ("; '%s' is left there, since it can be neither renamed nor removed (in_place = true needs neither)"):format(left)
 end
@@ -105,7 +105,7 @@ local function persist(under, attempt)
   while true do
     local reply, code, reason, come = attempt()
     if reply then return reply end
-    local is_next, word, problem = under:again(code)
+    local is_next, word, problem = under:should_retry(code)
     if not is_next then return nil, word or code, problem or reason, come end
   end
 end
@@ -118,26 +118,26 @@ local function is_kept(arguments, code, under)
 end
 
 -- One attempt at a file that goes over several connections. `plan` outlives it: what is left, and the digest.
-local function send_striped(home, source, arguments, under, plan)
-  arguments.keep = under:may_again()
+local function send_striped(state, source, arguments, under, plan)
+  arguments.keep = under:may_retry()
   arguments.file = arguments.resume and source or nil
   arguments.offset = plan.left and plan.left.bytes or 0
-  local up, code, reason, come = call.run(home.dest, "upload", arguments, under)
+  local up, code, reason, come = call.run(state.dest, "upload", arguments, under)
   if not up then return nil, code, reason, come end
   arguments.again = true
   if up.handle == 0 then return { bytes = arguments.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
-  local guard <close> = call.handle(home, up, arguments.resume)
+  local guard <close> = call.handle(state, up, arguments.resume)
   if not plan.left or up.bytes < plan.left.high then
-    plan.left = stripe.left(home, "send", arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
+    plan.left = stripe.left(state, "send", arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
   end
   local resumed = plan.left.bytes
   local function hash()
     if not arguments.sha256 or plan.sha256 then return end
-    local reply = call.run(home.dest, "hash", { file = source, size = arguments.size }, under)
+    local reply = call.run(state.dest, "hash", { file = source, size = arguments.size }, under)
     plan.sha256 = reply and reply.sha256
   end
   local ok
-  ok, code, reason = stripe.move(home, { verb = "send", name = arguments.temp, handle = up, file = source,
+  ok, code, reason = stripe.move(state, { verb = "send", name = arguments.temp, handle = up, file = source,
     beside = hash, is_changed = function() return not core.local_is_unchanged(source) end, closing = true },
     plan.left, under)
   if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
@@ -150,16 +150,16 @@ local function send_striped(home, source, arguments, under, plan)
   end
   guard:is_gone()
   local done
-  done, code, reason, come = call.run(home.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
+  done, code, reason, come = call.run(state.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
     mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
   if not done then return nil, code, reason, come end
   return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left, time_refused = done.time_refused }
 end
 
 -- One connection, in order.
-local function send_in_order(home, source, arguments, under)
+local function send_in_order(state, source, arguments, under)
   arguments.file = source
-  return call.persist(home.dest, "put", arguments, under, function(come)
+  return call.retry(state.dest, "put", arguments, under, function(come)
     if not core.local_is_unchanged(source) then
       return nil, "source_changed", "the local file changed between two attempts"
     end
@@ -169,83 +169,83 @@ local function send_in_order(home, source, arguments, under)
   end)
 end
 
-local function send(home, source, arguments, under)
+local function send(state, source, arguments, under)
   arguments.again, arguments.ours, arguments.offset, under.measure = nil, nil, 0, nil
-  if arguments.in_order or arguments.in_place or arguments.size < stripe.FROM or home.fields.connections == 1 then
-    return send_in_order(home, source, arguments, under)
+  if arguments.in_order or arguments.in_place or arguments.size < stripe.FROM or state.fields.connections == 1 then
+    return send_in_order(state, source, arguments, under)
   end
   local plan = {}
-  stripe.warm(home)
+  stripe.warm(state)
   return persist(under, function()
     if plan.left and not core.local_is_unchanged(source) then
       return nil, "source_changed", "the local file changed between two attempts"
     end
-    return send_striped(home, source, arguments, under, plan)
+    return send_striped(state, source, arguments, under, plan)
   end)
 end
 
-local function send_named(home, source, arguments, under)
+local function send_named(state, source, arguments, under)
   while true do
-    local reply, code, reason, come = send(home, source, arguments, under)
+    local reply, code, reason, come = send(state, source, arguments, under)
     if reply or not transfer.is_name_taken(arguments, come) then return reply, code, reason, come end
   end
 end
 
 --- Sends a local file; once more when what arrived was not what was sent, and then in order over one connection: some servers
 -- drop what lies beyond the end of a file.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam userdata source core.open_local's
 -- @tparam table arguments `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
 -- parents, resume, sha256, read_back, new, insist (on its time)
--- @tparam table under the call's course
+-- @tparam table under the call's operation
 -- @treturn[1] table bytes, resumed, sha256, time_refused
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.put(home, source, arguments, under)
-  local reply, code, reason, come = send_named(home, source, arguments, under)
+function transfer.put(state, source, arguments, under)
+  local reply, code, reason, come = send_named(state, source, arguments, under)
   if code == "mismatch" then
     under.retries = under.retries + 1
     arguments.in_order = true
-    reply, code, reason, come = send_named(home, source, arguments, under)
+    reply, code, reason, come = send_named(state, source, arguments, under)
   end
-  call.owe(home, arguments, reply, code)
-  if not reply then return nil, code, reason .. transfer.leftover(home, arguments, code, come and come.unfinished) end
-  transfer.placed(home, arguments)
+  call.remember(state, arguments, reply, code)
+  if not reply then return nil, code, reason .. transfer.leftover(state, arguments, code, come and come.unfinished) end
+  transfer.placed(state, arguments)
   return reply
 end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------
 
 -- SHA-256s: of what was written here and, to verify, of what the server says when it is asked once more.
-local function verify_fetched(home, arguments, offered, size, under)
-  local here, code, reason = call.run(home.dest, "hash", { file = arguments.file, size = size }, under)
+local function verify_fetched(state, arguments, offered, size, under)
+  local here, code, reason = call.run(state.dest, "hash", { file = arguments.file, size = size }, under)
   if not here then return nil, code, reason end
   if not arguments.read_back then return here.sha256 end
   local there
-  there, code, reason = call.run(home.dest, "hash", { link = offered.link, handle = offered.handle, size = size }, under)
+  there, code, reason = call.run(state.dest, "hash", { link = offered.link, handle = offered.handle, size = size }, under)
   if not there then return nil, code, reason end
   if there.sha256 == here.sha256 then return here.sha256 end
   return nil, "mismatch", "what was fetched is not what the server has (SHA-256)"
 end
 
 -- One attempt at a file that comes over several connections, on a handle that the server's side is open at.
-local function fetch_striped(home, arguments, under, plan, offered)
-  local guard <close> = call.handle(home, offered)
+local function fetch_striped(state, arguments, under, plan, offered)
+  local guard <close> = call.handle(state, offered)
   local identity = plan.identity or { size = offered.size, mtime = offered.mtime }
   if offered.size ~= identity.size or offered.mtime ~= identity.mtime then
     return nil, "source_changed", "the file changed while it was read"
   end
   plan.identity = identity
-  plan.left = plan.left or stripe.left(home, "receive", offered.resumed, identity.size, arguments.io_size)
+  plan.left = plan.left or stripe.left(state, "receive", offered.resumed, identity.size, arguments.io_size)
   local resumed = plan.left.bytes
-  local ok, code, reason = stripe.move(home, { verb = "receive", name = arguments.name, handle = offered, file = arguments.file,
+  local ok, code, reason = stripe.move(state, { verb = "receive", name = arguments.name, handle = offered, file = arguments.file,
     identity = identity, closing = not arguments.read_back }, plan.left, under)
   if ok and not arguments.read_back then guard:is_gone() end
-  if ok then ok, code, reason = call.run(home.dest, "sync", { file = arguments.file }, under) end
+  if ok then ok, code, reason = call.run(state.dest, "sync", { file = arguments.file }, under) end
   local sha256
   if ok and arguments.sha256 then
-    sha256, code, reason = verify_fetched(home, arguments, offered, identity.size, under)
+    sha256, code, reason = verify_fetched(state, arguments, offered, identity.size, under)
     ok = sha256
   end
   guard:close_for(under)
@@ -253,9 +253,9 @@ local function fetch_striped(home, arguments, under, plan, offered)
   return { bytes = identity.size, mtime = identity.mtime, resumed = resumed, sha256 = sha256 }
 end
 
-local function fetch_once(home, arguments, under)
-  arguments.offer = home.fields.connections > 1
-  local offered, code, reason = call.persist(home.dest, "get", arguments, under, function(come)
+local function fetch_once(state, arguments, under)
+  arguments.offer = state.fields.connections > 1
+  local offered, code, reason = call.retry(state.dest, "get", arguments, under, function(come)
     arguments.offset = math.min(core.local_stat(arguments.file) or 0, come.done)
     if come.size > 0 then arguments.size, arguments.mtime = come.size, come.mtime end
     return true
@@ -266,12 +266,12 @@ local function fetch_once(home, arguments, under)
   return persist(under, function()
     if not offered then
       arguments.again = true
-      offered, code, reason = call.run(home.dest, "open", { name = arguments.name }, under)
+      offered, code, reason = call.run(state.dest, "open", { name = arguments.name }, under)
       if not offered then return nil, code, reason end
     end
     local from = offered
     offered = nil
-    return fetch_striped(home, arguments, under, plan, from)
+    return fetch_striped(state, arguments, under, plan, from)
   end)
 end
 
@@ -287,30 +287,30 @@ function transfer.begin_anew(arguments)
 end
 
 --- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam table arguments name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size and
 -- mtime (of the file that they are of), io_size, resume, sha256, read_back
--- @tparam table under the call's course
+-- @tparam table under the call's operation
 -- @treturn[1] table bytes, mtime, resumed, sha256
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.fetch(home, arguments, under)
+function transfer.fetch(state, arguments, under)
   local from = arguments.offset
-  local reply, code, reason = fetch_once(home, arguments, under)
+  local reply, code, reason = fetch_once(state, arguments, under)
   if reply or code ~= "source_changed" or (from == 0 and not arguments.again) then return reply, code, reason end
   local ok, word, problem = transfer.begin_anew(arguments)
   if not ok then return nil, word, problem end
-  return fetch_once(home, arguments, under)
+  return fetch_once(state, arguments, under)
 end
 
-local function sync_folder(home, folder)
-  if folder and not (task.is_job() and call.run(home.dest, "sync", { file = folder })) then core.sync(folder) end
+local function sync_folder(state, folder)
+  if folder and not (task.is_job() and call.run(state.dest, "sync", { file = folder })) then core.sync(folder) end
 end
 
 --- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, under which an event
 -- loop may run, has a worker do that.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam userdata copy core.create_local's, on disk already
 -- @tparam ?integer mtime ticks
 -- @tparam boolean overwrite
@@ -320,10 +320,10 @@ end
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.complete(home, copy, mtime, overwrite, insist)
+function transfer.complete(state, copy, mtime, overwrite, insist)
   local folder <close>, refused, reason = core.complete(copy, mtime, overwrite, insist)
   if folder == nil then return nil, refused, reason end
-  sync_folder(home, folder)
+  sync_folder(state, folder)
   return true, refused
 end
 
@@ -348,21 +348,21 @@ end
 
 --- Fetches small files by one request: whole, under their names, on disk, as many as there are until one fails. Whoever fetches
 -- that one alone learns why.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam {table,...} items each with `path` (on the share), `folder` (a local one) and `here` (a name in it), or `root` (of
 -- core.open_root) and `spot` (below it);
 -- core.files_at_once at most, their paths, and a byte for each, no longer than core.path_limit
 -- @tparam integer io_size bytes
--- @tparam table under the call's course
+-- @tparam table under the call's operation
 -- @tparam ?boolean preserve_mtime nil: where that can be
 -- @treturn {integer,...} the bytes of the first ones, which are there
 -- @treturn integer of how many the disk did not take the time
-function transfer.fetch_some(home, items, io_size, under, preserve_mtime)
+function transfer.fetch_some(state, items, io_size, under, preserve_mtime)
   local copies <close> = setmetatable({}, held)
   local folders <close> = setmetatable({}, held)
   local names = create_copies(items, copies)
   local sizes, seen_to, refused = {}, {}, 0
-  local reply = #copies > 0 and call.run(home.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
+  local reply = #copies > 0 and call.run(state.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
   for i, entry in ipairs(reply or {}) do
     if not copies[i] then break end -- a worker's answer is not trusted
     local folder, is_refused = core.complete(copies[i], preserve_mtime ~= false and entry.ticks or nil, true, preserve_mtime,
@@ -373,19 +373,19 @@ function transfer.fetch_some(home, items, io_size, under, preserve_mtime)
     seen_to[items[i].folder] = true
     sizes[i] = entry.size
   end
-  for _, folder in ipairs(folders) do sync_folder(home, folder) end
+  for _, folder in ipairs(folders) do sync_folder(state, folder) end
   return sizes, refused
 end
 
 --- Frees what a failed transfer has brought. Of a big file that takes long: a job does it bit by bit.
--- @tparam table home the destination's state
+-- @tparam table state the destination's state
 -- @tparam userdata copy core.create_local's, about to be closed
-function transfer.discard(home, copy)
+function transfer.discard(state, copy)
   local size = task.is_job() and core.local_stat(copy) or 0
   while size > AT_A_TIME do
     size = size - AT_A_TIME
     core.local_cut(copy, size)
-    task.breathe(home)
+    task.breathe(state)
   end
 end
 

@@ -84,7 +84,7 @@ end
 -- @tparam ?integer host its process id; ourselves by default
 -- @treturn table process ids
 function processes.starters(host)
-  return named("smb-starter", host)
+  return named("smb-fork-server", host)
 end
 
 --- The one worker process of a host.

@@ -230,7 +230,7 @@ end
 
 -- The keeper gets a session of its own, lest Ctrl-C or a killed process group end it first.
 local function start_keeper(srv)
-  local words = { "setsid", "setpriv", "--pdeathsig", "TERM", HERE .. "/keeper", srv.dir }
+  local words = { "setsid", "setpriv", "--pdeathsig", "TERM", HERE .. "/server-keeper", srv.dir }
   if srv.kept then
     words[#words + 1] = "keep"
   end
@@ -406,7 +406,7 @@ end
 -- Ending and disturbing ----------------------------------------------------------------------------------------------
 
 local function signal(srv, name, only)
-  shell.check { HERE .. "/signal-server", srv.conf, name, only }
+  shell.check { HERE .. "/kill-server", srv.conf, name, only }
 end
 
 --- Ends the server and removes its files. Returns when both are gone; may be called again.

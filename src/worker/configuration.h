@@ -6,7 +6,7 @@
 #ifndef LUA_SMB_CONFIGURATION_H
 #define LUA_SMB_CONFIGURATION_H
 
-#include "../protocol.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 

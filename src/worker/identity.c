@@ -1,6 +1,6 @@
 #include "identity.h"
 
-#include "../ticks.h"
+#include "shared/ticks.h"
 #include "fault.h"
 #include "kdc.h"
 #include "ticket.h"

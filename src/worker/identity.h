@@ -2,7 +2,7 @@
 #ifndef LUA_SMB_IDENTITY_H
 #define LUA_SMB_IDENTITY_H
 
-#include "../protocol.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 #include "logon.h"
 
-#include "../turn.h"
+#include "shared/turn.h"
 #include "fault.h"
-#include "watch.h"
+#include "lifeline.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -62,7 +62,7 @@ enum logon_turn logon_await(void)
 			return go();
 		if (atomic_compare_exchange_strong(&logon.turn->holder, &holder, logon.self) || holder == logon.self)
 			break;
-		if (watch_cancelled())
+		if (lifeline_cancelled())
 			return LOGON_CANCELLED;
 		wait_for_change(changes);
 		pass_from_dead(holder);

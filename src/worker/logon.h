@@ -7,7 +7,7 @@
 #ifndef LUA_SMB_LOGON_H
 #define LUA_SMB_LOGON_H
 
-#include "../protocol.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 

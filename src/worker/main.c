@@ -2,15 +2,15 @@
  * smb-worker: the program in which libsmbclient lives, one connection each. Started by the module, never by hand.
  * It greets, is told whom to connect to, and answers one request after another until the module hangs up.
  */
-#include "answer.h"
+#include "dispatch.h"
 #include "fault.h"
 #include "identity.h"
 #include "logon.h"
-#include "pace.h"
-#include "place.h"
+#include "rate_limit.h"
+#include "replace.h"
 #include "session.h"
 #include "transfer.h"
-#include "watch.h"
+#include "lifeline.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -135,10 +135,10 @@ static void go_ahead(const struct request *r)
 	bool is_there;
 
 	atomic_store(&shared->ahead, 1);
-	is_there = answer_ahead(r);
+	is_there = dispatch_ahead(r);
 	atomic_store(&shared->ahead, 0);
 	if (is_there && poll(&next, 1, good_for) == 0)
-		answer_forget();
+		dispatch_forget();
 }
 
 /* Waits for something to do; false when this connection is given back. */
@@ -147,7 +147,7 @@ static bool is_needed(void)
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
 	while (poll(&next, 1, IDLE_MS) == 0) {
-		if (!answer_holds() && !atomic_load(&shared->stays) && !atomic_load(&shared->wanted)) {
+		if (!dispatch_holds() && !atomic_load(&shared->stays) && !atomic_load(&shared->wanted)) {
 			atomic_store(&shared->left, 1);
 			return false;
 		}
@@ -169,7 +169,7 @@ static bool serve(void)
 	r.fd = r.fds[0];
 	reply = new_reply();
 	if (unpack(&r, (size_t)n)) {
-		if (answer(&r, reply, &used))
+		if (dispatch(&r, reply, &used))
 			memset(&reply->fault, 0, sizeof reply->fault);
 		else if (reply->fault.code == SMB_OK)
 			fault_set(&reply->fault, SMB_FAILED, "the worker cannot do that");
@@ -185,10 +185,10 @@ static bool serve(void)
 		if (r.fds[i] >= 0)
 			close(r.fds[i]);
 	session_info(&reply->info);
-	reply->left = place_left();
+	reply->left = replace_left();
 	reply->time_refused = transfer_time_refused();
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
-	if (answer_may_go_ahead(&r, reply))
+	if (dispatch_may_go_ahead(&r, reply))
 		go_ahead(&r);
 	return true;
 }
@@ -238,11 +238,12 @@ static bool keep_socket(int mine)
 	return true;
 }
 
-/* As ps and top show it; `title` is the program's first argument, which is longer. */
+/* As ps and top show it; `title` is the program's first argument, which is no shorter. */
 static void call_itself(const char *name, char *title)
 {
 	prctl(PR_SET_NAME, name);
-	strcpy(title, name);
+	memset(title, 0, strlen(title));
+	memcpy(title, name, strlen(name));
 }
 
 /* True in the worker. That there is none the module sees by its socket, which is closed. */
@@ -271,12 +272,12 @@ static int next_socket(int host)
 	return fds[0];
 }
 
-/* The starter's life, until it becomes a worker. The first message brings the module's process. */
-static void be_starter(char *title)
+/* The fork server's life, until it becomes a worker. The first message brings the module's process. */
+static void be_fork_server(char *title)
 {
 	int host, socket;
 
-	prctl(PR_SET_NAME, "smb-starter");
+	prctl(PR_SET_NAME, "smb-fork-server");
 	signal(SIGCHLD, SIG_IGN); /* workers that end are no zombies */
 	if (!greet())
 		_exit(1);
@@ -291,7 +292,7 @@ static void be_starter(char *title)
 
 /*
  * Loading the program takes ten times as long as a fork of it: one process becomes all workers, those that are wanted at once and, by
- * way of the starter, those that are wanted later. Itself it exits, so that the module can reap it and never has a zombie.
+ * way of the fork server, those that are wanted later. Itself it exits, so that the module can reap it and never has a zombie.
  */
 static void detach(int workers, char *title)
 {
@@ -302,7 +303,7 @@ static void detach(int workers, char *title)
 		_exit(0);
 	if (!keep_socket(SMB_WORKER_SOCKET + workers))
 		_exit(1);
-	be_starter(title);
+	be_fork_server(title);
 }
 
 /*
@@ -338,11 +339,11 @@ static bool start(void)
 		return false;
 	shared = map_shared(fds[0], sizeof *shared);
 	pace = map_shared(fds[1], sizeof *pace);
-	if (shared == NULL || pace == NULL || !watch_start(SMB_WORKER_SOCKET, fds[2], shared, target.short_timeout))
+	if (shared == NULL || pace == NULL || !lifeline_start(SMB_WORKER_SOCKET, fds[2], shared, target.short_timeout))
 		return false;
 	close(fds[0]);
 	close(fds[1]);
-	pace_share(pace, shared);
+	rate_limit_share(pace, shared);
 	logon_share(&pace->turn, shared);
 	identity_share(&pace->owner);
 	keep_memory();
@@ -371,6 +372,6 @@ int main(int argc, char **argv)
 		return 1;
 	while (is_needed() && serve())
 		;
-	answer_no_more();
+	dispatch_no_more();
 	_exit(0);
 }

@@ -1,7 +1,7 @@
 #include "opening.h"
 
 #include "fault.h"
-#include "folder.h"
+#include "remote_folder.h"
 #include "wire.h"
 
 #include <string.h>
@@ -25,10 +25,10 @@ static bool opened(struct upload *up, uint32_t flags, struct smb_fault *fault)
 /* As opened; with the missing folders, if they are wanted. */
 static bool opened_in_folder(struct upload *up, uint32_t flags, struct smb_fault *fault)
 {
-	const struct place *t = &up->target;
+	const struct replacement *t = &up->target;
 
 	return opened(up, flags, fault) || (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
-					    folder_make_parent(t->path, fault) && opened(up, flags, fault));
+					    remote_folder_make_parent(t->path, fault) && opened(up, flags, fault));
 }
 
 /* ---- under a temporary name ---- */

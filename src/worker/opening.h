@@ -6,7 +6,7 @@
 
 /*
  * Opens `up->file`; what an earlier attempt or run has left there, if that may be gone on with, counts `up->kept` bytes. Before a file
- * gets its place by a rename place_look has to have been asked.
+ * gets its place by a rename replace_look has to have been asked.
  */
 bool opening_make(struct upload *up, struct smb_fault *fault);
 

@@ -1,8 +1,8 @@
 #include "session.h"
 
-#include "../previous.h"
+#include "shared/previous.h"
 #include "configuration.h"
-#include "../ticks.h"
+#include "shared/ticks.h"
 #include "fault.h"
 #include "identity.h"
 #include "kdc.h"
@@ -390,7 +390,7 @@ void session_info(struct smb_info *info)
 /* ---- entries ---- */
 
 /* For FILETIME's 0 the library gives a "leave it alone" that is no time. */
-static int64_t known_time(struct timespec t)
+static int64_t name_index_time(struct timespec t)
 {
 	return t.tv_nsec >= 0 && t.tv_nsec < 1000000000 ? ticks_of_timespec(t) : TICKS_UNKNOWN;
 }
@@ -398,7 +398,7 @@ static int64_t known_time(struct timespec t)
 /* A file's own time is never unknown: 0 is the first moment of 1601. */
 static int64_t time_of(struct timespec t)
 {
-	int64_t known = known_time(t);
+	int64_t known = name_index_time(t);
 	return known != TICKS_UNKNOWN ? known : TICKS_FIRST;
 }
 
@@ -428,7 +428,7 @@ static void fill_entry(struct smb_entry *entry, const struct stat *st)
 	entry->mtime = time_of(st->st_mtim);
 	entry->atime = time_of(st->st_atim);
 	entry->btime = created->seen ? created->btime : TICKS_UNKNOWN;
-	entry->ctime = created->seen ? created->ctime : known_time(st->st_ctim);
+	entry->ctime = created->seen ? created->ctime : name_index_time(st->st_ctim);
 	entry->attributes = created->seen ? created->attributes : attributes_of(st->st_mode);
 	entry->type = type_of(entry->attributes);
 	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
@@ -678,8 +678,8 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 	    .size = info->size,
 	    .mtime = time_of(info->mtime_ts),
 	    .atime = time_of(info->atime_ts),
-	    .btime = known_time(info->btime_ts),
-	    .ctime = known_time(info->ctime_ts),
+	    .btime = name_index_time(info->btime_ts),
+	    .ctime = name_index_time(info->ctime_ts),
 	    .attributes = info->attrs,
 	    .type = type_of(info->attrs),
 	};

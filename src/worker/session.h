@@ -6,7 +6,7 @@
 #ifndef LUA_SMB_SESSION_H
 #define LUA_SMB_SESSION_H
 
-#include "../protocol.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #ifndef LUA_SMB_TICKET_H
 #define LUA_SMB_TICKET_H
 
-#include "../protocol.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>

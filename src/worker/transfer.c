@@ -2,9 +2,9 @@
 
 #include "fault.h"
 #include "opening.h"
-#include "pace.h"
-#include "relay.h"
-#include "watch.h"
+#include "rate_limit.h"
+#include "pipeline.h"
+#include "lifeline.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -49,7 +49,7 @@ static void set_done(uint64_t done)
 
 static bool may_move(size_t size, struct smb_fault *fault)
 {
-	return !watch_stops(fault) && (pace_wait(size) || fault_set(fault, SMB_CANCELLED, "cancelled"));
+	return !lifeline_stops(fault) && (rate_limit_wait(size) || fault_set(fault, SMB_CANCELLED, "cancelled"));
 }
 
 /* ---- the buffer between a local descriptor and the library ---- */
@@ -82,7 +82,7 @@ static size_t write_size(uint32_t asked)
 {
 	struct smb_info info;
 	session_info(&info);
-	return pace_limit(request_size(asked, info.max_write_size));
+	return rate_limit_limit(request_size(asked, info.max_write_size));
 }
 
 /* The library has several reads under way only within one call, and then of the negotiated size. */
@@ -92,8 +92,8 @@ static size_t read_size(uint32_t asked)
 	size_t one;
 	session_info(&info);
 	one = request_size(asked, info.max_read_size);
-	if (pace_limit(one) < request_size(0, info.max_read_size) || info.round_trip < LONG_ROUND_TRIP)
-		return pace_limit(one);
+	if (rate_limit_limit(one) < request_size(0, info.max_read_size) || info.round_trip < LONG_ROUND_TRIP)
+		return rate_limit_limit(one);
 	return one * PIPELINED_READS < READ_LIMIT ? one * PIPELINED_READS : READ_LIMIT;
 }
 
@@ -102,46 +102,46 @@ static size_t read_size(uint32_t asked)
 /* `hash`, unless NULL, takes in what is read. */
 static bool read_here(int fd, uint8_t *to, size_t size, uint64_t offset, struct sha256_ctx *hash, struct smb_fault *fault)
 {
-	uint32_t step = pace_begin_local();
+	uint32_t step = rate_limit_begin_local();
 	bool ok = local_read(fd, to, size, offset, fault);
 
 	if (ok && hash != NULL)
 		sha256_update(hash, size, to);
-	pace_end_local(step);
+	rate_limit_end_local(step);
 	return ok;
 }
 
 static bool write_here(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
 {
-	uint32_t step = pace_begin_local();
+	uint32_t step = rate_limit_begin_local();
 	bool ok = local_write(fd, from, size, offset, fault);
 
-	pace_end_local(step);
+	rate_limit_end_local(step);
 	return ok;
 }
 
 static bool stat_here(int fd, struct stat *st, struct smb_fault *fault)
 {
-	uint32_t step = pace_begin_local();
+	uint32_t step = rate_limit_begin_local();
 	bool ok = fstat(fd, st) == 0 || fault_local(fault, "the local file cannot be asked for its size", errno);
 
-	pace_end_local(step);
+	rate_limit_end_local(step);
 	return ok;
 }
 
 bool transfer_sync(int fd, struct smb_fault *fault)
 {
-	uint32_t step = pace_begin_local();
+	uint32_t step = rate_limit_begin_local();
 	bool ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
 		  fault_local(fault, "the local file cannot be written to disk", errno);
 
-	pace_end_local(step);
+	rate_limit_end_local(step);
 	return ok;
 }
 
 bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
 {
-	uint32_t step = pace_begin_local();
+	uint32_t step = rate_limit_begin_local();
 	struct sha256_ctx hash;
 	bool ok;
 
@@ -149,7 +149,7 @@ bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struc
 	ok = local_hash(fd, size, &hash, NULL, fault);
 	if (ok)
 		sha256_digest(&hash, SMB_DIGEST_SIZE, digest);
-	pace_end_local(step);
+	rate_limit_end_local(step);
 	return ok;
 }
 
@@ -159,9 +159,9 @@ bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struc
 static void leave_unopened(const struct upload *up, const struct smb_fault *fault)
 {
 	if (fault_broke(fault) && !(up->target.flags & SMB_FLAG_IN_PLACE))
-		place_leave_temporary(&up->target, fault);
+		replace_leave_temporary(&up->target, fault);
 	else
-		watch_settle();
+		lifeline_settle();
 }
 
 static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault);
@@ -169,15 +169,15 @@ static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault);
 /* Before anything is sent; gives what stands for "all is done" in `done`. */
 static bool may_begin(struct upload *up, uint64_t size, uint64_t good, bool *done, struct smb_fault *fault)
 {
-	struct place *t = &up->target;
+	struct replacement *t = &up->target;
 
 	if (t->flags & SMB_FLAG_IN_PLACE)
 		return true;
 	if (t->flags & SMB_FLAG_AGAIN) {
-		place_settle_aside(t);
-		*done = good >= size && place_is_done(t, size);
+		replace_settle_aside(t);
+		*done = good >= size && replace_is_done(t, size);
 	}
-	return *done || place_look(t, fault);
+	return *done || replace_look(t, fault);
 }
 
 /* In place, all had arrived before the connection broke, and what may not be opened any more needs no more. */
@@ -197,11 +197,11 @@ bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fa
 	up->released = false;
 	up->kept = 0;
 	up->overt = false;
-	if (watch_stops(fault) || !may_begin(up, size, good, &done, fault))
+	if (lifeline_stops(fault) || !may_begin(up, size, good, &done, fault))
 		return false;
 	if (done)
 		return true;
-	if (!watch_owe())
+	if (!lifeline_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	if (opening_make(up, fault))
 		return true;
@@ -220,7 +220,7 @@ static void close_upload(struct upload *up)
 /* The debt is settled. */
 static void leave(struct upload *up, const struct smb_fault *fault)
 {
-	transfer_unfinished(place_leave_temporary(&up->target, fault) ? SMB_FINISHED : SMB_UNFINISHED);
+	transfer_unfinished(replace_leave_temporary(&up->target, fault) ? SMB_FINISHED : SMB_UNFINISHED);
 }
 
 static void give_up(struct upload *up, const struct smb_fault *fault)
@@ -232,7 +232,7 @@ static void give_up(struct upload *up, const struct smb_fault *fault)
 void upload_leave(struct upload *up)
 {
 	close_upload(up);
-	watch_settle();
+	lifeline_settle();
 }
 
 bool upload_abandon(struct upload *up, struct smb_fault *fault)
@@ -240,9 +240,9 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 	bool ok;
 
 	close_upload(up);
-	ok = place_remove_temporary(&up->target, true, fault);
+	ok = replace_remove_temporary(&up->target, true, fault);
 	transfer_unfinished(ok ? SMB_FINISHED : SMB_UNFINISHED);
-	watch_settle();
+	lifeline_settle();
 	return ok;
 }
 
@@ -256,24 +256,24 @@ static bool send(struct upload *up, uint64_t *offset, const uint8_t *bytes, size
 }
 
 /* The first failure counts: what comes after it is its consequence. */
-static bool end_relay(struct relay *relay, bool ok, struct smb_fault *fault)
+static bool end_relay(struct pipeline *pipeline, bool ok, struct smb_fault *fault)
 {
 	struct smb_fault later = {0};
 	if (!ok)
-		relay_stop(relay);
-	return relay_end(relay, ok ? fault : &later) && ok;
+		pipeline_stop(pipeline);
+	return pipeline_end(pipeline, ok ? fault : &later) && ok;
 }
 
 /* More than one SMB write: while one is on its way, the next is read. */
-static bool send_relayed(struct upload *up, struct relay *relay, uint64_t offset, struct smb_fault *fault)
+static bool send_pipelined(struct upload *up, struct pipeline *pipeline, uint64_t offset, struct smb_fault *fault)
 {
 	const uint8_t *bytes;
 	size_t size;
 	bool ok = true;
 
-	while (ok && (bytes = relay_next(relay, &size)) != NULL)
+	while (ok && (bytes = pipeline_next(pipeline, &size)) != NULL)
 		ok = send(up, &offset, bytes, size, fault);
-	return end_relay(relay, ok, fault);
+	return end_relay(pipeline, ok, fault);
 }
 
 /* `hash`, unless NULL, takes in all bytes up to the end of what is sent. */
@@ -282,12 +282,12 @@ static bool send_file(struct upload *up, int fd, uint64_t offset, uint64_t size,
 {
 	size_t most = write_size(up->target.io_size);
 	uint64_t left = size - offset;
-	struct relay *relay;
+	struct pipeline *pipeline;
 	uint8_t *bytes;
 
 	if (left > most || (hash != NULL && offset > 0)) {
-		relay = relay_read(fd, offset, left, most, hash, fault);
-		return relay != NULL && send_relayed(up, relay, offset, fault);
+		pipeline = pipeline_read(fd, offset, left, most, hash, fault);
+		return pipeline != NULL && send_pipelined(up, pipeline, offset, fault);
 	}
 	if (left == 0)
 		return true;
@@ -308,20 +308,20 @@ bool transfer_send(struct session_file *file, int fd, uint64_t offset, uint64_t 
 static bool hash_remote(struct session_file *file, uint64_t size, struct sha256_ctx *hash, struct smb_fault *fault)
 {
 	size_t most = read_size(0);
-	struct relay *relay = relay_write(-1, 0, most, hash, fault);
+	struct pipeline *pipeline = pipeline_write(-1, 0, most, hash, fault);
 	uint64_t offset = 0;
 	uint8_t *room;
-	bool ok = relay != NULL;
+	bool ok = pipeline != NULL;
 
-	while (ok && offset < size && (room = relay_room(relay)) != NULL) {
+	while (ok && offset < size && (room = pipeline_room(pipeline)) != NULL) {
 		size_t ask = size - offset < most ? (size_t)(size - offset) : most;
 		long n = may_move(ask, fault) ? session_read(file, offset, room, ask, fault) : -1;
 		ok = n > 0 || (n == 0 && fault_set(fault, SMB_MISMATCH, "the file on the server is shorter than what was sent"));
 		if (ok)
-			relay_give(relay, (size_t)n);
+			pipeline_give(pipeline, (size_t)n);
 		offset += ok ? (uint64_t)n : 0;
 	}
-	return relay != NULL && end_relay(relay, ok, fault);
+	return pipeline != NULL && end_relay(pipeline, ok, fault);
 }
 
 bool transfer_hash_remote(struct session_file *file, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
@@ -396,7 +396,7 @@ static bool do_without_time(struct upload *up, uint64_t size, struct smb_fault *
 
 static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
-	const struct place *t = &up->target;
+	const struct replacement *t = &up->target;
 	if (!(t->flags & SMB_FLAG_MTIME))
 		return true;
 	/* A file that is written in place may have attributes, and is not renamed. */
@@ -406,7 +406,7 @@ static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 }
 
 /* A hidden file stays hidden when it is replaced; where that cannot be, its contents count. */
-static void keep_attributes(const struct place *t)
+static void keep_attributes(const struct replacement *t)
 {
 	const uint32_t archive = 0x20;
 	if (t->attributes != 0)
@@ -414,7 +414,7 @@ static void keep_attributes(const struct place *t)
 }
 
 /* After a failure to give it its name: a file that somebody else has removed is sent once more. */
-static void tell_vanished(const struct place *t, struct smb_fault *fault)
+static void tell_vanished(const struct replacement *t, struct smb_fault *fault)
 {
 	struct smb_fault look = {0};
 	struct smb_entry entry;
@@ -432,7 +432,7 @@ static bool finish_in_place(struct upload *up, uint64_t size, struct smb_fault *
 		leave(up, fault);
 		return false;
 	}
-	watch_settle();
+	lifeline_settle();
 	if (ok || fault_broke(fault) || (up->target.flags & SMB_FLAG_INSIST))
 		return ok;
 	time_refused = true;
@@ -442,18 +442,18 @@ static bool finish_in_place(struct upload *up, uint64_t size, struct smb_fault *
 /* Takes the file from its temporary name to its own. */
 static bool finish_file(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
-	struct place *t = &up->target;
+	struct replacement *t = &up->target;
 	bool ok;
 
 	if (t->flags & SMB_FLAG_IN_PLACE)
 		return finish_in_place(up, size, fault);
-	ok = set_time(up, size, fault) && !watch_stops(fault);
+	ok = set_time(up, size, fault) && !lifeline_stops(fault);
 	if (ok) {
 		keep_attributes(t);
-		ok = place_put(t->temporary, t, fault);
+		ok = replace_put(t->temporary, t, fault);
 	}
 	if (ok) {
-		watch_settle();
+		lifeline_settle();
 	} else {
 		tell_vanished(t, fault);
 		leave(up, fault);
@@ -527,11 +527,11 @@ static bool is_unchanged(const struct transfer_local *from, struct smb_fault *fa
 /* All was read: nothing comes after it, whatever is said of its size. */
 static bool is_read_out(const struct transfer_local *from, struct smb_fault *fault)
 {
-	uint32_t step = pace_begin_local();
+	uint32_t step = rate_limit_begin_local();
 	char byte;
 	bool ended = pread(from->fd, &byte, 1, (off_t)from->size) == 0;
 
-	pace_end_local(step);
+	rate_limit_end_local(step);
 	return (ended || fault_set(fault, SMB_SOURCE_CHANGED, "the local file became longer while it was read")) &&
 	       is_unchanged(from, fault);
 }
@@ -589,7 +589,7 @@ static bool put_open(struct upload *up, const struct transfer_local *from, struc
 	return true;
 }
 
-bool transfer_put(const struct transfer_local *from, uint64_t good, struct place *to, struct transfer_result *result,
+bool transfer_put(const struct transfer_local *from, uint64_t good, struct replacement *to, struct transfer_result *result,
 		  struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
@@ -642,20 +642,20 @@ static bool fetch_small(struct session_file *file, int fd, uint64_t offset, uint
 }
 
 /* More than one call: while it is under way, what came before is written. */
-static bool fetch_relayed(struct session_file *file, struct relay *relay, uint64_t offset, uint64_t size, size_t most,
+static bool fetch_relayed(struct session_file *file, struct pipeline *pipeline, uint64_t offset, uint64_t size, size_t most,
 			  struct smb_fault *fault)
 {
 	uint8_t *room;
 	bool ok = true;
 
-	while (ok && offset < size && (room = relay_room(relay)) != NULL) {
+	while (ok && offset < size && (room = pipeline_room(pipeline)) != NULL) {
 		size_t n = fetch_some(file, offset, size, room, most, fault);
 		ok = n > 0;
 		if (ok)
-			relay_give(relay, n);
+			pipeline_give(pipeline, n);
 		offset += n;
 	}
-	return end_relay(relay, ok, fault);
+	return end_relay(pipeline, ok, fault);
 }
 
 /* `hash` as in send_file. */
@@ -663,12 +663,12 @@ static bool fetch(struct session_file *file, uint32_t io_size, int fd, uint64_t 
 		  struct sha256_ctx *hash, struct smb_fault *fault)
 {
 	size_t most = read_size(io_size);
-	struct relay *relay;
+	struct pipeline *pipeline;
 
 	if (size - offset <= most && hash == NULL)
 		return fetch_small(file, fd, offset, size, fault);
-	relay = relay_write(fd, offset, most, hash, fault);
-	return relay != NULL && fetch_relayed(file, relay, offset, size, most, fault);
+	pipeline = pipeline_write(fd, offset, most, hash, fault);
+	return pipeline != NULL && fetch_relayed(file, pipeline, offset, size, most, fault);
 }
 
 bool transfer_receive(struct session_file *file, int fd, uint64_t offset, uint64_t size, uint32_t io_size,
@@ -752,7 +752,7 @@ bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry,
 	struct session_file *file;
 	bool ok;
 
-	if (watch_stops(fault))
+	if (lifeline_stops(fault))
 		return false;
 	file = session_open(from->path, 0, fault);
 	if (file == NULL)
@@ -778,7 +778,7 @@ bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *b
 
 	while (size > 0) {
 		size_t n = size < most ? (size_t)size : most;
-		pace_wait(n); /* a file that was collected while it was open gets all that was written */
+		rate_limit_wait(n); /* a file that was collected while it was open gets all that was written */
 		if (!session_write(file, offset, bytes, n, fault))
 			return false;
 		bytes += n;
@@ -829,7 +829,7 @@ static bool copy_open(struct session_file *source, struct upload *up, uint64_t *
 	return upload_commit(up, size, NULL, fault);
 }
 
-bool transfer_copy(const char *from, struct place *to, uint64_t *bytes, struct smb_fault *fault)
+bool transfer_copy(const char *from, struct replacement *to, uint64_t *bytes, struct smb_fault *fault)
 {
 	struct upload up = {.target = *to};
 	struct smb_fault ignored = {0};

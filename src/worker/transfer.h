@@ -1,17 +1,17 @@
 /*
  * From a local descriptor to a remote file and back: what is sent goes to a temporary name, is checked, and then takes its place
- * (place.h).
+ * (replace.h).
  */
 #ifndef LUA_SMB_TRANSFER_H
 #define LUA_SMB_TRANSFER_H
 
-#include "../protocol.h"
-#include "place.h"
+#include "protocol.h"
+#include "replace.h"
 #include "session.h"
 
 /* A file that is written under its temporary name. */
 struct upload {
-	struct place target;
+	struct replacement target;
 	struct session_file *file; /* NULL after upload_begin: an earlier attempt has done it all */
 	bool released;             /* it was closed, and is still to be committed; */
 	bool sound;                /* the server had no objection to that */
@@ -21,7 +21,7 @@ struct upload {
 };
 
 /* Copies on the server; with MTIME, to the source's time. */
-bool transfer_copy(const char *from, struct place *to, uint64_t *bytes, struct smb_fault *fault);
+bool transfer_copy(const char *from, struct replacement *to, uint64_t *bytes, struct smb_fault *fault);
 
 /* What a transfer tells beside its success. */
 struct transfer_result {
@@ -39,7 +39,7 @@ struct transfer_local {
  * Sends all of a local file; `good` bytes of it, at most, had arrived by an earlier attempt. On failure nothing has changed, and
  * unless it may be gone on with the temporary file is gone.
  */
-bool transfer_put(const struct transfer_local *from, uint64_t good, struct place *to, struct transfer_result *result,
+bool transfer_put(const struct transfer_local *from, uint64_t good, struct replacement *to, struct transfer_result *result,
 		  struct smb_fault *fault);
 
 /* A file to fetch, and what of it is there already. */

@@ -7,7 +7,7 @@
  */
 #include "wire.h"
 
-#include "../ticks.h"
+#include "shared/ticks.h"
 #include "kdc.h"
 #include "logon.h"
 #include "token.h"
@@ -697,7 +697,7 @@ static void tree_connected(const struct frame *f)
 }
 
 /* What a server does not keep it says to be 0. */
-static int64_t known_time(uint64_t t)
+static int64_t name_index_time(uint64_t t)
 {
 	return t != 0 ? ticks_of_filetime(t) : TICKS_UNKNOWN;
 }
@@ -706,10 +706,10 @@ static void created(const struct frame *f)
 {
 	wire.created = (struct wire_created){
 	    .seen = f->size >= 64 + 60,
-	    .btime = known_time(at64(f, 72)),
+	    .btime = name_index_time(at64(f, 72)),
 	    .atime = ticks_of_filetime(at64(f, 80)),
 	    .mtime = ticks_of_filetime(at64(f, 88)),
-	    .ctime = known_time(at64(f, 96)),
+	    .ctime = name_index_time(at64(f, 96)),
 	    .size = at64(f, 112),
 	    .attributes = at32(f, 120),
 	};

@@ -7,7 +7,7 @@
 #ifndef LUA_SMB_WIRE_H
 #define LUA_SMB_WIRE_H
 
-#include "../protocol.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 

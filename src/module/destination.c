@@ -1,0 +1,391 @@
+/*
+ * userdata "smb.destination": a share, where it is and as whom, and the connections to it. Methods and fields are Lua's
+ * (lua/smb/destination.lua), which puts them into the metatable.
+ */
+#include "core.h"
+#include "shared/ticks.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- fields ---- */
+
+static void copy_text(lua_State *L, const char *field, char *to, size_t size)
+{
+	size_t length;
+	const char *text;
+
+	lua_getfield(L, 1, field);
+	text = luaL_optlstring(L, -1, "", &length);
+	if (length >= size || strlen(text) != length)
+		luaL_error(L, "%s is too long or holds a NUL", field);
+	memcpy(to, text, length + 1);
+	lua_pop(L, 1);
+}
+
+static uint32_t get_integer(lua_State *L, const char *field, lua_Integer least, lua_Integer most)
+{
+	lua_Integer value;
+	lua_getfield(L, 1, field);
+	value = luaL_checkinteger(L, -1);
+	if (value < least || value > most)
+		luaL_error(L, "%s is out of range", field);
+	lua_pop(L, 1);
+	return (uint32_t)value;
+}
+
+static uint32_t get_choice(lua_State *L, const char *field, const char *const words[])
+{
+	int choice;
+	lua_getfield(L, 1, field);
+	choice = luaL_checkoption(L, -1, words[0], words);
+	lua_pop(L, 1);
+	return (uint32_t)choice;
+}
+
+static void read_target(lua_State *L, struct smb_connect *t)
+{
+	static const char *const transports[] = {"directtcp", "netbios", NULL};
+	static const char *const demands[] = {"default", "off", "desired", "required", NULL};
+	static const char *const switch_words[] = {"off", "on", NULL};
+
+	t->transport = get_choice(L, "transport", transports);
+	t->port = get_integer(L, "port", 1, 65535);
+	t->signing = get_choice(L, "signing", demands);
+	t->encryption = get_choice(L, "encryption", demands);
+	t->kerberos = get_choice(L, "kerberos", demands);
+	t->dfs = get_choice(L, "dfs", switch_words);
+	lua_getfield(L, 1, "anonymous");
+	t->anonymous = (uint32_t)lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	t->broadcast = lua_getfield(L, 1, "broadcast") == LUA_TNIL ? t->transport == SMB_TRANSPORT_NETBIOS
+								    : (uint32_t)lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	copy_text(L, "min_protocol", t->min_protocol, sizeof t->min_protocol);
+	copy_text(L, "max_protocol", t->max_protocol, sizeof t->max_protocol);
+	copy_text(L, "server", t->server, sizeof t->server);
+	copy_text(L, "share", t->share, sizeof t->share);
+	copy_text(L, "username", t->username, sizeof t->username);
+	copy_text(L, "password", t->password, sizeof t->password);
+	copy_text(L, "domain", t->domain, sizeof t->domain);
+	copy_text(L, "ccache", t->ccache, sizeof t->ccache);
+}
+
+/* ---- life ---- */
+
+static const size_t MARK_SIZE = 4096; /* the kernel's pages may be larger: it rounds up */
+
+static void make_mark(struct destination *d)
+{
+	void *page = mmap(NULL, MARK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return;
+	if (madvise(page, MARK_SIZE, MADV_WIPEONFORK) < 0) {
+		munmap(page, MARK_SIZE);
+		return;
+	}
+	d->mark = page;
+	*d->mark = 1;
+}
+
+bool destination_is_ours(const struct destination *d)
+{
+	return d->mark != NULL ? *d->mark != 0 : d->host == getpid();
+}
+
+static void release(struct destination *d, int wait_ms)
+{
+	struct pool *pool = d->pool;
+	unsigned *mark = d->mark;
+
+	d->mark = NULL;
+	if (mark != NULL)
+		munmap(mark, MARK_SIZE);
+
+	d->pool = NULL;
+	if (pool != NULL)
+		pool_close(pool, wait_ms);
+	if (d->target != NULL)
+		explicit_bzero(d->target, sizeof *d->target);
+	free(d->target);
+	d->target = NULL;
+	free(d->program);
+	d->program = NULL;
+}
+
+/* destination{fields of options.lua, program=} -> destination; nothing is connected yet. */
+static int new_destination(lua_State *L)
+{
+	struct destination *d;
+	const char *program;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	d = lua_newuserdatauv(L, sizeof *d, 1);
+	memset(d, 0, sizeof *d);
+	luaL_setmetatable(L, DESTINATION_TYPE);
+	d->host = getpid();
+	make_mark(d);
+	lua_getfield(L, 1, "program");
+	program = luaL_checkstring(L, -1);
+	d->program = strdup(program);
+	d->target = calloc(1, sizeof *d->target);
+	if (d->program == NULL || d->target == NULL)
+		return luaL_error(L, "not enough memory");
+	read_target(L, d->target);
+	d->pool = pool_open(d->program, d->target);
+	if (d->pool == NULL)
+		return luaL_error(L, "not enough memory");
+	lua_pop(L, 1);
+	return 1;
+}
+
+struct destination *destination_check(lua_State *L, int index)
+{
+	struct destination *d = luaL_checkudata(L, index, DESTINATION_TYPE);
+	if (d->pool == NULL)
+		luaL_error(L, "attempt to use a closed destination");
+	if (!destination_is_ours(d))
+		luaL_error(L, "attempt to use a destination that was opened before a fork; open one of this process's own");
+	return d;
+}
+
+static int close_destination(lua_State *L)
+{
+	const int end_wait = 500; /* ms: an idle worker takes one or two */
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE), end_wait);
+	return 0;
+}
+
+/* Finalizers wait for nobody. */
+static int collect_destination(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
+	return 0;
+}
+
+/* check(destination): raises when it is closed or another process's */
+static int check_destination(lua_State *L)
+{
+	destination_check(L, 1);
+	return 0;
+}
+
+static int is_open(lua_State *L)
+{
+	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
+	lua_pushboolean(L, d->pool != NULL);
+	return 1;
+}
+
+/* is_ours(destination) -> whether this process opened it */
+static int is_ours(lua_State *L)
+{
+	lua_pushboolean(L, destination_is_ours(luaL_checkudata(L, 1, DESTINATION_TYPE)));
+	return 1;
+}
+
+/* state(destination) -> what Lua keeps with it; state(destination, x) sets it. */
+static int state(lua_State *L)
+{
+	luaL_checkudata(L, 1, DESTINATION_TYPE);
+	if (lua_gettop(L) > 1) {
+		lua_settop(L, 2);
+		lua_setiuservalue(L, 1, 1);
+		return 0;
+	}
+	lua_getiuservalue(L, 1, 1);
+	return 1;
+}
+
+static uint32_t milliseconds(lua_State *L, int index)
+{
+	const lua_Number most = 30 * 86400; /* seconds */
+	lua_Number seconds = luaL_checknumber(L, index);
+	if (!(seconds > 0))
+		luaL_argerror(L, index, "a time must be above 0");
+	return (uint32_t)(ceil((seconds < most ? seconds : most) * 1000));
+}
+
+/* limits(destination, short, list, data, connections, rate): seconds; workers at a time; bytes a second or nil. From now on. */
+static int limits(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	uint32_t allowed[SMB_PATIENCE_COUNT];
+	for (int i = 0; i < SMB_PATIENCE_COUNT; i++)
+		allowed[i] = milliseconds(L, i + 2);
+	d->pool->most = (unsigned)luaL_checkinteger(L, 5);
+	pool_limit_rate(d->pool, (uint64_t)luaL_optinteger(L, 6, 0));
+	memcpy(d->pool->common.limits.allowed, allowed, sizeof allowed);
+	d->target->short_timeout = allowed[SMB_PATIENCE_SHORT];
+	return 0;
+}
+
+/* settled(destination, seconds) -> true when no worker has anything to do that nobody waits for */
+static int settled(lua_State *L)
+{
+	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
+	int ms = (int)(luaL_checknumber(L, 2) * 1000);
+	lua_pushboolean(L, d->pool == NULL || d->host != getpid() || pool_settle(d->pool, ms));
+	return 1;
+}
+
+/* ---- waiting ---- */
+
+/* poll(destination, seconds): moves on what is under way on all connections; waits until something is, a slice at most. */
+static int poll_destination(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	lua_Number seconds = luaL_checknumber(L, 2);
+	pool_poll(d->pool, core_slice(seconds));
+	core_move_interrupt_here(L);
+	return 0;
+}
+
+/* pollfd(destination) -> a descriptor that is readable when poll has something to do */
+static int descriptor(lua_State *L)
+{
+	int fd = pool_descriptor(destination_check(L, 1)->pool);
+	if (fd < 0)
+		return luaL_error(L, "no descriptor to wait at (%s)", strerror(errno));
+	lua_pushinteger(L, fd);
+	return 1;
+}
+
+/* patience(destination) -> seconds after which poll is to be called in any case; nil for none */
+static int patience(lua_State *L)
+{
+	int64_t ms = pool_patience(destination_check(L, 1)->pool);
+	if (ms < 0)
+		lua_pushnil(L);
+	else
+		lua_pushnumber(L, (lua_Number)ms / 1000);
+	return 1;
+}
+
+/* connections(destination) -> how many there are */
+static int connections(lua_State *L)
+{
+	lua_pushinteger(L, pool_count(destination_check(L, 1)->pool));
+	return 1;
+}
+
+/* connections_at_most(destination) -> how many there may be: no more than there are where server or machine have no room for others */
+static int connections_at_most(lua_State *L)
+{
+	lua_pushinteger(L, pool_most(destination_check(L, 1)->pool));
+	return 1;
+}
+
+/* warm(destination, count): so many connections will be needed soon. */
+static int warm(lua_State *L)
+{
+	struct destination *d = destination_check(L, 1);
+	pool_warm(d->pool, (unsigned)luaL_checkinteger(L, 2));
+	return 0;
+}
+
+/* ---- what was negotiated ---- */
+
+static const char *dialect_name(uint32_t dialect)
+{
+	switch (dialect) {
+	case 0x0001: return "NT1";
+	case 0x0202: return "SMB2_02";
+	case 0x0210: return "SMB2_10";
+	case 0x0300: return "SMB3_00";
+	case 0x0302: return "SMB3_02";
+	case 0x0311: return "SMB3_11";
+	default: return NULL;
+	}
+}
+
+static const char *cipher_name(uint32_t cipher)
+{
+	static const char *const names[] = {NULL, "AES-128-CCM", "AES-128-GCM", "AES-256-CCM", "AES-256-GCM"};
+	return cipher < sizeof names / sizeof names[0] ? names[cipher] : NULL;
+}
+
+static void set_text(lua_State *L, const char *field, const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		return;
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, field);
+}
+
+static void set_size(lua_State *L, const char *field, uint32_t size)
+{
+	if (size == 0)
+		return;
+	lua_pushinteger(L, size);
+	lua_setfield(L, -2, field);
+}
+
+static void set_boolean(lua_State *L, const char *field, bool value)
+{
+	lua_pushboolean(L, value);
+	lua_setfield(L, -2, field);
+}
+
+static const char *mechanism_name(unsigned mechanism)
+{
+	switch (mechanism) {
+	case SMB_MECHANISM_ANONYMOUS: return "anonymous";
+	case SMB_MECHANISM_NTLM: return "ntlm";
+	case SMB_MECHANISM_KERBEROS: return "kerberos";
+	default: return NULL;
+	}
+}
+
+/* info(destination) -> table; what is unknown is absent. */
+static int info(lua_State *L)
+{
+	struct smb_info i = destination_check(L, 1)->pool->info;
+
+	lua_newtable(L);
+	set_text(L, "dialect", dialect_name(i.dialect));
+	set_size(L, "max_read_size", i.max_read_size);
+	set_size(L, "max_write_size", i.max_write_size);
+	set_boolean(L, "signing", i.signing);
+	set_boolean(L, "encryption", i.encryption);
+	set_text(L, "cipher", cipher_name(i.cipher));
+	set_boolean(L, "guest", i.guest);
+	set_text(L, "user", i.user);
+	set_text(L, "mechanism", mechanism_name(i.mechanism));
+	set_boolean(L, "dfs", i.dfs);
+	set_text(L, "server_address", i.address);
+	set_text(L, "library", i.library);
+	lua_pushinteger(L, i.round_trips);
+	lua_setfield(L, -2, "round_trips");
+	lua_pushnumber(L, ticks_seconds(i.clock_ahead));
+	lua_setfield(L, -2, "clock_ahead");
+	if (i.round_trip != 0) {
+		lua_pushnumber(L, i.round_trip / 1e6);
+		lua_setfield(L, -2, "round_trip");
+	}
+	if (i.throughput != 0) {
+		lua_pushinteger(L, (lua_Integer)i.throughput);
+		lua_setfield(L, -2, "throughput");
+	}
+	return 1;
+}
+
+static const luaL_Reg metamethods[] = {{"__gc", collect_destination}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"is_ours", is_ours}, {"state", state},
+    {"limits", limits},               {"info", info},               {"settled", settled},
+    {"check", check_destination},     {"poll", poll_destination},   {"pollfd", descriptor},
+    {"patience", patience},           {"connections", connections}, {"connections_at_most", connections_at_most}, {"warm", warm}, {NULL, NULL},
+};
+
+void destination_register(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, DESTINATION_TYPE, metamethods);
+	lua_setfield(L, -2, "destination_metatable");
+}

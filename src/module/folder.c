@@ -1,0 +1,285 @@
+/* userdata "smb.folder": a local folder that is read, for trees; and what is asked about what stands in one. */
+#include "beneath.h"
+#include "core.h"
+#include "shared/descriptor.h"
+#include "name_index.h"
+#include "name.h"
+#include "shared/ticks.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FOLDER_TYPE "smb.folder"
+
+/* Entries after which it is looked for how long Lua has not been asked whether others want their turn, and nanoseconds of that. */
+enum { TURN = 16, LONG = 2000000 };
+
+struct folder {
+	DIR *stream; /* NULL: closed */
+	int flags;   /* of fstatat */
+	lua_Integer passed, bytes; /* files that Lua need not see */
+};
+
+static int close_folder(lua_State *L)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+	if (f->stream != NULL)
+		closedir(f->stream);
+	f->stream = NULL;
+	return 0;
+}
+
+/* type, size, mtime in ticks; of a folder, what tells it from all others */
+static int push_what(lua_State *L, const struct stat *st)
+{
+	lua_pushstring(L, S_ISREG(st->st_mode)	 ? "file"
+			  : S_ISDIR(st->st_mode) ? "directory"
+			  : S_ISLNK(st->st_mode) ? "link"
+						 : "other");
+	lua_pushinteger(L, (lua_Integer)st->st_size);
+	lua_pushinteger(L, ticks_of_timespec(st->st_mtim));
+	if (!S_ISDIR(st->st_mode))
+		return 3;
+	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st->st_dev, (LUAI_UACINT)st->st_ino);
+	return 4;
+}
+
+/* lstat(path, follow [, root]) -> type, size, mtime, what tells a folder from all others | nil, code, text */
+static int folder_lstat(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	int flags = lua_toboolean(L, 2) ? 0 : AT_SYMLINK_NOFOLLOW;
+	struct spot at;
+	struct stat st;
+	bool ok;
+
+	if (path == NULL)
+		return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+	ok = spot_find(&at, local_root(L, 3), path) && fstatat(at.folder, at.name, &st, flags) == 0;
+	spot_leave(&at);
+	return ok ? push_what(L, &st) : local_push_astray(L, 3, "the local file cannot be looked at", errno);
+}
+
+/* make_folder(path [, root]) -> true | nil, code, text */
+static int make_folder(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	struct spot at;
+	bool ok;
+
+	if (path == NULL)
+		return local_push_failure(L, "the folder's name holds a NUL", EINVAL);
+	ok = spot_find(&at, local_root(L, 2), path) && mkdirat(at.folder, at.name, 0777) == 0;
+	spot_leave(&at);
+	if (!ok)
+		return local_push_astray(L, 2, "the folder cannot be made", errno);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* remove(path, is_folder [, root]) -> true | nil, code, text; a link itself, not what it leads to */
+static int remove_name(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	int flags = lua_toboolean(L, 2) ? AT_REMOVEDIR : 0;
+	struct spot at;
+	bool ok;
+
+	if (path == NULL)
+		return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+	ok = spot_find(&at, local_root(L, 3), path) && unlinkat(at.folder, at.name, flags) == 0;
+	spot_leave(&at);
+	if (!ok)
+		return local_push_astray(L, 3, "it cannot be removed", errno);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* The next entry; NULL at the end and, with errno, on failure. */
+static const struct dirent *read_on(struct folder *f)
+{
+	const struct dirent *entry;
+	do {
+		errno = 0;
+		entry = f->stream != NULL ? readdir(f->stream) : NULL;
+	} while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	return entry;
+}
+
+static int push_end(lua_State *L)
+{
+	if (errno != 0)
+		return local_push_failure(L, "the folder cannot be read", errno);
+	lua_pushnil(L);
+	return 1;
+}
+
+static int push_found(lua_State *L, const struct folder *f, const char *name)
+{
+	struct stat st;
+	int error = f->stream == NULL ? EBADF : fstatat(dirfd(f->stream), name, &st, f->flags) < 0 ? errno : 0;
+
+	lua_pushstring(L, name); /* from here on a collector may have closed the folder */
+	if (error != 0)
+		return 1 + local_push_failure(L, "the local file cannot be looked at", error);
+	return 1 + push_what(L, &st);
+}
+
+/* next(folder) -> name, and what lstat gives; nil at the end | nil, code, text */
+static int next_entry(lua_State *L)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+	const struct dirent *entry = read_on(f);
+	return entry != NULL ? push_found(L, f, entry->d_name) : push_end(L);
+}
+
+/* Whether an entry is a file, its name nothing that needs a close look. */
+static bool is_plain_file(const char *name, size_t length, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && name_is_plain(name, length) && !name_is_temporary(name, length);
+}
+
+static int64_t now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* An entry of our own: the stream's goes when a collector closes the folder. */
+struct entry {
+	char name[PATH_MAX];
+	size_t length;
+	unsigned char type;
+};
+
+static void keep_entry(struct entry *to, const struct dirent *from)
+{
+	to->length = strnlen(from->d_name, sizeof to->name - 1);
+	memcpy(to->name, from->d_name, to->length);
+	to->name[to->length] = '\0';
+	to->type = from->d_type;
+}
+
+/* Whether Lua need not see the entry. `st` is filled in with what it is, as far as that was asked. Index 2: what is known. */
+typedef bool passes(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st);
+
+static int next_to_see(lua_State *L, passes *pass)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+	int64_t began = now();
+
+	do {
+		for (int i = 0; i < TURN; i++) {
+			const struct dirent *found = read_on(f);
+			struct stat st = {.st_mode = S_IFREG};
+			struct entry entry;
+			if (found == NULL)
+				return push_end(L);
+			keep_entry(&entry, found);
+			if (!pass(L, f, &entry, &st))
+				return push_found(L, f, entry.name);
+			f->passed++;
+			f->bytes += st.st_size;
+		}
+	} while (now() - began < LONG);
+	lua_pushboolean(L, 0);
+	return 1;
+}
+
+static bool stat_entry(const struct folder *f, const struct entry *entry, struct stat *st)
+{
+	return fstatat(dirfd(f->stream), entry->name, st, f->flags) == 0;
+}
+
+static bool is_new_name(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
+{
+	bool sizes = lua_toboolean(L, 3) || f->passed == 0; /* one tells whether the folder may be searched at all */
+
+	return ((!sizes && entry->type == DT_REG) || stat_entry(f, entry, st)) && is_plain_file(entry->name, entry->length, st) &&
+	       name_index_take(L, 2, entry->name, entry->length);
+}
+
+/*
+ * next_special(folder, known [, sizes]) -> as next; false when a while has gone by. Lua does not see files of plain names that `known`
+ * does not know yet: it takes them in. With `sizes` their bytes are counted.
+ */
+static int next_special(lua_State *L)
+{
+	return next_to_see(L, is_new_name);
+}
+
+static bool is_unchanged(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
+{
+	return stat_entry(f, entry, st) && is_plain_file(entry->name, entry->length, st) &&
+	       name_index_has_same(L, 2, entry->name, entry->length, st);
+}
+
+/*
+ * next_changed(folder, known) -> as next; false when a while has gone by. Lua does not see files that `known` takes for the same, by
+ * size and time or what it was told.
+ */
+static int next_changed(lua_State *L)
+{
+	return next_to_see(L, is_unchanged);
+}
+
+/* passed(folder) -> how many files were passed over since this was asked last, and their bytes */
+static int passed(lua_State *L)
+{
+	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
+	lua_pushinteger(L, f->passed);
+	lua_pushinteger(L, f->bytes);
+	f->passed = f->bytes = 0;
+	return 2;
+}
+
+/*
+ * entries(path, follow [, itself [, root]]) -> next, folder, nil, folder, as the generic for takes them | nil, code, text. With `itself` a link
+ * to a folder is none.
+ */
+static int entries(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	bool follow = lua_toboolean(L, 2);
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (lua_toboolean(L, 3) ? O_NOFOLLOW : 0);
+	struct folder *f;
+	struct spot at;
+	int fd = -1;
+
+	lua_settop(L, 4);
+	if (path == NULL)
+		return local_push_failure(L, "the folder's name holds a NUL", EINVAL);
+	lua_pushcfunction(L, next_entry);
+	f = lua_newuserdatauv(L, sizeof *f, 0);
+	*f = (struct folder){.flags = follow ? 0 : AT_SYMLINK_NOFOLLOW};
+	luaL_setmetatable(L, FOLDER_TYPE);
+	if (spot_find(&at, local_root(L, 4), path))
+		fd = descriptor_clear(openat(at.folder, at.name, flags));
+	spot_leave(&at);
+	f->stream = fd >= 0 ? fdopendir(fd) : NULL;
+	if (f->stream == NULL) {
+		int error = errno;
+		if (fd >= 0)
+			close(fd);
+		return local_push_astray(L, 4, "the folder cannot be read", error);
+	}
+	lua_pushnil(L);
+	lua_pushvalue(L, -2);
+	return 4;
+}
+
+void folder_register(lua_State *L)
+{
+	static const luaL_Reg metamethods[] = {{"__gc", close_folder}, {"__close", close_folder}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"make_folder", make_folder}, {"remove", remove_name}, {"entries", entries}, {"next_special", next_special},
+					     {"next_changed", next_changed}, {"passed", passed}, {NULL, NULL}};
+
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, FOLDER_TYPE, metamethods);
+	lua_pop(L, 1);
+}

@@ -1,0 +1,502 @@
+/*
+ * userdata "smb.local": the local side of a transfer, a descriptor that is handed to a worker. Either a file to read, or a
+ * new file under a temporary name that takes its own when it is complete, or memory for strings.
+ */
+#include "beneath.h"
+#include "core.h"
+#include "shared/descriptor.h"
+#include "shared/ticks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct local {
+	int fd;         /* -1: closed */
+	pid_t host;     /* a forked child must not remove what its parent is writing */
+	struct spot at; /* of a new file: its folder, or none that is held */
+	char *path;     /* its own name, there, */
+	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
+	bool linked;    /* a link led to `path` */
+	bool kept;      /* what is incomplete stays for another run */
+	off_t size;     /* of a file to read, when it was opened, */
+	uint64_t stamp; /* and smb_stamp() of its time */
+};
+
+/* ---- life ---- */
+
+static struct local *new_local(lua_State *L)
+{
+	struct local *f = lua_newuserdatauv(L, sizeof *f, 0);
+	memset(f, 0, sizeof *f);
+	f->fd = -1;
+	f->at.folder = AT_FDCWD;
+	f->host = getpid();
+	luaL_setmetatable(L, LOCAL_TYPE);
+	return f;
+}
+
+/* What was not completed goes away, or is kept. */
+static void release(struct local *f)
+{
+	int fd = f->fd;
+	char *temp = f->temp;
+
+	f->fd = -1;
+	f->temp = NULL;
+	if (fd >= 0)
+		close(fd);
+	if (temp != NULL && f->host == getpid() && !f->kept)
+		unlinkat(f->at.folder, temp, 0);
+	spot_leave(&f->at);
+	free(temp);
+	free(f->path);
+	f->path = NULL;
+}
+
+static int release_local(lua_State *L)
+{
+	release(luaL_checkudata(L, 1, LOCAL_TYPE));
+	return 0;
+}
+
+static struct local *check(lua_State *L, int index)
+{
+	struct local *f = luaL_checkudata(L, index, LOCAL_TYPE);
+	luaL_argcheck(L, f->fd >= 0, index, "closed");
+	return f;
+}
+
+int local_check_fd(lua_State *L, int index)
+{
+	return check(L, index)->fd;
+}
+
+int local_push_failure(lua_State *L, const char *what, int error)
+{
+	lua_pushnil(L);
+	lua_pushliteral(L, "local_io");
+	lua_pushfstring(L, "%s (%s)", what, strerror(error));
+	return 3;
+}
+
+int local_root(lua_State *L, int index)
+{
+	return lua_toboolean(L, index) ? check(L, index)->fd : BENEATH_NOTHING;
+}
+
+int local_push_astray(lua_State *L, int root, const char *what, int error)
+{
+	if (error != ELOOP || !lua_toboolean(L, root))
+		return local_push_failure(L, what, error);
+	lua_pushnil(L);
+	lua_pushliteral(L, "local_io");
+	lua_pushliteral(L, "a link stands in a folder's place (symlinks = \"follow\" follows it)");
+	return 3;
+}
+
+const char *local_check_path(lua_State *L, int index)
+{
+	size_t length;
+	const char *path = luaL_checklstring(L, index, &length);
+	return strlen(path) == length ? path : NULL;
+}
+
+static int push_no_path(lua_State *L)
+{
+	return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+}
+
+/* ---- a file to read ---- */
+
+/* In files of /proc and /sys there is something else than their size says; real ones answer this without the disk. */
+static bool has_no_size(int fd, const struct stat *st)
+{
+	char byte;
+
+	if (!S_ISREG(st->st_mode))
+		return true;
+	if (st->st_size == 0)
+		return pread(fd, &byte, 1, 0) != 0;
+	return st->st_blocks == 0 && pread(fd, &byte, 1, st->st_size - 1) == 0;
+}
+
+static bool is_readable_kind(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+/* open(path) -> local, size, mtime in ticks, whether its size means nothing: it is read to its end by local_some | nil, code, text */
+static int open_local(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	struct local *f = new_local(L);
+	struct stat st;
+
+	if (path == NULL)
+		return push_no_path(L);
+	/* Without waiting, for the writer of a named pipe, too. */
+	f->fd = descriptor_clear(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return local_push_failure(L, "the local file cannot be opened", errno);
+	if (!is_readable_kind(st.st_mode))
+		return local_push_failure(L, "the local file is none that can be read", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+	f->size = st.st_size;
+	f->stamp = smb_stamp(st.st_mtim);
+	lua_pushinteger(L, (lua_Integer)st.st_size);
+	lua_pushinteger(L, ticks_of_timespec(st.st_mtim));
+	lua_pushboolean(L, has_no_size(f->fd, &st));
+	return 4;
+}
+
+uint64_t local_stamp(lua_State *L, int index)
+{
+	const struct local *f = luaL_testudata(L, index, LOCAL_TYPE);
+	return f != NULL ? f->stamp : 0;
+}
+
+/* local_is_unchanged(local): a file to read has the size and time that it was opened with, and does not reach beyond */
+static int is_unchanged(lua_State *L)
+{
+	const struct local *f = check(L, 1);
+	struct stat st;
+	char byte;
+
+	lua_pushboolean(L, fstat(f->fd, &st) == 0 && st.st_size == f->size && smb_stamp(st.st_mtim) == f->stamp &&
+				   pread(f->fd, &byte, 1, f->size) == 0);
+	return 1;
+}
+
+/*
+ * local_some(local, seconds) -> the next bytes of a pipe or device, nil at the end; false when there are none within that time, a
+ * slice at most, with "unwritten" when nobody has opened the pipe to write | nil, code, text
+ */
+static int local_some(lua_State *L)
+{
+	struct local *f = check(L, 1);
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	char bytes[65536];
+	int ready = poll(&p, 1, core_slice(luaL_checknumber(L, 2)));
+	ssize_t n = read(f->fd, bytes, sizeof bytes);
+	int error = errno;
+
+	core_move_interrupt_here(L);
+	if (n > 0) {
+		lua_pushlstring(L, bytes, (size_t)n);
+		return 1;
+	}
+	if (n < 0 && error != EAGAIN && error != EINTR)
+		return local_push_failure(L, "the local file cannot be read", error);
+	if (n == 0 && ready > 0) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_pushboolean(L, 0);
+	lua_pushstring(L, n == 0 ? "unwritten" : "empty");
+	return 2;
+}
+
+/* open_root(path) -> a folder below which others work, wherever the path leads meanwhile | nil, code, text */
+static int open_root(lua_State *L)
+{
+	const char *path = local_check_path(L, 1);
+	struct local *f = new_local(L);
+
+	if (path == NULL)
+		return push_no_path(L);
+	f->fd = descriptor_clear(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	if (f->fd < 0)
+		return local_push_failure(L, "the local folder cannot be opened", errno);
+	return 1;
+}
+
+/* ---- a new file ---- */
+
+/*
+ * What is at the path, its mode, 0 for nothing. A link in the path that the caller gave is followed: what it names is replaced, not the
+ * link. Below a folder that is held others may have put it there: the link itself is replaced.
+ */
+static mode_t look(const struct spot *at, bool *is_link)
+{
+	struct stat st;
+
+	*is_link = false;
+	if (fstatat(at->folder, at->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (!S_ISLNK(st.st_mode) || at->folder != AT_FDCWD)
+		return st.st_mode;
+	*is_link = stat(at->name, &st) == 0;
+	return *is_link ? st.st_mode : 0;
+}
+
+/*
+ * "FOLDER/NAME.xxxxxxxx.part", the name cut, between two characters, where the whole would be longer than it: whatever the file
+ * system's limit, it can hold that. What is short has room anywhere.
+ */
+static char *temporary_path(const char *path, const char *random)
+{
+	const size_t added = strlen(".xxxxxxxx.part"), shortest = 64;
+	const char *slash = strrchr(path, '/');
+	size_t folder = slash != NULL ? (size_t)(slash + 1 - path) : 0;
+	size_t name = strlen(path + folder), kept = name;
+	char *temp;
+
+	if (name + added > shortest)
+		kept = (name > shortest ? name : shortest) - added;
+	while (kept < name && kept > 0 && (path[folder + kept] & 0xc0) == 0x80)
+		kept--;
+	if (asprintf(&temp, "%.*s%c%s.part", (int)(folder + kept), path, kept < name ? '~' : '.', random) < 0)
+		return NULL;
+	return temp;
+}
+
+static int push_exists(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_pushliteral(L, "exists");
+	lua_pushliteral(L, "the local file exists already");
+	return 3;
+}
+
+static int make_new(int folder, const char *name)
+{
+	return openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+}
+
+/* Others can tell the name beforehand: a file that is not this user's, or has another name as well, is nothing of an earlier run's. */
+static bool is_ours(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1)
+		return true;
+	errno = EPERM;
+	return false;
+}
+
+/* Opens what an earlier run left, or a new file; -1 when another run is at it right now, or it is nobody's that can be trusted. */
+static int reopen(int folder, const char *name)
+{
+	int fd = make_new(folder, name);
+	bool is_new = fd >= 0;
+
+	if (fd < 0 && errno == EEXIST)
+		fd = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && ((!is_new && !is_ours(fd)) || flock(fd, LOCK_EX | LOCK_NB) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * create(path, digits, overwrite, again [, root]) -> local, size | nil, code, text; the file has its own name only after complete.
+ * `again`: what an earlier run left under these digits is gone on with; its size is `size`. `root`: the path lies below it.
+ */
+static int create_local(lua_State *L)
+{
+	const char *path = local_check_path(L, 1), *digits = luaL_checkstring(L, 2);
+	bool overwrite = lua_toboolean(L, 3), again = lua_toboolean(L, 4);
+	struct local *f;
+	struct stat st = {0};
+	mode_t mode;
+
+	lua_settop(L, 5);
+	f = new_local(L);
+	if (path == NULL)
+		return push_no_path(L);
+	if (!spot_find(&f->at, local_root(L, 5), path))
+		return local_push_astray(L, 5, "the local file cannot be made", errno);
+	mode = look(&f->at, &f->linked);
+	if (S_ISDIR(mode))
+		return local_push_failure(L, "the local file cannot be made", EISDIR);
+	if (mode != 0 && !S_ISREG(mode) && !S_ISLNK(mode))
+		return local_push_failure(L, "the local file is no regular file", EINVAL);
+	if (mode != 0 && !overwrite)
+		return push_exists(L);
+	f->path = f->linked ? realpath(path, NULL) : strdup(f->at.name);
+	if (f->path == NULL)
+		return local_push_failure(L, "the local file cannot be made", errno);
+	f->temp = temporary_path(f->path, digits);
+	if (f->temp == NULL)
+		return luaL_error(L, "not enough memory");
+	f->fd = descriptor_clear(again ? reopen(f->at.folder, f->temp) : make_new(f->at.folder, f->temp));
+	if (f->fd < 0) {
+		int error = errno;
+		free(f->temp);
+		f->temp = NULL;
+		return local_push_failure(L, "the local file cannot be made", error);
+	}
+	if (S_ISREG(mode))
+		(void)!fchmod(f->fd, mode & 0777);
+	lua_pushinteger(L, again && fstat(f->fd, &st) == 0 ? (lua_Integer)st.st_size : 0);
+	return 2;
+}
+
+/* keep(local [, whether]): when it is not completed, it stays for another run */
+static int keep(lua_State *L)
+{
+	check(L, 1)->kept = lua_isnone(L, 2) || lua_toboolean(L, 2);
+	return 0;
+}
+
+static bool set_mtime(int fd, int64_t mtime)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, ticks_timespec(mtime)};
+	return futimens(fd, times) == 0;
+}
+
+/* A rename lasts once its folder is on disk: the folder of a new file, to be synced. */
+static int open_folder(const struct local *f)
+{
+	char *folder, *slash;
+	int fd;
+
+	if (f->at.folder != AT_FDCWD)
+		return descriptor_clear(openat(f->at.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	folder = strdup(f->path);
+	slash = folder != NULL ? strrchr(folder, '/') : NULL;
+	if (slash != NULL)
+		slash[slash == folder] = '\0';
+	fd = folder == NULL ? -1 : open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
+	return descriptor_clear(fd);
+}
+
+/* Without `overwrite` a file that has come meanwhile stays. */
+static bool rename_into_place(const struct local *f, bool overwrite)
+{
+	int folder = f->at.folder;
+	if (overwrite)
+		return renameat(folder, f->temp, folder, f->path) == 0;
+	return linkat(folder, f->temp, folder, f->path, 0) == 0 && unlinkat(folder, f->temp, 0) == 0;
+}
+
+/* Whether the disk has kept a time that was set, be it cut to its step. */
+static bool has_kept(int fd, int64_t mtime)
+{
+	const int64_t coarsest = 2 * TICKS_SECOND;
+	struct stat st;
+	int64_t kept = fstat(fd, &st) == 0 ? ticks_of_timespec(st.st_mtim) : TICKS_UNKNOWN;
+	errno = ERANGE;
+	return kept > mtime - coarsest && kept < mtime + coarsest;
+}
+
+/*
+ * complete(local, mtime | nil, overwrite, insist [, seen_to]) -> its folder, to be synced (false where that cannot be, or others see to
+ * the folder that the path names), whether the disk did not take the time | nil, code, text; the latter, with `insist`, in that case, too
+ */
+static int complete(lua_State *L)
+{
+	struct local *f = check(L, 1), *folder = NULL;
+	bool overwrite = lua_toboolean(L, 3), insist = lua_toboolean(L, 4), refused = false;
+
+	if (f->linked || !lua_toboolean(L, 5))
+		folder = new_local(L);
+	luaL_argcheck(L, check(L, 1)->temp != NULL, 1, "not a new file"); /* a collector may have run */
+	if (!lua_isnoneornil(L, 2))
+		refused = !set_mtime(f->fd, luaL_checkinteger(L, 2)) || !has_kept(f->fd, lua_tointeger(L, 2));
+	if (refused && insist)
+		return local_push_failure(L, "the local file's time cannot be set", errno);
+	if (!rename_into_place(f, overwrite)) {
+		if (errno == EEXIST)
+			return push_exists(L);
+		return local_push_failure(L, "the local file cannot be renamed", errno);
+	}
+	free(f->temp);
+	f->temp = NULL;
+	if (folder != NULL)
+		folder->fd = open_folder(f);
+	release(f);
+	if (folder == NULL || folder->fd < 0)
+		lua_pushboolean(L, 0);
+	lua_pushboolean(L, refused);
+	return 2;
+}
+
+/* sync(local): what the descriptor stands for gets onto the disk. File systems that cannot do that have their reasons. */
+static int sync_local(lua_State *L)
+{
+	(void)!fsync(check(L, 1)->fd);
+	return 0;
+}
+
+/* local_stat(local) -> size, mtime in ticks of what the descriptor stands for | nil, code, text */
+static int local_stat(lua_State *L)
+{
+	struct stat st;
+	if (fstat(check(L, 1)->fd, &st) < 0)
+		return local_push_failure(L, "the local file cannot be asked for its size", errno);
+	lua_pushinteger(L, (lua_Integer)st.st_size);
+	lua_pushinteger(L, ticks_of_timespec(st.st_mtim));
+	return 2;
+}
+
+/* local_cut(local, size): what a transfer wrote beyond is thrown away; true | nil, code, text */
+static int local_cut(lua_State *L)
+{
+	if (ftruncate(check(L, 1)->fd, (off_t)luaL_checkinteger(L, 2)) < 0)
+		return local_push_failure(L, "the local file cannot be cut", errno);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* ---- memory ---- */
+
+/* memory() -> local that holds bytes in memory */
+static int memory(lua_State *L)
+{
+	struct local *f = new_local(L);
+	f->fd = descriptor_clear(memfd_create("smb-data", MFD_CLOEXEC));
+	if (f->fd < 0)
+		return local_push_failure(L, "no memory for the data", errno);
+	return 1;
+}
+
+/* take(local, size) -> the first bytes as a string | nil, code, text */
+static int take(lua_State *L)
+{
+	lua_Integer size = luaL_checkinteger(L, 2);
+	lua_Integer have = 0;
+	struct local *f;
+	luaL_Buffer b;
+	char *to;
+
+	luaL_argcheck(L, size >= 0, 2, "negative");
+	to = luaL_buffinitsize(L, &b, (size_t)size);
+	f = check(L, 1); /* not before: a collector may have run */
+	while (have < size) {
+		ssize_t n = pread(f->fd, to + have, (size_t)(size - have), (off_t)have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		have += n;
+	}
+	luaL_pushresultsize(&b, (size_t)have);
+	return 1;
+}
+
+static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", release_local}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"open_root", open_root},
+    {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
+    {"memory", memory},         {"take", take},                 {"local_stat", local_stat}, {"local_is_unchanged", is_unchanged},
+    {"local_some", local_some},
+    {"sync", sync_local},       {"local_cut", local_cut},       {"keep", keep},
+    {NULL, NULL},
+};
+
+void local_register(lua_State *L)
+{
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, LOCAL_TYPE, metamethods);
+	lua_pop(L, 1);
+}

@@ -1,0 +1,461 @@
+/*
+ * userdata "smb.name_index": what a folder holds, by name whatever its case and normal form. Trees hold local folders against it without a table of Lua's
+ * for each file. Its memory is Lua's, too: arrays that are its user values; what they outgrow is collected.
+ */
+#include "name_index.h"
+
+#include "core.h"
+#include "name.h"
+#include "shared/ticks.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define NAME_INDEX_TYPE "smb.name_index"
+
+enum { ITEMS = 1, SLOTS, TEXT, USER_VALUES = TEXT };
+
+struct item {
+	struct smb_entry entry; /* of a name that was only taken there is nothing in it */
+	size_t name;            /* where it is in the text, a NUL and its key behind it: see name_key */
+	uint32_t length, key_length, hash;
+	uint32_t next;          /* another one with the same key: its number, from 1 on, or 0 */
+	bool seen;
+};
+
+struct name_index {
+	locale_t unicode;
+	uint32_t key; /* of the hash: no server shall know which names fall together */
+	struct item *items;
+	size_t count, room;
+	uint32_t *slots; /* twice as many as there is room for; the number, from 1 on, of the first item with a key, or 0 */
+	char *text;
+	size_t used, text_room;
+	struct ticks_grain grain; /* of the files' times */
+	int64_t window;           /* ticks that may lie between times of one file */
+	enum { BY_TIME, BY_SIZE, BY_NAME } by; /* what tells that a file is the same */
+};
+
+enum { PRIME = 0x7fffffff };
+
+/* More than a byte holds, and below half of the prime: see hash_of. */
+static uint32_t random_key(void)
+{
+	uint32_t key = 0;
+	(void)!getrandom(&key, sizeof key, GRND_NONBLOCK);
+	return 256 + key % (PRIME / 2 - 256);
+}
+
+/* known([changed [, window]]) -> known; `changed`: "mtime", "size" or "missing"; `window`: ticks */
+static int new_known(lua_State *L)
+{
+	static const char *const words[] = {"mtime", "size", "missing", NULL};
+	int by = luaL_checkoption(L, 1, words[0], words);
+	int64_t window = luaL_optinteger(L, 2, 0);
+	struct name_index *k = lua_newuserdatauv(L, sizeof *k, USER_VALUES);
+	*k = (struct name_index){.unicode = name_unicode(L), .key = random_key()};
+	k->by = by == 0 ? BY_TIME : by == 1 ? BY_SIZE : BY_NAME;
+	k->window = window;
+	k->grain.steps = TICKS_ALL_STEPS;
+	luaL_setmetatable(L, NAME_INDEX_TYPE);
+	return 1;
+}
+
+struct name_index *name_index_check(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, NAME_INDEX_TYPE);
+}
+
+/* ---- memory ---- */
+
+static const char *name_of(const struct name_index *k, const struct item *i)
+{
+	return k->text + i->name;
+}
+
+static const char *key_of(const struct name_index *k, const struct item *i)
+{
+	return k->text + i->name + i->length + 1;
+}
+
+static uint32_t *slot_of(const struct name_index *k, const struct item *i)
+{
+	size_t last = 2 * k->room - 1, at = i->hash & last; /* room is a power of two */
+
+	for (; k->slots[at] != 0; at = (at + 1) & last) {
+		const struct item *other = &k->items[k->slots[at] - 1];
+		if (other->hash == i->hash && other->key_length == i->key_length &&
+		    memcmp(key_of(k, other), key_of(k, i), i->key_length) == 0)
+			break;
+	}
+	return &k->slots[at];
+}
+
+/* Gives each item its place among those with its key, when there are new slots. */
+static void chain_all(struct name_index *k)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		uint32_t *slot = slot_of(k, &k->items[i]);
+		k->items[i].next = *slot;
+		*slot = (uint32_t)i + 1;
+	}
+}
+
+/*
+ * Each time that memory is asked for a collector may run, and with it a call that finds room here for something else: whether there is
+ * room is looked at until there is, and nothing that the arrays hold is pointed at meanwhile.
+ */
+static void make_room(lua_State *L, int index, struct name_index *k)
+{
+	const size_t least = 128;
+
+	while (k->count >= k->room) {
+		size_t before = k->room, room = before > 0 ? 2 * before : least;
+		struct item *items;
+		uint32_t *slots;
+		if (room > UINT32_MAX / 2)
+			luaL_error(L, "a folder holds too many names");
+		items = lua_newuserdatauv(L, room * sizeof *items, 0);
+		slots = lua_newuserdatauv(L, 2 * room * sizeof *slots, 0);
+		if (k->room == before) {
+			if (k->count > 0)
+				memcpy(items, k->items, k->count * sizeof *items);
+			k->items = items;
+			k->slots = memset(slots, 0, 2 * room * sizeof *slots);
+			k->room = room;
+			chain_all(k);
+			lua_setiuservalue(L, index, SLOTS);
+			lua_setiuservalue(L, index, ITEMS);
+		} else {
+			lua_pop(L, 2);
+		}
+	}
+}
+
+static void make_room_for_text(lua_State *L, int index, struct name_index *k, size_t length)
+{
+	const size_t least = 4096;
+
+	while (k->text_room - k->used < length) {
+		size_t before = k->text_room, room = before > 0 ? before : least;
+		char *text;
+		while (room - k->used < length)
+			room *= 2;
+		text = lua_newuserdatauv(L, room, 0);
+		if (k->text_room == before) {
+			if (k->used > 0)
+				memcpy(text, k->text, k->used);
+			k->text = text;
+			k->text_room = room;
+			lua_setiuservalue(L, index, TEXT);
+		} else {
+			lua_pop(L, 1);
+		}
+	}
+}
+
+/* ---- names ---- */
+
+/* The text as a polynomial of the key, modulo the prime: who does not know the key cannot find names that come to the same. */
+static uint32_t hash_of(const struct name_index *k, const char *text, size_t length)
+{
+	uint64_t hash = length;
+	for (size_t i = 0; i < length; i++) {
+		hash = hash * k->key + (unsigned char)text[i];
+		hash = (hash & PRIME) + (hash >> 31); /* never above 2^32, since half of what it was goes in */
+	}
+	return (uint32_t)(hash % PRIME);
+}
+
+/* What a name is: `i` gets its place in the text, which is its own once it was put; gives the slot where its key is, or would be. */
+static uint32_t *look_up(lua_State *L, int index, struct name_index *k, const char *name, size_t length, struct item *i)
+{
+	char *to;
+
+	do {
+		make_room(L, index, k);
+		make_room_for_text(L, index, k, (1 + NAME_KEY_GROWTH) * length + 1);
+	} while (k->count >= k->room);
+	to = k->text + k->used;
+	memcpy(to, name, length);
+	to[length] = '\0';
+	*i = (struct item){.name = k->used, .length = (uint32_t)length};
+	i->key_length = (uint32_t)name_key(k->unicode, name, length, to + length + 1);
+	i->hash = hash_of(k, to + length + 1, i->key_length);
+	return slot_of(k, i);
+}
+
+static struct item *first_of(const struct name_index *k, const uint32_t *slot)
+{
+	return *slot != 0 ? &k->items[*slot - 1] : NULL;
+}
+
+static struct item *next_of(const struct name_index *k, const struct item *i)
+{
+	return i->next != 0 ? &k->items[i->next - 1] : NULL;
+}
+
+static bool is_name(const struct name_index *k, const struct item *a, const struct item *b)
+{
+	return a->length == b->length && memcmp(name_of(k, a), name_of(k, b), a->length) == 0;
+}
+
+/* The item of exactly this name; NULL when there is none. */
+static struct item *exact(const struct name_index *k, const uint32_t *slot, const struct item *wanted)
+{
+	struct item *i = first_of(k, slot);
+	while (i != NULL && !is_name(k, i, wanted))
+		i = next_of(k, i);
+	return i;
+}
+
+/* Beside what has the same key; in the place of what has the same name. */
+static void put(struct name_index *k, uint32_t *slot, const struct item *i)
+{
+	struct item *there = exact(k, slot, i);
+
+	if (there != NULL) {
+		there->entry = i->entry;
+		return;
+	}
+	k->items[k->count] = *i;
+	k->items[k->count].next = *slot;
+	*slot = (uint32_t)++k->count;
+	k->used += (size_t)i->length + 1 + i->key_length;
+}
+
+bool name_index_take(lua_State *L, int index, const char *name, size_t length)
+{
+	struct name_index *k = name_index_check(L, index);
+	struct item i;
+	uint32_t *slot = look_up(L, index, k, name, length, &i);
+
+	if (*slot != 0)
+		return false;
+	put(k, slot, &i);
+	return true;
+}
+
+static bool is_same_time(const struct name_index *k, int64_t ours, int64_t theirs)
+{
+	return ticks_same(&k->grain, ours, theirs) || (k->window > 0 && ticks_within(ours, theirs, k->window));
+}
+
+bool name_index_has_same(lua_State *L, int index, const char *name, size_t length, const struct stat *st)
+{
+	struct name_index *k = name_index_check(L, index);
+	struct item wanted;
+	uint32_t *slot = look_up(L, index, k, name, length, &wanted);
+	struct item *i = exact(k, slot, &wanted);
+
+	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY)
+		return false;
+	if (k->by != BY_NAME && i->entry.size != (uint64_t)st->st_size)
+		return false;
+	if (k->by == BY_TIME && !is_same_time(k, ticks_of_timespec(st->st_mtim), i->entry.mtime))
+		return false;
+	i->seen = true;
+	return true;
+}
+
+/* ---- for Lua ---- */
+
+/* name_index_take(known, name): takes it in -> list of the others that some server may take for the same; nil when there are none */
+static int take(lua_State *L)
+{
+	struct name_index *k = name_index_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	struct item i;
+	uint32_t *slot = look_up(L, 1, k, name, length, &i);
+	uint32_t other = *slot;
+	lua_Integer others = 0;
+
+	put(k, slot, &i);
+	if (other == 0)
+		return 0;
+	lua_newtable(L);
+	for (; other != 0; other = k->items[other - 1].next) { /* by number: the array may become another one */
+		lua_pushlstring(L, name_of(k, &k->items[other - 1]), k->items[other - 1].length);
+		lua_rawseti(L, -2, ++others);
+	}
+	return 1;
+}
+
+/* name_index_learn(known, batch) -> list of the temporary names among the batch's entries; the others are known from now on */
+static int learn(lua_State *L)
+{
+	struct name_index *k = name_index_check(L, 1);
+	struct batch b = request_check_batch(L, 2);
+	lua_Integer others = 0;
+	struct smb_entry entry;
+	const char *name;
+
+	lua_newtable(L);
+	while (request_next_entry(&b, &entry, &name)) {
+		struct item i;
+		uint32_t *slot;
+		if (name_is_temporary(name, entry.name_length)) {
+			lua_pushlstring(L, name, entry.name_length);
+			lua_rawseti(L, -2, ++others);
+			continue;
+		}
+		slot = look_up(L, 1, k, name, entry.name_length, &i);
+		i.entry = entry;
+		put(k, slot, &i);
+		if (entry.type == SMB_ENTRY_FILE)
+			ticks_note(&k->grain, entry.mtime);
+	}
+	return 1;
+}
+
+/* name_index_is_same_time(known, ours, theirs) -> whether it is, in ticks, as exactly as times are kept there */
+static int same_time(lua_State *L)
+{
+	lua_pushboolean(L, is_same_time(name_index_check(L, 1), luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
+	return 1;
+}
+
+/* name_index_measure(known, name, ticks): that time was set on the file a while ago */
+static int measure(lua_State *L)
+{
+	struct name_index *k = name_index_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	int64_t sent = luaL_checkinteger(L, 3);
+	struct item wanted;
+	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+	const struct item *i = exact(k, slot, &wanted);
+
+	if (i != NULL && !ticks_kept(sent, i->entry.mtime))
+		k->grain.measured |= ticks_cut_to(sent, i->entry.mtime);
+	return 0;
+}
+
+/* Of a copy: the array may be another one before all is pushed. */
+static void push_item(lua_State *L, const struct name_index *k, struct item i)
+{
+	request_push_entry(L, &i.entry, true);
+	lua_pushlstring(L, k->text + i.name, i.length);
+	lua_setfield(L, -2, "name");
+}
+
+/* How a name is the same as another one with its key. */
+enum sameness { SAME_EXACTLY, SAME_BUT_CASE, SAME_BUT_FORM, SAME_BUT_BOTH };
+
+static enum sameness sameness_of(const struct name_index *k, const struct item *a, const struct item *b)
+{
+	char left[2 * UINT8_MAX * 4], right[sizeof left]; /* a part of 255 UTF-16 units has at most three bytes for each */
+	size_t left_size, right_size;
+
+	if (is_name(k, a, b))
+		return SAME_EXACTLY;
+	if (2 * (size_t)a->length > sizeof left || 2 * (size_t)b->length > sizeof right)
+		return SAME_BUT_BOTH;
+	left_size = name_fold(k->unicode, name_of(k, a), a->length, left);
+	right_size = name_fold(k->unicode, name_of(k, b), b->length, right);
+	if (left_size == right_size && memcmp(left, right, left_size) == 0)
+		return SAME_BUT_CASE;
+	return name_is_same_form(name_of(k, a), a->length, name_of(k, b), b->length) ? SAME_BUT_FORM : SAME_BUT_BOTH;
+}
+
+/* The item that is most likely meant. Several that are the same in one way are not: the server evidently tells them apart. */
+static struct item *likeliest(const struct name_index *k, const uint32_t *slot, const struct item *wanted, enum sameness *how)
+{
+	struct item *found = NULL;
+	bool several = false;
+
+	for (struct item *i = first_of(k, slot); i != NULL; i = next_of(k, i)) {
+		enum sameness this = sameness_of(k, i, wanted);
+		if (this == SAME_EXACTLY) {
+			*how = this;
+			return i;
+		}
+		if (found != NULL && this == *how) {
+			several = true;
+		} else if (found == NULL || this < *how) {
+			found = i;
+			*how = this;
+			several = false;
+		}
+	}
+	return several ? NULL : found;
+}
+
+/*
+ * name_index_find(known, name) -> the entry that the name most likely stands for, and how its own differs: "exact", "case", "form" (Unicode's
+ * normal form) or "both"; nil where there is none
+ */
+static int find(lua_State *L)
+{
+	static const char *const words[] = {"exact", "case", "form", "both"};
+	struct name_index *k = name_index_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	enum sameness how = SAME_EXACTLY;
+	struct item wanted, *found;
+	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+
+	found = likeliest(k, slot, &wanted, &how);
+	if (found == NULL) {
+		lua_pushnil(L);
+		return 1;
+	}
+	push_item(L, k, *found);
+	lua_pushstring(L, words[how]);
+	return 2;
+}
+
+/* name_index_see(known, name): what has exactly this name is accounted for; name_index_unseen leaves it out */
+static int see(lua_State *L)
+{
+	struct name_index *k = name_index_check(L, 1);
+	size_t length;
+	const char *name = luaL_checklstring(L, 2, &length);
+	struct item wanted, *found;
+	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+
+	found = exact(k, slot, &wanted);
+	if (found != NULL)
+		found->seen = true;
+	return 0;
+}
+
+/* name_index_count(known) -> how many names there are */
+static int count(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)name_index_check(L, 1)->count);
+	return 1;
+}
+
+/* name_index_unseen(known, at) -> next at, an entry: iterates over what was not seen, from 0 on; nil at the end */
+static int unseen(lua_State *L)
+{
+	const struct name_index *k = name_index_check(L, 1);
+	lua_Integer at = luaL_checkinteger(L, 2);
+
+	for (; at >= 0 && (size_t)at < k->count; at++) {
+		if (k->items[at].seen)
+			continue;
+		lua_pushinteger(L, at + 1);
+		push_item(L, k, k->items[at]);
+		return 2;
+	}
+	lua_pushnil(L);
+	return 1;
+}
+
+void name_index_register(lua_State *L)
+{
+	static const luaL_Reg metamethods[] = {{NULL, NULL}};
+	static const luaL_Reg functions[] = {
+	    {"name_index_is_same_time", same_time}, {"name_index_measure", measure},
+	    {"name_index", new_known},   {"name_index_take", take},     {"name_index_learn", learn},
+	    {"name_index_find", find},   {"name_index_see", see},   {"name_index_count", count},
+	    {"name_index_unseen", unseen}, {NULL, NULL}};
+
+	luaL_setfuncs(L, functions, 0);
+	core_new_type(L, NAME_INDEX_TYPE, metamethods);
+	lua_pop(L, 1);
+}

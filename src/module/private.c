@@ -1,0 +1,136 @@
+#include "private.h"
+
+#include "shared/descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* Rights as a mode's lowest bits have them. */
+enum { PRIVATE_WRITE = 2, PRIVATE_READ = 4 };
+
+/* acl(5), as Linux hands it out: a version, then entries of eight bytes, all little-endian. */
+enum { ACL_HEADER = 4, ACL_ENTRY = 8, ACL_MOST = 4096 };
+enum { ACL_TAG_USER = 2, ACL_TAG_GROUP_OBJ = 4, ACL_TAG_GROUP = 8, ACL_TAG_MASK = 16 };
+
+static uint32_t private_number(const uint8_t *bytes, int count)
+{
+	uint32_t number = 0;
+	while (count-- > 0)
+		number = number << 8 | bytes[count];
+	return number;
+}
+
+/* Whether an entry of an access list is somebody's who must not have rights: anybody's but root's, the owner's and our own. */
+static bool private_is_stranger(const uint8_t *entry, const struct stat *st)
+{
+	uint32_t tag = private_number(entry, 2), id = private_number(entry + 4, 4);
+
+	if (tag == ACL_TAG_USER)
+		return id != 0 && id != st->st_uid && id != geteuid();
+	return tag == ACL_TAG_GROUP_OBJ || tag == ACL_TAG_GROUP;
+}
+
+/*
+ * What others may do than the owner. With an access list the mode's group bits are only its mask, the most that anybody named there
+ * has: systemd gives a service its credentials in files of root's, mode 0440, which that service's user alone can read.
+ */
+static unsigned private_rights(int fd, const struct stat *st)
+{
+	uint8_t list[ACL_MOST];
+	unsigned others = st->st_mode & 7, mask = st->st_mode >> 3 & 7, strangers = 0;
+	ssize_t size = fgetxattr(fd, "system.posix_acl_access", list, sizeof list);
+
+	if (size < ACL_HEADER)
+		return others | mask; /* there is none; one that is too long counts as its mask */
+	for (ssize_t at = ACL_HEADER; at + ACL_ENTRY <= size; at += ACL_ENTRY)
+		if (private_is_stranger(list + at, st))
+			strangers |= private_number(list + at + 2, 2);
+	return others | (strangers & mask);
+}
+
+/* NULL, or what is wrong with an open file. */
+static const char *private_fault(int fd)
+{
+	struct stat st;
+	unsigned rights;
+
+	if (fstat(fd, &st) < 0)
+		return strerror(errno);
+	if (!S_ISREG(st.st_mode))
+		return "it is no regular file";
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return "it belongs to another user";
+	rights = private_rights(fd, &st);
+	if (rights & PRIVATE_READ)
+		return "it can be read by others than its owner (chmod 600 helps)";
+	if (rights & PRIVATE_WRITE)
+		return "it can be written by others than its owner (chmod 600 helps)";
+	return NULL;
+}
+
+/* Bytes read, or -1. */
+static ssize_t private_read_all(int fd, char *to, size_t size)
+{
+	size_t have = 0;
+	while (have < size) {
+		ssize_t n = read(fd, to + have, size - have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	return (ssize_t)have;
+}
+
+static int private_push_fault(lua_State *L, const char *why)
+{
+	lua_pushnil(L);
+	lua_pushstring(L, why);
+	return 2;
+}
+
+/*
+ * read_private(path, most) -> text | nil, reason. A text of more than `most` bytes is cut off one byte after them. Opened once and
+ * looked at then, so that nobody changes it between the look and the reading; a pipe holds up nobody.
+ */
+static int private_read(lua_State *L)
+{
+	size_t length;
+	const char *path = luaL_checklstring(L, 1, &length), *fault;
+	size_t most = (size_t)luaL_checkinteger(L, 2);
+	char *text = lua_newuserdatauv(L, most + 1, 0); /* first: nothing here may be raised over an open file */
+	int fd = strlen(path) == length ? descriptor_clear(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) : -1;
+	ssize_t n = -1;
+
+	if (strlen(path) != length)
+		return private_push_fault(L, "its name holds a NUL");
+	if (fd < 0)
+		return private_push_fault(L, errno == ENOENT ? "it is not there" : strerror(errno));
+	fault = private_fault(fd);
+	if (fault == NULL) {
+		n = private_read_all(fd, text, most + 1);
+		fault = n < 0 ? strerror(errno) : NULL;
+	}
+	close(fd);
+	if (fault != NULL)
+		return private_push_fault(L, fault);
+	lua_pushlstring(L, text, (size_t)n);
+	explicit_bzero(text, most + 1);
+	return 1;
+}
+
+void private_register(lua_State *L)
+{
+	lua_pushcfunction(L, private_read);
+	lua_setfield(L, -2, "read_private");
+}
