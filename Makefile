@@ -1,4 +1,4 @@
-# lua-smb: `make deps demo` shows it at work, `make deps test` runs the whole suite. Targets are explained in README.md.
+# lua-smb: `make deps demo` shows it at work, `make deps test` runs the whole suite. CONTRIBUTING.md explains the targets.
 
 VERSION  = scm-1
 PREFIX  ?= /usr/local
@@ -125,10 +125,12 @@ lint:
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ -Isrc src bench
 	shellcheck .ci/run spec/support/sandbox spec/support/server-keeper spec/support/kill-server spec/support/deps spec/support/asan spec/support/run-parallel \
 		spec/support/gc
-	$(HERE) $(LUA) docs/options.lua check README.md
+	$(HERE) $(LUA) docs/options.lua check docs/guide.md
+	$(HERE) $(LUA) docs/pages.lua check
 
 docs:
-	$(HERE) $(LUA) docs/options.lua write README.md
+	$(HERE) $(LUA) docs/options.lua write docs/guide.md
+	$(HERE) $(LUA) docs/pages.lua write
 
 # The module finds smb-worker beside itself.
 install: all

@@ -1,8 +1,8 @@
--- The README's table of options, made from lua/smb/options.lua:
+-- The guide's table of options, made from lua/smb/options.lua:
 --
---     lua5.4 docs/options.lua                  prints it
---     lua5.4 docs/options.lua write README.md  puts it between the markers (make docs)
---     lua5.4 docs/options.lua check README.md  exit status 1 when what is there differs (make lint)
+--     lua5.4 docs/options.lua                      prints it
+--     lua5.4 docs/options.lua write docs/guide.md  puts it between the markers (make docs)
+--     lua5.4 docs/options.lua check docs/guide.md  exit status 1 when what is there differs (make lint)
 
 local options = require "smb.options"
 
