@@ -66,7 +66,10 @@ end
 -- Runs fn and gives how many workers there were at most, as far as seen.
 local function most_workers(dest, fn)
   local most = 0
-  debug.sethook(function() most = math.max(most, core.connections(dest)) end, "", 1000)
+  debug.sethook(function()
+    local ok, count = pcall(core.connections, dest) -- a hook that raises, since fn has failed, may outlast the spec
+    if ok then most = math.max(most, count) end
+  end, "", 1000)
   local ok, problem = pcall(fn)
   debug.sethook()
   if not ok then error(problem, 0) end

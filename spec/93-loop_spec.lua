@@ -340,6 +340,7 @@ describe("a cqueues socket", function()
     end)
     loop:wrap(function()
       while not smb.wait({ job }, 0) do cqueues.poll(job) end
+      theirs:close() -- else a job that fails leaves a writer whom nobody reads
     end)
     assert(loop:loop())
     assert(job:wait())

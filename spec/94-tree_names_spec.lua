@@ -360,6 +360,44 @@ it("get_tree knows what is here in another normal form", function()
   end)
 end)
 
+-- A folder of a Linux server that others fill, too: on its disk there are two, to SMB it is one.
+it("two names that differ in case only are told where the share holds such two that were made on its disk", function()
+  with("backup", function(dest, path)
+    for i, pair in ipairs { { "Notes", "notes" }, { "A", "a" }, { "\u{C4}", "\u{E4}" } } do
+      local tree = "pair" .. i
+      for _, text in ipairs(pair) do
+        shell.check { "mkdir", "-p", path .. "/" .. tree }
+        files.write(("%s/%s/%s"):format(path, tree, text), "made there")
+      end
+      put(tree .. "/Readme", "one")
+      put(tree .. "/README", "two")
+      for _ = 1, 2 do
+        local summary = assert(dest:put_tree(dir .. "/" .. tree, tree, { on_error = "continue" }))
+        assert.equal(1, #summary.errors)
+        assert.matches("in case only", summary.errors[1].message)
+        local dry = assert(dest:put_tree(dir .. "/" .. tree, tree, { on_error = "continue", dry_run = true }))
+        assert.equal(1, #dry.errors)
+      end
+    end
+  end)
+end)
+
+it("two names that differ in case only are taken where the share tells case apart, though it holds such two", function()
+  with("sensitive", function(dest, path)
+    for i, pair in ipairs { { "Notes", "notes" }, { "A", "a" } } do
+      local tree = "pair" .. i
+      shell.check { "mkdir", "-p", path .. "/" .. tree }
+      for _, text in ipairs(pair) do files.write(("%s/%s/%s"):format(path, tree, text), "made there") end
+      put(tree .. "/Readme", "one")
+      put(tree .. "/README", "two")
+      if i == 1 then assert.equal(2, assert(dest:put_tree(dir .. "/" .. tree, tree, { dry_run = true })).files) end
+      assert.equal(2, assert(dest:put_tree(dir .. "/" .. tree, tree)).files)
+      assert.equal("one", dest:read(tree .. "/Readme"))
+      assert.equal("two", dest:read(tree .. "/README"))
+    end
+  end)
+end)
+
 -- Random trees. --------------------------------------------------------------------------------------------------------
 
 local LETTERS = { "a", "A", "b", "B", "\u{E4}", "\u{F6}", "\u{C4}", "a\u{308}", "\u{E9}", "e\u{301}", "\u{B5}", "\u{3BC}", "&",

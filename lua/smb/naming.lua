@@ -45,10 +45,8 @@ local function flipped(text)
   return (text:gsub("%a", function(letter) return letter == letter:lower() and letter:upper() or letter:lower() end))
 end
 
--- Whether case is told apart, by a name that is there; nil when it cannot be told by that.
-local function tells_case_of(self, path, there)
-  local other = flipped(there)
-  if other == there then return nil end
+-- Whether case is told apart, by the like of a name that is there, not listed itself; nil when it cannot be told by that.
+local function tells_case_of(self, path, other)
   local found = exists(self, name.join(path, other))
   if found == nil then return nil end
   return not found
@@ -61,9 +59,22 @@ local function tells_case_of_own(self, path)
   local file = self.ask("open", { name = place, writable = true, create = true, exclusive = true })
   if not file then return nil end
   self.ask("close", { link = file.link, handle = file.handle })
-  local tells = tells_case_of(self, path, own)
+  local tells = tells_case_of(self, path, flipped(own))
   self.ask("delete", { name = place, missing_ok = true })
   return tells
+end
+
+-- The like, in another case, of a listed name; it is not listed itself. That two are listed proves nothing: the server's disk may
+-- have both, and SMB but one.
+local function unlisted_like(entries)
+  local listed = {}
+  for _, entry in ipairs(entries) do listed[entry.name] = true end
+  for _, entry in ipairs(entries) do
+    for _, change in ipairs { flipped, string.lower, string.upper } do
+      local other = change(entry.name)
+      if not listed[other] then return other end
+    end
+  end
 end
 
 -- The same, by what a folder holds. Second: whether it is there at all.
@@ -71,13 +82,8 @@ local function tells_case_in(self, path)
   local reply, code = self.ask("list_open", { name = path })
   if not reply then return nil, not MISSING[code] end
   if reply.handle ~= 0 then self.ask("list_close", { link = reply.link, handle = reply.handle }) end
-  local seen = {}
-  for _, entry in ipairs(reply) do
-    local folded = name.fold_certain(entry.name)
-    if seen[folded] then return true, true end
-    seen[folded] = true
-  end
-  local tried = reply[1] and tells_case_of(self, path, reply[1].name)
+  local other = unlisted_like(reply)
+  local tried = other and tells_case_of(self, path, other)
   if tried == nil and not self.dry_run then tried = tells_case_of_own(self, path) end
   return tried, true
 end
