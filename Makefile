@@ -125,12 +125,10 @@ lint:
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ -Isrc src bench
 	shellcheck .ci/run spec/support/sandbox spec/support/server-keeper spec/support/kill-server spec/support/deps spec/support/asan spec/support/run-parallel \
 		spec/support/gc
-	$(HERE) $(LUA) docs/options.lua check docs/guide.md
-	$(HERE) $(LUA) docs/pages.lua check
+	$(HERE) $(LUA) docs/make.lua check
 
 docs:
-	$(HERE) $(LUA) docs/options.lua write docs/guide.md
-	$(HERE) $(LUA) docs/pages.lua write
+	$(HERE) $(LUA) docs/make.lua write
 
 # The module finds smb-worker beside itself.
 install: all

@@ -48,7 +48,7 @@ describe("smb.help", function()
     local text = help "put"
     assert.matches("^dest:put%(localpath %[, [^\n]*%)\n  Sends a local file%.", text)
     assert.matches("\n  localpath +string", text)
-    assert.matches("\n  returns +table `bytes`", text)
+    assert.matches("\n  returns +result `bytes`", text)
     assert.matches("\n  or +nil, string message, string code", text)
   end)
 

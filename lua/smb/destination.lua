@@ -152,7 +152,7 @@ end
 
 --- Asks for a file's or folder's entry.
 -- @tparam string text its name
--- @treturn[1] table `name`, `type` ("file", "directory", "link"), `size` (bytes), `mtime`, `atime`, `btime` (seconds since
+-- @treturn[1] entry `name`, `type` ("file", "directory", "link"), `size` (bytes), `mtime`, `atime`, `btime` (seconds since
 -- 1970; btime is nil on an encrypted connection, where only listings tell it), `archive`, `hidden`, `system`, `readonly`
 -- (booleans)
 -- @treturn[2] nil
@@ -181,7 +181,7 @@ end
 
 --- All entries of a folder, sorted by name.
 -- @tparam[opt=""] string text the folder's name
--- @treturn[1] {table,...} entries as `stat` gives them
+-- @treturn[1] {entry,...} entries as `stat` returns them
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: folder_missing, not_directory, ...
@@ -363,12 +363,28 @@ end
 -- Files, whole. -------------------------------------------------------------------------------------------------------
 
 local VERIFY = { "size", "sha256", "none" }
+--- Options of `dest:put`, `dest:get` and `dest:write`.
+-- @table transfer_options
+-- @tfield[opt=true] boolean overwrite replace a file that is there; false: `exists`
+-- @tfield[opt=false] boolean parents make missing folders
+-- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by default
+-- @tfield[opt=false] boolean sha256 tell the SHA-256 in the result
+-- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels the call
+-- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default it is
+-- tried, and a refusal is told
+-- @tfield[opt=false] boolean resume put and get: go on where an earlier run of this host broke off
+-- @tfield[opt] boolean in_place put and write: straight under the final name; the destination's by default
+
 local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function",
   in_place = "boolean" }
 local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean",
   sha256 = "boolean", progress = "function", resume = "boolean" }
 local PUT_OPTS = { in_place = "boolean" }
 for key, value in pairs(TRANSFER_OPTS) do PUT_OPTS[key] = value end
+
+--- What the reference has to name.
+-- @local
+destination.OPTS = { PUT_OPTS, WRITE_OPTS }
 
 -- Whether files go straight under their names.
 local function is_in_place(state, opts)
@@ -418,13 +434,8 @@ end
 -- before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
 -- @tparam string localpath the local file
 -- @tparam[opt] string text its name on the share; the local file's own by default
--- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
--- `preserve_mtime` (nil: the time is kept where the server lets it be set; true: else it is a failure; false: it is not set),
--- `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told),
--- `progress` (function of bytes done, bytes in all, name; false cancels), `resume` (go on where an earlier run of this host
--- broke off, and leave what has arrived to the next when this one does), `in_place` (straight under its name: nothing is renamed
--- or deleted, so that the right to make files is enough, and an old file is lost when the call fails)
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`; `mtime_kept`: false, where the time was refused
+-- @tparam[opt] transfer_options opts
+-- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`; `mtime_kept`: false, where the time was refused
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, mismatch, ...
@@ -506,10 +517,8 @@ end
 -- what was there before is untouched.
 -- @tparam string text its name
 -- @tparam[opt] string localpath where to; a folder takes the remote name, which is also the default
--- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `preserve_mtime` (as for put),
--- `parents` (make missing local folders), `verify` ("size", "sha256": fetched twice and compared, "none"), `sha256`, `progress`,
--- `resume`: as for put
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`, `mtime_kept`
+-- @tparam[opt] transfer_options opts
+-- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`, `mtime_kept`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: not_found, is_directory, local_io, exists, source_changed, mismatch, ...
@@ -607,10 +616,8 @@ end
 -- @tparam string|function|file|command data the contents; or a function that gives strings until nil (an LTN12 source), whose
 -- `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one command, which is read
 -- to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
--- @tparam[opt] table opts `overwrite` (default true; false: `exists`), `parents` (make missing folders),
--- `verify` ("size", "sha256": read back and compared, "none"), `sha256` (to be told), `progress` (function of bytes done, bytes
--- in all or nil, name; false cancels), `in_place` (as for `put`)
--- @treturn[1] table `bytes`, `seconds`, `retries`, `resumed`, `sha256`
+-- @tparam[opt] transfer_options opts
+-- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
@@ -693,16 +700,8 @@ end
 -- its time; what has the same size and time on the share already is left alone.
 -- @tparam string localdir the local folder
 -- @tparam[opt=""] string text the folder on the share; made when it is missing
--- @tparam[opt] table opts `filter` (list of globs, those with `!` exclude; or a function of path and entry), `changed` ("mtime":
--- size and time, the default; "size"; "missing": only what is not there is sent; "sha256"; "always"), `time_window` (seconds that
--- times of an unchanged file may lie apart), `preserve_mtime` (as for `put`), `mirror` (afterwards delete what is not in the
--- source; refused for one that is
--- missing or empty unless `force`), `dry_run` (nothing is changed; the summary's `actions` tell what would be), `symlinks`
--- ("skip", the default, or "follow"), `on_error` ("stop", the default, or "continue"), `progress` (function of bytes done, bytes
--- in all, name; false cancels), `encode_names` (write what SMB cannot hold, and capitals of names that differ in case only, with
--- look-alikes), `bins` (mirror deletes recycle bins and snapshots, too), `verify`, `in_place` (as for `put`; a folder
--- that may not be listed is sent whole)
--- @treturn[1] table `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`,
+-- @tparam[opt] tree_options opts
+-- @treturn[1] summary `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`,
 -- `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`, `special`, `dfs`,
 -- `mounts`, and of the first 100 `names`: a list of `name`, `reason`)
 -- @treturn[2] nil
@@ -721,8 +720,8 @@ end
 --- Fetches a folder with all that is in it. As `put_tree`, the other way round.
 -- @tparam string text the folder on the share
 -- @tparam string localdir the local folder; made when it is missing
--- @tparam[opt] table opts as for `put_tree`
--- @treturn[1] table the summary, as of `put_tree`
+-- @tparam[opt] tree_options opts
+-- @treturn[1] summary as of `put_tree`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code

@@ -130,6 +130,20 @@ local function kind(name, tostring_of)
   return function(value) return setmetatable(value, metatable) end
 end
 
+--- A file or folder, as `stat`, `list`, `dir` and `walk` return it.
+-- @table entry
+-- @tfield string name its last part
+-- @tfield string type "file", "directory" or "link"
+-- @tfield integer size bytes
+-- @tfield number mtime last change of the contents, seconds since 1970 with a fraction
+-- @tfield number atime last access, likewise
+-- @tfield ?number btime creation, likewise; nil where the server's answer cannot be read (`stat` on an encrypted connection)
+-- @tfield boolean archive a file attribute
+-- @tfield boolean hidden likewise
+-- @tfield boolean system likewise
+-- @tfield boolean readonly likewise
+-- @tfield ?boolean directory of a link: whether it leads to a folder
+
 --- Makes an entry print as its line in a listing.
 -- @function show.entry
 -- @tparam table entry
@@ -150,6 +164,15 @@ show.entries = kind("smb.entries", function(entries)
   if #entries > SHOWN then lines[#lines + 1] = ("... and %d more"):format(#entries - SHOWN) end
   return table.concat(lines, "\n")
 end)
+
+--- What `put`, `get`, `write` and `read` with a sink return.
+-- @table result
+-- @tfield integer bytes the file's size
+-- @tfield number seconds how long the call took
+-- @tfield integer retries further attempts that were made
+-- @tfield integer resumed bytes that an earlier attempt had moved
+-- @tfield ?string sha256 hexadecimal, when it was asked for
+-- @tfield ?boolean mtime_kept false when the file's time was refused
 
 --- Makes the result of a transfer print as a sentence.
 -- @function show.result
@@ -176,6 +199,20 @@ local function skipped_in_words(skipped)
   return ("%d skipped (%s)"):format(skipped.count, table.concat(words, ", "))
 end
 
+--- What `put_tree` and `get_tree` return.
+-- @table summary
+-- @tfield integer files files that were moved
+-- @tfield integer bytes their sizes, together
+-- @tfield integer unchanged files that were left alone
+-- @tfield integer deleted what `mirror` has deleted; a folder that goes whole counts once
+-- @tfield integer folders folders that were made
+-- @tfield number seconds how long the call took
+-- @tfield {table,...} errors each with `name`, `message` and `code`
+-- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts`, and `names`, the first 100, each with
+-- `name` and `reason`
+-- @tfield integer times_refused files whose time was refused
+-- @tfield ?{table,...} actions of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
+
 --- Makes the summary of a tree's transfer print as a sentence.
 -- @function show.summary
 -- @tparam table summary
@@ -191,6 +228,25 @@ show.summary = kind("smb.summary", function(summary)
   if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
   return table.concat(words, ", ")
 end)
+
+--- What `dest.info` is: what was agreed with the server, as seen on the wire. What is unknown is absent.
+-- @table info
+-- @tfield ?string dialect "SMB3_11", ...
+-- @tfield ?integer max_read_size bytes in a read, as negotiated
+-- @tfield ?integer max_write_size bytes in a write, as negotiated
+-- @tfield boolean signing messages are signed, or encrypted
+-- @tfield boolean encryption messages are encrypted
+-- @tfield ?string cipher "AES-128-GCM", ...
+-- @tfield boolean guest the server made the user a guest
+-- @tfield ?string user whom the server has logged on
+-- @tfield ?string mechanism "kerberos", "ntlm" or "anonymous"
+-- @tfield ?boolean dfs the share has DFS links
+-- @tfield ?number round_trip seconds, the shortest seen
+-- @tfield ?integer throughput bytes per second on one connection, the highest seen
+-- @tfield integer round_trips requests that were sent
+-- @tfield number clock_ahead seconds that the server's clock is ahead of this one
+-- @tfield ?string server_address numeric
+-- @tfield string library libsmbclient's version
 
 --- Makes what `dest:quota` gives print as sizes.
 -- @function show.quota

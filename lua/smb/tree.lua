@@ -32,7 +32,26 @@ local SAMPLES = 64 -- files whose times are looked at again, to see how exactly 
 local SKIPPED_NAMED = 100 -- names of what was left out that a summary holds
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 
---- The options of put_tree and get_tree, as `options.check_opts` takes them.
+--- Options of `dest:put_tree` and `dest:get_tree`.
+-- @table tree_options
+-- @tfield[opt] function|table filter a function of path and entry that returns true for what is included; or a list of globs:
+-- `*.log` matches names in any folder, `var/**` the whole path, a slash at the end folders only, `!` in front excludes; the last
+-- one that matches decides
+-- @tfield[opt="mtime"] string changed how to tell changed files: "mtime" (size and time), "size", "missing", "sha256", "always"
+-- @tfield[opt] number|string time_window seconds that times of an unchanged file may lie apart; the destination's by default
+-- @tfield[opt=false] boolean mirror afterwards delete what is not in the source
+-- @tfield[opt=false] boolean force mirror: also from a source that is missing or empty
+-- @tfield[opt=false] boolean dry_run change nothing; the summary's `actions` tell what would be done
+-- @tfield[opt="skip"] string symlinks "skip" or "follow" local links
+-- @tfield[opt="stop"] string on_error "stop" or "continue" after a failure
+-- @tfield[opt] function progress as in transfer_options
+-- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
+-- @tfield[opt] string verify as in transfer_options
+-- @tfield[opt] boolean preserve_mtime as in transfer_options
+-- @tfield[opt] boolean in_place put_tree: straight under the final names
+-- @tfield[opt=false] boolean bins mirror: also delete recycle bins and snapshots of servers
+
+--- The options of both, as `options.check_opts` takes them.
 tree.OPTS = {
   changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
