@@ -6,6 +6,7 @@
 
 local argparse = require "argparse"
 
+local core = require "smb.core"
 local credentials = require "smb.credentials"
 local fold = require "smb.name".fold
 local options = require "smb.options"
@@ -336,12 +337,13 @@ local function put_names(args)
   local names, files_by_name = {}, {}
   for _, file in ipairs(files) do
     local name = args.name or file:match "[^/]*$"
-    local other = files_by_name[fold(name)]
+    local key = fold(core.composed(name))
+    local other = files_by_name[key]
     if other and other ~= file then
       wrong_use(("'%s' and '%s' would be one file on the share, '%s': send them one by one, with --name")
         :format(other, file, name))
     end
-    files_by_name[fold(name)] = file
+    files_by_name[key] = file
     names[file] = below(args.into, name)
   end
   return names
