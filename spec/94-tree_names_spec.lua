@@ -159,6 +159,14 @@ describe("a mirror on a server that lists names", function()
 end)
 
 describe("two local names that are one on the server", function()
+  local function contents_below(top)
+    local found = {}
+    for path in shell.check { "find", top, "-type", "f", "-printf", "%P\n" }:gmatch "[^\n]+" do
+      found[path] = files.read(top .. "/" .. path)
+    end
+    return found
+  end
+
   local function assert_told(kind, first, second)
     with(kind, function(dest)
       local summary = assert(dest:put_tree(dir .. "/" .. kind, "tree", { on_error = "continue", mirror = true }))
@@ -221,6 +229,47 @@ describe("two local names that are one on the server", function()
         assert.equal(1, #dest:list "tree/m\u{E4}")
       end
     end)
+  end)
+
+  -- Which of them is read first is the disk's choice: there are several, made in either order.
+  it("are told, the same ones in each run, and are not mixed: folders in two normal forms", function()
+    local function told_and_there(dest, path)
+      local summary = assert(dest:put_tree(dir .. "/nfd", "tree", { on_error = "continue", mirror = true }))
+      for _, each in ipairs(summary.errors) do assert.equal("exists", each.code) end
+      return summary, refusals(summary), contents_below(path .. "/tree")
+    end
+    local letters, pairs_made = {}, {}
+    for i, both in ipairs { { "\u{E9}", "e\u{301}" }, { "\u{F6}", "o\u{308}" }, { "\u{FC}", "u\u{308}" },
+      { "\u{F1}", "n\u{303}" }, { "\u{C4}", "A\u{308}" }, { "\u{CB}", "E\u{308}" } } do
+      local composed, letter = both[1], both[2]
+      letters[i] = letter
+      local first, second = i % 2 == 0 and letter or composed, i % 2 == 0 and composed or letter
+      put("nfd/" .. first .. "/x", first)
+      put("nfd/" .. first .. "/only/" .. i, first)
+      put("nfd/" .. second .. "/x", second .. "+")
+      put("nfd/" .. second .. "/too", second)
+      pairs_made[i] = { first, second }
+    end
+    put("nfd/\u{C5}/x", "capital")
+    put("nfd/a\u{30A}/x", "small one")
+    for _, is_there in ipairs { false, true } do
+      with("nfd", function(dest, path)
+        shell.check { "find", path, "-mindepth", "1", "-delete" }
+        if is_there then assert(dest:write("tree/other", "x", { parents = true })) end
+        local _, refused, before = told_and_there(dest, path)
+        for i, pair in ipairs(pairs_made) do
+          assert.is_true((refused[pair[1]] == nil) ~= (refused[pair[2]] == nil))
+          local winner = refused[pair[1]] and pair[2] or pair[1]
+          assert.same(contents_below(dir .. "/nfd/" .. winner), contents_below(path .. "/tree/" .. letters[i]))
+        end
+        for _ = 1, 2 do
+          local summary, again, after = told_and_there(dest, path)
+          assert_nothing_done(summary)
+          assert.same(refused, again)
+          assert.same(before, after)
+        end
+      end)
+    end
   end)
 end)
 

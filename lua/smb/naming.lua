@@ -255,16 +255,31 @@ local function distance(a, b)
   return name.fold(a) == name.fold(b) and CASE or BOTH
 end
 
--- Whether of the local files that some server may take for one, another than this one is rather the one that is listed.
-local function is_rather_another(self, folder, remote, listed)
+-- Whether of two names the first one is rather what is listed so; of two that are as near, one is for good.
+local function is_nearer(a, b, listed)
+  local this, that = distance(a, listed), distance(b, listed)
+  return this < that or (this == that and a < b)
+end
+
+-- Of the local files that some server may take for one, another one that is rather the one that is listed than this one.
+local function nearer_one(self, folder, remote, listed)
   local paired = self.paired[folder.below]
-  local own = distance(remote, listed.name)
   for _, other in ipairs(paired and paired[remote] or {}) do
-    local its = distance(other, listed.name)
-    local is_nearer = its < own or (its == own and other < remote)
-    if is_nearer and core.lstat(folder.here .. "/" .. (self:here(other) or ""), true) == listed.type then return true end
+    local text = is_nearer(other, remote, listed.name) and self:here(other)
+    if text and core.lstat(folder.here .. "/" .. text, true) == listed.type then return text end
   end
-  return false
+end
+
+--- The local file or folder to which what is listed belongs, when that is another one: the one whose name is nearest.
+-- @tparam table folder
+-- @tparam table entry a local one
+-- @tparam string remote its name there
+-- @tparam userdata known the folder's listing, made after the server had been given that name
+-- @treturn ?string the other one's name here
+function names:owner(folder, entry, remote, known)
+  local there, how = core.name_index_find(known, remote)
+  if not there or how == "exact" then return nil end
+  return twin(self, folder, entry.name, there) or nearer_one(self, folder, remote, there)
 end
 
 --- What a local file is on the share. In a dry run, where nothing was renamed, what would be counts as gone.
@@ -283,7 +298,7 @@ function names:find(folder, entry, remote, known)
     if self.dry_run then return nil, false end
     return there, true
   end
-  if how ~= "exact" and (twin(self, folder, entry.name, there) or is_rather_another(self, folder, remote, there)) then
+  if how ~= "exact" and (twin(self, folder, entry.name, there) or nearer_one(self, folder, remote, there)) then
     return nil, false
   end
   if (how == "case" or how == "both") and is_told_apart(self, folder, remote, how) then return nil, false end
@@ -343,7 +358,7 @@ function names:account(folder, items, known, is_over)
     local may_be = not item.entry or types[item.entry.type]
     local there = may_be and self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
     if there then
-      there.name, there.at, item.there = item.remote, item.remote, there
+      there.name, there.at, there.is_asked, item.there = item.remote, item.remote, true, there
       table.insert((groups[mark_of(there)] or nowhere).ours, item)
     end
   end
@@ -369,15 +384,25 @@ function names:alias(folder, there, items, is_same)
   end
 end
 
--- Another local file than `entry` that the server calls as `there` is called, though it is listed under no name of its own.
-local function double_of(self, folder, entry, there, known)
+-- Whether a local folder, `other` on the share, gives way to the one that is `remote` there: it was not entered then, see
+-- `owner`.
+local function gives_way(self, folder, other, remote, there)
+  local paired = there.type == "directory" and self.paired[folder.below]
+  local is_pair = paired and paired[other] and paired[other] == paired[remote]
+  return is_pair and is_nearer(remote, other, there.name)
+end
+
+-- Another local file than `entry`, `own` on the share, that the server calls as `there` is called, though it is listed under no
+-- name of its own.
+local function double_of(self, folder, entry, own, there, known)
   local next_entry, here, _, _ <close> = core.entries(folder.here, true)
   if not next_entry then return nil end
   for text, kind, size in next_entry, here do
     local remote = text ~= entry.name and kind == entry.type and (kind ~= "file" or size == there.size)
       and self:remote(folder.below, text, known)
     local _, how = core.name_index_find(known, remote or "")
-    local found = remote and how ~= "exact" and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
+    local may_be = remote and how ~= "exact" and not gives_way(self, folder, remote, own, there)
+    local found = may_be and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
     if found and mark_of(found) == mark_of(there) then return text end
   end
 end
@@ -393,7 +418,8 @@ end
 function names:is_ours(folder, entry, remote, known)
   local there, how = core.name_index_find(known, remote)
   if not there then return false, naming.DOUBLE end
-  local other = how ~= "exact" and twin(self, folder, entry.name, there) or double_of(self, folder, entry, there, known)
+  local other = how ~= "exact" and twin(self, folder, entry.name, there)
+    or double_of(self, folder, entry, remote, there, known)
   if not other then return true end
   return false, ("the server takes it for the same name as '%s'"):format(other)
 end

@@ -599,6 +599,17 @@ function sync:is_ours(text, entry, folder)
   return self.names:is_ours(folder, entry, text, known)
 end
 
+-- Whether a folder on the share that was made, or found, by the name of a local one is that one's: the server may list it under
+-- a name that is rather another local folder's, and take both for one. It is told, then.
+function sync:may_enter(text, entry, folder)
+  if self.opts.dry_run or folder.is_blind or not self.names:is_paired(folder.below, text) then return true end
+  local known = self:remote_entries { below = folder.below, path = folder.path }
+  if known == false then return false end
+  local owner = known and self.names:owner(folder, entry, text, known)
+  if owner then self:fail_double({ entry = entry }, folder, owner) end
+  return not owner
+end
+
 function sync:send_below(text, entry, there, folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if is_above(folder, entry.identity) then return end
@@ -614,6 +625,7 @@ function sync:send_below(text, entry, there, folder)
     if not made and not is_ours then return end
     is_new = not is_ours
   end
+  if (not there or there.is_asked) and not self:may_enter(text, entry, folder) then return end
   self:add_folder { here = folder.here .. "/" .. entry.name, below = subject, path = path, is_new = is_new,
     identity = entry.identity, above = folder }
 end
