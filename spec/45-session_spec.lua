@@ -96,7 +96,7 @@ for _, encryption in ipairs { "default", "required" } do
     local dest <close> = opened { retries = 5, connections = 1 }
     srv:mark()
     -- Past the module's own look at names: the server's status has no errno but EINVAL.
-    local reply, code, reason = call.run(dest, "stat", { name = "a*b" }, call.course(core.state(dest)))
+    local reply, code, reason = call.run(dest, "stat", { name = "a*b" }, call.operation(core.state(dest)))
     assert.is_nil(reply)
     assert.equal(encryption == "required" and "failed" or "invalid_name", code, reason)
     assert.is_true(dest:exists "")

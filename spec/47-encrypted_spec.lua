@@ -56,7 +56,7 @@ for _, encryption in ipairs { "default", "required" } do
             assert(dest:write(to, "to"))
             -- As a call does that has looked before, and found nothing of that name.
             local reply, code, reason = call.run(dest, "rename", { name = "from", to = to, aside = "aside", new = true },
-              call.course(core.state(dest)))
+              call.operation(core.state(dest)))
             assert.is_nil(reply)
             assert.equal("exists", code, reason)
             assert.same({ "from", "to" }, { content "from", content(to) })

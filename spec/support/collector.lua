@@ -31,8 +31,8 @@ end
 local function look(value, found)
   local kind = kind_of(value)
   if type(value) == "table" then
-    local home = rawget(value, "home")
-    for _, each in ipairs { value, type(home) == "table" and home or nil } do
+    local state = rawget(value, "state")
+    for _, each in ipairs { value, type(state) == "table" and state or nil } do
       for _, key in ipairs { "dest", "self" } do
         if END[kind_of(rawget(each, key))] then look(rawget(each, key), found) end
       end
