@@ -167,4 +167,16 @@ describe("The documents", function()
     shell.check { "env", "LUA_PATH_5_4=lua/?.lua;lua/?/init.lua;./?.lua;;", ("LUA_CPATH_5_4=%s/?.so;;"):format(ROOM),
       "lua5.4", "docs/make.lua", "check" }
   end)
+
+  it("say of each source file what it is for", function()
+    local text, missing = files.read "docs/design.md", {}
+    for _, folder in ipairs { "lua/smb", "src/module", "src/workers", "src/shared", "src/worker" } do
+      for _, file in ipairs(files.list(folder)) do
+        local is_source = file:find "%.c$" or file:find "%.lua$"
+        local is_named = text:find("%f[%w_]" .. file:gsub("%p", "%%%0"))
+        if is_source and not is_named then missing[#missing + 1] = folder .. "/" .. file end
+      end
+    end
+    assert.same({}, missing)
+  end)
 end)
