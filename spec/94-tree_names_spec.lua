@@ -250,6 +250,7 @@ describe("two local names that are one on the server", function()
       put("nfd/" .. second .. "/too", second)
       pairs_made[i] = { first, second }
     end
+    for i = 1, 60 do put(("nfd/\u{E9}%d/x"):format(i), "no pair, though made at the same moment") end
     put("nfd/\u{C5}/x", "capital")
     put("nfd/a\u{30A}/x", "small one")
     for _, is_there in ipairs { false, true } do

@@ -400,8 +400,9 @@ local function double_of(self, folder, entry, own, there, known)
   for text, kind, size in next_entry, here do
     local remote = text ~= entry.name and kind == entry.type and (kind ~= "file" or size == there.size)
       and self:remote(folder.below, text, known)
-    local _, how = core.name_index_find(known, remote or "")
-    local may_be = remote and how ~= "exact" and not gives_way(self, folder, remote, own, there)
+    local its, how = core.name_index_find(known, remote or "")
+    local is_listed = how == "exact" or (how == "form" and its.name ~= there.name) -- what is made at one moment is alike
+    local may_be = remote and not is_listed and not gives_way(self, folder, remote, own, there)
     local found = may_be and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
     if found and mark_of(found) == mark_of(there) then return text end
   end
