@@ -541,7 +541,7 @@ describe("a firewall that begins to drop", function()
   it("in the middle of a put is a time-out, and all is well when it lets pass again", function()
     files.write(far:path("backup", "file"), "old")
     shell.check { "truncate", "-s", "512M", dir .. "/local/source" }
-    dest.options.read_write_timeout = 0.5
+    set_limits(0.5) -- all: the put may not be so far yet as to send
     local since
     local result, message, code = processes.during(function() return dest:put(dir .. "/local/source", "file") end, function()
       drop()
