@@ -93,7 +93,8 @@ end
 function transfer.leftover(state, arguments, code, unfinished)
   if unfinished ~= UNFINISHED then return "" end
   if arguments.in_place then return "; an incomplete file is left under this name" end
-  if LASTING[code] then return "" end -- the next call removes it
+  -- The next call removes it; this one does already where the worker has died before it could.
+  if LASTING[code] or code == "failed" then return "" end
   if state.temps and arguments.digits then state.temps.stuck[arguments.to] = arguments.digits end
   local path = state.fields.path
   local left = path ~= "" and arguments.temp:sub(#path + 2) or arguments.temp
