@@ -309,7 +309,7 @@ describe("survival: a process of the server stands still:", function()
   -- Gives up a call that is stuck; then calls again.
   local function give_up_and_go_on(connections, how)
     files.write(on_server "file", "content")
-    copy("new", on_server "large")
+    files.make(on_server "large", 64 * MIB) -- more than is read ahead
     local other <close> = assert(smb.open(srv:url "backup", { connections = connections, total_timeout = 1 }))
     dest:close()
     assert.is_true(shell.poll(function() return #processes.workers() == 1 end))
