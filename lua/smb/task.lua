@@ -89,9 +89,10 @@ local function take(me, ok, first, ...)
   end
 end
 
---- Lets a task go on.
+--- Lets a task go on, unless a finalizer has closed its destination meanwhile.
 -- @local
 function task.resume(me, ...)
+  if me.status == "done" then return end
   me.status = "running"
   take(me, coroutine.resume(me.thread, ...))
 end
