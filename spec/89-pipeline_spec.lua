@@ -276,7 +276,7 @@ describe("a command", function()
   -- A progress function that closes it, or a clean-up beside a job: what had come until then took the good backup's place.
   it("that is closed before its end leaves the good backup where it is", function()
     files.write(share.on_server "file", "GOOD BACKUP OF YESTERDAY")
-    local made = smb.command("head -c 50000000 /dev/zero", "cat")
+    local made = smb.command("head -c 10000000 /dev/zero; sleep 1000", "cat") -- it does not end by itself
     local result, message, code = dest:write("file", made, { progress = function(bytes)
       if bytes > 5000000 then made:close() end
     end })
