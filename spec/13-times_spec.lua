@@ -35,6 +35,16 @@ describe("times", function()
     assert.is_false(core.is_holdable(FIRST - 1) or core.is_holdable(LAST + 1))
   end)
 
+  -- ext4: 1901 to 2446; FAT: 1980, of whatever time zone, to 2107; old XFS and 32 bits: to January 2038.
+  it("that any disk holds reach from 1980 to January 2038", function()
+    for _, seconds in ipairs { 315619200, 1000000000, 1600000000.5, 2147483647 } do
+      assert.is_true(core.is_held_everywhere(core.ticks(seconds)), seconds)
+    end
+    for _, t in ipairs { math.mininteger, FIRST, -1, 0, core.ticks(315532800), core.ticks(2147483648), LAST, math.maxinteger } do
+      assert.is_false(core.is_held_everywhere(t), t)
+    end
+  end)
+
   it("are the same if one is what became of the other", function()
     local t = 1600000000 * SECOND
     for _, case in ipairs {

@@ -275,7 +275,8 @@ struct smb_reply {
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
 	uint32_t count;          /* entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way */
 	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
-	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take */
+	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take -> entry (the time that it
+				    has, or TICKS_UNKNOWN) */
 	uint32_t elsewhere;      /* LIST_OPEN: 0 where the share itself answered; else what tells one share that a DFS link led to from others */
 	uint32_t unused;
 	uint64_t bytes;          /* moved by PUT, GET, COPY */

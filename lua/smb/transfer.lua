@@ -154,7 +154,8 @@ local function send_striped(state, source, arguments, under, plan)
   done, code, reason, come = call.run(state.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
     mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
   if not done then return nil, code, reason, come end
-  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left, time_refused = done.time_refused }
+  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left, mtime = done.mtime,
+    time_refused = done.time_refused }
 end
 
 -- One connection, in order.
@@ -199,7 +200,7 @@ end
 -- @tparam table arguments `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
 -- parents, resume, sha256, read_back, new, insist (on its time)
 -- @tparam table under the call's operation
--- @treturn[1] table bytes, resumed, sha256, time_refused
+-- @treturn[1] table bytes, resumed, sha256, time_refused (then `mtime`: the one that it has, if that was seen)
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened

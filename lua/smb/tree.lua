@@ -27,7 +27,8 @@ local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched a
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
 local ENOENT = 2
 local COARSEST = core.ticks(2) -- of what disks keep
-local FAR_OFF = core.ticks(2 ^ 31) -- from then on, and before 1970, some disks keep nothing
+local INSTEAD = 10000 -- files of which it is remembered what time a server gave them instead of their own
+local UNKNOWN = math.mininteger -- in place of a time
 local SAMPLES = 64 -- files whose times are looked at again, to see how exactly a server keeps them
 local SKIPPED_NAMED = 100 -- names of what was left out that a summary holds
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
@@ -265,6 +266,24 @@ function sync:sample(path, ticks)
   if samples[path] or self.state.sampled <= SAMPLES then samples[path] = ticks end
 end
 
+-- Remembers what time a file has on a share whose disk does not reach as far as its own.
+function sync:remember_instead(path, ours, theirs)
+  local state = self.state
+  state.instead, state.instead_count = state.instead or {}, state.instead_count or 0
+  if not state.instead[path] then
+    if state.instead_count == INSTEAD then return end
+    state.instead_count = state.instead_count + 1
+  end
+  state.instead[path] = { ours = ours, theirs = theirs }
+end
+
+-- Whether a time on the share is what the server gave that file when this destination sent it, and the local one is the same
+-- still.
+function sync:is_instead(path, ours, theirs)
+  local known = self.state.instead and self.state.instead[path]
+  return known ~= nil and known.ours == ours and known.theirs == theirs
+end
+
 -- Whether two files of one size have the same contents.
 local function same_contents(self, here, size, path)
   local source <close>, is = core.open_local(here)
@@ -283,8 +302,7 @@ end
 -- reach as far.
 local function is_as_kept_here(here, ours, theirs)
   local is_near = math.abs(ours - theirs) < COARSEST
-  local is_far_off = theirs < 0 or theirs >= FAR_OFF
-  return (is_near or is_far_off) and core.kept_here(here, theirs) == ours
+  return (is_near or not core.is_held_everywhere(theirs)) and core.kept_here(here, theirs) == ours
 end
 
 -- Compares a local file, in the folder `here`, with a remote one, in `path`.
@@ -296,7 +314,10 @@ function sync:is_unchanged(ours, theirs, here, path, known)
   if self.opts.changed == "sha256" then
     return same_contents(self, here .. "/" .. ours.name, ours.size, name.join(path, theirs.name))
   end
-  if known then return core.name_index_is_same_time(known, ours.ticks, theirs.ticks) end
+  if known then
+    return core.name_index_is_same_time(known, ours.ticks, theirs.ticks)
+      or self:is_instead(name.join(path, theirs.name), ours.ticks, theirs.ticks)
+  end
   if core.is_same_time(ours.ticks, theirs.ticks, self.opts.window) then return true end
   return is_as_kept_here(here, ours.ticks, theirs.ticks)
 end
@@ -765,6 +786,7 @@ function send(self, item, part)
   local reply, code, reason = transfer.put(self.state, source, arguments, part)
   if reply and arguments.mtime then
     if reply.time_refused or not is_holdable then self:note_time_refused(1) else self:sample(item.path, mtime) end
+    if reply.time_refused and reply.mtime ~= UNKNOWN then self:remember_instead(item.path, mtime, reply.mtime) end
   end
   if code ~= "exists" or not item.is_unlisted then return reply, code, reason end
   local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)

@@ -1,6 +1,7 @@
 /*
- * A disk that keeps times in steps of DISKTIMES_STEP nanoseconds (FAT every other second, exFAT hundredths), and refuses to set any of
- * files whose path holds DISKTIMES_REFUSE: for a process that is started with this before libc (LD_PRELOAD).
+ * A disk that keeps times in steps of DISKTIMES_STEP nanoseconds (FAT every other second, exFAT hundredths), none before DISKTIMES_FIRST
+ * and after DISKTIMES_LAST (seconds: the nearest is set, and all is said to be well, as ext4 does), and refuses to set any of files whose
+ * path holds DISKTIMES_REFUSE: for a process that is started with this before libc (LD_PRELOAD).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,12 +21,26 @@
 		memcpy(&next, &found, sizeof next);                                                                    \
 	}
 
+static struct timespec nearest(struct timespec t)
+{
+	const char *first = getenv("DISKTIMES_FIRST"), *last = getenv("DISKTIMES_LAST");
+
+	if (first != NULL && t.tv_sec < strtoll(first, NULL, 10))
+		return (struct timespec){strtoll(first, NULL, 10), 0};
+	if (last != NULL && t.tv_sec > strtoll(last, NULL, 10))
+		return (struct timespec){strtoll(last, NULL, 10), 0};
+	return t;
+}
+
 static struct timespec cut(struct timespec t)
 {
 	const char *text = getenv("DISKTIMES_STEP");
 	int64_t step = text != NULL ? strtoll(text, NULL, 10) : 1, whole, rest;
 
-	if (t.tv_nsec == UTIME_OMIT || t.tv_nsec == UTIME_NOW || step <= 1)
+	if (t.tv_nsec == UTIME_OMIT || t.tv_nsec == UTIME_NOW)
+		return t;
+	t = nearest(t);
+	if (step <= 1)
 		return t;
 	if (step < 1000000000)
 		return (struct timespec){t.tv_sec, t.tv_nsec - t.tv_nsec % step};

@@ -35,6 +35,13 @@ static int times_is_holdable(lua_State *L)
 	return 1;
 }
 
+/* is_held_everywhere(ticks) -> whether any disk can keep that time */
+static int times_is_held_everywhere(lua_State *L)
+{
+	lua_pushboolean(L, ticks_held_everywhere(luaL_checkinteger(L, 1)));
+	return 1;
+}
+
 /* is_same_time(ours, theirs [, window]) -> whether a time on the share, in ticks, is what became of one of ours, or that near */
 static int times_is_same(lua_State *L)
 {
@@ -78,7 +85,7 @@ static int times_kept_here(lua_State *L)
 void times_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"ticks", times_ticks}, {"seconds", times_seconds}, {"is_holdable", times_is_holdable}, {"is_same_time", times_is_same},
-	    {"kept_here", times_kept_here}, {NULL, NULL}};
+	    {"ticks", times_ticks}, {"seconds", times_seconds}, {"is_holdable", times_is_holdable},
+	    {"is_held_everywhere", times_is_held_everywhere}, {"is_same_time", times_is_same}, {"kept_here", times_kept_here}, {NULL, NULL}};
 	luaL_setfuncs(L, functions, 0);
 }

@@ -56,6 +56,12 @@ double ticks_seconds(int64_t t)
 	return (double)(t / TICKS_SECOND) + (double)(t % TICKS_SECOND) / (double)TICKS_SECOND;
 }
 
+bool ticks_held_everywhere(int64_t t)
+{
+	const int64_t first = INT64_C(315619200), end = INT64_C(2147483648); /* seconds: the second day of 1980, 2^31 */
+	return t >= first * TICKS_SECOND && t < end * TICKS_SECOND;
+}
+
 static int64_t holdable(int64_t t)
 {
 	if (t < TICKS_FIRST)

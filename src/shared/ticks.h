@@ -26,6 +26,9 @@ int64_t ticks_of_filetime(uint64_t t);
 bool ticks_of_seconds(double seconds, int64_t *t);
 double ticks_seconds(int64_t t);
 
+/* Whether any disk holds that time: FAT begins in 1980 (of whatever time zone), disks of 32 bits end in January 2038. */
+bool ticks_held_everywhere(int64_t t);
+
 /* What the library makes of a time that it is to set: microseconds, to which it is rounded, within what SMB holds. */
 int64_t ticks_settable(int64_t t);
 struct timeval ticks_timeval(int64_t settable);

@@ -539,7 +539,7 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_RMDIR: return do_rmdir(r, reply, used);
 	case SMB_VERB_RENAME: return blame(r, replace_rename(name, &target, fault), fault);
 	case SMB_VERB_COPY: return blame(r, transfer_copy(name, &target, &reply->bytes, fault), fault);
-	case SMB_VERB_UTIME: return session_utime(name, r->head.mtime, fault);
+	case SMB_VERB_UTIME: return transfer_utime(name, r->head.mtime, fault);
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
 	case SMB_VERB_PUT: return do_put(r, reply);
 	case SMB_VERB_GET: return do_get(r, reply);

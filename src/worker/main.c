@@ -186,7 +186,7 @@ static bool serve(void)
 			close(r.fds[i]);
 	session_info(&reply->info);
 	reply->left = replace_left();
-	reply->time_refused = transfer_time_refused();
+	reply->time_refused = transfer_time_refused(&reply->entry.mtime);
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
 	if (dispatch_may_go_ahead(&r, reply))
 		go_ahead(&r);

@@ -1,5 +1,7 @@
 #include "transfer.h"
 
+#include "shared/ticks.h"
+
 #include "fault.h"
 #include "opening.h"
 #include "rate_limit.h"
@@ -364,11 +366,16 @@ static bool tells_size(const struct upload *up)
 }
 
 static bool time_refused; /* the request under way is done, but for the time */
+static int64_t time_instead = TICKS_UNKNOWN; /* what the file has instead */
 
-bool transfer_time_refused(void)
+bool transfer_time_refused(int64_t *instead)
 {
 	bool refused = time_refused;
+
+	if (refused)
+		*instead = time_instead;
 	time_refused = false;
+	time_instead = TICKS_UNKNOWN;
 	return refused;
 }
 
@@ -394,6 +401,37 @@ static bool do_without_time(struct upload *up, uint64_t size, struct smb_fault *
 	return true;
 }
 
+/*
+ * A disk that does not reach as far (ext4: 1901 to 2446) sets what is nearest, and the server says that all is well: such a time is
+ * looked at. Who may not look learns nothing.
+ */
+static bool look_at_time(const struct replacement *t, struct smb_fault *fault)
+{
+	struct smb_fault look = {0};
+	struct smb_entry entry;
+
+	if (ticks_held_everywhere(t->mtime))
+		return true;
+	if (!session_stat(t->temporary, &entry, &look)) {
+		if (fault_broke(&look))
+			*fault = look;
+		return !fault_broke(&look);
+	}
+	if (ticks_within(t->mtime, entry.mtime, 2 * TICKS_SECOND))
+		return true;
+	if (t->flags & SMB_FLAG_INSIST)
+		return fault_set(fault, SMB_UNSUPPORTED, "the server's disk cannot keep that time");
+	time_refused = true;
+	time_instead = entry.mtime;
+	return true;
+}
+
+bool transfer_utime(const char *path, int64_t mtime, struct smb_fault *fault)
+{
+	struct replacement t = {.temporary = path, .mtime = mtime, .flags = SMB_FLAG_INSIST};
+	return session_utime(path, mtime, fault) && look_at_time(&t, fault);
+}
+
 static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
 	const struct replacement *t = &up->target;
@@ -402,7 +440,7 @@ static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 	/* A file that is written in place may have attributes, and is not renamed. */
 	if (!(t->occupied && (t->flags & SMB_FLAG_IN_PLACE) ? session_utime : session_set_new_time)(t->temporary, t->mtime, fault))
 		return do_without_time(up, size, fault);
-	return !tells_size(up) || is_size(wire_created()->size, size, fault);
+	return (!tells_size(up) || is_size(wire_created()->size, size, fault)) && look_at_time(t, fault);
 }
 
 /* A hidden file stays hidden when it is replaced; where that cannot be, its contents count. */

@@ -99,8 +99,11 @@ bool transfer_describe(struct session_file *file, struct smb_entry *entry, struc
 /* Bytes that an earlier run left in an upload and that count: all but the last ones, if what comes before is the local file's. */
 uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size);
 
-/* Since it was last asked: a file has come to its name without the time that it was to have. */
-bool transfer_time_refused(void);
+/* Since it was last asked: a file has come to its name without the time that it was to have. `instead`: what it has, if that was seen. */
+bool transfer_time_refused(int64_t *instead);
+
+/* Sets a file's or folder's time; SMB_UNSUPPORTED where the server has set another one instead. */
+bool transfer_utime(const char *path, int64_t mtime, struct smb_fault *fault);
 
 /* Counts the bytes moved where the module can see them. */
 void transfer_count_in(struct smb_shared *shared);
