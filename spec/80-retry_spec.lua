@@ -4,6 +4,7 @@
 -- SEED, an environment variable, repeats a run's random offsets.
 
 local lfs = require "lfs"
+local disktimes = require "spec.support.disktimes"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
@@ -18,15 +19,19 @@ local OPTIONS = { retries = 5, retry_delay = 0.05, connections = 1 } -- rather t
 local on_server, everything, timed = share.on_server, share.everything_below, share.timed
 local assert_fails = share.assert_fails
 
-local srv, net, dir, dest
+local srv, net, dir, dest, tools
 
 setup(function()
-  srv, dir = share.start()
+  tools = files.directory()
+  srv, dir = share.start { environment = disktimes.environment(tools, { first = -2147483648 }) } -- as ext4
   net = share.network()
   share.seed()
 end)
 
-teardown(share.stop)
+teardown(function()
+  share.stop()
+  files.remove(tools)
+end)
 
 before_each(function()
   share.clean()
@@ -55,6 +60,14 @@ local operations = {
     run = function()
       return dest:put(files.write(dir .. "/local/source", "new"), "file", { preserve_mtime = false })
     end },
+  -- Such a time is looked at after it was set.
+  { name = "put over a file, of 1700", before = { file = "old" }, after = { file = "new" }, run = function()
+    local source = files.write(dir .. "/local/source", "new")
+    shell.check { "touch", "-d", "@-8520336000", source }
+    local result, message, code = dest:put(source, "file")
+    if result then assert.is_false(result.mtime_kept) end
+    return result, message, code
+  end },
   { name = "write over an empty file", before = { file = "" }, after = { file = "new" }, run = function()
     return dest:write("file", "new")
   end },
