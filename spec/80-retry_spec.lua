@@ -45,6 +45,15 @@ after_each(function()
   dest:close()
 end)
 
+-- Puts a file whose time the server's disk cannot keep.
+local function put_old(opts)
+  local source = files.write(dir .. "/local/source", "new")
+  shell.check { "touch", "-d", "@-8520336000", source }
+  local result, message, code = dest:put(source, "file", opts)
+  if result then assert.is_false(result.mtime_kept) end
+  return result, message, code
+end
+
 -- Every operation: what has to be there before, the call, and what there is to see afterwards.
 local operations = {
   { name = "put", before = {}, after = { file = "new" }, run = function()
@@ -61,12 +70,11 @@ local operations = {
       return dest:put(files.write(dir .. "/local/source", "new"), "file", { preserve_mtime = false })
     end },
   -- Such a time is looked at after it was set.
-  { name = "put over a file, of 1700", before = { file = "old" }, after = { file = "new" }, run = function()
-    local source = files.write(dir .. "/local/source", "new")
-    shell.check { "touch", "-d", "@-8520336000", source }
-    local result, message, code = dest:put(source, "file")
-    if result then assert.is_false(result.mtime_kept) end
-    return result, message, code
+  { name = "put of 1700 over a file", before = { file = "old" }, after = { file = "new" }, run = function()
+    return put_old {}
+  end },
+  { name = "put of 1700 that is not to replace a file", before = {}, after = { file = "new" }, run = function()
+    return put_old { overwrite = false }
   end },
   { name = "write over an empty file", before = { file = "" }, after = { file = "new" }, run = function()
     return dest:write("file", "new")
