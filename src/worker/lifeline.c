@@ -1,5 +1,6 @@
 #include "lifeline.h"
 
+#include "counters.h"
 #include "fault.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 
 static struct {
 	int socket, host;
-	const struct smb_shared *shared;
 	uint32_t clean_up_ms;
 	_Atomic bool gone;
 	_Atomic unsigned debts;
@@ -50,7 +50,7 @@ static int create(pthread_t *thread)
 	return error;
 }
 
-bool lifeline_start(int socket, int host, const struct smb_shared *shared, uint32_t clean_up_ms)
+bool lifeline_start(int socket, int host, uint32_t clean_up_ms)
 {
 	sigset_t all, before;
 	pthread_t thread;
@@ -58,7 +58,6 @@ bool lifeline_start(int socket, int host, const struct smb_shared *shared, uint3
 
 	lifeline.socket = socket;
 	lifeline.host = host;
-	lifeline.shared = shared;
 	lifeline.clean_up_ms = clean_up_ms;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -76,7 +75,7 @@ uint32_t lifeline_clean_up_ms(void)
 
 bool lifeline_cancelled(void)
 {
-	return atomic_load(&lifeline.shared->cancel) || atomic_load(&lifeline.gone);
+	return counters_is_cancelled() || atomic_load(&lifeline.gone);
 }
 
 bool lifeline_stops(struct smb_fault *fault)

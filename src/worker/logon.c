@@ -1,6 +1,7 @@
 #include "logon.h"
 
 #include "shared/turn.h"
+#include "counters.h"
 #include "fault.h"
 #include "lifeline.h"
 
@@ -11,17 +12,14 @@
 
 static struct {
 	struct smb_turn *turn;
-	struct smb_shared *shared;
 	uint32_t self;
 	bool open; /* this worker may send the password, or has sent it, and there is no answer yet */
 } logon;
 
-void logon_share(struct smb_turn *turn, struct smb_shared *shared)
+void logon_share(struct smb_turn *turn)
 {
 	logon.turn = turn;
-	logon.shared = shared;
 	logon.self = (uint32_t)getpid();
-	atomic_store(&shared->process, logon.self);
 }
 
 /* ---- waiting ---- */
@@ -44,9 +42,9 @@ static void wait_for_change(uint32_t changes)
 {
 	const struct timespec moment = {.tv_nsec = 50000000};
 
-	atomic_fetch_add(&logon.shared->turns, 1);
+	counters_wait_for_turn();
 	syscall(SYS_futex, &logon.turn->changes, FUTEX_WAIT, changes, &moment, NULL, 0);
-	atomic_fetch_add(&logon.shared->turns, 1);
+	counters_wait_for_turn();
 }
 
 /* `changes` is read before all else, so that no change is missed. */

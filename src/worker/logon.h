@@ -13,7 +13,8 @@
 
 enum logon_turn { LOGON_GO, LOGON_REFUSED, LOGON_CANCELLED };
 
-void logon_share(struct smb_turn *turn, struct smb_shared *shared);
+/* All workers of the destination share that page. */
+void logon_share(struct smb_turn *turn);
 
 /*
  * Waits for this worker's turn; before LOGON_GO nothing may be sent that a wrong password would be counted for. Then logon_answered or

@@ -2,6 +2,7 @@
  * smb-worker: the program in which libsmbclient lives, one connection each. Started by the module, never by hand.
  * It greets, is told whom to connect to, and answers one request after another until the module hangs up.
  */
+#include "counters.h"
 #include "dispatch.h"
 #include "fault.h"
 #include "identity.h"
@@ -30,7 +31,6 @@
 
 static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
 static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
-static struct smb_shared *shared;
 
 /*
  * Servers count sessions: one that nobody has needed for so long is given back. The module may be asleep: the worker leaves of itself.
@@ -134,9 +134,9 @@ static void go_ahead(const struct request *r)
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 	bool is_there;
 
-	atomic_store(&shared->ahead, 1);
+	counters_set_ahead(true);
 	is_there = dispatch_ahead(r);
-	atomic_store(&shared->ahead, 0);
+	counters_set_ahead(false);
 	if (is_there && poll(&next, 1, good_for) == 0)
 		dispatch_forget();
 }
@@ -147,8 +147,8 @@ static bool is_needed(void)
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
 	while (poll(&next, 1, IDLE_MS) == 0) {
-		if (!dispatch_holds() && !atomic_load(&shared->stays) && !atomic_load(&shared->wanted)) {
-			atomic_store(&shared->left, 1);
+		if (!dispatch_holds() && !counters_is_wanted()) {
+			counters_set_left();
 			return false;
 		}
 	}
@@ -165,7 +165,7 @@ static bool serve(void)
 
 	if (n <= 0)
 		return false;
-	atomic_fetch_add(&shared->taken, 1);
+	counters_add_taken();
 	r.fd = r.fds[0];
 	reply = new_reply();
 	if (unpack(&r, (size_t)n)) {
@@ -330,6 +330,7 @@ static void keep_memory(void)
 static bool start(void)
 {
 	static struct smb_connect target;
+	struct smb_shared *page;
 	struct smb_pace *pace;
 	struct smb_reply *reply;
 	int fds[SMB_FILES_AT_ONCE];
@@ -337,18 +338,20 @@ static bool start(void)
 
 	if (n != sizeof target || !sane(&target))
 		return false;
-	shared = map_shared(fds[0], sizeof *shared);
+	page = map_shared(fds[0], sizeof *page);
 	pace = map_shared(fds[1], sizeof *pace);
-	if (shared == NULL || pace == NULL || !lifeline_start(SMB_WORKER_SOCKET, fds[2], shared, target.short_timeout))
+	if (page == NULL || pace == NULL)
+		return false;
+	counters_use(page);
+	if (!lifeline_start(SMB_WORKER_SOCKET, fds[2], target.short_timeout))
 		return false;
 	close(fds[0]);
 	close(fds[1]);
-	rate_limit_share(pace, shared);
-	logon_share(&pace->turn, shared);
+	rate_limit_share(pace);
+	logon_share(&pace->turn);
 	identity_share(&pace->owner);
 	keep_memory();
-	transfer_count_in(shared);
-	wire_watch((uint16_t)target.port, shared);
+	wire_watch((uint16_t)target.port);
 	reply = new_reply();
 	if (session_start(&target, &reply->fault))
 		memset(&reply->fault, 0, sizeof reply->fault);

@@ -1,5 +1,6 @@
 #include "opening.h"
 
+#include "counters.h"
 #include "fault.h"
 #include "remote_folder.h"
 #include "wire.h"
@@ -49,7 +50,7 @@ static bool opening_again(struct upload *up, struct smb_fault *fault)
 
 static bool is_taken(struct smb_fault *fault)
 {
-	transfer_unfinished(SMB_NAME_TAKEN);
+	counters_set_unfinished(SMB_NAME_TAKEN);
 	return fault_set(fault, SMB_EXISTS, "its temporary name is in use");
 }
 
@@ -66,7 +67,7 @@ static bool opening_stuck(struct upload *up, struct smb_fault *fault)
 		return opened(up, new_file, fault) || (fault->code == SMB_EXISTS && is_taken(fault));
 	if (fault->code != SMB_ACCESS_DENIED)
 		return is_taken(fault);
-	transfer_unfinished(SMB_UNFINISHED);
+	counters_set_unfinished(SMB_UNFINISHED);
 	return opened(up, SMB_FLAG_WRITABLE | SMB_FLAG_TRUNCATE, fault);
 }
 
@@ -147,7 +148,7 @@ static bool opening_here(struct upload *up, struct smb_fault *fault)
 		if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_BLIND, fault))
 			return true; /* from the first byte */
 		if (!is_missing(fault)) {
-			transfer_unfinished(SMB_UNFINISHED);
+			counters_set_unfinished(SMB_UNFINISHED);
 			return false;
 		}
 	}
@@ -163,7 +164,7 @@ bool opening_make(struct upload *up, struct smb_fault *fault)
 	bool ok = up->target.flags & SMB_FLAG_IN_PLACE ? opening_here(up, fault) : opening_aside(up, fault);
 
 	if (ok)
-		transfer_unfinished(SMB_UNFINISHED);
+		counters_set_unfinished(SMB_UNFINISHED);
 	return ok;
 }
 

@@ -1,7 +1,7 @@
 #include "pipeline.h"
 
+#include "counters.h"
 #include "fault.h"
-#include "rate_limit.h"
 #include "lifeline.h"
 
 #include <errno.h>
@@ -251,14 +251,14 @@ struct pipeline *pipeline_write(int fd, uint64_t offset, size_t chunk, struct sh
 /* With the lock held: waits for the helper, and that is for the disk. */
 static void await_helper(struct pipeline *r, bool (*is_stuck)(const struct pipeline *r))
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 
 	while (is_stuck(r) && !r->ended)
 		if (r->alone)
 			work_alone(r);
 		else
 			pthread_cond_wait(&r->changed, &r->lock);
-	rate_limit_end_local(step);
+	counters_end_local(step);
 }
 
 const uint8_t *pipeline_next(struct pipeline *r, size_t *size)
@@ -308,7 +308,7 @@ void pipeline_stop(struct pipeline *r)
 
 bool pipeline_end(struct pipeline *r, struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	bool ok;
 
 	pthread_mutex_lock(&r->lock);
@@ -319,7 +319,7 @@ bool pipeline_end(struct pipeline *r, struct smb_fault *fault)
 	pthread_mutex_unlock(&r->lock);
 	if (!r->alone)
 		pthread_join(r->helper, NULL);
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	ok = r->fault.code == SMB_OK;
 	if (!ok)
 		*fault = r->fault;

@@ -41,7 +41,7 @@ bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bo
 
 /*
  * Exactly `size` bytes from or to a local file; one that ends before has changed. False fills `fault`. The library's thread calls
- * these two and local_hash between rate_limit_begin_local and rate_limit_end_local.
+ * these two and local_hash between counters_begin_local and counters_end_local.
  */
 bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault);
 bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault);

@@ -1,5 +1,6 @@
 #include "rate_limit.h"
 
+#include "counters.h"
 #include "lifeline.h"
 
 #include <time.h>
@@ -7,12 +8,10 @@
 enum { SECOND = 1000000000, SLICE = 50000000 /* nanoseconds */ };
 
 static struct smb_pace *pace;
-static struct smb_shared *counters;
 
-void rate_limit_share(struct smb_pace *shared, struct smb_shared *counted)
+void rate_limit_share(struct smb_pace *shared)
 {
 	pace = shared;
-	counters = counted;
 }
 
 size_t rate_limit_limit(size_t most)
@@ -41,23 +40,6 @@ static uint64_t reserve(size_t size, uint64_t rate)
 	return from;
 }
 
-void rate_limit_alive(void)
-{
-	atomic_fetch_add(&counters->steps, 1);
-}
-
-uint32_t rate_limit_begin_local(void)
-{
-	return atomic_exchange(&counters->step, SMB_STEP_LOCAL);
-}
-
-/* The server's time begins anew. */
-void rate_limit_end_local(uint32_t step)
-{
-	rate_limit_alive();
-	atomic_store(&counters->step, step);
-}
-
 bool rate_limit_wait(size_t size)
 {
 	uint64_t rate = atomic_load(&pace->rate);
@@ -67,7 +49,7 @@ bool rate_limit_wait(size_t size)
 		uint64_t left = until - t < SLICE ? until - t : SLICE;
 		if (lifeline_cancelled())
 			return false;
-		rate_limit_alive();
+		counters_alive();
 		nanosleep(&(struct timespec){.tv_nsec = (long)left}, NULL);
 	}
 	return true;

@@ -3,6 +3,7 @@
 #include "shared/previous.h"
 #include "configuration.h"
 #include "shared/ticks.h"
+#include "counters.h"
 #include "fault.h"
 #include "identity.h"
 #include "kdc.h"
@@ -462,7 +463,7 @@ bool session_rmdir(const char *path, struct smb_fault *fault)
 	char *url;
 	if (!begin_change_at(path, &url, fault))
 		return false;
-	wire_removes();
+	counters_add_removal();
 	return finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
 }
 
@@ -471,7 +472,7 @@ bool session_unlink(const char *path, struct smb_fault *fault)
 	char *url;
 	if (!begin_change_at(path, &url, fault))
 		return false;
-	wire_removes();
+	counters_add_removal();
 	return finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
 }
 
@@ -485,7 +486,7 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 	to_url = url_of(to);
 	if (to_url == NULL)
 		return finish(from_url, -1, fault);
-	wire_removes();
+	counters_add_removal();
 	wire_guard_rename(true);
 	result = smbc_getFunctionRename(session.context)(session.context, from_url, session.context, to_url);
 	wire_guard_rename(false);

@@ -2,6 +2,7 @@
 
 #include "shared/ticks.h"
 
+#include "counters.h"
 #include "fault.h"
 #include "opening.h"
 #include "rate_limit.h"
@@ -25,18 +26,6 @@ enum {
 	TAIL = 64 * 1024,             /* bytes before that, which are compared */
 };
 
-static struct smb_shared *counters;
-
-void transfer_count_in(struct smb_shared *shared)
-{
-	counters = shared;
-}
-
-void transfer_unfinished(enum smb_unfinished what)
-{
-	atomic_store(&counters->unfinished, (uint32_t)what);
-}
-
 static uint64_t done_before; /* bytes of this request's files before the one under way */
 
 void transfer_count_on(uint64_t bytes)
@@ -46,7 +35,7 @@ void transfer_count_on(uint64_t bytes)
 
 static void set_done(uint64_t done)
 {
-	atomic_store(&counters->done, done_before + done);
+	counters_set_done(done_before + done);
 }
 
 static bool may_move(size_t size, struct smb_fault *fault)
@@ -104,46 +93,46 @@ static size_t read_size(uint32_t asked)
 /* `hash`, unless NULL, takes in what is read. */
 static bool read_here(int fd, uint8_t *to, size_t size, uint64_t offset, struct sha256_ctx *hash, struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	bool ok = local_read(fd, to, size, offset, fault);
 
 	if (ok && hash != NULL)
 		sha256_update(hash, size, to);
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	return ok;
 }
 
 static bool write_here(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	bool ok = local_write(fd, from, size, offset, fault);
 
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	return ok;
 }
 
 static bool stat_here(int fd, struct stat *st, struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	bool ok = fstat(fd, st) == 0 || fault_local(fault, "the local file cannot be asked for its size", errno);
 
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	return ok;
 }
 
 bool transfer_sync(int fd, struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	bool ok = fsync(fd) == 0 || errno == EINVAL || errno == EROFS ||
 		  fault_local(fault, "the local file cannot be written to disk", errno);
 
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	return ok;
 }
 
 bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	struct sha256_ctx hash;
 	bool ok;
 
@@ -151,7 +140,7 @@ bool transfer_hash(int fd, uint64_t size, uint8_t digest[SMB_DIGEST_SIZE], struc
 	ok = local_hash(fd, size, &hash, NULL, fault);
 	if (ok)
 		sha256_digest(&hash, SMB_DIGEST_SIZE, digest);
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	return ok;
 }
 
@@ -222,7 +211,7 @@ static void close_upload(struct upload *up)
 /* The debt is settled. */
 static void leave(struct upload *up, const struct smb_fault *fault)
 {
-	transfer_unfinished(replace_leave_temporary(&up->target, fault) ? SMB_FINISHED : SMB_UNFINISHED);
+	counters_set_unfinished(replace_leave_temporary(&up->target, fault) ? SMB_FINISHED : SMB_UNFINISHED);
 }
 
 static void give_up(struct upload *up, const struct smb_fault *fault)
@@ -243,7 +232,7 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 
 	close_upload(up);
 	ok = replace_remove_temporary(&up->target, true, fault);
-	transfer_unfinished(ok ? SMB_FINISHED : SMB_UNFINISHED);
+	counters_set_unfinished(ok ? SMB_FINISHED : SMB_UNFINISHED);
 	lifeline_settle();
 	return ok;
 }
@@ -540,7 +529,7 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 	bool ok = up->released ? was_closed_well(up, fault)
 			       : is_complete(up, size, digest, fault) && close_file(up, fault);
 
-	transfer_unfinished(SMB_UNFINISHED);
+	counters_set_unfinished(SMB_UNFINISHED);
 	if (!ok) {
 		give_up(up, fault);
 		return false;
@@ -548,7 +537,7 @@ bool upload_commit(struct upload *up, uint64_t size, const uint8_t digest[SMB_DI
 	up->released = false;
 	ok = finish_file(up, size, fault);
 	if (ok)
-		transfer_unfinished(SMB_FINISHED);
+		counters_set_unfinished(SMB_FINISHED);
 	return ok;
 }
 
@@ -565,11 +554,11 @@ static bool is_unchanged(const struct transfer_local *from, struct smb_fault *fa
 /* All was read: nothing comes after it, whatever is said of its size. */
 static bool is_read_out(const struct transfer_local *from, struct smb_fault *fault)
 {
-	uint32_t step = rate_limit_begin_local();
+	uint32_t step = counters_begin_local();
 	char byte;
 	bool ended = pread(from->fd, &byte, 1, (off_t)from->size) == 0;
 
-	rate_limit_end_local(step);
+	counters_end_local(step);
 	return (ended || fault_set(fault, SMB_SOURCE_CHANGED, "the local file became longer while it was read")) &&
 	       is_unchanged(from, fault);
 }
@@ -752,8 +741,7 @@ static bool look_at_source(struct session_file *file, uint64_t good, struct smb_
 		return false;
 	if (good > 0 && (entry->size != before.size || entry->mtime != before.mtime))
 		return fault_set(fault, SMB_SOURCE_CHANGED, "the file changed while it was read");
-	atomic_store(&counters->size, entry->size);
-	atomic_store(&counters->mtime, entry->mtime);
+	counters_set_source(entry->size, entry->mtime);
 	return true;
 }
 

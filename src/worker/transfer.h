@@ -105,10 +105,6 @@ bool transfer_time_refused(int64_t *instead);
 /* Sets a file's or folder's time; SMB_UNSUPPORTED where the server has set another one instead. */
 bool transfer_utime(const char *path, int64_t mtime, struct smb_fault *fault);
 
-/* Counts the bytes moved where the module can see them. */
-void transfer_count_in(struct smb_shared *shared);
-/* What would be left if the request under way failed now. */
-void transfer_unfinished(enum smb_unfinished what);
 /* So many were moved by the same request before. */
 void transfer_count_on(uint64_t bytes);
 

@@ -8,6 +8,7 @@
 #include "wire.h"
 
 #include "shared/ticks.h"
+#include "counters.h"
 #include "kdc.h"
 #include "logon.h"
 #include "token.h"
@@ -88,7 +89,7 @@ struct connection {
 
 static struct {
 	uint16_t port;
-	struct smb_shared *counters;
+	bool is_watching;
 	bool demand_encryption, demand_signing, demand_named, forbid_ntlm;
 	enum smb_mechanism mechanism; /* of the logon under way, or of the last one, */
 	char user[SMB_TEXT_SIZE];     /* and whose it is, where that can be seen */
@@ -119,19 +120,14 @@ static uint64_t now(void)
 
 /* ---- what others ask ---- */
 
-void wire_watch(uint16_t port, struct smb_shared *counters)
+void wire_watch(uint16_t port)
 {
 	memset(&wire, 0, sizeof wire);
 	wire.port = port;
-	wire.counters = counters;
+	wire.is_watching = true;
 	wire.own = wire.last = -1;
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		wire.connections[i].fd = -1;
-}
-
-void wire_removes(void)
-{
-	atomic_fetch_add(&wire.counters->removals, 1);
 }
 
 void wire_demand(bool encryption, bool signing, bool named)
@@ -177,8 +173,7 @@ void wire_begin(enum smb_patience patience)
 	wire.first = 0;
 	for (size_t i = 0; i < CONNECTIONS; i++) /* the library leaves nothing under way between two calls */
 		wire.connections[i].unanswered = 0;
-	atomic_store(&wire.counters->patience, (uint32_t)patience);
-	atomic_fetch_add(&wire.counters->steps, 1);
+	counters_begin_step(patience);
 }
 
 void wire_guard_rename(bool on)
@@ -271,7 +266,7 @@ bool wire_alone(void)
 static void set_step(enum smb_step step)
 {
 	wire.step = step;
-	atomic_store(&wire.counters->step, (uint32_t)step);
+	counters_set_step(step);
 }
 
 void wire_share_opened(void)
@@ -540,7 +535,7 @@ static void note_protection(const struct frame *f)
 /* What all that was on its way together has told, once the next frame is sent: then it has all arrived. */
 static void note_throughput(const struct connection *c)
 {
-	uint64_t bytes = atomic_load(&wire.counters->moved) - c->moved_before, wait = wire.info.round_trip, rate;
+	uint64_t bytes = counters_moved() - c->moved_before, wait = wire.info.round_trip, rate;
 
 	if (bytes < LARGE || c->heard <= c->began + wait)
 		return;
@@ -618,7 +613,7 @@ static void frame_sent(struct connection *c, const struct frame *f)
 	if (c->unanswered == 0) {
 		note_throughput(c);
 		c->began = wire.sending_since;
-		c->moved_before = atomic_load(&wire.counters->moved);
+		c->moved_before = counters_moved();
 	}
 	if (wire.step == SMB_STEP_CONNECT)
 		set_step(SMB_STEP_NEGOTIATE);
@@ -889,7 +884,7 @@ static void feed(struct connection *c, struct stream *s, const uint8_t *bytes, s
 
 static struct connection *watched(int fd)
 {
-	if (fd < 0 || wire.counters == NULL)
+	if (fd < 0 || !wire.is_watching)
 		return NULL;
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		if (wire.connections[i].fd == fd)
@@ -936,7 +931,7 @@ static uint16_t port_of(const struct sockaddr *address)
 
 static bool is_smb(const struct sockaddr *address)
 {
-	return wire.counters != NULL && is_port(port_of(address));
+	return wire.is_watching && is_port(port_of(address));
 }
 
 /* The one that has answered: others may have been tried before, or at the same time. */
@@ -980,28 +975,23 @@ static bool would_block(int error)
 	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == EINPROGRESS;
 }
 
-static void moved(size_t n)
-{
-	atomic_fetch_add(&wire.counters->moved, n);
-}
-
 /*
  * The kernel takes megabytes in one go: on a slow line it sends them for a minute, in which nothing else is seen to move. A
  * connection whose other end is silent keeps what is queued.
  */
 static void look_at_queues(void)
 {
-	for (size_t i = 0; i < CONNECTIONS && wire.counters != NULL; i++) {
+	for (size_t i = 0; i < CONNECTIONS && wire.is_watching; i++) {
 		struct connection *c = &wire.connections[i];
 		int before = c->queued;
 		if (c->fd >= 0 && ioctl(c->fd, SIOCOUTQ, &c->queued) == 0 && c->queued < before)
-			moved(1);
+			counters_add_moved(1);
 	}
 }
 
 static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
 {
-	moved(size);
+	counters_add_moved(size);
 	if (c->heard == 0)
 		note_address(c->fd);
 	c->heard = now();
@@ -1011,7 +1001,7 @@ static void arrived(struct connection *c, const uint8_t *bytes, size_t size)
 /* When the library logs on, what it does with others than the server is to get a ticket. */
 static bool gets_ticket(void)
 {
-	return wire.counters != NULL && (wire.step == SMB_STEP_LOGON || wire.step == SMB_STEP_TICKET);
+	return wire.is_watching && (wire.step == SMB_STEP_LOGON || wire.step == SMB_STEP_TICKET);
 }
 
 /* Names are looked up meanwhile as well, and local services asked. */
@@ -1070,7 +1060,7 @@ static ssize_t after_send(int fd, const struct iovec *parts, int count, ssize_t 
 			feed(c, &c->out, parts[i].iov_base, part, frame_sent);
 			left -= part;
 		}
-		moved((size_t)n); /* not before: a frame that begins here does not count to those before it */
+		counters_add_moved((size_t)n); /* not before: a frame that begins here does not count to those before it */
 	}
 	if (c == NULL && n > 0 && gets_ticket()) {
 		uint8_t head[LOOK_SIZE];
@@ -1238,7 +1228,7 @@ int close(int fd)
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
 	NEXT(getaddrinfo)
-	if (wire.counters != NULL && wire.step < SMB_STEP_CONNECT)
+	if (wire.is_watching && wire.step < SMB_STEP_CONNECT)
 		set_step(SMB_STEP_RESOLVE);
 	return next(node, service, hints, result);
 }

@@ -29,8 +29,8 @@ struct wire_created {
 	uint64_t size;
 };
 
-/* Says which TCP port is SMB's and where the counters are kept; before the first connection. */
-void wire_watch(uint16_t port, struct smb_shared *counters);
+/* Watches connections to that TCP port from now on, and to those that are SMB's by custom. */
+void wire_watch(uint16_t port);
 
 /* From now on refuses frames that are not encrypted, or not signed, where they have to be; and a guest's, or nobody's. */
 void wire_demand(bool encryption, bool signing, bool named);
@@ -70,9 +70,6 @@ bool wire_alone(void);
 
 /* Forgets the status, the refusal and the answers of earlier calls: a library call begins. */
 void wire_begin(enum smb_patience patience);
-
-/* The call that was begun may take a name away. */
-void wire_removes(void);
 
 /* While on, a rename that finds its target existing is refused what follows: the library would delete the target. */
 void wire_guard_rename(bool on);
