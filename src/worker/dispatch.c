@@ -393,17 +393,19 @@ static bool map_buffer(struct handle *h, int fd, struct smb_fault *fault)
 static bool do_open(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = new_handle(HANDLE_FILE, &reply->handle, &reply->fault);
+	struct session_opened opened;
+
 	if (h == NULL)
 		return false;
 	if (r->fd < 0 || map_buffer(h, r->fd, &reply->fault))
-		h->upload.file = session_open(r->names[SMB_NAME], r->head.flags, &reply->fault);
+		h->upload.file = session_open(r->names[SMB_NAME], r->head.flags, &opened, &reply->fault);
 	if (h->upload.file == NULL) {
 		free_handle(h, &(struct smb_fault){0});
 		return false;
 	}
 	h->owed = (r->head.flags & SMB_FLAG_WRITABLE) != 0 && lifeline_owe();
 	if (((r->head.flags & SMB_FLAG_WRITABLE) && r->fd < 0) ||
-	    transfer_describe(h->upload.file, &reply->entry, &reply->fault))
+	    transfer_describe(h->upload.file, &opened, &reply->entry, &reply->fault))
 		return true;
 	free_handle(h, &(struct smb_fault){0});
 	return false;

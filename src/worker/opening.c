@@ -3,7 +3,6 @@
 #include "counters.h"
 #include "fault.h"
 #include "remote_folder.h"
-#include "wire.h"
 
 #include <string.h>
 
@@ -14,11 +13,13 @@ static bool is_missing(const struct smb_fault *fault)
 
 static bool opened(struct upload *up, uint32_t flags, struct smb_fault *fault)
 {
+	struct session_opened found;
+
 	memset(fault, 0, sizeof *fault);
-	up->file = session_open(up->target.temporary, flags, fault);
-	up->overt = wire_created()->seen;
+	up->file = session_open(up->target.temporary, flags, &found, fault);
+	up->overt = found.is_known;
 	up->blind = (flags & SMB_FLAG_BLIND) != 0;
-	if (up->file != NULL && (wire_created()->attributes & PLACE_ATTRIBUTES))
+	if (up->file != NULL && found.is_known && (found.attributes & PLACE_ATTRIBUTES))
 		up->target.occupied = true; /* by what has attributes to keep */
 	return up->file != NULL;
 }

@@ -315,7 +315,7 @@ static SMBCCTX *new_context(const struct smb_connect *target)
 static bool open_share(const struct smb_connect *target, struct smb_fault *fault)
 {
 	bool demanding = target->encryption == SMB_DEMAND_REQUIRED || target->signing == SMB_DEMAND_REQUIRED;
-	struct session_file *file = session_open(demanding ? absent_file : "\xff", 0, fault);
+	struct session_file *file = session_open(demanding ? absent_file : "\xff", 0, NULL, fault);
 	bool lost;
 
 	if (file != NULL && !session_close(file, fault))
@@ -420,17 +420,26 @@ static uint32_t attributes_of(mode_t mode)
 	       (mode & S_IXOTH ? ATTRIBUTE_HIDDEN : 0);
 }
 
+static struct session_opened what_was_opened(void)
+{
+	struct smb_entry entry;
+
+	if (!wire_created(&entry))
+		return (struct session_opened){0};
+	return (struct session_opened){true, entry.size, entry.mtime, entry.atime, entry.btime, entry.ctime, entry.attributes};
+}
+
 /* The answer on the wire tells more than stat, unless it is encrypted: then the creation time stays unknown. */
 static void fill_entry(struct smb_entry *entry, const struct stat *st)
 {
-	const struct wire_created *created = wire_created();
+	struct session_opened opened = what_was_opened();
 
 	memset(entry, 0, sizeof *entry);
 	entry->mtime = time_of(st->st_mtim);
 	entry->atime = time_of(st->st_atim);
-	entry->btime = created->seen ? created->btime : TICKS_UNKNOWN;
-	entry->ctime = created->seen ? created->ctime : name_index_time(st->st_ctim);
-	entry->attributes = created->seen ? created->attributes : attributes_of(st->st_mode);
+	entry->btime = opened.is_known ? opened.btime : TICKS_UNKNOWN;
+	entry->ctime = opened.is_known ? opened.ctime : name_index_time(st->st_ctim);
+	entry->attributes = opened.is_known ? opened.attributes : attributes_of(st->st_mode);
 	entry->type = type_of(entry->attributes);
 	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
 }
@@ -502,7 +511,7 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
  * What fails the library tries once more, by means of old servers: in whole seconds, for files only; and from then on, on this
  * connection, always so.
  */
-static bool set_times(const char *path, int64_t mtime, struct smb_fault *fault)
+static bool set_times(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
 {
 	struct timeval times[2] = {ticks_timeval(ticks_settable(mtime)), ticks_timeval(ticks_settable(mtime))};
 	char *url;
@@ -511,6 +520,7 @@ static bool set_times(const char *path, int64_t mtime, struct smb_fault *fault)
 	if (!begin_change_at(path, &url, fault))
 		return false;
 	result = smbc_getFunctionUtimes(session.context)(session.context, url, times);
+	*opened = what_was_opened();
 	if (result == 0)
 		return finish(url, result, fault);
 	session.coarse = session.server;
@@ -521,14 +531,14 @@ static bool set_times(const char *path, int64_t mtime, struct smb_fault *fault)
 	return false;
 }
 
-bool session_set_new_time(const char *path, int64_t mtime, struct smb_fault *fault)
+bool session_set_new_time(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
 {
-	if (!set_times(path, mtime, fault))
+	if (!set_times(path, mtime, opened, fault))
 		return false;
 	if (session.coarse == NULL)
 		return true;
 	session.renew = true;
-	return set_times(path, mtime, fault);
+	return set_times(path, mtime, opened, fault);
 }
 
 /* What of a file's attributes can be set. */
@@ -574,23 +584,23 @@ static bool find_attributes(const char *path, uint32_t *attributes, struct smb_f
 	if (!session_stat(path, &entry, fault))
 		return false;
 	*attributes = entry.attributes;
-	if (entry.type == SMB_ENTRY_DIRECTORY && !wire_created()->seen)
+	if (entry.type == SMB_ENTRY_DIRECTORY && !what_was_opened().is_known)
 		*attributes = listed_attributes(path);
 	return true;
 }
 
 /* To set a time the library clears the attributes. Where the answers can be read, that to opening the file has told them. */
-bool session_utime(const char *path, int64_t mtime, struct smb_fault *fault)
+bool session_utime(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
 {
 	uint32_t attributes = 0;
 
 	session.renew = session.coarse != NULL;
 	if (!wire_is_overt() && !find_attributes(path, &attributes, fault))
 		return false;
-	if (!set_times(path, mtime, fault))
+	if (!set_times(path, mtime, opened, fault))
 		return false;
-	if (wire_created()->seen)
-		attributes = wire_created()->attributes;
+	if (opened->is_known)
+		attributes = opened->attributes;
 	attributes &= ATTRIBUTES_SET;
 	if (attributes == 0 || session_set_attributes(path, attributes, fault))
 		return true;
@@ -745,14 +755,18 @@ static int open_flags(uint32_t flags)
 	       (flags & SMB_FLAG_TRUNCATE ? O_TRUNC : 0) | (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
 }
 
-struct session_file *session_open(const char *path, uint32_t flags, struct smb_fault *fault)
+struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened, struct smb_fault *fault)
 {
 	SMBCFILE *file;
 	char *url;
 
+	if (opened != NULL)
+		opened->is_known = false;
 	if (flags & SMB_FLAG_WRITABLE ? !begin_change_at(path, &url, fault) : !begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
 		return NULL;
 	file = smbc_getFunctionOpen(session.context)(session.context, url, open_flags(flags), 0666);
+	if (opened != NULL)
+		*opened = what_was_opened();
 	if (finish(url, file != NULL ? 0 : -1, fault))
 		return (struct session_file *)(void *)file;
 	/* Where encryption hides which of the two is missing: a file that is to be made can lack its folder only. */

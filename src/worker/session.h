@@ -14,6 +14,13 @@
 struct session_file;
 struct session_list;
 
+/* What the answer to opening a file said of it. Encryption hides that answer: then nothing is known. */
+struct session_opened {
+	bool is_known;
+	uint64_t size;                      /* bytes */
+	int64_t mtime, atime, btime, ctime; /* ticks */
+	uint32_t attributes;                /* MS-FSCC 2.6 */
+};
 
 /* Prepares the library and connects. False leaves nothing that can be used. */
 bool session_start(const struct smb_connect *target, struct smb_fault *fault);
@@ -28,11 +35,11 @@ bool session_unlink(const char *path, struct smb_fault *fault);
 /* Renames where the new name is free; `exists` when it is not, and nothing has changed then. */
 bool session_rename(const char *from, const char *to, struct smb_fault *fault);
 
-/* Sets write and access time, in ticks, rounded to microseconds, and nothing else. */
-bool session_utime(const char *path, int64_t mtime, struct smb_fault *fault);
+/* Sets write and access time, in ticks, rounded to microseconds, and nothing else. `opened`: as for session_open. */
+bool session_utime(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault);
 
 /* The same for a file that was just made: it loses its attributes, which it gets again when it is renamed. One question less. */
-bool session_set_new_time(const char *path, int64_t mtime, struct smb_fault *fault);
+bool session_set_new_time(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault);
 
 /* MS-FSCC 2.6: read-only, hidden, system and archive. */
 bool session_set_attributes(const char *path, uint32_t attributes, struct smb_fault *fault);
@@ -59,8 +66,11 @@ void session_stay(bool on, uint32_t place);
 /* Whether the share may have links to others, as far as is known by now. */
 bool session_has_links(void);
 
-/* `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. NULL is a failure. */
-struct session_file *session_open(const char *path, uint32_t flags, struct smb_fault *fault);
+/*
+ * `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. Fills `opened` unless it is NULL. NULL is
+ * a failure.
+ */
+struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened, struct smb_fault *fault);
 bool session_size(struct session_file *file, uint64_t *size, int64_t *mtime, struct smb_fault *fault);
 bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault);
 

@@ -8,7 +8,6 @@
 #include "rate_limit.h"
 #include "pipeline.h"
 #include "lifeline.h"
-#include "wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -418,18 +417,22 @@ static bool look_at_time(const struct replacement *t, struct smb_fault *fault)
 bool transfer_utime(const char *path, int64_t mtime, struct smb_fault *fault)
 {
 	struct replacement t = {.temporary = path, .mtime = mtime, .flags = SMB_FLAG_INSIST};
-	return session_utime(path, mtime, fault) && look_at_time(&t, fault);
+	struct session_opened opened;
+
+	return session_utime(path, mtime, &opened, fault) && look_at_time(&t, fault);
 }
 
 static bool set_time(struct upload *up, uint64_t size, struct smb_fault *fault)
 {
 	const struct replacement *t = &up->target;
+	bool keeps_attributes = t->occupied && (t->flags & SMB_FLAG_IN_PLACE); /* and is not renamed, as others are */
+	struct session_opened opened;
+
 	if (!(t->flags & SMB_FLAG_MTIME))
 		return true;
-	/* A file that is written in place may have attributes, and is not renamed. */
-	if (!(t->occupied && (t->flags & SMB_FLAG_IN_PLACE) ? session_utime : session_set_new_time)(t->temporary, t->mtime, fault))
+	if (!(keeps_attributes ? session_utime : session_set_new_time)(t->temporary, t->mtime, &opened, fault))
 		return do_without_time(up, size, fault);
-	return (!tells_size(up) || is_size(wire_created()->size, size, fault)) && look_at_time(t, fault);
+	return (!tells_size(up) || is_size(opened.is_known ? opened.size : 0, size, fault)) && look_at_time(t, fault);
 }
 
 /* A hidden file stays hidden when it is replaced; where that cannot be, its contents count. */
@@ -720,24 +723,24 @@ static bool verify_fetched(struct session_file *file, int fd, uint64_t size, con
 }
 
 /* Where nothing is encrypted the answer to the opening has told it already. */
-bool transfer_describe(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
+bool transfer_describe(struct session_file *file, const struct session_opened *opened, struct smb_entry *entry,
+		       struct smb_fault *fault)
 {
-	const struct wire_created *created = wire_created();
-
-	if (!created->seen)
+	if (!opened->is_known)
 		return session_size(file, &entry->size, &entry->mtime, fault);
-	entry->size = created->size;
-	entry->mtime = created->mtime;
-	entry->btime = created->btime;
+	entry->size = opened->size;
+	entry->mtime = opened->mtime;
+	entry->btime = opened->btime;
 	return true;
 }
 
 /* With `good`, size and time have to be what they were. */
-static bool look_at_source(struct session_file *file, uint64_t good, struct smb_entry *entry, struct smb_fault *fault)
+static bool look_at_source(struct session_file *file, const struct session_opened *opened, uint64_t good, struct smb_entry *entry,
+			   struct smb_fault *fault)
 {
 	struct smb_entry before = *entry;
 
-	if (!transfer_describe(file, entry, fault))
+	if (!transfer_describe(file, opened, entry, fault))
 		return false;
 	if (good > 0 && (entry->size != before.size || entry->mtime != before.mtime))
 		return fault_set(fault, SMB_SOURCE_CHANGED, "the file changed while it was read");
@@ -775,15 +778,16 @@ static bool get_open(struct session_file *file, const struct transfer_source *fr
 bool transfer_get(struct transfer_source *from, int fd, struct smb_entry *entry, struct transfer_result *result,
 		  struct smb_fault *fault)
 {
+	struct session_opened opened;
 	struct session_file *file;
 	bool ok;
 
 	if (lifeline_stops(fault))
 		return false;
-	file = session_open(from->path, 0, fault);
+	file = session_open(from->path, 0, &opened, fault);
 	if (file == NULL)
 		return false;
-	ok = look_at_source(file, from->good, entry, fault);
+	ok = look_at_source(file, &opened, from->good, entry, fault);
 	if (ok)
 		result->resumed = fetched_part(file, from, fd, entry->size);
 	if (ok && from->offer > 0 && entry->size >= from->offer) {
@@ -859,7 +863,7 @@ bool transfer_copy(const char *from, struct replacement *to, uint64_t *bytes, st
 {
 	struct upload up = {.target = *to};
 	struct smb_fault ignored = {0};
-	struct session_file *source = session_open(from, 0, fault);
+	struct session_file *source = session_open(from, 0, NULL, fault);
 	bool ok;
 
 	if (source == NULL)

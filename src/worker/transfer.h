@@ -94,7 +94,8 @@ bool transfer_hash_remote(struct session_file *file, uint64_t size, uint8_t dige
 bool transfer_sync(int fd, struct smb_fault *fault);
 
 /* What tells a file that was just opened from another that has its name later: size, time, and where it can be seen, birth. */
-bool transfer_describe(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault);
+bool transfer_describe(struct session_file *file, const struct session_opened *opened, struct smb_entry *entry,
+		       struct smb_fault *fault);
 
 /* Bytes that an earlier run left in an upload and that count: all but the last ones, if what comes before is the local file's. */
 uint64_t upload_good_part(const struct upload *up, int fd, uint64_t size);

@@ -106,7 +106,8 @@ static struct {
 	uint32_t status, first; /* the last failure of the call, and the one before all others */
 	bool broken;
 	enum wire_refusal refusal;
-	struct wire_created created;
+	bool is_created;         /* the answer to a CREATE was seen during this call: */
+	struct smb_entry created;
 	struct smb_info info;
 	struct connection connections[CONNECTIONS];
 } wire;
@@ -169,7 +170,7 @@ void wire_begin(enum smb_patience patience)
 	wire.status = 0;
 	wire.broken = wire.hidden_answer = false;
 	wire.refusal = WIRE_NOT_REFUSED;
-	memset(&wire.created, 0, sizeof wire.created);
+	wire.is_created = false;
 	wire.first = 0;
 	for (size_t i = 0; i < CONNECTIONS; i++) /* the library leaves nothing under way between two calls */
 		wire.connections[i].unanswered = 0;
@@ -228,9 +229,11 @@ enum wire_refusal wire_refusal(void)
 	return wire.refusal;
 }
 
-const struct wire_created *wire_created(void)
+bool wire_created(struct smb_entry *entry)
 {
-	return &wire.created;
+	if (wire.is_created)
+		*entry = wire.created;
+	return wire.is_created;
 }
 
 void wire_info(struct smb_info *info)
@@ -699,8 +702,8 @@ static int64_t name_index_time(uint64_t t)
 
 static void created(const struct frame *f)
 {
-	wire.created = (struct wire_created){
-	    .seen = f->size >= 64 + 60,
+	wire.is_created = f->size >= 64 + 60;
+	wire.created = (struct smb_entry){
 	    .btime = name_index_time(at64(f, 72)),
 	    .atime = ticks_of_filetime(at64(f, 80)),
 	    .mtime = ticks_of_filetime(at64(f, 88)),

@@ -21,14 +21,6 @@ enum wire_refusal {
 	WIRE_STOPPED    /* the session wanted that */
 };
 
-/* What an SMB2 CREATE's answer said of the file; invisible on encrypted connections. */
-struct wire_created {
-	bool seen;
-	uint32_t attributes;
-	int64_t btime, atime, mtime, ctime; /* ticks */
-	uint64_t size;
-};
-
 /* Watches connections to that TCP port from now on, and to those that are SMB's by custom. */
 void wire_watch(uint16_t port);
 
@@ -85,7 +77,10 @@ bool wire_broken(void);                /* the connection was lost during this ca
 enum smb_step wire_step(void);         /* how far the connection has come */
 bool wire_guest(void);                 /* a named user was made a guest, or nobody */
 enum wire_refusal wire_refusal(void);  /* a frame was refused during this call */
-const struct wire_created *wire_created(void);
+
+/* What the last answer to a CREATE said of the file, during this call; false where none was seen, as behind encryption. */
+bool wire_created(struct smb_entry *entry);
+
 void wire_info(struct smb_info *info); /* fills all but `library` */
 
 #endif
