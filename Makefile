@@ -27,6 +27,9 @@ LOOP   = $(BUILD)/bench/loop
 
 COMMANDS = $(wildcard bin/*)
 
+# smb and the folders below it, as they stand in lua/.
+LUA_FOLDERS = $(patsubst lua/%,%,$(shell find lua/smb -type d | sort))
+
 # One room in src/ each: what a host loads, the processes at the other end of its sockets, what both programs share, the worker's program.
 MODULE_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/module/*.c src/workers/*.c src/shared/*.c))
 WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c src/shared/*.c))
@@ -132,8 +135,8 @@ docs:
 
 # The module finds smb-worker beside itself.
 install: all
-	install -d $(LUADIR)/smb $(LIBDIR)/smb
-	install -m 644 lua/smb/*.lua $(LUADIR)/smb
+	install -d $(addprefix $(LUADIR)/,$(LUA_FOLDERS)) $(LIBDIR)/smb
+	$(foreach folder,$(LUA_FOLDERS),install -m 644 $(wildcard lua/$(folder)/*.lua) $(LUADIR)/$(folder) &&) true
 	install -m 755 $(MODULE) $(WORKER) $(LIBDIR)/smb
 ifneq ($(COMMANDS),)
 	install -d $(BINDIR)
@@ -141,9 +144,9 @@ ifneq ($(COMMANDS),)
 endif
 
 uninstall:
-	rm -f $(patsubst lua/smb/%,$(LUADIR)/smb/%,$(wildcard lua/smb/*.lua)) $(LIBDIR)/smb/core.so $(LIBDIR)/smb/smb-worker \
-		$(patsubst bin/%,$(BINDIR)/%,$(COMMANDS))
-	-rmdir $(LUADIR)/smb $(LIBDIR)/smb
+	rm -f $(patsubst lua/%,$(LUADIR)/%,$(foreach folder,$(LUA_FOLDERS),$(wildcard lua/$(folder)/*.lua))) $(LIBDIR)/smb/core.so \
+		$(LIBDIR)/smb/smb-worker $(patsubst bin/%,$(BINDIR)/%,$(COMMANDS))
+	-rmdir $(addprefix $(LUADIR)/,$(shell printf '%s\n' $(LUA_FOLDERS) | sort -r)) $(LIBDIR)/smb
 
 clean:
 	rm -rf $(BUILD)

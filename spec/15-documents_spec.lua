@@ -170,12 +170,8 @@ describe("The documents", function()
 
   it("say of each source file what it is for", function()
     local text, missing = files.read "docs/design.md", {}
-    for _, folder in ipairs { "lua/smb", "src/module", "src/workers", "src/shared", "src/worker" } do
-      for _, file in ipairs(files.list(folder)) do
-        local is_source = file:find "%.c$" or file:find "%.lua$"
-        local is_named = text:find("%f[%w_]" .. file:gsub("%p", "%%%0"))
-        if is_source and not is_named then missing[#missing + 1] = folder .. "/" .. file end
-      end
+    for path in shell.check "find lua/smb src -name '*.c' -o -name '*.lua'":gmatch "[^\n]+" do
+      if not text:find("%f[%w_]" .. path:match "[^/]*$":gsub("%p", "%%%0")) then missing[#missing + 1] = path end
     end
     assert.same({}, missing)
   end)

@@ -1,0 +1,80 @@
+--- The flags that several commands have: those of the connection, one for each option of a URL, and those of transfers.
+-- @module smb.cli.flags
+
+local options = require "smb.options"
+
+local flags = {}
+
+local ARGNAMES = { text = "TEXT", size = "SIZE", seconds = "TIME", integer = "NUMBER", rate = "RATE" }
+
+--- The key among the parsed arguments of an option of the connection.
+function flags.target(field) return "option " .. field end
+
+local function option_help(row)
+  local text = row.help
+  if row.type == "choice" then text = ("%s: %s"):format(text, table.concat(row.choices, ", ")) end
+  if row.secret then text = text .. " (other users can see it while this runs: rather be asked, or use a file)" end
+  if row.default ~= nil and row.default ~= "" and row.type ~= "boolean" then
+    text = ("%s (default: %s)"):format(text, row.default)
+  end
+  return text
+end
+
+local function add_option(parser, row)
+  local spelling, target = "--" .. row.url, flags.target(row.name)
+  if row.type == "boolean" then
+    local off = parser:flag("--no-" .. row.url, "not: " .. row.help):target(target):action "store_false"
+    off:hidden(not row.default)
+    return parser:flag(spelling, row.help):target(target), off
+  end
+  local option = parser:option(spelling, option_help(row)):target(target):argname(ARGNAMES[row.type] or "VALUE")
+  if row.type == "choice" then option:argname "WORD" end
+  return option:convert(function(text) return options.check_text(row.name, text, spelling) end)
+end
+
+local function add_connection_options(parser)
+  local all = {}
+  for _, row in ipairs(options.list) do
+    if row.url then table.move(table.pack(add_option(parser, row)), 1, 2, #all + 1, all) end
+  end
+  parser:group("Options of the connection, stronger than the URL's", table.unpack(all))
+end
+
+--- Adds a command that works on a URL.
+-- @param parser argparse's
+-- @tparam string name
+-- @tparam string usage its arguments
+-- @tparam string summary a line for the list of commands
+-- @tparam[opt=summary] string description the first lines of its help
+-- @return the command's parser
+function flags.command(parser, name, usage, summary, description)
+  local command = parser:command(name):summary(summary):description(description or summary)
+  command:usage(("Usage: lua-smb %s [OPTION...] %s"):format(name, usage))
+  command:argument("url", "where: smb://[USER@]SERVER[:PORT]/SHARE[/PATH][?OPTION=VALUE&...]")
+  return command
+end
+
+--- Ends a command's flags: its own come first in the help, then those of the connection.
+function flags.finish(command, own)
+  own[#own + 1] = command:flag("--json", "answer, and complain, in JSON")
+  command:group("Options", table.unpack(own))
+  add_connection_options(command)
+end
+
+--- Adds what single transfers have.
+-- @return the flags, for `finish`
+function flags.transfer(command)
+  return command:flag("-p --parents", "make missing folders"),
+    command:flag("--no-overwrite", "fail if it is there already"):target "keep",
+    command:flag("--resume", "go on where an earlier run broke off; if this one does, leave what has arrived to the next"),
+    command:flag("--preserve-mtime", "fail where the modification time cannot be kept"),
+    command:flag("--no-preserve-mtime", "do not keep the modification time"):target "preserve_mtime":action "store_false",
+    command:flag("-v --verbose", "say how much, and how fast")
+end
+
+--- These as options of `dest:put` and `dest:get`.
+function flags.transfer_opts(args)
+  return { overwrite = not args.keep, parents = args.parents, resume = args.resume, preserve_mtime = args.preserve_mtime }
+end
+
+return flags

@@ -1,0 +1,92 @@
+--- Where a command goes and as whom: the URL with the flags over it, and a password from wherever there is one.
+-- @module smb.cli.logon
+
+local credentials = require "smb.credentials"
+local flags = require "smb.cli.flags"
+local options = require "smb.options"
+local outcome = require "smb.cli.outcome"
+local output = require "smb.cli.output"
+local show = require "smb.show"
+local smb = require "smb"
+local url = require "smb.url"
+
+local logon = {}
+
+local function quote(text)
+  return "'" .. text:gsub("'", [['\'']]) .. "'"
+end
+
+-- sh asks, since Lua cannot turn the echo off: whatever ends it, the terminal is as it was. What was typed comes back through
+-- a pipe.
+local ASK = [[
+exec </dev/tty 2>/dev/tty || exit
+saved=$(stty -g) || exit
+trap 'stty "$saved"' EXIT
+trap 'exit 130' INT QUIT TERM HUP
+stty -echo
+printf %s "$1" >&2
+IFS= read -r password
+status=$?
+printf '\n' >&2
+[ "$status" -eq 0 ] || exit "$status"
+printf %s "$password"
+]]
+
+local function has_terminal()
+  local terminal <close> = io.open("/dev/tty", "r+")
+  return terminal ~= nil
+end
+
+local function ask_password(fields)
+  if not has_terminal() then return nil, ("there is no password for %s, and no terminal to ask at"):format(fields.username) end
+  local prompt = ("Password for %s on %s: "):format(show.text(fields.username), fields.server)
+  local command = ("sh -c %s sh %s"):format(quote(ASK), quote(prompt))
+  local pipe <close> = assert(io.popen(command, "r"))
+  local password = pipe:read "a"
+  local _, how, status = pipe:close()
+  if how == "signal" or status == outcome.INTERRUPTED then outcome.interrupted() end
+  if status ~= 0 then return nil, "no password was given" end
+  return password
+end
+
+local function environment()
+  local username = os.getenv "AUTH_USERNAME"
+  return { username = username ~= "" and username or nil, password = os.getenv "AUTH_PASSWORD" }
+end
+
+-- Fills in user and password from where they may be.
+local function complete(fields)
+  local ok, problem, code = credentials.complete(fields, { sources = { environment() }, ask = ask_password,
+    anonymous = "--auth-username NAME; --anonymous logs on without one" })
+  if not ok then outcome.stop(problem, code) end
+  fields.credentials_file = nil -- it has been read
+end
+
+-- The URL's fields with the flags' over them.
+local function fields_of(args)
+  local fields, problem = url.read(args.url)
+  if not fields then outcome.wrong_use(problem) end
+  local given = {}
+  for _, row in ipairs(options.list) do given[row.name] = args[flags.target(row.name)] end
+  return credentials.merge(fields, given)
+end
+
+local function check(fields)
+  local checked, problem = options.check(fields)
+  if not checked then outcome.wrong_use(problem) end
+end
+
+--- Opens the destination that the arguments are about.
+-- @tparam table args
+-- @treturn destination
+function logon.open(args)
+  local fields = fields_of(args)
+  check(fields)
+  complete(fields)
+  check(fields)
+  local dest = outcome.try(smb.open(fields))
+  for _, warning in ipairs(dest.warnings) do output.complain("warning: " .. warning) end
+  return dest
+end
+
+return logon

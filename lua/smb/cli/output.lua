@@ -1,0 +1,85 @@
+--- What commands print: results on the standard output, in lines or in JSON; complaints on the standard error.
+-- @module smb.cli.output
+
+local json = require "smb.cli.json"
+local outcome = require "smb.cli.outcome"
+local show = require "smb.show"
+local texts = require "smb.text"
+
+local output = {}
+
+-- After these the next file would fail alike.
+local HOPELESS = {
+  timeout = true, disconnected = true, unreachable = true, host_not_found = true, auth_failed = true, no_space = true,
+  share_missing = true, cancelled = true,
+}
+
+--- Writes to a stream; a full disk or a closed pipe ends the command.
+function output.write(stream, ...)
+  local ok, problem = stream:write(...)
+  if not ok then outcome.stop("writing the output: " .. tostring(problem), "local_io") end
+end
+
+--- Writes to the standard output.
+function output.say(...) output.write(io.stdout, ...) end
+
+--- Writes out what the standard output still holds.
+function output.flush()
+  local ok, problem = io.stdout:flush()
+  if not ok then outcome.stop("writing the output: " .. tostring(problem), "local_io") end
+end
+
+--- Says something to people on the standard error.
+function output.complain(text)
+  io.stderr:write("lua-smb: ", texts.message(text), "\n")
+end
+
+--- Prints a document where `--json` was given, else lines for people.
+-- @tparam table args of the command
+-- @param document any value
+-- @tparam[opt] string text lines, without a newline at the end
+function output.answer(args, document, text)
+  local stream = args.json_stream or io.stdout
+  if args.json then
+    output.write(stream, json.encode(document), "\n")
+  elseif text and text ~= "" then
+    output.write(stream, text, "\n")
+  end
+end
+
+--- Warns of a transfer that did well, but for the time.
+function output.warn_of_time(name, result)
+  if type(result) == "table" and result.mtime_kept == false then
+    output.complain(("warning: '%s' has arrived whole, but its modification time was refused (--preserve-mtime makes that a "
+      .. "failure)"):format(name))
+  end
+end
+
+--- Does one thing for each name, and goes on after a failure, unless the next would fail alike.
+-- @tparam table args of the command
+-- @tparam {string,...} names
+-- @tparam function action is called with a name; returns a result, or nil, message, code
+function output.each(args, names, action)
+  local results, first = json.array(), nil
+  for _, name in ipairs(names) do
+    local result, message, code = action(name)
+    if result == nil then
+      first = first or { message = message, code = code, told = not args.json }
+      if not args.json then output.complain(message) end
+      results[#results + 1] = { name = name, error = message, code = code }
+      if HOPELESS[code] then break end
+    else
+      local document = { name = name }
+      output.warn_of_time(name, result)
+      for key, value in pairs(type(result) == "table" and result or {}) do document[key] = value end
+      results[#results + 1] = document
+      if args.verbose and not args.json then
+        output.say(show.text(name), type(result) == "table" and ": " .. tostring(result) or "", "\n")
+      end
+    end
+  end
+  if first then error({ message = first.message, code = first.code, told = first.told, results = results }, 0) end
+  output.answer(args, results)
+end
+
+return output
