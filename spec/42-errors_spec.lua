@@ -168,7 +168,7 @@ describe("on a share", function()
       for _, pid in ipairs(files.list "/proc") do
         local comm = pid:find "^%d+$" and files.read("/proc/" .. pid .. "/cmdline")
         if comm and comm:find "^[^%z]*smb%-worker%z" then
-          shell.kill(tonumber(pid), "SEGV")
+          shell.kill(tonumber(pid), "ABRT")
           shell.poll(function() return not shell.alive(tonumber(pid)) end)
         end
       end

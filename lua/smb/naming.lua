@@ -401,7 +401,9 @@ local function double_of(self, folder, entry, own, there, known)
     local remote = text ~= entry.name and kind == entry.type and (kind ~= "file" or size == there.size)
       and self:remote(folder.below, text, known)
     local its, how = core.name_index_find(known, remote or "")
-    local is_listed = how == "exact" or (how == "form" and its.name ~= there.name) -- what is made at one moment is alike
+    -- What is listed in another form is this one, unless a local file has that form itself. What is made at one moment is alike.
+    local is_listed = how == "exact" or (how == "form" and its.name ~= there.name
+      and (mark_of(its) == mark_of(there) or not twin(self, folder, text, its)))
     local may_be = remote and not is_listed and not gives_way(self, folder, remote, own, there)
     local found = may_be and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
     if found and mark_of(found) == mark_of(there) then return text end
