@@ -40,7 +40,7 @@ describe("put_tree", function()
       local summary = assert(dest:put_tree(dir .. "/source", "tree", opts))
       local skipped = summary.skipped
       table.sort(skipped.names, function(a, b) return a.name < b.name end)
-      assert.same({ count = 4, links = 3, special = 1, dfs = 0, mounts = 0, names = {
+      assert.same({ count = 4, links = 3, special = 1, dfs = 0, mounts = 0, bins = 0, names = {
         { name = "dangling", reason = "link" }, { name = "folder/fifo", reason = "special" },
         { name = "folder/link", reason = "link" }, { name = "link", reason = "link" } } }, skipped)
       assert.matches("4 skipped %(3 links, 1 special%)", tostring(summary))
@@ -50,7 +50,7 @@ describe("put_tree", function()
   it("tells nothing where nothing was left out, and no more than 100 names", function()
     files.write(dir .. "/source/a", "1")
     local summary = assert(dest:put_tree(dir .. "/source", "tree"))
-    assert.same({ count = 0, links = 0, special = 0, dfs = 0, mounts = 0, names = {} }, summary.skipped)
+    assert.same({ count = 0, links = 0, special = 0, dfs = 0, mounts = 0, bins = 0, names = {} }, summary.skipped)
     assert.is_nil(tostring(summary):find "skipped")
     for i = 1, 120 do assert(lfs.link("a", dir .. "/source/link" .. i, true)) end
     summary = assert(dest:put_tree(dir .. "/source", "tree", { symlinks = "skip" }))
@@ -100,6 +100,76 @@ describe("recycle bins and snapshots", function()
     assert.equal(0, count(here))
     assert.equal(#BINS + 1, assert(dest:put_tree(dir .. "/source", "", { mirror = true, bins = true })).deleted)
     assert.same({ "keep" }, share.everything())
+  end)
+
+  -- A department's folder was no longer in the source: its bin, with a year of deleted files, went with it.
+  it("stay with the way to them, wherever they lie in a folder that a mirror deletes", function()
+    local here = dir .. "/local"
+    local function make(place)
+      for _, folder in ipairs { "", "/extra", "/extra/deep", "/extra/deep/er", "/extra/other", "/extra/deep/.Recycle" } do
+        lfs.mkdir(place .. folder)
+        files.write(place .. folder .. "/file", "x")
+      end
+      fill(place .. "/extra/deep")
+      lfs.mkdir(place .. "/gone")
+      files.write(place .. "/gone/.recycle", "a file")
+    end
+    local function check(summary, place, deleted)
+      assert.equal(#BINS + 1, summary.skipped.bins)
+      assert.equal(#BINS + 1, summary.skipped.count)
+      table.sort(summary.skipped.names, function(a, b) return a.name < b.name end)
+      assert.same({ name = "extra/deep/#recycle", reason = "bin" }, summary.skipped.names[1])
+      assert.matches("10 skipped %(10 bins%)", tostring(summary))
+      if deleted then assert.equal(deleted, summary.deleted) end
+      assert.equal(#BINS, count(place .. "/extra/deep"))
+      assert.equal("x", files.read(place .. "/extra/deep/.recycle/old.0123abcd.part"))
+      for _, name in ipairs { "extra/other", "extra/file", "gone", "extra/deep/er", "extra/deep/file" } do
+        assert.is_nil(lfs.attributes(place .. "/" .. name), name)
+      end
+    end
+    files.write(dir .. "/source/keep", "1")
+    local there = share.on_server ""
+    for _, filter in ipairs { false, { "*" } } do
+      make(there)
+      assert(os.remove(there .. "/file"))
+      local opts = { mirror = true, filter = filter or nil }
+      check(assert(dest:put_tree(dir .. "/source", "", opts)), there, not filter and 1)
+      check(assert(dest:put_tree(dir .. "/source", "", opts)), there, 0)
+    end
+    assert(dest:rmdir("extra", { recursive = true }))
+    assert.is_nil(lfs.attributes(there .. "/extra"))
+    for _, filter in ipairs { false, { "*" } } do
+      make(here)
+      assert(os.remove(here .. "/file"))
+      local opts = { mirror = true, filter = filter or nil }
+      check(assert(dest:get_tree("", here, opts)), here, not filter and 1)
+      check(assert(dest:get_tree("", here, opts)), here, 0)
+    end
+    local all = { mirror = true, bins = true }
+    assert.equal(0, assert(dest:get_tree("", here, all)).skipped.bins)
+    assert.is_nil(lfs.attributes(here .. "/extra"))
+    make(there)
+    assert.equal(0, assert(dest:put_tree(dir .. "/source", "", all)).skipped.bins)
+    assert.same({ "keep" }, share.everything())
+  end)
+
+  it("are found without a request more", function()
+    files.write(dir .. "/source/keep", "1")
+    local asked = {}
+    for _, with in ipairs { {}, { bins = true } } do
+      for i = 1, 3 do
+        lfs.mkdir(share.on_server("extra" .. i))
+        files.write(share.on_server("extra" .. i .. "/file"), "x")
+      end
+      local one <close> = assert(smb.open(srv:url "backup", { connections = 1 }))
+      assert(one:list())
+      local before = one.info.round_trips
+      with.mirror = true
+      assert(one:put_tree(dir .. "/source", "", with))
+      asked[#asked + 1] = one.info.round_trips - before
+      assert(dest:delete "keep")
+    end
+    assert.equal(asked[2], asked[1])
   end)
 
   it("are not swept, unless they are meant", function()

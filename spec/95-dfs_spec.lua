@@ -102,7 +102,7 @@ describe("DFS:", function()
     local got = assert(dest:get_tree("", dir .. "/got"))
     assert.equal(1, got.files)
     table.sort(got.skipped.names, function(a, b) return a.name < b.name end)
-    assert.same({ count = 2, links = 0, special = 0, dfs = 2, mounts = 0,
+    assert.same({ count = 2, links = 0, special = 0, dfs = 2, mounts = 0, bins = 0,
       names = { { name = "folder/link", reason = "dfs" }, { name = "link", reason = "dfs" } } }, got.skipped)
     assert.matches("2 skipped %(2 DFS links%)", tostring(got))
     local sent = assert(dest:put_tree(dir .. "/source", "folder", { mirror = true }))

@@ -216,6 +216,7 @@ enum smb_flags {
 	SMB_FLAG_LASTING = 524288, /* PUT, UPLOAD: what has the temporary name may be an earlier run's that nobody could remove */
 	SMB_FLAG_BLIND = 1048576, /* open: to write only, for who may not read */
 	SMB_FLAG_INSIST = 2097152, /* with MTIME: without its time there is to be no new file */
+	SMB_FLAG_SPARE_BINS = 4194304, /* RMDIR: folders that servers keep for themselves stay, with the way to them; see bins.h */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -273,13 +274,14 @@ struct smb_reply {
 	struct smb_info info;
 	struct smb_entry entry;  /* STAT, GET */
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
-	uint32_t count;          /* entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way */
+	uint32_t count;          /* entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way;
+				    else, by their paths, the bins that it has spared, as many as there is room for */
 	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
 	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take -> entry (the time that it
 				    has, or TICKS_UNKNOWN) */
 	uint32_t elsewhere;      /* LIST_OPEN: 0 where the share itself answered; else what tells one share that a DFS link led to from others */
 	uint32_t unused;
-	uint64_t bytes;          /* moved by PUT, GET, COPY */
+	uint64_t bytes;          /* moved by PUT, GET, COPY; of RMDIR, the bins that it has spared: then the folder is still there */
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */
 	uint64_t available;      /* QUOTA, bytes */

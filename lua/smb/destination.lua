@@ -256,8 +256,8 @@ end
 
 --- Removes a folder.
 -- @tparam string text its name
--- @tparam[opt] table opts `recursive`: with all that is in it. Links to files are removed; one to a folder is left alone, and
--- with it the folder: `unsupported`
+-- @tparam[opt] table opts `recursive`: with all that is in it, recycle bins and snapshots of servers too. Links to files are
+-- removed; one to a folder is left alone, and with it the folder: `unsupported`
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -703,7 +703,7 @@ end
 -- @tparam[opt] tree_options opts
 -- @treturn[1] summary `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`,
 -- `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`, `special`, `dfs`,
--- `mounts`, and of the first 100 `names`: a list of `name`, `reason`)
+-- `mounts`, and the `bins` that mirror has left; of the first 100 `names`: a list of `name`, `reason`)
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree

@@ -193,7 +193,7 @@ end)
 -- What a tree's transfer left out: "3 skipped (2 links, 1 special)".
 local function skipped_in_words(skipped)
   local words = {}
-  for _, key in ipairs { "links", "special", "dfs", "mounts" } do
+  for _, key in ipairs { "links", "special", "dfs", "mounts", "bins" } do
     if (skipped[key] or 0) > 0 then words[#words + 1] = ("%d %s"):format(skipped[key], key == "dfs" and "DFS links" or key) end
   end
   return ("%d skipped (%s)"):format(skipped.count, table.concat(words, ", "))
@@ -208,8 +208,8 @@ end
 -- @tfield integer folders folders that were made
 -- @tfield number seconds how long the call took
 -- @tfield {table,...} errors each with `name`, `message` and `code`
--- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts`, and `names`, the first 100, each with
--- `name` and `reason`
+-- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts`, `bins`, and `names`, the first 100, each
+-- with `name` and `reason`
 -- @tfield integer times_refused files whose time was refused
 -- @tfield ?{table,...} actions of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
 

@@ -70,7 +70,7 @@ local function new_sync(state, operation, top, opts)
     unanswered = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
     under = under,
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {}, seconds = 0,
-      skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, names = {} },
+      skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, bins = 0, names = {} },
       actions = opts.dry_run and {} or nil } }, sync)
 end
 
@@ -133,7 +133,7 @@ function sync:is_included(below, text, entry)
 end
 
 -- What is left out, though no filter excludes it: counted, and the first ones named.
-local COUNTERS = { link = "links", special = "special", dfs = "dfs", mount = "mounts" }
+local COUNTERS = { link = "links", special = "special", dfs = "dfs", mount = "mounts", bin = "bins" }
 
 function sync:skip(subject, reason)
   local skipped, counter = self.summary.skipped, COUNTERS[reason]
@@ -520,11 +520,15 @@ function sync:make_folder(subject, path, exclusive)
 end
 
 -- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it, when
--- it is the server's own, or a link to a folder: what would be removed is what that leads to.
-function sync:unwanted(entry, below, path)
+-- it is the server's own, or a link to a folder: what would be removed is what that leads to. `is_inner`: the folder that it is
+-- in is to go, and stays for it.
+function sync:unwanted(entry, below, path, is_inner)
   local text = self.names:here(entry.name) or entry.name
   if not self:is_included(below, text, entry) then return nil end
-  if not self.opts.bins and bins.is_one(entry) then return nil end
+  if not self.opts.bins and bins.is_one(entry) then
+    if is_inner then self:skip(name.join(below, text), "bin") end
+    return nil
+  end
   if entry.directory then return self:skip_remote(name.join(below, text), entry) end
   return { subject = name.join(below, text), path = name.join(path, entry.name), entry = entry }
 end
@@ -795,15 +799,26 @@ function send(self, item, part)
   return send(self, item, part)
 end
 
+-- Tells the bins for which a folder that was to go is still there. The reply has their paths, as far as it has room.
+function sync:skip_spared(each, reply)
+  for _, bin in ipairs(reply) do self:skip(each.subject .. bin.name:sub(#each.path + 1), "bin") end
+  local skipped, unnamed = self.summary.skipped, reply.spared - #reply
+  skipped.count, skipped.bins = skipped.count + unnamed, skipped.bins + unnamed
+end
+
 -- A folder that others fill meanwhile, a bin that deleted files go into, is removed when all else is.
 function sync:remove_one(each, verb)
   if not each.again then self:note("delete", each.subject) end
   local ok, code, reason = self.opts.dry_run, nil, nil
   if not ok then
-    ok, code, reason = call.retry(self.state.dest, verb, { name = each.path, recursive = true, missing_ok = true },
-      call.part(self.under))
+    local is_spared = not self.opts.bins and not bins.is_one(each.entry)
+    ok, code, reason = call.retry(self.state.dest, verb,
+      { name = each.path, recursive = true, missing_ok = true, spare_bins = is_spared }, call.part(self.under))
   end
-  if ok then
+  local is_kept = ok and ok ~= true and (ok.spared or 0) > 0
+  if is_kept then
+    self:skip_spared(each, ok)
+  elseif ok then
     self.summary.deleted = self.summary.deleted + 1
   elseif code == "not_empty" and not each.again then
     each.again = true
@@ -813,7 +828,7 @@ function sync:remove_one(each, verb)
   else
     self:fail(each.subject, code, reason)
   end
-  return ok
+  return ok and not is_kept
 end
 
 -- Removes what is too much on the share. Of a folder, what a filter excludes stays, and with it the folder. True when it is gone.
@@ -829,7 +844,7 @@ function sync:remove_unwanted(each)
   if not self.opts.filter then return self:remove_one(each, "rmdir") end
   local found, is_empty = {}, true
   local ok = self:each_remote(each.subject, each.path, function(entry)
-    local unwanted = self:unwanted(entry, each.subject, each.path)
+    local unwanted = self:unwanted(entry, each.subject, each.path, true)
     found[#found + 1], is_empty = unwanted, is_empty and unwanted ~= nil
   end)
   for _, inner in ipairs(found) do is_empty = self:remove_unwanted(inner) and is_empty end
@@ -1062,41 +1077,52 @@ function sync:remove_name(place, is_folder)
   return ok, reason
 end
 
--- Removes a file, or a folder with all that is in it. That it is gone already is fine.
-function sync:remove_whole(place)
+-- Removes a file, or a folder with all that is in it but for bins and the way to them. That it is gone already is fine. Second:
+-- the reason of a failure, or whether it stays for a bin.
+function sync:remove_whole(place, subject)
   task.breathe(self.state)
   if self:is_over() then return false, "given up" end
   local what = self:type_of(place)
   if not what then return true end
   if what ~= "directory" then return self:remove_name(place, false) end
-  local problem
-  local ok, reason = self:each_inside(place, function(text)
-    local gone, why = self:remove_whole(place .. "/" .. text)
-    if not gone then problem = why end
+  local problem, stays
+  local ok, reason = self:each_inside(place, function(text, kind)
+    local inner = name.join(subject, text)
+    if not self.opts.bins and bins.is_one { name = text, type = kind } then
+      stays = true
+      return self:skip(inner, "bin")
+    end
+    local gone, why = self:remove_whole(place .. "/" .. text, inner)
+    if not gone then problem = why elseif why then stays = true end
   end)
   if not ok or problem then return false, reason or problem end
+  if stays then return true, true end
   return self:remove_name(place, true)
 end
 
 function sync:remove_here(each, remove)
   self:note("delete", each.subject)
   local ok, reason = self.opts.dry_run, nil
-  if not ok then ok, reason = remove(each.here) end
-  if ok then self.summary.deleted = self.summary.deleted + 1
-  else self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason))) end
+  if not ok then ok, reason = remove(each.here, each.subject) end
+  if not ok then self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason)))
+  elseif reason then return false -- it stays for a bin
+  else self.summary.deleted = self.summary.deleted + 1 end
   return ok
 end
 
 -- Removes what is too much here, as `remove_unwanted` does there.
 function sync:clear(each)
   if self:is_over() then return false end
-  local function whole(place) return self:remove_whole(place) end
+  local function whole(place, subject) return self:remove_whole(place, subject) end
   if self:type_of(each.here) ~= "directory" or not self.filter then return self:remove_here(each, whole) end
   local found, is_empty = {}, true
   local ok, reason = self:each_inside(each.here, function(text, kind, size, ticks)
     local entry = kind and { name = text, type = kind, size = size, mtime = core.seconds(ticks) }
     local is_included = not entry or self:is_included(each.subject, text, entry)
-    if entry and not self.opts.bins and bins.is_one(entry) then is_included = false end
+    if is_included and entry and not self.opts.bins and bins.is_one(entry) then
+      is_included = false
+      self:skip(name.join(each.subject, text), "bin")
+    end
     if is_included then found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text } end
     is_empty = is_empty and is_included
   end)

@@ -123,7 +123,7 @@
 ---@field folders integer folders that were made
 ---@field seconds number how long the call took
 ---@field errors table[] each with `name`, `message` and `code`
----@field skipped table what was left out: `count`, `links`, `special`, `dfs`, `mounts`, and `names`, the first 100, each with `name` and `reason`
+---@field skipped table what was left out: `count`, `links`, `special`, `dfs`, `mounts`, `bins`, and `names`, the first 100, each with `name` and `reason`
 ---@field times_refused integer files whose time was refused
 ---@field actions? table[]|nil of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
 
@@ -271,7 +271,7 @@ function destination:delete(text, opts) end
 
 ---Removes a folder.
 ---@param text string its name
----@param opts? table `recursive`: with all that is in it. Links to files are removed; one to a folder is left alone, and with it the folder: `unsupported`
+---@param opts? table `recursive`: with all that is in it, recycle bins and snapshots of servers too. Links to files are removed; one to a folder is left alone, and with it the folder: `unsupported`
 ---@return boolean|nil # true
 ---@return string|nil # message
 ---@return string|nil # code: not_found, not_directory, not_empty, ...
@@ -357,7 +357,7 @@ function destination:write(text, data, opts) end
 ---@param localdir string the local folder
 ---@param text? string the folder on the share; made when it is missing
 ---@param opts? smb.tree_options 
----@return smb.summary|nil # `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`, `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`, `special`, `dfs`, `mounts`, and of the first 100 `names`: a list of `name`, `reason`)
+---@return smb.summary|nil # `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`, `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`, `special`, `dfs`, `mounts`, and the `bins` that mirror has left; of the first 100 `names`: a list of `name`, `reason`)
 ---@return string|nil # message
 ---@return string|nil # code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree
 function destination:put_tree(localdir, text, opts) end

@@ -2,6 +2,7 @@
 #include "name.h"
 
 #include "core.h"
+#include "shared/bins.h"
 #include "shared/previous.h"
 
 #include <ctype.h>
@@ -94,6 +95,13 @@ static int is_temporary(lua_State *L)
 static int is_previous(lua_State *L)
 {
 	lua_pushboolean(L, previous_is_meant(luaL_checkstring(L, 1)));
+	return 1;
+}
+
+/* is_bin(text) -> whether a folder of that name is one that a server keeps for itself; see bins.h */
+static int is_bin(lua_State *L)
+{
+	lua_pushboolean(L, bins_is_one(luaL_checkstring(L, 1)));
 	return 1;
 }
 
@@ -342,7 +350,7 @@ static int fold(lua_State *L)
 void name_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary},
-					     {"is_previous", is_previous}, {"composed", composed}, {"fold", fold},
+					     {"is_previous", is_previous}, {"is_bin", is_bin}, {"composed", composed}, {"fold", fold},
 					     {"fold_certain", fold_certain},
 					     {NULL, NULL}};
 

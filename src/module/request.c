@@ -165,7 +165,8 @@ static void get_head(lua_State *L, struct parts *p)
 		     get_flag(L, "sha256", SMB_FLAG_DIGEST) | get_flag(L, "read_back", SMB_FLAG_VERIFY) |
 		     get_flag(L, "offer", SMB_FLAG_OFFER) | get_flag(L, "ahead", SMB_FLAG_AHEAD) |
 		     get_flag(L, "in_place", SMB_FLAG_IN_PLACE) | get_flag(L, "ours", SMB_FLAG_OURS) |
-		     get_flag(L, "lasting", SMB_FLAG_LASTING) | get_flag(L, "insist", SMB_FLAG_INSIST);
+		     get_flag(L, "lasting", SMB_FLAG_LASTING) | get_flag(L, "insist", SMB_FLAG_INSIST) |
+		     get_flag(L, "spare_bins", SMB_FLAG_SPARE_BINS);
 	p->head.handle = (uint32_t)get_integer(L, "handle", UINT32_MAX);
 	p->head.io_size = (uint32_t)get_integer(L, "io_size", UINT32_MAX);
 	p->head.offset = (uint64_t)get_integer(L, "offset", LUA_MAXINTEGER);
@@ -664,6 +665,8 @@ static int push_reply(lua_State *L, const struct request *r, const struct smb_re
 		push_numbers(L, r, reply);
 	if (r->verb == SMB_VERB_LIST_OPEN)
 		set_integer(L, "elsewhere", reply->elsewhere);
+	if (r->verb == SMB_VERB_RMDIR)
+		set_integer(L, "spared", reply->bytes);
 	set_integer(L, "handle", reply->handle);
 	set_integer(L, "link", r->number);
 	return 1;

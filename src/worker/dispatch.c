@@ -274,18 +274,37 @@ static bool do_mkdir(const struct request *r, struct smb_fault *fault)
 	return false;
 }
 
-/* What of a folder's contents stood in the way is told by an entry of the reply, its path as its name. */
+struct listed {
+	struct smb_reply *reply;
+	size_t *used;
+};
+
+static void list_path(void *context, const char *path)
+{
+	struct listed *to = context;
+	add_entry(to->reply, to->used, &(struct smb_entry){0}, path);
+}
+
+/* What of a folder's contents stood in the way, or was spared, is told by entries of the reply, their paths as their names. */
 static bool do_rmdir(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	const char *name = r->names[SMB_NAME];
 	struct smb_fault *fault = &reply->fault;
-	char *stuck = NULL;
-	bool ok = remote_folder_remove(name, r->head.flags & SMB_FLAG_RECURSIVE, &stuck, fault);
+	struct listed to = {.reply = reply, .used = used};
+	struct removal how = {.recursive = r->head.flags & SMB_FLAG_RECURSIVE, .context = &to,
+			      .spare = r->head.flags & SMB_FLAG_SPARE_BINS ? list_path : NULL};
+	size_t before = *used;
+	bool ok = remote_folder_remove(name, &how, fault);
 	bool missing = !ok && (fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING);
 
-	if (!ok && stuck != NULL && strcmp(stuck, name) != 0)
-		add_entry(reply, used, &(struct smb_entry){0}, stuck);
-	free(stuck);
+	if (!ok) {
+		*used = before;
+		reply->count = 0;
+	}
+	if (!ok && how.stuck != NULL && strcmp(how.stuck, name) != 0)
+		list_path(&to, how.stuck);
+	free(how.stuck);
+	reply->bytes = ok ? how.spared : 0;
 	return ok || (missing && (r->head.flags & SMB_FLAG_AGAIN));
 }
 

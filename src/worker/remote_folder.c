@@ -1,5 +1,6 @@
 #include "remote_folder.h"
 
+#include "shared/bins.h"
 #include "shared/previous.h"
 #include "fault.h"
 #include "session.h"
@@ -63,15 +64,20 @@ static char *join(const char *folder, const char *name)
 	return path;
 }
 
-static bool remove_all(const char *path, char **stuck, struct smb_fault *fault);
+static bool remove_all(const char *path, struct removal *how, struct smb_fault *fault);
 
-static bool remove_entry(const char *path, const struct smb_entry *entry, char **stuck, struct smb_fault *fault)
+static bool remove_entry(const char *path, const char *name, const struct smb_entry *entry, struct removal *how, struct smb_fault *fault)
 {
 	const uint32_t directory = 0x10;
 	if (previous_is_meant(path)) /* the library would look into the folder above it instead */
 		return fault_set(fault, SMB_INVALID_NAME, "a name in it means a previous version, which can only be read");
+	if (entry->type == SMB_ENTRY_DIRECTORY && how->spare != NULL && bins_is_one(name)) {
+		how->spared++;
+		how->spare(how->context, path);
+		return true;
+	}
 	if (entry->type == SMB_ENTRY_DIRECTORY)
-		return remove_all(path, stuck, fault);
+		return remove_all(path, how, fault);
 	/* Servers follow some of them, and libsmbclient others: an empty folder would be removed somewhere else. */
 	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))
 		return fault_set(fault, SMB_UNSUPPORTED, "there is a link to a folder in it, which is left alone");
@@ -84,40 +90,43 @@ static bool is_left_alone(const struct smb_fault *fault)
 	return fault->code == SMB_UNSUPPORTED && fault->status == 0;
 }
 
-static bool remove_child(const char *path, const struct smb_entry *entry, const char *name, char **stuck, struct smb_fault *fault)
+/* On failure `stuck` is the path of what stood in the way, to be freed. */
+static bool remove_child(const char *path, const struct smb_entry *entry, const char *name, struct removal *how, struct smb_fault *fault)
 {
 	char *child = join(path, name);
 	bool ok = !lifeline_stops(fault) && (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
-		  remove_entry(child, entry, stuck, fault);
-	if (ok || *stuck != NULL)
+		  remove_entry(child, name, entry, how, fault);
+	if (ok || how->stuck != NULL)
 		free(child);
 	else
-		*stuck = child;
+		how->stuck = child;
 	return ok;
 }
 
 /* What stands beside a link that is left alone goes all the same. */
-static bool empty_folder(const char *path, char **stuck, struct smb_fault *fault)
+static bool empty_folder(const char *path, struct removal *how, struct smb_fault *fault)
 {
 	struct session_list *list = session_list(path, fault);
 	struct smb_fault left = {0};
 	struct smb_entry entry;
 	const char *name;
+	char *stuck = NULL;
 	bool ok = list != NULL;
 
 	while (ok && session_list_next(list, &entry, &name)) {
-		char *this_one = NULL;
-		ok = remove_child(path, &entry, name, &this_one, fault);
+		ok = remove_child(path, &entry, name, how, fault);
 		if (!ok && is_left_alone(fault)) {
 			left = *fault;
 			memset(fault, 0, sizeof *fault);
 			ok = true;
 		}
-		if (this_one != NULL) {
-			free(*stuck);
-			*stuck = this_one;
+		if (how->stuck != NULL) {
+			free(stuck);
+			stuck = how->stuck;
+			how->stuck = NULL;
 		}
 	}
+	how->stuck = stuck;
 	if (list != NULL)
 		session_list_close(list);
 	if (ok && left.code != SMB_OK)
@@ -125,11 +134,13 @@ static bool empty_folder(const char *path, char **stuck, struct smb_fault *fault
 	return ok && left.code == SMB_OK;
 }
 
-static bool remove_all(const char *path, char **stuck, struct smb_fault *fault)
+/* A folder that holds the way to one that is spared stays, too. */
+static bool remove_all(const char *path, struct removal *how, struct smb_fault *fault)
 {
-	bool ok = empty_folder(path, stuck, fault) && session_rmdir(path, fault);
-	if (!ok && *stuck == NULL)
-		*stuck = strdup(path);
+	uint64_t before = how->spared;
+	bool ok = empty_folder(path, how, fault) && (how->spared > before || session_rmdir(path, fault));
+	if (!ok && how->stuck == NULL)
+		how->stuck = strdup(path);
 	return ok;
 }
 
@@ -147,22 +158,22 @@ static uint32_t replace_of_parent(const char *path)
 	return place;
 }
 
-static bool remove_here(const char *path, bool recursive, uint32_t place, char **stuck, struct smb_fault *fault)
+static bool remove_here(const char *path, uint32_t place, struct removal *how, struct smb_fault *fault)
 {
 	bool ok;
 
 	session_stay(true, place);
-	ok = recursive ? remove_all(path, stuck, fault) : session_rmdir(path, fault);
+	ok = how->recursive ? remove_all(path, how, fault) : session_rmdir(path, fault);
 	session_stay(false, 0);
 	return ok;
 }
 
-bool remote_folder_remove(const char *path, bool recursive, char **stuck, struct smb_fault *fault)
+bool remote_folder_remove(const char *path, struct removal *how, struct smb_fault *fault)
 {
 	bool known = session_has_links();
 	uint32_t place = known ? replace_of_parent(path) : 0;
 
-	if (remove_here(path, recursive, place, stuck, fault))
+	if (remove_here(path, place, how, fault))
 		return true;
 	/* Behind encryption only a link that is met tells that the share has any: all of this may lie below one. */
 	if (known || !session_has_links())
@@ -171,7 +182,7 @@ bool remote_folder_remove(const char *path, bool recursive, char **stuck, struct
 	if (place == 0)
 		return false;
 	memset(fault, 0, sizeof *fault);
-	free(*stuck);
-	*stuck = NULL;
-	return remove_here(path, recursive, place, stuck, fault);
+	free(how->stuck);
+	how->stuck = NULL;
+	return remove_here(path, place, how, fault);
 }
