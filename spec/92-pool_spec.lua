@@ -188,6 +188,21 @@ describe("connections:", function()
     end)
   end)
 
+  it("one is free for an open file after a write was cut off just before its file got its name", function()
+    with({ connections = 1 }, function(dest)
+      local function finish(request)
+        while not core.ended(request) do core.poll(dest, 0.1) end
+        return assert(core.result(request))
+      end
+      local upload = finish(assert(core.start(dest, "upload",
+        { to = "x", temp = "x.12345678.part", aside = "x.12345678.aside", overwrite = true })))
+      core.abandon(assert(core.start(dest, "commit", { link = upload.link, handle = upload.handle, size = 0 })))
+      local f <close> = assert(dest:open("y", "w"))
+      assert(f:write "content")
+    end)
+    assert.equal("content", files.read(on_server "y"))
+  end)
+
   it("what a worker was sent and has not taken when it ends, another one does", function()
     with({ connections = 1 }, function(dest)
       assert(dest:write("file", "content"))

@@ -280,7 +280,7 @@ struct smb_reply {
 	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take -> entry (the time that it
 				    has, or TICKS_UNKNOWN) */
 	uint32_t elsewhere;      /* LIST_OPEN: 0 where the share itself answered; else what tells one share that a DFS link led to from others */
-	uint32_t unused;
+	uint32_t open;           /* listings and files that are open in the worker now */
 	uint64_t bytes;          /* moved by PUT, GET, COPY; of RMDIR, the bins that it has spared: then the folder is still there */
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */

@@ -214,13 +214,11 @@ static uint32_t milliseconds(lua_State *L, int index)
 static int limits(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
-	uint32_t allowed[SMB_PATIENCE_COUNT];
+	struct link_limits waits;
 	for (int i = 0; i < SMB_PATIENCE_COUNT; i++)
-		allowed[i] = milliseconds(L, i + 2);
-	d->pool->most = (unsigned)luaL_checkinteger(L, 5);
-	pool_limit_rate(d->pool, (uint64_t)luaL_optinteger(L, 6, 0));
-	memcpy(d->pool->common.limits.allowed, allowed, sizeof allowed);
-	d->target->short_timeout = allowed[SMB_PATIENCE_SHORT];
+		waits.allowed[i] = milliseconds(L, i + 2);
+	pool_limit(d->pool, &waits, (unsigned)luaL_checkinteger(L, 5), (uint64_t)luaL_optinteger(L, 6, 0));
+	d->target->short_timeout = waits.allowed[SMB_PATIENCE_SHORT];
 	return 0;
 }
 
@@ -344,7 +342,7 @@ static const char *mechanism_name(unsigned mechanism)
 /* info(destination) -> table; what is unknown is absent. */
 static int info(lua_State *L)
 {
-	struct smb_info i = destination_check(L, 1)->pool->info;
+	struct smb_info i = *pool_info(destination_check(L, 1)->pool);
 
 	lua_newtable(L);
 	set_text(L, "dialect", dialect_name(i.dialect));

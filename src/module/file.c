@@ -163,19 +163,17 @@ static int file_closed(lua_State *L)
 	return 0;
 }
 
-static struct pool_slot *slot_of(const struct file *f)
+static struct link *link_of(const struct file *f)
 {
 	struct pool *pool = f->destination->pool;
-	int slot = pool != NULL && f->destination->host == getpid() ? pool_find(pool, f->link) : -1;
-	return slot >= 0 ? &pool->slots[slot] : NULL;
+	return pool != NULL && f->destination->host == getpid() ? pool_link(pool, f->link) : NULL;
 }
 
 /* The worker gets what was not sent yet and the close, and nobody waits for it: a collector must not. */
 static int collect(lua_State *L)
 {
 	struct file *f = any_file(L);
-	struct pool_slot *slot = f->open ? slot_of(f) : NULL;
-	struct link *link = slot != NULL ? slot->link : NULL;
+	struct link *link = f->open ? link_of(f) : NULL;
 	struct smb_request request;
 
 	if (link != NULL) {
@@ -190,7 +188,6 @@ static int collect(lua_State *L)
 		}
 		request.verb = SMB_VERB_CLOSE;
 		link_post(link, &request, sizeof request);
-		slot->handles -= slot->handles > 0;
 	}
 	unmap(f);
 	return 0;

@@ -28,9 +28,9 @@ struct stash {
 
 struct request {
 	struct destination *destination; /* kept alive by the first user value */
-	int slot;                        /* in the pool; -1: no request is under way */
+	uint32_t lease;                  /* its link, as long as it is under way; 0: it is not */
+	uint32_t link;                   /* the number of the link that it was begun on */
 	struct stash *stash;             /* it has ended, and another one needed its link */
-	uint32_t number;                 /* of the link */
 	enum smb_verb verb;
 	bool inner;                      /* entries tell what is no part of the public face */
 	bool batch;                      /* entries stay as they came */
@@ -52,8 +52,7 @@ struct parts {
 	size_t count;
 	int fds[SMB_FILES_AT_ONCE];
 	size_t fd_count;
-	uint32_t link, wished; /* which link it has to have, or should have rather; 0: any */
-	bool own, gently;      /* see pool_take */
+	struct pool_wish wish;
 };
 
 /* ---- arguments ---- */
@@ -206,10 +205,10 @@ static void get_parts(lua_State *L, enum smb_verb verb, struct parts *p)
 	memset(p, 0, sizeof *p);
 	p->head.verb = (uint32_t)verb;
 	luaL_checkstack(L, TEXTS + LUA_MINSTACK, "too many paths");
-	p->link = (uint32_t)get_integer(L, "link", UINT32_MAX);
-	p->wished = (uint32_t)get_integer(L, "wished", UINT32_MAX);
-	p->own = get_flag(L, "own", 1);
-	p->gently = get_flag(L, "gently", 1);
+	p->wish.link = (uint32_t)get_integer(L, "link", UINT32_MAX);
+	p->wish.rather = (uint32_t)get_integer(L, "wished", UINT32_MAX);
+	p->wish.own = get_flag(L, "own", 1);
+	p->wish.gently = get_flag(L, "gently", 1);
 	get_head(L, p);
 	get_paths(L, p);
 	for (int i = 0; i < SMB_NAME_COUNT; i++)
@@ -240,27 +239,15 @@ static struct smb_request *pack(const struct parts *p, size_t *size)
 
 /* ---- life ---- */
 
-static struct pool *pool_of(const struct request *r)
+/* The link on which the request is under way; NULL where it is not. */
+static struct link *link_of(const struct request *r)
 {
-	struct pool *pool = r->slot >= 0 ? r->destination->pool : NULL;
-	return pool != NULL && pool->slots[r->slot].number == r->number ? pool : NULL;
+	return r->lease != 0 && r->destination->pool != NULL ? pool_link(r->destination->pool, r->lease) : NULL;
 }
 
 static bool opens(enum smb_verb verb)
 {
 	return verb == SMB_VERB_OPEN || verb == SMB_VERB_UPLOAD || verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_GET;
-}
-
-/* How many files and listings are open on the link, after an answer. */
-static void count_handles(struct pool_slot *s, enum smb_verb verb, const struct smb_reply *reply)
-{
-	bool opened = opens(verb) && reply->handle != 0;
-	bool closed = verb == SMB_VERB_CLOSE || verb == SMB_VERB_COMMIT || verb == SMB_VERB_LIST_CLOSE ||
-		      (verb == SMB_VERB_LIST_NEXT && reply->handle == 0);
-	if (opened)
-		s->handles++;
-	else if (closed && s->handles > 0)
-		s->handles--;
 }
 
 static bool has_entries(enum smb_verb verb)
@@ -272,72 +259,62 @@ static bool has_entries(enum smb_verb verb)
 static void take_outcome(struct request *r, struct outcome *o, void *batch)
 {
 	struct pool *pool = r->destination->pool;
-	struct pool_slot *slot = &pool->slots[r->slot];
+	const struct link *link = link_of(r);
 	size_t size = 0;
-	const struct smb_reply *reply = link_reply(slot->link, &size);
+	const struct smb_reply *reply = link_reply(link, &size);
 
 	memset(o, 0, sizeof *o);
-	o->dead = link_dead(slot->link);
-	o->unread = link_unread(slot->link) || pool_is_full(pool, r->slot);
-	o->fault = *link_fault(slot->link);
-	o->come = link_progress(slot->link);
-	pool_learn(pool, link_info(slot->link));
+	o->dead = link_dead(link);
+	o->unread = link_unread(link) || pool_is_full(pool, r->lease);
+	o->fault = *link_fault(link);
+	o->come = link_progress(link);
 	if (reply != NULL) {
 		o->replied = true;
 		o->reply = *reply;
 		if (batch != NULL)
 			memcpy(batch, reply, size);
-		count_handles(slot, r->verb, reply);
 	}
-	link_done(slot->link);
-	pool_give_back(pool, r->slot);
-	r->slot = -1;
+	pool_finish(pool, r->lease);
+	r->lease = 0;
+}
+
+/* Bytes of the entries that a request which has ended came to. */
+static size_t entries_size(const struct request *r)
+{
+	size_t size = 0;
+	return link_reply(link_of(r), &size) != NULL && has_entries(r->verb) ? size : 0;
 }
 
 /*
- * Frees links whose requests have ended, though nobody has taken in what they came to: whoever is to may be waiting for the very link,
- * further up the stack (a finalizer, or a progress function, has begun something), or may be gone. `number`: that link only, 0: all.
+ * Frees the link of a request that has ended, though nobody has taken in what it came to: whoever is to may be waiting for the very link,
+ * further up the stack (a finalizer, or a progress function, has begun something), or may be gone.
  */
-static bool stash_ended(struct pool *pool, uint32_t number)
+static bool stash_ended(void *holder)
 {
-	bool any = false;
+	struct request *r = holder;
+	size_t size = entries_size(r);
 
-	for (int i = 0; i < POOL_LINKS; i++) {
-		const struct pool_slot *slot = &pool->slots[i];
-		struct request *holder = slot->holder;
-		size_t size = 0;
-		if (slot->link == NULL || holder == NULL || (number != 0 && slot->number != number) || !link_idle(slot->link))
-			continue;
-		if (link_reply(slot->link, &size) == NULL || !has_entries(holder->verb))
-			size = 0;
-		holder->stash = malloc(sizeof *holder->stash + size);
-		if (holder->stash == NULL)
-			continue;
-		holder->stash->size = size;
-		take_outcome(holder, &holder->stash->outcome, size > 0 ? holder->stash->message : NULL);
-		any = true;
-	}
-	return any;
+	r->stash = malloc(sizeof *r->stash + size);
+	if (r->stash == NULL)
+		return false;
+	r->stash->size = size;
+	take_outcome(r, &r->stash->outcome, size > 0 ? r->stash->message : NULL);
+	return true;
 }
 
-/* Takes a link for the request: any one, one of its own, or the one that holds the handle. Gives what the pool gives. */
-static int take_link(struct request *r, const struct parts *p, struct smb_fault *fault)
+static enum pool_answer take_link(struct request *r, const struct parts *p, struct smb_fault *fault)
 {
 	struct pool *pool = r->destination->pool;
-	int slot;
+	enum pool_answer answer;
 
 	do
-		slot = p->link != 0 ? pool_take_numbered(pool, p->link, fault) : pool_take(pool, p->wished, p->own, p->gently, fault);
-	while (slot == POOL_FULL && stash_ended(pool, p->link));
-	if (slot < 0)
-		return slot;
-	r->slot = slot;
-	r->number = pool->slots[slot].number;
-	pool->slots[slot].holder = r;
-	return slot;
+		answer = pool_lease(pool, &p->wish, r, &r->lease, fault);
+	while (answer == POOL_FULL && pool_evict(pool, p->wish.link, stash_ended));
+	r->link = r->lease;
+	return answer;
 }
 
-static int no_link(lua_State *L, int what, const struct smb_fault *fault)
+static int no_link(lua_State *L, enum pool_answer what, const struct smb_fault *fault)
 {
 	if (what == POOL_FAILED)
 		return core_push_fault(L, fault);
@@ -349,17 +326,16 @@ static int no_link(lua_State *L, int what, const struct smb_fault *fault)
 
 static bool hand_over(struct request *r, const struct parts *p)
 {
-	struct link *link = r->destination->pool->slots[r->slot].link;
 	struct smb_request *message = NULL;
 	size_t size = 0;
 	bool begun = (r->verb == SMB_VERB_CONNECT || (message = pack(p, &size)) != NULL) &&
-		     link_begin(link, message, size, p->fds, p->fd_count);
+		     link_begin(link_of(r), message, size, p->fds, p->fd_count);
 	int error = errno;
 
 	free(message);
 	if (!begun) {
-		pool_give_back(r->destination->pool, r->slot);
-		r->slot = -1;
+		pool_finish(r->destination->pool, r->lease);
+		r->lease = 0;
 	}
 	errno = error;
 	return begun;
@@ -385,14 +361,13 @@ static int start(lua_State *L)
 	struct smb_fault fault;
 	struct request *r;
 	struct parts parts;
-	int slot;
+	enum pool_answer answer;
 
 	luaL_checktype(L, 3, LUA_TTABLE);
 	lua_settop(L, 3);
 	r = lua_newuserdatauv(L, sizeof *r, 1);
 	memset(r, 0, sizeof *r);
 	r->destination = d;
-	r->slot = -1;
 	r->verb = verb;
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
@@ -401,9 +376,9 @@ static int start(lua_State *L)
 	r->batch = get_flag(L, "batch", 1);
 	get_parts(L, verb, &parts);
 	destination_check(L, 1); /* once more: a collector may have closed it until now, and none runs from here on */
-	slot = take_link(r, &parts, &fault);
-	if (slot < 0)
-		return no_link(L, slot, &fault);
+	answer = take_link(r, &parts, &fault);
+	if (answer != POOL_LEASED)
+		return no_link(L, answer, &fault);
 	if (!hand_over(r, &parts))
 		return no_hand_over(L);
 	lua_settop(L, 4);
@@ -411,15 +386,13 @@ static int start(lua_State *L)
 }
 
 /* The worker closes what is open in it when it comes to that; nobody waits. */
-static void post(struct pool *pool, uint32_t link, uint32_t handle, uint32_t flags)
+static void post(struct pool *pool, uint32_t number, uint32_t handle, uint32_t flags)
 {
 	struct smb_request request = {.verb = SMB_VERB_CLOSE, .handle = handle, .flags = flags};
-	int slot = pool_find(pool, link);
+	struct link *link = pool_link(pool, number);
 
-	if (slot < 0)
-		return;
-	link_post(pool->slots[slot].link, &request, sizeof request);
-	pool->slots[slot].handles -= pool->slots[slot].handles > 0;
+	if (link != NULL)
+		link_post(link, &request, sizeof request);
 }
 
 /* Nobody wants to know what the request came to. */
@@ -432,22 +405,20 @@ static void drop_stash(struct request *r)
 	if (stash == NULL)
 		return;
 	if (opens(r->verb) && stash->outcome.reply.handle != 0 && d->pool != NULL && destination_is_ours(d))
-		post(d->pool, r->number, stash->outcome.reply.handle, 0);
+		post(d->pool, r->link, stash->outcome.reply.handle, 0);
 	free(stash);
 }
 
 static int release(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
-	struct pool *pool = pool_of(r);
-	int slot = r->slot;
+	struct pool *pool = r->destination->pool;
+	uint32_t lease = r->lease;
 
 	drop_stash(r);
-	r->slot = -1;
-	if (pool != NULL) {
-		link_abandon(pool->slots[slot].link);
-		pool_give_back(pool, slot);
-	}
+	r->lease = 0;
+	if (lease != 0 && pool != NULL)
+		pool_abandon(pool, lease);
 	return 0;
 }
 
@@ -456,7 +427,7 @@ static int release(lua_State *L)
 static struct request *check(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
-	if (r->stash == NULL && pool_of(r) == NULL)
+	if (r->stash == NULL && link_of(r) == NULL)
 		luaL_error(L, "the destination was closed while the call was under way");
 	destination_check(L, (lua_getiuservalue(L, 1, 1), -1));
 	lua_pop(L, 1);
@@ -467,7 +438,7 @@ static struct request *check(lua_State *L)
 static int ended(lua_State *L)
 {
 	struct request *r = check(L);
-	lua_pushboolean(L, r->stash != NULL || link_idle(r->destination->pool->slots[r->slot].link));
+	lua_pushboolean(L, r->stash != NULL || link_idle(link_of(r)));
 	return 1;
 }
 
@@ -475,8 +446,8 @@ static int ended(lua_State *L)
 static int over(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
-	struct pool *pool = pool_of(r);
-	lua_pushboolean(L, pool == NULL || link_idle(pool->slots[r->slot].link));
+	const struct link *link = link_of(r);
+	lua_pushboolean(L, link == NULL || link_idle(link));
 	return 1;
 }
 
@@ -488,8 +459,8 @@ static int transfer(lua_State *L)
 
 	if (r->stash != NULL)
 		come = r->stash->outcome.come;
-	else if (pool_of(r) != NULL)
-		come = link_progress(r->destination->pool->slots[r->slot].link);
+	else if (link_of(r) != NULL)
+		come = link_progress(link_of(r));
 	lua_pushinteger(L, (lua_Integer)come.done);
 	lua_pushinteger(L, (lua_Integer)come.size);
 	lua_pushinteger(L, (lua_Integer)come.mtime);
@@ -668,7 +639,7 @@ static int push_reply(lua_State *L, const struct request *r, const struct smb_re
 	if (r->verb == SMB_VERB_RMDIR)
 		set_integer(L, "spared", reply->bytes);
 	set_integer(L, "handle", reply->handle);
-	set_integer(L, "link", r->number);
+	set_integer(L, "link", r->link);
 	return 1;
 }
 
@@ -676,13 +647,11 @@ static int push_reply(lua_State *L, const struct request *r, const struct smb_re
 static size_t check_ended(lua_State *L)
 {
 	struct request *r = check(L);
-	struct link *l = r->stash == NULL ? r->destination->pool->slots[r->slot].link : NULL;
-	size_t size = 0;
 
 	if (r->stash != NULL)
 		return r->stash->size;
-	luaL_argcheck(L, link_idle(l), 1, "the request has not ended");
-	return link_reply(l, &size) != NULL && has_entries(r->verb) ? size : 0;
+	luaL_argcheck(L, link_idle(link_of(r)), 1, "the request has not ended");
+	return entries_size(r);
 }
 
 static void take_stash(struct request *r, struct outcome *o, void *batch)

@@ -599,9 +599,9 @@ static void end_handle(struct handle *h)
 		free_handle(h, &(struct smb_fault){0});
 }
 
-bool dispatch_holds(void)
+unsigned dispatch_open_count(void)
 {
-	return in_use > 0;
+	return in_use;
 }
 
 void dispatch_no_more(void)

@@ -30,8 +30,8 @@ bool dispatch_ahead(const struct request *r);
 /* It was not asked for in time. */
 void dispatch_forget(void);
 
-/* Whether something is open. */
-bool dispatch_holds(void);
+/* How many listings and files are open. */
+unsigned dispatch_open_count(void);
 
 /* The module has gone: all that is open is closed; uploads are abandoned, or left to the module's next run where that may go on. */
 void dispatch_no_more(void);

@@ -147,7 +147,7 @@ static bool is_needed(void)
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
 	while (poll(&next, 1, IDLE_MS) == 0) {
-		if (!dispatch_holds() && !counters_is_wanted()) {
+		if (dispatch_open_count() == 0 && !counters_is_wanted()) {
 			counters_set_left();
 			return false;
 		}
@@ -185,6 +185,7 @@ static bool serve(void)
 		if (r.fds[i] >= 0)
 			close(r.fds[i]);
 	session_info(&reply->info);
+	reply->open = dispatch_open_count();
 	reply->left = replace_left();
 	reply->time_refused = transfer_time_refused(&reply->entry.mtime);
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */

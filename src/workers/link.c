@@ -54,6 +54,7 @@ struct link {
 	uint32_t sent_so_far;   /* requests, modulo 2^32: */
 	uint32_t number;        /* the one that is waited for is this one of them */
 	struct smb_info info;
+	unsigned handles; /* files and listings that were open there when it last replied */
 
 	struct outgoing *outbox; /* in their order */
 
@@ -339,6 +340,7 @@ static bool take_reply(struct link *l, ssize_t n)
 	if (reply->fault.code >= SMB_CODE_COUNT)
 		reply->fault.code = SMB_FAILED;
 	l->info = reply->info;
+	l->handles = reply->open;
 	l->size = (size_t)n;
 	return true;
 }
@@ -689,4 +691,9 @@ struct link_progress link_progress(const struct link *l)
 const struct smb_info *link_info(const struct link *l)
 {
 	return &l->info;
+}
+
+unsigned link_handles(const struct link *l)
+{
+	return l->handles;
 }

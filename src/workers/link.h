@@ -101,4 +101,7 @@ bool link_unread(const struct link *l); /* it died before it took the request */
 struct link_progress link_progress(const struct link *l);
 const struct smb_info *link_info(const struct link *l);
 
+/* Files and listings that were open in the worker when it last replied. */
+unsigned link_handles(const struct link *l);
+
 #endif

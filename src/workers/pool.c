@@ -24,6 +24,28 @@ enum { FULL_MS = 10000 };
 /* Descriptors that a further link leaves to others. */
 enum { SPARE = 16 };
 
+struct slot {
+	struct link *link; /* NULL: the slot is empty */
+	uint32_t number;   /* names the link, never used again */
+	bool leased;       /* a request is under way on it, */
+	void *holder;      /* and this is whose it is */
+};
+
+struct pool {
+	struct link_common common; /* rate_limit_fd: -1 before the first worker */
+	unsigned most;             /* links at a time, 1 to POOL_LINKS */
+	struct smb_fault refusal;  /* code is SMB_OK unless the pool is poisoned */
+	struct smb_info info;
+	uint64_t rate;      /* bytes per second of all together, 0: no limit */
+	int epoll;          /* ready when a link is; -1 until somebody asks */
+	int64_t started;    /* milliseconds: when the last worker was; */
+	int64_t full_until; /* until then the server is not asked for a further connection */
+	struct slot slots[POOL_LINKS];
+	uint32_t last_number;
+	uint32_t lost;             /* the link that died last, */
+	struct smb_fault why_lost; /* and of what */
+};
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -42,8 +64,10 @@ static bool share_pace(struct pool *pool)
 	return true;
 }
 
-void pool_limit_rate(struct pool *pool, uint64_t rate)
+void pool_limit(struct pool *pool, const struct link_limits *limits, unsigned most, uint64_t rate)
 {
+	pool->common.limits = *limits;
+	pool->most = most;
 	pool->rate = rate;
 	if (pool->common.pace != NULL)
 		atomic_store(&pool->common.pace->rate, rate);
@@ -63,7 +87,7 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 
 static void drop(struct pool *pool, int slot, int wait_ms)
 {
-	struct pool_slot *s = &pool->slots[slot];
+	struct slot *s = &pool->slots[slot];
 
 	pool->lost = s->number;
 	pool->why_lost = *link_fault(s->link);
@@ -103,10 +127,10 @@ unsigned pool_count(const struct pool *pool)
 /* One link is there for the next call, however long that takes: the oldest. */
 static void keep_one(struct pool *pool)
 {
-	const struct pool_slot *oldest = NULL;
+	const struct slot *oldest = NULL;
 
 	for (int i = 0; i < POOL_LINKS; i++) {
-		const struct pool_slot *s = &pool->slots[i];
+		const struct slot *s = &pool->slots[i];
 		if (s->link != NULL && !link_dead(s->link) && (oldest == NULL || s->number < oldest->number))
 			oldest = s;
 	}
@@ -118,8 +142,8 @@ static void keep_one(struct pool *pool)
 static void sweep(struct pool *pool)
 {
 	for (int i = 0; i < POOL_LINKS; i++) {
-		struct pool_slot *s = &pool->slots[i];
-		if (s->link == NULL || s->taken)
+		struct slot *s = &pool->slots[i];
+		if (s->link == NULL || s->leased)
 			continue;
 		link_wait(s->link, 0);
 		if (link_dead(s->link))
@@ -128,7 +152,7 @@ static void sweep(struct pool *pool)
 	keep_one(pool);
 }
 
-static int no_pace(struct smb_fault *fault)
+static enum pool_answer no_pace(struct smb_fault *fault)
 {
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_FAILED;
@@ -151,7 +175,7 @@ static int add(struct pool *pool, struct link *link)
 
 	if (pool->epoll >= 0)
 		link_watch(link, pool->epoll);
-	pool->slots[slot] = (struct pool_slot){.link = link, .number = ++pool->last_number};
+	pool->slots[slot] = (struct slot){.link = link, .number = ++pool->last_number};
 	return slot;
 }
 
@@ -171,13 +195,12 @@ static bool spares_descriptors(const struct pool *pool)
 }
 
 /*
- * Starts links, as many as there are empty slots for; gives the slot of the last. Where the machine has no more processes or
+ * Starts links, as many as there are empty slots for; `slot` is that of the last. Where the machine has no more processes or
  * descriptors for a further one, it is not asked again for a while.
  */
-static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
+static enum pool_answer start(struct pool *pool, unsigned count, int *slot, struct smb_fault *fault)
 {
 	struct link *links[POOL_LINKS];
-	int slot = POOL_FAILED;
 	bool is_further = pool_count(pool) > 0;
 
 	if (pool->common.pace == NULL && !share_pace(pool))
@@ -189,33 +212,33 @@ static int start(struct pool *pool, unsigned count, struct smb_fault *fault)
 	}
 	pool->started = now_ms();
 	for (unsigned i = 0; i < count; i++)
-		slot = add(pool, links[i]);
+		*slot = add(pool, links[i]);
 	keep_one(pool);
-	return slot;
+	return POOL_LEASED;
 }
 
-static bool is_free(const struct pool_slot *s)
+static bool is_free(const struct slot *s)
 {
-	return s->link != NULL && !s->taken && link_is_free(s->link);
+	return s->link != NULL && !s->leased && link_is_free(s->link);
 }
 
 /*
  * Rather one that has nothing left to tidy up, that is logged on, that has no open files if that matters, that is wished for, that does
  * nothing, that has fewer open files.
  */
-static bool is_better(const struct pool_slot *s, const struct pool_slot *than, uint32_t wished, bool own)
+static bool is_better(const struct slot *s, const struct slot *than, uint32_t wished, bool own)
 {
 	if (link_settled(s->link) != link_settled(than->link))
 		return link_settled(s->link);
 	if (link_ready(s->link) != link_ready(than->link))
 		return link_ready(s->link);
-	if (own && (s->handles == 0) != (than->handles == 0))
-		return s->handles == 0;
+	if (own && (link_handles(s->link) == 0) != (link_handles(than->link) == 0))
+		return link_handles(s->link) == 0;
 	if ((s->number == wished) != (than->number == wished))
 		return s->number == wished;
 	if (link_ahead(s->link) != link_ahead(than->link))
 		return !link_ahead(s->link);
-	return s->handles < than->handles;
+	return link_handles(s->link) < link_handles(than->link);
 }
 
 static int best_free(const struct pool *pool, uint32_t wished, bool own)
@@ -228,7 +251,7 @@ static int best_free(const struct pool *pool, uint32_t wished, bool own)
 }
 
 /* What was done ahead is done for the one who wishes for that link. */
-static bool does_at_once(const struct pool_slot *s, uint32_t wished)
+static bool does_at_once(const struct slot *s, uint32_t wished)
 {
 	return link_settled(s->link) && (!link_ahead(s->link) || s->number == wished);
 }
@@ -252,18 +275,12 @@ unsigned pool_most(const struct pool *pool)
 	return has_room || count > pool->most ? pool->most : count;
 }
 
-static int no_more(struct smb_fault *fault, const char *text)
+static enum pool_answer no_more(struct smb_fault *fault, const char *text)
 {
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_BUSY;
 	snprintf(fault->text, sizeof fault->text, "%s", text);
 	return POOL_FAILED;
-}
-
-static int take(struct pool *pool, int slot)
-{
-	pool->slots[slot].taken = true;
-	return slot;
 }
 
 /* A worker has found out that the password is refused. It is not trusted with more than the words. */
@@ -280,9 +297,10 @@ static bool is_refused(struct pool *pool)
 	return refusal->code != SMB_OK;
 }
 
-int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct smb_fault *fault)
+/* The slot of the link to lease, a new one if need be. */
+static enum pool_answer take_any(struct pool *pool, const struct pool_wish *wish, int *slot, struct smb_fault *fault)
 {
-	int best, slot;
+	int best;
 	bool suits;
 
 	if (is_refused(pool)) {
@@ -290,39 +308,26 @@ int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct 
 		return POOL_FAILED;
 	}
 	sweep(pool);
-	best = best_free(pool, wished, own);
-	suits = best >= 0 && (!own || (pool->slots[best].handles == 0 && link_settled(pool->slots[best].link)));
-	if (suits && does_at_once(&pool->slots[best], wished))
-		return take(pool, best);
+	best = *slot = best_free(pool, wish->rather, wish->own);
+	suits = best >= 0 && (!wish->own || (link_handles(pool->slots[best].link) == 0 && link_settled(pool->slots[best].link)));
+	if (suits && does_at_once(&pool->slots[best], wish->rather))
+		return POOL_LEASED;
 	if (may_start(pool, 1) > 0) {
-		if (gently && now_ms() - pool->started < START_MS)
+		enum pool_answer started;
+		if (wish->gently && now_ms() - pool->started < START_MS)
 			return POOL_SOON;
-		slot = start(pool, 1, fault);
-		if (slot != POOL_FULL)
-			return slot >= 0 ? take(pool, slot) : slot;
+		started = start(pool, 1, slot, fault);
+		if (started != POOL_FULL)
+			return started;
 	}
 	if (suits)
-		return take(pool, best);
-	if (own && (pool_count(pool) >= pool->most || now_ms() < pool->full_until))
+		return POOL_LEASED;
+	if (wish->own && (pool_count(pool) >= pool->most || now_ms() < pool->full_until))
 		return no_more(fault, "all connections are in use");
 	return POOL_FULL;
 }
 
-void pool_warm(struct pool *pool, unsigned count)
-{
-	struct smb_fault ignored; /* who needs a link and gets none learns why */
-	unsigned there, missing;
-
-	sweep(pool);
-	if (is_refused(pool))
-		return;
-	there = pool_count(pool);
-	missing = may_start(pool, count > there ? count - there : 0);
-	if (missing > 0)
-		start(pool, missing, &ignored);
-}
-
-int pool_find(const struct pool *pool, uint32_t number)
+static int find(const struct pool *pool, uint32_t number)
 {
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL && pool->slots[i].number == number)
@@ -330,31 +335,65 @@ int pool_find(const struct pool *pool, uint32_t number)
 	return -1;
 }
 
-int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault)
+/* The slot of the link that has the number, when it is free. */
+static enum pool_answer take_numbered(struct pool *pool, uint32_t number, int *slot, struct smb_fault *fault)
 {
-	int i = pool_find(pool, number);
+	int i = *slot = find(pool, number);
 
-	if (i >= 0 && !pool->slots[i].taken && is_free(&pool->slots[i])) {
-		pool->slots[i].taken = true;
-		return i;
-	}
+	if (i >= 0 && is_free(&pool->slots[i]))
+		return POOL_LEASED;
 	if (i >= 0 && !link_dead(pool->slots[i].link)) /* at work, or still giving up what it was at */
 		return POOL_FULL;
 	memset(fault, 0, sizeof *fault);
 	fault->code = SMB_DISCONNECTED;
 	snprintf(fault->text, sizeof fault->text, "the connection it was opened on has gone");
-	if (i >= 0 && link_dead(pool->slots[i].link))
+	if (i >= 0)
 		*fault = *link_fault(pool->slots[i].link);
 	else if (pool->lost == number && pool->why_lost.code != SMB_OK)
 		*fault = pool->why_lost;
 	return POOL_FAILED;
 }
 
-bool pool_is_full(struct pool *pool, int slot)
+enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, void *holder, uint32_t *lease, struct smb_fault *fault)
 {
-	const struct link *lost = pool->slots[slot].link;
+	int slot = -1;
+	enum pool_answer answer =
+	    wish->link != 0 ? take_numbered(pool, wish->link, &slot, fault) : take_any(pool, wish, &slot, fault);
 
-	if (!link_dead(lost) || link_was_ready(lost) || link_fault(lost)->code == SMB_AUTH_FAILED)
+	if (answer != POOL_LEASED)
+		return answer;
+	pool->slots[slot].leased = true;
+	pool->slots[slot].holder = holder;
+	*lease = pool->slots[slot].number;
+	return POOL_LEASED;
+}
+
+struct link *pool_link(const struct pool *pool, uint32_t number)
+{
+	int i = find(pool, number);
+	return i >= 0 ? pool->slots[i].link : NULL;
+}
+
+void pool_warm(struct pool *pool, unsigned count)
+{
+	struct smb_fault ignored; /* who needs a link and gets none learns why */
+	unsigned there, missing;
+	int last;
+
+	sweep(pool);
+	if (is_refused(pool))
+		return;
+	there = pool_count(pool);
+	missing = may_start(pool, count > there ? count - there : 0);
+	if (missing > 0)
+		start(pool, missing, &last, &ignored);
+}
+
+bool pool_is_full(struct pool *pool, uint32_t lease)
+{
+	const struct link *lost = pool_link(pool, lease);
+
+	if (lost == NULL || !link_dead(lost) || link_was_ready(lost) || link_fault(lost)->code == SMB_AUTH_FAILED)
 		return false;
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL && !link_dead(pool->slots[i].link)) {
@@ -364,7 +403,7 @@ bool pool_is_full(struct pool *pool, int slot)
 	return false;
 }
 
-void pool_learn(struct pool *pool, const struct smb_info *info)
+static void learn(struct pool *pool, const struct smb_info *info)
 {
 	uint64_t throughput = pool->info.throughput;
 
@@ -375,14 +414,52 @@ void pool_learn(struct pool *pool, const struct smb_info *info)
 		pool->info.throughput = throughput;
 }
 
-void pool_give_back(struct pool *pool, int slot)
+const struct smb_info *pool_info(const struct pool *pool)
 {
-	struct pool_slot *s = &pool->slots[slot];
+	return &pool->info;
+}
 
-	s->taken = false;
+static void give_back(struct pool *pool, int slot)
+{
+	struct slot *s = &pool->slots[slot];
+
+	s->leased = false;
 	s->holder = NULL;
 	if (link_dead(s->link))
 		drop(pool, slot, 0);
+}
+
+void pool_finish(struct pool *pool, uint32_t lease)
+{
+	int slot = find(pool, lease);
+
+	if (slot < 0)
+		return;
+	learn(pool, link_info(pool->slots[slot].link));
+	link_done(pool->slots[slot].link);
+	give_back(pool, slot);
+}
+
+void pool_abandon(struct pool *pool, uint32_t lease)
+{
+	int slot = find(pool, lease);
+
+	if (slot < 0)
+		return;
+	link_abandon(pool->slots[slot].link);
+	give_back(pool, slot);
+}
+
+bool pool_evict(struct pool *pool, uint32_t number, bool (*take)(void *holder))
+{
+	bool any = false;
+
+	for (int i = 0; i < POOL_LINKS; i++) {
+		const struct slot *s = &pool->slots[i];
+		if (s->holder != NULL && (number == 0 || s->number == number) && link_idle(s->link))
+			any = take(s->holder) || any;
+	}
+	return any;
 }
 
 /* ---- waiting ---- */
@@ -451,7 +528,7 @@ bool pool_settle(struct pool *pool, int wait_ms)
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
-		if (l != NULL && !pool->slots[i].taken && !link_settled(l))
+		if (l != NULL && !pool->slots[i].leased && !link_settled(l))
 			settled = false;
 	}
 	if (!settled && wait_ms > 0)

@@ -13,31 +13,17 @@
 
 enum { POOL_LINKS = LINKS_AT_ONCE };
 
-/*
- * Instead of a slot: another worker may be started, but not so soon after the last; there is none for now, one will come free; or none
- * at all, and `fault` says why.
- */
-enum { POOL_SOON = -3, POOL_FULL = -2, POOL_FAILED = -1 };
+struct pool;
 
-struct pool {
-	struct link_common common;       /* rate_limit_fd: -1 before the first worker */
-	unsigned most;                   /* links at a time, 1 to POOL_LINKS; likewise */
-	struct smb_fault refusal;        /* code is SMB_OK unless the pool is poisoned */
-	struct smb_info info;            /* of the connection that answered last; the highest throughput of any */
-	uint64_t rate;                   /* bytes per second of all together, 0: no limit */
-	int epoll;                       /* ready when a link is; -1 until somebody asks */
-	int64_t started;                 /* milliseconds: when the last worker was; */
-	int64_t full_until;              /* until then the server is not asked for a further connection */
-	struct pool_slot {
-		struct link *link; /* NULL: the slot is empty */
-		uint32_t number;   /* names the link, never used again */
-		bool taken;        /* a request is under way on it, */
-		void *holder;      /* and this is whose it is, as far as whoever took it has said so */
-		unsigned handles;  /* files and listings that are open there */
-	} slots[POOL_LINKS];
-	uint32_t last_number;
-	uint32_t lost;            /* the link that died last, */
-	struct smb_fault why_lost; /* and of what */
+/* POOL_SOON: retry in a few milliseconds; POOL_FULL: wait until a link is free; POOL_FAILED: `fault` says why. */
+enum pool_answer { POOL_LEASED, POOL_SOON, POOL_FULL, POOL_FAILED };
+
+/* Which link a request wants. */
+struct pool_wish {
+	uint32_t link;   /* this one and no other; 0: any */
+	uint32_t rather; /* this one where it is free; 0: any */
+	bool own;        /* one on which nothing is open */
+	bool gently;     /* an event loop waits, and starting a worker takes milliseconds: one at a time */
 };
 
 /* `program` and `target` have to outlive the pool. NULL where there is no memory. */
@@ -46,23 +32,32 @@ struct pool *pool_open(const char *program, const struct smb_connect *target);
 /* Hangs up on all and frees the pool; `wait_ms` for each, see link_end. */
 void pool_close(struct pool *pool, int wait_ms);
 
-/* From now on; 0: no limit. */
-void pool_limit_rate(struct pool *pool, uint64_t rate);
+/* From now on: how long to wait for workers, links at a time (1 to POOL_LINKS), bytes per second of all together (0: no limit). */
+void pool_limit(struct pool *pool, const struct link_limits *limits, unsigned most, uint64_t rate);
 
 /*
- * A link that is free, if need be a new one; `wished`: rather the one of that number, if any; `own`: one that nobody has files open on;
- * `gently`: an event loop is waiting, and starting a worker takes milliseconds: one at a time. Gives its slot, or one of the above.
+ * Leases a free link, or a new one, for one request. The lease is the number of the link: no other link ever has it. `holder` is told to
+ * pool_evict. pool_finish or pool_abandon ends the lease.
  */
-int pool_take(struct pool *pool, uint32_t wished, bool own, bool gently, struct smb_fault *fault);
+enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, void *holder, uint32_t *lease, struct smb_fault *fault);
+
+/* The link that has the number, leased or not; NULL when it has gone. */
+struct link *pool_link(const struct pool *pool, uint32_t number);
+
+/* The request has ended, and all was taken that it came to; or it was not begun. */
+void pool_finish(struct pool *pool, uint32_t lease);
+
+/* Nobody waits for the request any longer. */
+void pool_abandon(struct pool *pool, uint32_t lease);
+
+/*
+ * Calls `take` with the holder of each lease whose request has ended; it returns whether it has ended the lease. `number`: the lease of that
+ * link only, 0: all. True where a lease has ended.
+ */
+bool pool_evict(struct pool *pool, uint32_t number, bool (*take)(void *holder));
 
 /* Starts links that will be needed soon, at once, as far as that is allowed now, until there are so many; waits for none. */
 void pool_warm(struct pool *pool, unsigned count);
-
-/* The link that has the number, when it is free. */
-int pool_take_numbered(struct pool *pool, uint32_t number, struct smb_fault *fault);
-
-/* The slot of the link that has the number, free or not; -1 when it has gone. */
-int pool_find(const struct pool *pool, uint32_t number);
 
 /* Moves on what is under way on all links; waits until there is something to do, `wait_ms` at most. */
 void pool_poll(struct pool *pool, int wait_ms);
@@ -76,14 +71,11 @@ int64_t pool_patience(struct pool *pool);
 /* All that was posted or abandoned has ended; else waits for a part of it, `wait_ms` at most. */
 bool pool_settle(struct pool *pool, int wait_ms);
 
-/* The link of the slot died since the server takes no more, while there are others: the request is for them. */
-bool pool_is_full(struct pool *pool, int slot);
+/* Whether the link died because the server takes no more connections, while there are others: those can do the request. */
+bool pool_is_full(struct pool *pool, uint32_t lease);
 
-/* What a connection has told, besides what others have: the line is the same. */
-void pool_learn(struct pool *pool, const struct smb_info *info);
-
-/* The request on the link has ended, or is abandoned. */
-void pool_give_back(struct pool *pool, int slot);
+/* What was negotiated with the connection whose request ended last; the highest throughput of any. */
+const struct smb_info *pool_info(const struct pool *pool);
 
 /* How many links there are; and how many there may be, as far as is known: no more than there are where server or machine had no room. */
 unsigned pool_count(const struct pool *pool);
