@@ -7,7 +7,10 @@ local server = require "spec.support.server"
 local shell = require "spec.support.shell"
 local smb = require "smb"
 
-describe("DFS:", function()
+local SMB1 = { options = { min_protocol = "NT1", max_protocol = "NT1" },
+  global = { ["server min protocol"] = "NT1", ["server max protocol"] = "NT1", ["ntlm auth"] = "yes" } }
+
+for _, how in ipairs { { global = {} }, SMB1 } do describe(how == SMB1 and "DFS over SMB1:" or "DFS:", function()
   if os.getenv "LUA_SMB_SANDBOX" ~= "1" then return pending "needs spec/support/sandbox: DFS works on port 445 only" end
 
   local root, target, dir, dest
@@ -15,6 +18,11 @@ describe("DFS:", function()
   -- The servers' disks. `target` has what nobody may lose.
   local function at_root(name) return root:path("dfs", name) end
   local function at_target(name) return target:path("data", name) end
+
+  local function with(options)
+    for key, value in pairs(how.options or {}) do options[key] = value end
+    return options
+  end
 
   local function link(name, to)
     assert(lfs.link("msdfs:127.0.0.2\\" .. to, at_root(name), true))
@@ -28,10 +36,12 @@ describe("DFS:", function()
 
   setup(function()
     dir = files.directory()
-    root = server.start { users = { bob = "s3cret" }, global = { ["host msdfs"] = "yes" }, shares = {
+    how.global["host msdfs"] = "yes"
+    root = server.start { users = { bob = "s3cret" }, global = how.global, shares = {
       dfs = { ["msdfs root"] = "yes" } } }
     shell.check { "chmod", "711", root.dir } -- referrals are looked up as the user, not as the share's
-    target = server.start { users = { bob = "s3cret" }, address = "127.0.0.2", shares = { data = {} } }
+    target = server.start { users = { bob = "s3cret" }, global = how.global, address = "127.0.0.2",
+      shares = { data = {} } }
   end)
 
   teardown(function()
@@ -51,7 +61,7 @@ describe("DFS:", function()
     files.write(at_root "folder/own", "1")
     lfs.mkdir(dir .. "/source")
     files.write(dir .. "/source/new", "1")
-    dest = assert(smb.open(root:url "dfs"))
+    dest = assert(smb.open(root:url "dfs", how.options))
   end)
 
   after_each(function()
@@ -92,7 +102,7 @@ describe("DFS:", function()
     assert(dest:rmdir "link/other")
     assert.is_nil(lfs.attributes(at_target "more"))
     assert.is_nil(lfs.attributes(at_target "other"))
-    local below <close> = assert(smb.open(root:url("dfs") .. "/link"))
+    local below <close> = assert(smb.open(root:url("dfs") .. "/link", how.options))
     lfs.mkdir(at_target "more")
     assert(below:rmdir("more", { recursive = true }))
   end)
@@ -161,7 +171,7 @@ describe("DFS:", function()
   end)
 
   it("dfs = off follows no link", function()
-    local off <close> = assert(smb.open(root:url "dfs", { dfs = "off" }))
+    local off <close> = assert(smb.open(root:url "dfs", with { dfs = "off" }))
     for _ = 1, 2 do
       assert.matches("dfs is off", assert_fails("unsupported", off:stat "link/precious"))
       assert_fails("unsupported", off:list "link")
@@ -172,4 +182,4 @@ describe("DFS:", function()
     assert.is_false(pcall(smb.open, root:url "dfs", { dfs = "maybe" }))
     assert.equal("off", assert(smb.parse(root:url("dfs") .. (root:url("dfs"):find "?" and "&" or "?") .. "dfs=off")).dfs)
   end)
-end)
+end) end

@@ -580,28 +580,56 @@ static uint32_t mix(uint32_t hash, const uint8_t *bytes, size_t size)
 	return hash | 1;
 }
 
-/* TREE_CONNECT names the share; IPC$, of which DFS is asked, is none that matters. Encrypted, it tells nothing. */
-static void note_place(struct connection *c, const struct frame *f)
+/* The path in SMB1's TREE_CONNECT_ANDX (MS-CIFS 2.2.4.55.1), behind a password; in UTF-16, as all servers since 1996 have it. */
+static size_t smb1_share(const struct frame *f, size_t *offset)
+{
+	const size_t bytes = 43; /* header 32, 4 words and their count 9, count of bytes 2 */
+	size_t size = 0;
+
+	*offset = bytes + at16(f, 39);
+	*offset += *offset & 1;
+	while (*offset + size + 2 <= f->size && at16(f, *offset + size) != 0)
+		size += 2;
+	return size;
+}
+
+/* The share that a frame connects to; 0 if it connects to none, or to IPC$, of which DFS is asked. */
+static size_t connected_share(const struct frame *f, size_t *offset)
 {
 	static const uint8_t ipc[] = {'I', 0, 'P', 0, 'C', 0, '$', 0};
+	enum frame_kind kind = kind_of(f);
+	size_t size = 0;
+
+	*offset = 0;
+	if (kind == KIND_SMB2 && smb2_command(f) == SMB2_TREE_CONNECT) {
+		*offset = at16(f, 68);
+		size = at16(f, 70);
+	} else if (kind == KIND_SMB1 && field(f, 4, 1) == SMB1_TREE_CONNECT) {
+		size = smb1_share(f, offset);
+	}
+	if (*offset > f->size || size > f->size - *offset || size < sizeof ipc ||
+	    memcmp(f->bytes + *offset + size - sizeof ipc, ipc, sizeof ipc) == 0)
+		return 0;
+	return size;
+}
+
+/* TREE_CONNECT names the share. Encrypted, it tells nothing. */
+static void note_place(struct connection *c, const struct frame *f)
+{
 	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
 	size_t offset, size;
 
-	if (c->is_settled || (kind_of(f) == KIND_SMB2 && smb2_command(f) != SMB2_TREE_CONNECT))
+	if (c->is_settled)
 		return;
 	if (kind_of(f) == KIND_ENCRYPTED) {
-		socklen_t length = sizeof peer;
 		c->is_settled = true;
 		if (getpeername(c->fd, (struct sockaddr *)&peer, &length) == 0)
 			c->place = mix(2166136261u, (const uint8_t *)&peer, length);
 		return;
 	}
-	if (kind_of(f) != KIND_SMB2)
-		return;
-	offset = at16(f, 68);
-	size = at16(f, 70);
-	if (offset > f->size || size > f->size - offset || size < sizeof ipc ||
-	    memcmp(f->bytes + offset + size - sizeof ipc, ipc, sizeof ipc) == 0)
+	size = connected_share(f, &offset);
+	if (size == 0)
 		return;
 	c->place = mix(2166136261u, f->bytes + offset, size); /* the same for each address that the server has */
 	c->is_settled = true;
@@ -800,6 +828,9 @@ static void answered_smb1(struct connection *c, const struct frame *f)
 		logon_ended(c, f, status);
 		set_step(SMB_STEP_SHARE);
 	} else if (command == SMB1_TREE_CONNECT) {
+		const uint32_t share_dfs = 2;
+		if (at16(f, 37) & share_dfs) /* OptionalSupport */
+			wire.info.dfs = 1;
 		set_step(SMB_STEP_FILE);
 	}
 }
