@@ -2,11 +2,10 @@
 
 local core = require "smb.core"
 local codes = require "smb.codes"
-local destination = require "smb.destination"
 local files = require "spec.support.files"
 local smb = require "smb"
 local topics = require "smb.topics"
-local tree = require "smb.tree"
+local call_options = require "smb.call_options"
 
 require "smb.command"
 require "smb.job" -- they fill the metatables
@@ -68,8 +67,8 @@ describe("the reference", function()
 
   it("has every option of a call", function()
     local tree_options, transfer_options = fields_of "tree_options", fields_of "transfer_options"
-    for name in pairs(tree.OPTS) do assert.is_true(tree_options[name], name) end
-    for _, opts in ipairs(destination.OPTS) do
+    for name in pairs(call_options.TREE) do assert.is_true(tree_options[name], name) end
+    for _, opts in ipairs { call_options.PUT, call_options.WRITE } do
       for name in pairs(opts) do assert.is_true(transfer_options[name], name) end
     end
   end)

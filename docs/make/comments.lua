@@ -23,7 +23,7 @@ local SOURCES = {
 }
 
 -- Where nothing but tables is documented.
-local TABLES = { "lua/smb/show.lua", "lua/smb/tree.lua", "lua/smb/retention.lua" }
+local TABLES = { "lua/smb/show.lua", "lua/smb/call_options.lua", "lua/smb/retention.lua" }
 
 -- Comment blocks of a source, each as a list of lines, with the line of code that follows it.
 local function each_block(text)

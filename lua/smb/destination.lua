@@ -4,29 +4,23 @@
 -- returns `nil, message, code` on failure; a wrong argument raises.
 -- @classmod destination
 
-local lfs = require "lfs"
-
 local call = require "smb.call"
+local call_options = require "smb.call_options"
+local connect = require "smb.connect"
 local core = require "smb.core"
 local file = require "smb.file"
 local states = require "smb.state"
 local listing = require "smb.listing"
 local name = require "smb.name"
 local options = require "smb.options"
+local settings = require "smb.settings"
 local show = require "smb.show"
 local sources = require "smb.source"
-local stream = require "smb.stream"
-local task = require "smb.task"
-local transfer = require "smb.transfer"
-local url = require "smb.url"
+local whole = require "smb.whole"
 
-local destination = {}
+local destination = { open = connect.open }
 local methods = {}
 local metatable = core.destination_metatable
-
-local PIECE = 1024 * 1024 -- bytes that a sink gets at a time
-local SAFE_SIZE = 64 * 1024 -- bytes: a buffer that every dialect can carry
-local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits for what was given up
 
 local fail, resolve, resolve_below, resolve_change, run =
   states.fail, states.resolve, states.resolve_below, states.resolve_change, states.run
@@ -57,65 +51,13 @@ local function done(reply, message, code)
   return nil, message, code
 end
 
--- A buffer size as it comes about: not more than what was negotiated, which is also the default.
-local function effective(dest, state, key)
-  local value = state.fields[key]
-  if key == "port" then return options.port(state.fields) end
-  if key ~= "read_buffer_size" and key ~= "write_buffer_size" then return value end
-  local most = core.is_open(dest) and core.info(dest)[key == "read_buffer_size" and "max_read_size" or "max_write_size"]
-  if most and (value == nil or value > most) then return most end
-  return value
-end
-
-local function buffer_sizes(dest, state)
-  return { read = effective(dest, state, "read_buffer_size") or SAFE_SIZE,
-    write = effective(dest, state, "write_buffer_size") or SAFE_SIZE }
-end
-
 -- Opening and closing. ------------------------------------------------------------------------------------------------
-
-local function set_limits(dest, fields)
-  core.limits(dest, fields.short_timeout, fields.list_timeout, fields.read_write_timeout, fields.connections, fields.rate)
-end
-
---- Opens what checked fields describe.
--- @local
-function destination.open(fields, warnings)
-  local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
-    { __index = fields }))
-  fields.password = nil -- from here on only the C side has it
-  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), leftovers = {},
-    tasks = {}, queue = task.queue(),
-    files = setmetatable({}, { __mode = "k" }), -- open ones
-    on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
-  core.state(dest, state)
-  set_limits(dest, fields)
-  local reply, code, reason = call.retry(dest, "connect", {}, call.operation(state))
-  if reply then return dest end
-  core.close(dest)
-  return fail(state, "open", nil, code, reason)
-end
 
 --- What a value is.
 -- @local
 function destination.type(value)
   if type(value) ~= "userdata" or getmetatable(value) ~= metatable then return nil end
   return core.is_open(value) and "destination" or "closed destination"
-end
-
--- Closes the files, ends the jobs, hangs up. By an error only what was written is waited for; what nobody waits for, as files
--- that were collected, gets a moment.
-local function close(dest, is_failing)
-  local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
-  local state = core.state(dest)
-  local under = call.operation(state)
-  task.end_all(state)
-  local ok, message, code = file.close_all(state, is_failing)
-  local till = is_failing and core.clock() + MOMENT
-  while not core.settled(dest, under:wait_slice()) and not under:must_stop() do
-    if till and core.clock() >= till then break end
-  end
-  return done(ok, message, code)
 end
 
 --- Closes what is open, and hangs up; jobs that have not ended are cancelled. Closing twice is no failure.
@@ -125,14 +67,14 @@ end
 -- @treturn[2] string code
 function methods:close()
   if not core.is_open(self) then return true end
-  return close(self)
+  return connect.close(self)
 end
 
 -- As `close`; a failure is raised, unless an error is under way. A forked child's copy is only released.
 function metatable.__close(self, problem)
   if not core.is_open(self) then return end
   if not core.is_ours(self) then return core.close(self) end
-  local ok, message, code = close(self, problem ~= nil)
+  local ok, message, code = connect.close(self, problem ~= nil)
   if not ok and problem == nil then call.raise(message, code) end
 end
 
@@ -271,14 +213,6 @@ function methods:rmdir(text, opts)
   return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
 end
 
-local COPY_OPTS = { overwrite = "boolean", preserve_mtime = "boolean" }
-
--- What a result tells of the time: false when it was to be kept and was not, else nothing.
-local function is_time_kept(mtime, refused)
-  if mtime and (refused or not core.is_holdable(mtime)) then return false end
-  return nil
-end
-
 local function from_to(dest, operation, from, to, opts, allowed, told)
   local state = state_of(dest)
   if type(from) ~= "string" then check_string(from, 1, operation) end
@@ -308,7 +242,7 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code: not_found, exists, is_directory, folder_missing, busy, ...
 function methods:rename(from, to, opts)
-  return from_to(self, "rename", from, to, opts, { overwrite = "boolean" })
+  return from_to(self, "rename", from, to, opts, call_options.RENAME)
 end
 
 --- Copies a file on the server: no data passes through the client.
@@ -321,8 +255,8 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:copy(from, to, opts)
-  return from_to(self, "copy", from, to, opts, COPY_OPTS, function(reply, arguments)
-    return is_time_kept(arguments.mtime, reply.time_refused) == false and { mtime_kept = false } or nil
+  return from_to(self, "copy", from, to, opts, call_options.COPY, function(reply, arguments)
+    return whole.is_time_kept(arguments.mtime, reply.time_refused) == false and { mtime_kept = false } or nil
   end)
 end
 
@@ -362,74 +296,6 @@ end
 
 -- Files, whole. -------------------------------------------------------------------------------------------------------
 
-local VERIFY = { "size", "sha256", "none" }
---- Options of `dest:put`, `dest:get` and `dest:write`.
--- @table transfer_options
--- @tfield[opt=true] boolean overwrite replace a file that is there; false: `exists`
--- @tfield[opt=false] boolean parents make missing folders
--- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by default
--- @tfield[opt=false] boolean sha256 tell the SHA-256 in the result
--- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels the call
--- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default it is
--- tried, and a refusal is told
--- @tfield[opt=false] boolean resume put and get: go on where an earlier run of this host broke off
--- @tfield[opt] boolean in_place put and write: straight under the final name; the destination's by default
-
-local WRITE_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function",
-  in_place = "boolean" }
-local TRANSFER_OPTS = { overwrite = "boolean", parents = "boolean", verify = VERIFY, preserve_mtime = "boolean",
-  sha256 = "boolean", progress = "function", resume = "boolean" }
-local PUT_OPTS = { in_place = "boolean" }
-for key, value in pairs(TRANSFER_OPTS) do PUT_OPTS[key] = value end
-
---- What the reference has to name.
--- @local
-destination.OPTS = { PUT_OPTS, WRITE_OPTS }
-
--- Whether files go straight under their names.
-local function is_in_place(state, opts)
-  if opts.in_place ~= nil then return opts.in_place end
-  return state.fields.in_place
-end
-
-local function result_of(bytes, under, resumed, sha256, mtime_kept)
-  under:finished(bytes)
-  return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed or 0,
-    sha256 = sha256, mtime_kept = mtime_kept }
-end
-
--- Whether everything is to be read back, and whether a SHA-256 is wanted.
-local function verification(state, opts)
-  local read_back = (opts.verify or state.fields.verify) == "sha256"
-  return read_back, read_back or opts.sha256 or false
-end
-
--- Does it again, once, when what arrived was not what was sent. `prepare` is called before that; nil, code, reason ends the call.
-local function try_twice(under, attempt, prepare)
-  local reply, code, reason = attempt()
-  if reply or code ~= "mismatch" then return reply, code, reason end
-  under.retries = under.retries + 1
-  if prepare then
-    local ok, word, problem = prepare()
-    if not ok then return nil, word, problem end
-  end
-  return attempt()
-end
-
-local function stream_how(dest, state, operation, text, path, opts)
-  local read_back, wanted = verification(state, opts)
-  return { operation = operation, text = text, path = path, overwrite = opts.overwrite, parents = opts.parents,
-    sha256 = wanted, read_back = read_back, sizes = buffer_sizes(dest, state), in_place = is_in_place(state, opts) }
-end
-
--- What has no size, nor a time of its own.
-local function put_stream(dest, state, source, localpath, text, path, opts, under)
-  local reply, code, reason = stream.put(state, source, localpath, stream_how(dest, state, "put", text, path, opts), under)
-  if reply then return result_of(reply.bytes, under, reply.resumed, reply.sha256) end
-  under:failed()
-  return fail(state, "put", text, code, reason)
-end
-
 --- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
 -- before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
 -- @tparam string localpath the local file
@@ -443,74 +309,15 @@ function methods:put(localpath, text, opts)
   local state = state_of(self)
   check_string(localpath, 1, "put")
   if text ~= nil then check_string(text, 2, "put") end
-  opts = check_opts(opts, PUT_OPTS, "put")
-  local in_place = is_in_place(state, opts)
+  opts = check_opts(opts, call_options.PUT, "put")
+  local in_place = settings.is_in_place(state, opts)
   if in_place and opts.resume then
     error("put: resume and in_place exclude each other: nobody can tell what a file of that name is the beginning of", 2)
   end
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "put", text, "invalid_name", reason) end
-  local source <close>, size, mtime, is_stream = core.open_local(localpath)
-  if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
-  local under = call.operation(state, opts.progress, not is_stream and size or nil, text)
-  if is_stream then return put_stream(self, state, source, localpath, text, path, opts, under) end
-  local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, mtime, path)
-  local arguments = digits and transfer.target(path, opts.overwrite, digits)
-    or transfer.upload_target(state, path, opts.overwrite, in_place)
-  arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
-  arguments.io_size = buffer_sizes(self, state).write
-  arguments.read_back, arguments.sha256 = verification(state, opts)
-  if opts.preserve_mtime ~= false then arguments.mtime, arguments.insist = mtime, opts.preserve_mtime end
-  if opts.preserve_mtime and not core.is_holdable(mtime) then
-    return fail(state, "put", text, "unsupported", ("'%s': SMB cannot hold its time"):format(localpath))
-  end
-  local reply, code, problem = transfer.put(state, source, arguments, under)
-  if not reply then
-    under:failed()
-    return fail(state, "put", text, code, problem)
-  end
-  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil,
-    is_time_kept(arguments.mtime, reply.time_refused))
-end
-
--- Where a get writes: the path for messages, and the path itself. In a folder, which is held then, a link is replaced: others may
--- have put it there. The path that the caller gives is followed.
-local function local_target(localpath, text)
-  local base = name.base(text)
-  if localpath ~= nil and lfs.attributes(localpath, "mode") ~= "directory" then return { path = localpath, spot = localpath } end
-  local folder = localpath or "."
-  local root, code, reason = core.open_root(folder)
-  return { path = localpath and folder:gsub("/+$", "") .. "/" .. base or base, spot = base, root = root, code = code,
-    reason = reason }
-end
-
--- Makes the local folders above a path; what fails here fails again, with its reason, when the file is made.
-local function make_local_parents(localpath)
-  for folder in localpath:gmatch("()/") do
-    if folder > 1 then lfs.mkdir(localpath:sub(1, folder - 1)) end
-  end
-end
-
--- The local file that a get writes. With `resume` it is what an earlier run left, if the remote file is still the same.
-local function local_copy(state, text, path, target, opts, arguments, under)
-  if target.code then return fail(state, "get", text, target.code, ("'%s': %s"):format(target.path, target.reason)) end
-  local digits, again = core.random(), false
-  if opts.resume then
-    local entry, message, code = run(state, "get", text, "stat", { name = path, inner = true }, under)
-    if not entry then return nil, message, code end
-    digits = transfer.lasting_digits(state.place, path, entry.size, entry.ticks)
-    arguments.size, arguments.mtime, again = entry.size, entry.ticks, true
-  end
-  local overwrite = opts.overwrite ~= false
-  local copy, left, problem = core.create_local(target.spot, digits, overwrite, again, target.root)
-  if not copy and again and left == "local_io" then -- another run is at it, or it is no file
-    arguments.size, arguments.mtime, again = nil, nil, false
-    copy, left, problem = core.create_local(target.spot, core.random(), overwrite, false, target.root)
-  end
-  if not copy then return fail(state, "get", text, left, ("'%s': %s"):format(target.path, problem)) end
-  arguments.file, arguments.offset, arguments.resume = copy, again and left or 0, again
-  return copy
+  return whole.put(state, localpath, text, path, opts)
 end
 
 --- Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on failure
@@ -526,58 +333,10 @@ function methods:get(text, localpath, opts)
   local state = state_of(self)
   check_string(text, 1, "get")
   if localpath ~= nil then check_string(localpath, 2, "get") end
-  opts = check_opts(opts, TRANSFER_OPTS, "get")
+  opts = check_opts(opts, call_options.GET, "get")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "get", text, "invalid_name", reason) end
-  local target = local_target(localpath, text)
-  if opts.parents then make_local_parents(target.path) end
-  local under = call.operation(state, opts.progress, nil, text)
-  local arguments = { name = path, io_size = buffer_sizes(self, state).read }
-  arguments.read_back, arguments.sha256 = verification(state, opts)
-  local copy <close>, problem, word = local_copy(state, text, path, target, opts, arguments, under)
-  if not copy then
-    under:failed()
-    return nil, problem, word
-  end
-  if opts.resume then core.keep(copy) end
-  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
-    function() return transfer.begin_anew(arguments) end)
-  if not reply then
-    local kept = opts.resume and transfer.is_lasting(code)
-    if not kept then
-      core.keep(copy, false)
-      transfer.discard(state, copy)
-    end
-    under:failed()
-    return fail(state, "get", text, code, why)
-  end
-  local mtime = opts.preserve_mtime ~= false and reply.mtime or nil
-  local ok, failure
-  ok, failure, why = core.local_cut(copy, reply.bytes)
-  if ok then ok, failure, why = transfer.complete(state, copy, mtime, opts.overwrite ~= false, opts.preserve_mtime) end
-  if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(target.path, why)) end
-  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil, is_time_kept(mtime, failure))
-end
-
--- Reads a file into an LTN12 sink; a failure goes there, too.
-local function read_into(dest, text, sink, under)
-  local source <close>, message, code = dest:open(text)
-  if not source then
-    sink(nil, message)
-    return nil, message, code
-  end
-  local bytes = 0
-  while true do
-    local data, failure, word = source:read(PIECE)
-    if data == nil and failure then
-      sink(nil, failure)
-      return nil, failure, word
-    end
-    local ok, problem, reason = sink(data)
-    if not ok then return nil, problem or "the sink takes no more", reason or "local_io" end
-    if data == nil then return result_of(bytes, under) end
-    bytes = bytes + #data
-  end
+  return whole.get(state, text, path, localpath, opts)
 end
 
 --- Fetches a whole file into a string, or into an LTN12 sink.
@@ -595,14 +354,8 @@ function methods:read(text, sink)
   end
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
-  local under = call.operation(state, nil, nil, text)
-  if sink then return read_into(self, text, sink, under) end
-  local memory <close>, word, problem = core.memory()
-  if not memory then return fail(state, "read", text, word, problem) end
-  local arguments = { name = path, file = memory, io_size = buffer_sizes(self, state).read, offset = 0 }
-  local reply, code, why = transfer.fetch(state, arguments, under)
-  if not reply then return fail(state, "read", text, code, why) end
-  return core.take(memory, reply.bytes)
+  if sink then return whole.read_into(state, text, path, sink) end
+  return whole.read(state, text, path)
 end
 
 --- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
@@ -631,68 +384,17 @@ function methods:write(text, data, opts)
   end
   if from.command and not from:is_new() then error("bad argument #2 to 'write' (the command has been run already)", 2) end
   if from.closer and from:is_spent() then error("bad argument #2 to 'write' (the file has been read to its end already)", 2) end
-  opts = check_opts(opts, WRITE_OPTS, "write")
+  opts = check_opts(opts, call_options.WRITE, "write")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
-  local under = call.operation(state, opts.progress, from.whole and #from.whole or nil, text)
-  local how = stream_how(self, state, "write", text, path, opts)
-  local done_so, message, code = from:start()
-  if not done_so then return fail(state, "write", text, code, message) end
-  local function attempt()
-    local reader = from:reader(state, under, function(word, problem) return fail(state, "write", text, word, problem) end)
-    return stream.send(state, how, reader, under)
-  end
-  done_so, message, code = attempt()
-  if from.whole and code == "mismatch" then
-    under.retries, how.in_order = under.retries + 1, true
-    done_so, message, code = attempt()
-  end
-  if not done_so then
-    under:failed()
-    return nil, message, code
-  end
-  return result_of(done_so.size, under, done_so.resumed, done_so.sha256)
+  return whole.write(state, text, path, from, opts)
 end
 
 -- Folders, whole. -----------------------------------------------------------------------------------------------------
 
--- Which options would take a file of which a part has arrived for a whole one.
-local function blindness(opts)
-  if opts.changed == "missing" then return 'changed = "missing"' end
-  if opts.changed == "size" and opts.preserve_mtime == false then return 'changed = "size" without times' end
-end
-
--- What few scripts need is loaded when they do: a first answer should not wait for it.
-local function tree_opts(dest, state, given, method)
-  local tree = require "smb.tree"
-  local filter = type(given) == "table" and given.filter or nil
-  local kind = type(filter)
-  for _, glob in ipairs(kind == "table" and filter or {}) do
-    if type(glob) ~= "string" then kind = "list with a " .. type(glob) end
-  end
-  if filter ~= nil and kind ~= "function" and kind ~= "table" then
-    error(("%s: option 'filter' must be a function or a list of patterns, not a %s"):format(method, kind), 3)
-  end
-  local allowed = { filter = kind }
-  for key, value in pairs(tree.OPTS) do allowed[key] = value end
-  if method == "put_tree" then allowed.in_place = "boolean" end
-  local window = type(given) == "table" and given.time_window
-  allowed.time_window = type(window) == "string" and "string" or "number"
-  local opts = {}
-  local ok, reason = options.check_opts(given, allowed)
-  if not ok then error(("%s: %s"):format(method, reason), 3) end
-  for key, value in pairs(given or {}) do opts[key] = value end
-  window = state.fields.time_window or 0
-  if opts.time_window ~= nil then window, reason = options.check_value("time_window", opts.time_window) end
-  if reason then error(("%s: %s"):format(method, reason), 3) end
-  opts.window = core.ticks(window)
-  opts.read_back = verification(state, opts)
-  opts.io_size = buffer_sizes(dest, state)
-  opts.in_place = method == "put_tree" and is_in_place(state, opts)
-  local blind = opts.in_place and blindness(opts)
-  if blind then
-    error(("put_tree: in_place and %s exclude each other: a file that was cut off would never be mended"):format(blind), 3)
-  end
+local function check_tree_opts(state, given, method)
+  local opts, reason = call_options.check_tree(state, given, method)
+  if not opts then error(("%s: %s"):format(method, reason), 3) end
   return opts
 end
 
@@ -711,10 +413,10 @@ function methods:put_tree(localdir, text, opts)
   local state = state_of(self)
   check_string(localdir, 1, "put_tree")
   if text ~= nil then check_string(text, 2, "put_tree") end
-  opts = tree_opts(self, state, opts, "put_tree")
+  opts = check_tree_opts(state, opts, "put_tree")
   local path, reason = resolve_change(state, text or "")
   if not path then return fail(state, "put_tree", text, "invalid_name", reason) end
-  return require "smb.tree".put(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
+  return require "smb.tree_put".send(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
 end
 
 --- Fetches a folder with all that is in it. As `put_tree`, the other way round.
@@ -729,10 +431,10 @@ function methods:get_tree(text, localdir, opts)
   local state = state_of(self)
   check_string(text, 1, "get_tree")
   check_string(localdir, 2, "get_tree")
-  opts = tree_opts(self, state, opts, "get_tree")
+  opts = check_tree_opts(state, opts, "get_tree")
   local path, reason = resolve(state, text)
   if not path then return fail(state, "get_tree", text, "invalid_name", reason) end
-  return require "smb.tree".get(state, text, path, #localdir > 1 and localdir:gsub("/+$", "") or localdir, opts)
+  return require "smb.tree_get".fetch(state, text, path, #localdir > 1 and localdir:gsub("/+$", "") or localdir, opts)
 end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.
@@ -752,7 +454,7 @@ function methods:open(text, mode)
   if mode:find "[wa+]" then path, reason = resolve_change(state, text, true)
   else path, reason = resolve_below(state, text) end
   if not path then return fail(state, "open", text, "invalid_name", reason) end
-  return file.open(self, state, text, path, mode, buffer_sizes(self, state))
+  return file.open(self, state, text, path, mode, settings.buffer_sizes(state))
 end
 
 -- Tidying up. --------------------------------------------------------------------------------------------------------
@@ -834,50 +536,9 @@ end
 
 -- Fields. -------------------------------------------------------------------------------------------------------------
 
-local function assign(dest, state, key, value)
-  local row = options.by_name[key]
-  if not row then
-    local nearest = options.nearest(tostring(key), options.names)
-    error(("no option '%s'%s"):format(show.text(tostring(key)), nearest and (" (did you mean '%s'?)"):format(nearest) or ""), 3)
-  end
-  if not row.live then error(("option '%s' cannot be changed on an open destination"):format(key), 3) end
-  local checked, reason
-  if value ~= nil then checked, reason = options.check_value(key, value) end
-  if reason then error(reason, 3) end
-  local warning = options.ignored(key, checked)
-  if warning then
-    state.warnings[#state.warnings + 1] = warning
-    return
-  end
-  if checked == nil then checked = row.default end
-  state.fields[key] = checked
-  if core.is_open(dest) then set_limits(dest, state.fields) end
-end
-
--- `dest.options`: reads as the values in force, takes those that may change.
-local function live_options(dest, state)
-  return setmetatable({}, {
-    __name = "smb.options",
-    __tostring = show.options,
-    __index = function(_, key) return effective(dest, state, key) end,
-    __newindex = function(_, key, value) assign(dest, state, key, value) end,
-    __pairs = function()
-      local at = 0
-      return function()
-        local row
-        repeat
-          at = at + 1
-          row = options.list[at]
-        until row == nil or (not row.secret and effective(dest, state, row.name) ~= nil)
-        if row then return row.name, effective(dest, state, row.name) end
-      end
-    end,
-  })
-end
-
 local fields = {}
 
-function fields.options(dest, state) return live_options(dest, state) end
+function fields.options(_, state) return settings.live(state) end
 
 function fields.info(dest) return show.fields(core.info(dest)) end
 

@@ -1,0 +1,111 @@
+--- The options of single calls: what each takes, and the checks that need more than a type.
+-- @module smb.call_options
+
+local core = require "smb.core"
+local options = require "smb.options"
+local settings = require "smb.settings"
+
+local call_options = {}
+
+local VERIFY = { "size", "sha256", "none" }
+
+--- Options of `dest:put`, `dest:get` and `dest:write`.
+-- @table transfer_options
+-- @tfield[opt=true] boolean overwrite replace a file that is there; false: `exists`
+-- @tfield[opt=false] boolean parents make missing folders
+-- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by default
+-- @tfield[opt=false] boolean sha256 tell the SHA-256 in the result
+-- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels the call
+-- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default it is
+-- tried, and a refusal is told
+-- @tfield[opt=false] boolean resume put and get: go on where an earlier run of this host broke off
+-- @tfield[opt] boolean in_place put and write: straight under the final name; the destination's by default
+
+local function with(more, of)
+  for key, value in pairs(of) do more[key] = value end
+  return more
+end
+
+local NEW_FILE = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function" }
+
+--- What calls take, as `options.check_opts` reads it.
+call_options.WRITE = with({ in_place = "boolean" }, NEW_FILE)
+call_options.GET = with({ preserve_mtime = "boolean", resume = "boolean" }, NEW_FILE)
+call_options.PUT = with({ in_place = "boolean" }, call_options.GET)
+call_options.RENAME = { overwrite = "boolean" }
+call_options.COPY = { overwrite = "boolean", preserve_mtime = "boolean" }
+
+--- Options of `dest:put_tree` and `dest:get_tree`.
+-- @table tree_options
+-- @tfield[opt] function|table filter a function of path and entry that returns true for what is included; or a list of globs:
+-- `*.log` matches names in any folder, `var/**` the whole path, a slash at the end folders only, `!` in front excludes; the last
+-- one that matches decides
+-- @tfield[opt="mtime"] string changed how to tell changed files: "mtime" (size and time), "size", "missing", "sha256", "always"
+-- @tfield[opt] number|string time_window seconds that times of an unchanged file may lie apart; the destination's by default
+-- @tfield[opt=false] boolean mirror afterwards delete what is not in the source
+-- @tfield[opt=false] boolean force mirror: also from a source that is missing or empty
+-- @tfield[opt=false] boolean dry_run change nothing; the summary's `actions` tell what would be done
+-- @tfield[opt="skip"] string symlinks "skip" or "follow" local links
+-- @tfield[opt="stop"] string on_error "stop" or "continue" after a failure
+-- @tfield[opt] function progress as in transfer_options
+-- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
+-- @tfield[opt] string verify as in transfer_options
+-- @tfield[opt] boolean preserve_mtime as in transfer_options
+-- @tfield[opt] boolean in_place put_tree: straight under the final names
+-- @tfield[opt=false] boolean bins mirror: also delete recycle bins and snapshots of servers
+
+call_options.TREE = {
+  changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
+  symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
+  verify = VERIFY, preserve_mtime = "boolean", bins = "boolean",
+}
+
+-- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.
+local function filter_type(filter)
+  local kind = type(filter)
+  for _, glob in ipairs(kind == "table" and filter or {}) do
+    if type(glob) ~= "string" then kind = "list with a " .. type(glob) end
+  end
+  if filter == nil or kind == "function" or kind == "table" then return kind end
+  return nil, ("option 'filter' must be a function or a list of patterns, not a %s"):format(kind)
+end
+
+-- Which options would take a file of which a part has arrived for a whole one.
+local function blindness(opts)
+  if opts.changed == "missing" then return 'changed = "missing"' end
+  if opts.changed == "size" and opts.preserve_mtime == false then return 'changed = "size" without times' end
+end
+
+-- What a call may be given, by name.
+local function allowed_in(method, filter, window)
+  local allowed = with({ filter = filter, time_window = type(window) == "string" and "string" or "number" }, call_options.TREE)
+  if method == "put_tree" then allowed.in_place = "boolean" end
+  return allowed
+end
+
+--- Checks the options of put_tree and get_tree.
+-- @tparam table state the destination's state
+-- @tparam ?table given what the caller gave
+-- @tparam string method "put_tree" or "get_tree"
+-- @treturn[1] table a copy, with what follows from the destination: `window` (ticks), `read_back`, `io_size`, `in_place`
+-- @treturn[2] nil
+-- @treturn[2] string what is wrong
+function call_options.check_tree(state, given, method)
+  if given ~= nil and type(given) ~= "table" then return options.check_opts(given, {}) end
+  local opts, window = {}, state.fields.time_window or 0
+  local ok, reason = filter_type(given and given.filter)
+  if ok and given then ok, reason = options.check_opts(given, allowed_in(method, ok, given.time_window)) end
+  if not ok then return nil, reason end
+  with(opts, given or {})
+  if opts.time_window ~= nil then window, reason = options.check_value("time_window", opts.time_window) end
+  if reason then return nil, reason end
+  opts.window = core.ticks(window)
+  opts.read_back = settings.verification(state, opts)
+  opts.io_size = settings.buffer_sizes(state)
+  opts.in_place = method == "put_tree" and settings.is_in_place(state, opts)
+  local blind = opts.in_place and blindness(opts)
+  if not blind then return opts end
+  return nil, ("in_place and %s exclude each other: a file that was cut off would never be mended"):format(blind)
+end
+
+return call_options

@@ -1,0 +1,52 @@
+--- How a destination begins and ends.
+-- @module smb.connect
+
+local call = require "smb.call"
+local core = require "smb.core"
+local file = require "smb.file"
+local options = require "smb.options"
+local settings = require "smb.settings"
+local states = require "smb.state"
+local task = require "smb.task"
+local url = require "smb.url"
+
+local connect = {}
+
+local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits for what was given up
+
+--- Opens what checked fields describe.
+-- @local
+function connect.open(fields, warnings)
+  local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
+    { __index = fields }))
+  fields.password = nil -- from here on only the C side has it
+  local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), leftovers = {},
+    tasks = {}, queue = task.queue(),
+    files = setmetatable({}, { __mode = "k" }), -- open ones
+    on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
+  core.state(dest, state)
+  settings.set_limits(dest, fields)
+  local reply, code, reason = call.retry(dest, "connect", {}, call.operation(state))
+  if reply then return dest end
+  core.close(dest)
+  return states.fail(state, "open", nil, code, reason)
+end
+
+--- Closes the files, ends the jobs, hangs up. By an error only what was written is waited for; what nobody waits for, as files
+-- that were collected, gets a moment.
+-- @local
+function connect.close(dest, is_failing)
+  local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
+  local state = core.state(dest)
+  local under = call.operation(state)
+  task.end_all(state)
+  local ok, message, code = file.close_all(state, is_failing)
+  local till = is_failing and core.clock() + MOMENT
+  while not core.settled(dest, under:wait_slice()) and not under:must_stop() do
+    if till and core.clock() >= till then break end
+  end
+  if ok then return true end
+  return nil, message, code
+end
+
+return connect
