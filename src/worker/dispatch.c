@@ -1,10 +1,13 @@
 #include "dispatch.h"
 
+#include "download.h"
 #include "fault.h"
 #include "remote_folder.h"
 #include "session.h"
-#include "transfer.h"
 #include "lifeline.h"
+#include "local_io.h"
+#include "mtime.h"
+#include "upload.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -328,9 +331,9 @@ static bool blame(const struct request *r, bool ok, struct smb_fault *fault)
 static bool do_put(const struct request *r, struct smb_reply *reply)
 {
 	struct replacement target = target_of(r);
-	struct transfer_local from = {.fd = r->fd, .size = r->head.size, .stamp = r->head.stamp};
+	struct upload_source from = {.fd = r->fd, .size = r->head.size, .stamp = r->head.stamp};
 	struct transfer_result result = {0};
-	bool ok = transfer_put(&from, r->head.offset, &target, &result, &reply->fault);
+	bool ok = upload_put(&from, r->head.offset, &target, &result, &reply->fault);
 
 	reply->bytes = r->head.size;
 	reply->resumed = result.resumed;
@@ -351,7 +354,7 @@ static bool offer(struct session_file *file, struct smb_reply *reply)
 
 static bool do_get(const struct request *r, struct smb_reply *reply)
 {
-	struct transfer_source source = {
+	struct download_source source = {
 	    .path = r->names[SMB_NAME],
 	    .good = r->head.offset,
 	    .flags = r->head.flags,
@@ -363,7 +366,7 @@ static bool do_get(const struct request *r, struct smb_reply *reply)
 
 	reply->entry.size = r->head.size;
 	reply->entry.mtime = r->head.mtime;
-	ok = transfer_get(&source, r->fd, &reply->entry, &result, &reply->fault);
+	ok = download_get(&source, r->fd, &reply->entry, &result, &reply->fault);
 	reply->bytes = reply->entry.size;
 	reply->resumed = result.resumed;
 	memcpy(reply->digest, result.digest, sizeof reply->digest);
@@ -377,16 +380,16 @@ static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < SMB_FILES_AT_ONCE && r->fds[i] >= 0 && path < end; i++) {
-		struct transfer_source source = {.path = path, .io_size = r->head.io_size};
+		struct download_source source = {.path = path, .io_size = r->head.io_size};
 		struct transfer_result result = {0};
 		struct smb_entry entry = {0};
-		if (!transfer_get(&source, r->fds[i], &entry, &result, &reply->fault) || !add_entry(reply, used, &entry, ""))
+		if (!download_get(&source, r->fds[i], &entry, &result, &reply->fault) || !add_entry(reply, used, &entry, ""))
 			break;
 		path += strlen(path) + 1;
 		bytes += entry.size;
-		transfer_count_on(bytes);
+		transfer_count_from(bytes);
 	}
-	transfer_count_on(0);
+	transfer_count_from(0);
 	return true;
 }
 
@@ -424,7 +427,7 @@ static bool do_open(const struct request *r, struct smb_reply *reply)
 	}
 	h->owed = (r->head.flags & SMB_FLAG_WRITABLE) != 0 && lifeline_owe();
 	if (((r->head.flags & SMB_FLAG_WRITABLE) && r->fd < 0) ||
-	    transfer_describe(h->upload.file, &opened, &reply->entry, &reply->fault))
+	    download_describe(h->upload.file, &opened, &reply->entry, &reply->fault))
 		return true;
 	free_handle(h, &(struct smb_fault){0});
 	return false;
@@ -492,23 +495,23 @@ static bool do_send(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = file_of(r, &reply->fault);
 	reply->bytes = r->head.size;
-	return h != NULL && transfer_send(h->upload.file, r->fd, r->head.offset, r->head.size, r->head.io_size, &reply->fault);
+	return h != NULL && transfer_send(h->upload.file, r->fd, r->head.offset, r->head.offset + r->head.size, r->head.io_size, NULL, &reply->fault);
 }
 
 static bool do_receive(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = file_of(r, &reply->fault);
 	reply->bytes = r->head.size;
-	return h != NULL && transfer_receive(h->upload.file, r->fd, r->head.offset, r->head.size, r->head.io_size, &reply->fault);
+	return h != NULL && transfer_receive(h->upload.file, r->fd, r->head.offset, r->head.offset + r->head.size, r->head.io_size, NULL, &reply->fault);
 }
 
 static bool do_hash(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h;
 	if (r->fd >= 0)
-		return transfer_hash(r->fd, r->head.size, reply->digest, &reply->fault);
+		return local_io_digest(r->fd, r->head.size, reply->digest, &reply->fault);
 	h = file_of(r, &reply->fault);
-	return h != NULL && transfer_hash_remote(h->upload.file, r->head.size, reply->digest, &reply->fault);
+	return h != NULL && transfer_digest(h->upload.file, r->head.size, reply->digest, &reply->fault);
 }
 
 static bool do_size(const struct request *r, struct smb_reply *reply)
@@ -559,8 +562,8 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_DELETE: return do_delete(r, fault);
 	case SMB_VERB_RMDIR: return do_rmdir(r, reply, used);
 	case SMB_VERB_RENAME: return blame(r, replace_rename(name, &target, fault), fault);
-	case SMB_VERB_COPY: return blame(r, transfer_copy(name, &target, &reply->bytes, fault), fault);
-	case SMB_VERB_UTIME: return transfer_utime(name, r->head.mtime, fault);
+	case SMB_VERB_COPY: return blame(r, upload_copy(name, &target, &reply->bytes, fault), fault);
+	case SMB_VERB_UTIME: return mtime_change(name, r->head.mtime, fault);
 	case SMB_VERB_QUOTA: return session_quota(name, &reply->total, &reply->available, fault);
 	case SMB_VERB_PUT: return do_put(r, reply);
 	case SMB_VERB_GET: return do_get(r, reply);
@@ -577,7 +580,7 @@ static bool do_any(const struct request *r, struct smb_reply *reply, size_t *use
 	case SMB_VERB_SEND: return do_send(r, reply);
 	case SMB_VERB_RECEIVE: return do_receive(r, reply);
 	case SMB_VERB_HASH: return do_hash(r, reply);
-	case SMB_VERB_SYNC: return transfer_sync(r->fd, fault);
+	case SMB_VERB_SYNC: return local_io_sync(r->fd, fault);
 	case SMB_VERB_SETTLE: return replace_settle(&target, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}

@@ -10,8 +10,8 @@
 #include "rate_limit.h"
 #include "replace.h"
 #include "session.h"
-#include "transfer.h"
 #include "lifeline.h"
+#include "mtime.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -187,7 +187,7 @@ static bool serve(void)
 	session_info(&reply->info);
 	reply->open = dispatch_open_count();
 	reply->left = replace_left();
-	reply->time_refused = transfer_time_refused(&reply->entry.mtime);
+	reply->time_refused = mtime_was_refused(&reply->entry.mtime);
 	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
 	if (dispatch_may_go_ahead(&r, reply))
 		go_ahead(&r);

@@ -2,7 +2,7 @@
 #ifndef LUA_SMB_OPENING_H
 #define LUA_SMB_OPENING_H
 
-#include "transfer.h"
+#include "upload.h"
 
 /*
  * Opens `up->file`; what an earlier attempt or run has left there, if that may be gone on with, counts `up->kept` bytes. Before a file

@@ -2,195 +2,144 @@
 
 #include "counters.h"
 #include "fault.h"
-#include "lifeline.h"
+#include "local_io.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BUFFERS = 2 };
 
 struct pipeline {
 	pthread_t helper;
-	bool alone;        /* there is no helper, for want of threads: who waits for it does its work */
-	bool begun;        /* the hash has what comes before */
+	bool alone;        /* no thread could be had for the helper: whoever waits for it does its work */
+	bool begun;        /* the hash has taken in what comes before `offset` */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int fd;
-	uint64_t offset, left; /* of the local file, used by the helper alone */
-	struct sha256_ctx *hash; /* NULL: nobody asks for it */
+	uint64_t offset, left; /* in the local file; the helper alone uses them */
+	struct sha256_ctx *hash; /* or NULL */
 	size_t chunk;
 	uint8_t *buffers[BUFFERS];
 	size_t sizes[BUFFERS];
 	size_t put, taken; /* buffers filled and emptied so far */
-	bool held;         /* the library's thread is at work on a buffer: the oldest full one, or the next empty one */
+	bool held;         /* the library's thread uses a buffer: the oldest full one, or the next empty one */
 	bool reading;
-	_Atomic bool stop; /* the library's side waits for nothing any more */
-	bool ended;        /* no more will be filled, or taken */
+	_Atomic bool stop; /* the library's side has given up */
+	bool ended;        /* no further buffer will be filled, or emptied */
 	struct smb_fault fault; /* the helper's */
 };
 
-/* Two buffers are kept from one transfer to the next: pages that were touched once cost nothing any more. */
+/* Keep two buffers from one transfer to the next: pages that were touched once cost nothing any more. */
 static struct {
 	uint8_t *bytes[BUFFERS];
 	size_t size;
 } kept;
 
-bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault)
-{
-	while (size > 0) {
-		ssize_t n = pread(fd, to, size, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fault_local(fault, "the local file cannot be read", errno);
-		if (n == 0)
-			return fault_set(fault, SMB_SOURCE_CHANGED, "the local file became shorter while it was read");
-		to += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault)
-{
-	while (size > 0) {
-		ssize_t n = pwrite(fd, from, size, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fault_local(fault, "the local file cannot be written", errno);
-		from += n;
-		offset += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bool *stop, struct smb_fault *fault)
-{
-	uint8_t bytes[65536];
-	uint64_t offset = 0;
-
-	while (offset < size) {
-		size_t n = size - offset < sizeof bytes ? (size_t)(size - offset) : sizeof bytes;
-		if (lifeline_cancelled() || (stop != NULL && atomic_load(stop)))
-			return fault_set(fault, SMB_CANCELLED, "cancelled");
-		if (!local_read(fd, bytes, n, offset, fault))
-			return false;
-		sha256_update(hash, n, bytes);
-		offset += n;
-	}
-	return true;
-}
-
 /* ---- the helper ---- */
 
-static bool full(const struct pipeline *r)
+static bool pipeline_is_full(const struct pipeline *p)
 {
-	return r->put - r->taken == BUFFERS;
+	return p->put - p->taken == BUFFERS;
 }
 
-static bool empty(const struct pipeline *r)
+static bool pipeline_is_empty(const struct pipeline *p)
 {
-	return r->put == r->taken;
+	return p->put == p->taken;
 }
 
-/* With the lock held; false when there is nothing left to do. */
-static bool helper_waits(struct pipeline *r)
+/* Waits, with the lock held, for a buffer to fill or empty; false at the end. */
+static bool pipeline_await_work(struct pipeline *p)
 {
-	while (!r->ended && (r->reading ? full(r) : empty(r)))
-		pthread_cond_wait(&r->changed, &r->lock);
-	return r->reading ? !r->ended : !empty(r);
+	while (!p->ended && (p->reading ? pipeline_is_full(p) : pipeline_is_empty(p)))
+		pthread_cond_wait(&p->changed, &p->lock);
+	return p->reading ? !p->ended : !pipeline_is_empty(p);
 }
 
-static bool move_one(struct pipeline *r, size_t slot, size_t size, struct smb_fault *fault)
+static bool pipeline_move(struct pipeline *p, size_t slot, size_t size, struct smb_fault *fault)
 {
 	bool ok = true;
-	if (r->reading)
-		ok = local_read(r->fd, r->buffers[slot], size, r->offset, fault);
-	if (ok && r->hash != NULL)
-		sha256_update(r->hash, size, r->buffers[slot]);
-	if (!r->reading && r->fd >= 0)
-		ok = local_write(r->fd, r->buffers[slot], size, r->offset, fault);
-	r->offset += size;
+	if (p->reading)
+		ok = local_io_pread(p->fd, p->buffers[slot], size, p->offset, fault);
+	if (ok && p->hash != NULL)
+		sha256_update(p->hash, size, p->buffers[slot]);
+	if (!p->reading && p->fd >= 0)
+		ok = local_io_pwrite(p->fd, p->buffers[slot], size, p->offset, fault);
+	p->offset += size;
 	return ok;
 }
 
-/* With the lock held, as all that follows. False, with the fault, on failure. */
-static bool begin(struct pipeline *r)
+/* Hashes what comes before `offset`. Called with the lock held, like all that follow; false sets the fault. */
+static bool pipeline_hash_before(struct pipeline *p)
 {
 	struct smb_fault fault = {0};
 	bool ok;
 
-	pthread_mutex_unlock(&r->lock);
-	ok = r->hash == NULL || r->fd < 0 || local_hash(r->fd, r->offset, r->hash, &r->stop, &fault);
-	pthread_mutex_lock(&r->lock);
-	r->begun = true;
+	pthread_mutex_unlock(&p->lock);
+	ok = p->hash == NULL || p->fd < 0 || local_io_hash(p->fd, p->offset, p->hash, &p->stop, &fault);
+	pthread_mutex_lock(&p->lock);
+	p->begun = true;
 	if (!ok)
-		r->fault = fault;
+		p->fault = fault;
 	return ok;
 }
 
-/* Fills or empties one buffer; false at the end and, with the fault, on failure. */
-static bool advance(struct pipeline *r)
+/* Fills or empties one buffer; false at the end and, with a fault, on failure. */
+static bool pipeline_advance(struct pipeline *p)
 {
-	size_t slot = (r->reading ? r->put : r->taken) % BUFFERS;
-	size_t size = r->reading ? (r->left < r->chunk ? (size_t)r->left : r->chunk) : r->sizes[slot];
+	size_t slot = (p->reading ? p->put : p->taken) % BUFFERS;
+	size_t size = p->reading ? (p->left < p->chunk ? (size_t)p->left : p->chunk) : p->sizes[slot];
 	struct smb_fault fault = {0};
 	bool ok;
 
 	if (size == 0)
 		return false;
-	pthread_mutex_unlock(&r->lock);
-	ok = move_one(r, slot, size, &fault);
-	pthread_mutex_lock(&r->lock);
+	pthread_mutex_unlock(&p->lock);
+	ok = pipeline_move(p, slot, size, &fault);
+	pthread_mutex_lock(&p->lock);
 	if (!ok) {
-		r->fault = fault;
+		p->fault = fault;
 		return false;
 	}
-	if (r->reading) {
-		r->sizes[slot] = size;
-		r->left -= size;
-		r->put++;
+	if (p->reading) {
+		p->sizes[slot] = size;
+		p->left -= size;
+		p->put++;
 	} else {
-		r->taken++;
+		p->taken++;
 	}
-	pthread_cond_signal(&r->changed);
+	pthread_cond_signal(&p->changed);
 	return true;
 }
 
-static void *help(void *argument)
+static void *pipeline_help(void *argument)
 {
-	struct pipeline *r = argument;
+	struct pipeline *p = argument;
 	bool goes_on;
 
-	pthread_mutex_lock(&r->lock);
-	goes_on = begin(r);
-	while (goes_on && helper_waits(r))
-		goes_on = advance(r);
-	r->ended = true;
-	pthread_cond_signal(&r->changed);
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_lock(&p->lock);
+	goes_on = pipeline_hash_before(p);
+	while (goes_on && pipeline_await_work(p))
+		goes_on = pipeline_advance(p);
+	p->ended = true;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
-/* What the helper would do next. */
-static void work_alone(struct pipeline *r)
+/* Does what the helper would do next. */
+static void pipeline_work_alone(struct pipeline *p)
 {
-	bool goes_on = r->begun || begin(r);
-	bool has_work = r->reading || !empty(r);
-	if (!goes_on || (has_work && !advance(r)))
-		r->ended = true;
+	bool goes_on = p->begun || pipeline_hash_before(p);
+	bool has_work = p->reading || !pipeline_is_empty(p);
+	if (!goes_on || (has_work && !pipeline_advance(p)))
+		p->ended = true;
 }
 
 /* ---- life ---- */
 
-static bool have_buffers(size_t chunk)
+static bool pipeline_have_buffers(size_t chunk)
 {
 	if (kept.size >= chunk)
 		return true;
@@ -205,31 +154,31 @@ static bool have_buffers(size_t chunk)
 	return true;
 }
 
-/* Signals are the main thread's. */
-static int start_helper(struct pipeline *r)
+/* Blocks all signals in the helper: they are for the main thread. */
+static int pipeline_start_helper(struct pipeline *p)
 {
 	sigset_t all, before;
 	int error;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	error = pthread_create(&r->helper, NULL, help, r);
+	error = pthread_create(&p->helper, NULL, pipeline_help, p);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
-static struct pipeline *start(struct pipeline setup, struct smb_fault *fault)
+static struct pipeline *pipeline_start(struct pipeline setup, struct smb_fault *fault)
 {
-	struct pipeline *r = malloc(sizeof *r);
+	struct pipeline *p = malloc(sizeof *p);
 
-	if (r != NULL && have_buffers(setup.chunk)) {
-		*r = setup;
-		memcpy(r->buffers, kept.bytes, sizeof r->buffers);
-		pthread_mutex_init(&r->lock, NULL);
-		pthread_cond_init(&r->changed, NULL);
-		r->alone = start_helper(r) != 0;
-		return r;
+	if (p != NULL && pipeline_have_buffers(setup.chunk)) {
+		*p = setup;
+		memcpy(p->buffers, kept.bytes, sizeof p->buffers);
+		pthread_mutex_init(&p->lock, NULL);
+		pthread_cond_init(&p->changed, NULL);
+		p->alone = pipeline_start_helper(p) != 0;
+		return p;
 	}
-	free(r);
+	free(p);
 	fault_set(fault, SMB_FAILED, "the worker is out of memory");
 	return NULL;
 }
@@ -237,94 +186,94 @@ static struct pipeline *start(struct pipeline setup, struct smb_fault *fault)
 struct pipeline *pipeline_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct sha256_ctx *hash,
 			 struct smb_fault *fault)
 {
-	return start((struct pipeline){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .hash = hash, .reading = true},
+	return pipeline_start((struct pipeline){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .hash = hash, .reading = true},
 		     fault);
 }
 
 struct pipeline *pipeline_write(int fd, uint64_t offset, size_t chunk, struct sha256_ctx *hash, struct smb_fault *fault)
 {
-	return start((struct pipeline){.fd = fd, .offset = offset, .chunk = chunk, .hash = hash}, fault);
+	return pipeline_start((struct pipeline){.fd = fd, .offset = offset, .chunk = chunk, .hash = hash}, fault);
 }
 
 /* ---- the library's side ---- */
 
-/* With the lock held: waits for the helper, and that is for the disk. */
-static void await_helper(struct pipeline *r, bool (*is_stuck)(const struct pipeline *r))
+/* Waits for the helper, with the lock held; that is a wait for the disk. */
+static void pipeline_await_helper(struct pipeline *p, bool (*is_stuck)(const struct pipeline *p))
 {
 	uint32_t step = counters_begin_local();
 
-	while (is_stuck(r) && !r->ended)
-		if (r->alone)
-			work_alone(r);
+	while (is_stuck(p) && !p->ended)
+		if (p->alone)
+			pipeline_work_alone(p);
 		else
-			pthread_cond_wait(&r->changed, &r->lock);
+			pthread_cond_wait(&p->changed, &p->lock);
 	counters_end_local(step);
 }
 
-const uint8_t *pipeline_next(struct pipeline *r, size_t *size)
+const uint8_t *pipeline_next(struct pipeline *p, size_t *size)
 {
 	const uint8_t *bytes = NULL;
 
-	pthread_mutex_lock(&r->lock);
-	if (r->held) {
-		r->taken++;
-		pthread_cond_signal(&r->changed);
+	pthread_mutex_lock(&p->lock);
+	if (p->held) {
+		p->taken++;
+		pthread_cond_signal(&p->changed);
 	}
-	await_helper(r, empty);
-	r->held = !empty(r);
-	if (r->held) {
-		*size = r->sizes[r->taken % BUFFERS];
-		bytes = r->buffers[r->taken % BUFFERS];
+	pipeline_await_helper(p, pipeline_is_empty);
+	p->held = !pipeline_is_empty(p);
+	if (p->held) {
+		*size = p->sizes[p->taken % BUFFERS];
+		bytes = p->buffers[p->taken % BUFFERS];
 	}
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_unlock(&p->lock);
 	return bytes;
 }
 
-uint8_t *pipeline_room(struct pipeline *r)
+uint8_t *pipeline_room(struct pipeline *p)
 {
 	uint8_t *bytes = NULL;
 
-	pthread_mutex_lock(&r->lock);
-	await_helper(r, full);
-	if (!r->ended)
-		bytes = r->buffers[r->put % BUFFERS];
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_lock(&p->lock);
+	pipeline_await_helper(p, pipeline_is_full);
+	if (!p->ended)
+		bytes = p->buffers[p->put % BUFFERS];
+	pthread_mutex_unlock(&p->lock);
 	return bytes;
 }
 
-void pipeline_give(struct pipeline *r, size_t size)
+void pipeline_give(struct pipeline *p, size_t size)
 {
-	pthread_mutex_lock(&r->lock);
-	r->sizes[r->put % BUFFERS] = size;
-	r->put++;
-	pthread_cond_signal(&r->changed);
-	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_lock(&p->lock);
+	p->sizes[p->put % BUFFERS] = size;
+	p->put++;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
 }
 
-void pipeline_stop(struct pipeline *r)
+void pipeline_stop(struct pipeline *p)
 {
-	atomic_store(&r->stop, true);
+	atomic_store(&p->stop, true);
 }
 
-bool pipeline_end(struct pipeline *r, struct smb_fault *fault)
+bool pipeline_end(struct pipeline *p, struct smb_fault *fault)
 {
 	uint32_t step = counters_begin_local();
 	bool ok;
 
-	pthread_mutex_lock(&r->lock);
-	while (r->alone && !r->reading && !r->ended && !(r->begun && empty(r)))
-		work_alone(r);
-	r->ended = true;
-	pthread_cond_signal(&r->changed);
-	pthread_mutex_unlock(&r->lock);
-	if (!r->alone)
-		pthread_join(r->helper, NULL);
+	pthread_mutex_lock(&p->lock);
+	while (p->alone && !p->reading && !p->ended && !(p->begun && pipeline_is_empty(p)))
+		pipeline_work_alone(p);
+	p->ended = true;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	if (!p->alone)
+		pthread_join(p->helper, NULL);
 	counters_end_local(step);
-	ok = r->fault.code == SMB_OK;
+	ok = p->fault.code == SMB_OK;
 	if (!ok)
-		*fault = r->fault;
-	pthread_cond_destroy(&r->changed);
-	pthread_mutex_destroy(&r->lock);
-	free(r);
+		*fault = p->fault;
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
 	return ok;
 }

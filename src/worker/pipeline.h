@@ -14,36 +14,26 @@
 struct pipeline;
 
 /*
- * Reads `size` bytes of `fd` from `offset` on, ahead of who takes them. `hash`, unless NULL, takes in what passes, and before that
- * the file's bytes up to `offset`. NULL fills `fault`.
+ * Reads `size` bytes of `fd` from `offset` on, ahead of pipeline_next. `hash`, unless NULL, takes in the file's bytes up to `offset`
+ * first, then all that is read. NULL fills `fault`.
  */
 struct pipeline *pipeline_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct sha256_ctx *hash,
 			 struct smb_fault *fault);
 
-/* The next chunk, in order, valid until the next call; NULL at the end or on failure: pipeline_end tells which. */
-const uint8_t *pipeline_next(struct pipeline *r, size_t *size);
+/* Returns the next chunk, valid until the next call. NULL at the end or on failure: pipeline_end tells which. */
+const uint8_t *pipeline_next(struct pipeline *p, size_t *size);
 
-/* Writes to `fd` from `offset` on, behind who gives; -1: nowhere, but into `hash`, which is as above. NULL fills `fault`. */
+/* Writes to `fd` from `offset` on, behind pipeline_give. With -1 for `fd` the bytes go into `hash` only. NULL fills `fault`. */
 struct pipeline *pipeline_write(int fd, uint64_t offset, size_t chunk, struct sha256_ctx *hash, struct smb_fault *fault);
 
-/* Room for the next chunk; NULL when the writing has failed. */
-uint8_t *pipeline_room(struct pipeline *r);
-void pipeline_give(struct pipeline *r, size_t size);
+/* Returns room for the next chunk; NULL when the writing has failed. */
+uint8_t *pipeline_room(struct pipeline *p);
+void pipeline_give(struct pipeline *p, size_t size);
 
-/* The transfer has failed: the helper need not come to the end of what it does. */
-void pipeline_stop(struct pipeline *r);
+/* The transfer has failed: the helper need not finish. */
+void pipeline_stop(struct pipeline *p);
 
-/* Waits for the helper: after a write, until all is written. Frees the pipeline. False, with `fault`, when the local file failed. */
-bool pipeline_end(struct pipeline *r, struct smb_fault *fault);
-
-/* Takes the first `size` bytes of a local file in; ends early when `stop`, unless NULL, becomes true. */
-bool local_hash(int fd, uint64_t size, struct sha256_ctx *hash, const _Atomic bool *stop, struct smb_fault *fault);
-
-/*
- * Exactly `size` bytes from or to a local file; one that ends before has changed. False fills `fault`. The library's thread calls
- * these two and local_hash between counters_begin_local and counters_end_local.
- */
-bool local_read(int fd, uint8_t *to, size_t size, uint64_t offset, struct smb_fault *fault);
-bool local_write(int fd, const uint8_t *from, size_t size, uint64_t offset, struct smb_fault *fault);
+/* Waits for the helper, after a write until all is written, and frees the pipeline. False, with `fault`, when the local file failed. */
+bool pipeline_end(struct pipeline *p, struct smb_fault *fault);
 
 #endif
