@@ -2,9 +2,10 @@
  * userdata "smb.command": a command or a pipeline whose output is read. What is said about it, and when it is started, is Lua's
  * (lua/smb/command.lua), which keeps its own state beside it.
  */
-#include "core.h"
+#include "register.h"
 #include "shared/descriptor.h"
 #include "stage.h"
+#include "support.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -102,7 +103,7 @@ static int command_add(lua_State *L)
 
 	luaL_argcheck(L, c->count < c->room && (c->count == 0 || input >= 0) && c->host == getpid(), 1, "ended");
 	if (!stage_start(&c->stages[c->count], argv, input, &c->output))
-		return local_push_failure(L, "it cannot be started", errno);
+		return support_push_errno(L, "it cannot be started", errno);
 	if (input >= 0)
 		close(input);
 	c->count++;
@@ -141,7 +142,7 @@ static int command_read(lua_State *L)
 	}
 	if (n < 0) {
 		if (errno != EINTR)
-			return local_push_failure(L, "its output cannot be read", errno);
+			return support_push_errno(L, "its output cannot be read", errno);
 		lua_pushboolean(L, 0);
 		return 1;
 	}
@@ -159,7 +160,7 @@ static int command_read(lua_State *L)
 static int command_wait(lua_State *L)
 {
 	struct command *c = command_check(L);
-	int wait = core_slice(luaL_checknumber(L, 2));
+	int wait = support_wait_slice(luaL_checknumber(L, 2));
 	struct pollfd any[1 + 2 * MOST_STAGES];
 	nfds_t count = 0;
 
@@ -172,7 +173,7 @@ static int command_wait(lua_State *L)
 	poll(any, count, wait);
 	for (int i = 0; i < c->count; i++)
 		stage_listen(&c->stages[i]);
-	core_move_interrupt_here(L);
+	support_move_interrupt_here(L);
 	return 0;
 }
 
@@ -239,6 +240,6 @@ void command_register(lua_State *L)
 	};
 
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, COMMAND_TYPE, metamethods);
+	support_new_type(L, COMMAND_TYPE, metamethods);
 	lua_setfield(L, -2, "command_metatable");
 }

@@ -2,8 +2,11 @@
  * userdata "smb.destination": a share, where it is and as whom, and the connections to it. Methods and fields are Lua's
  * (lua/smb/destination.lua), which puts them into the metatable.
  */
-#include "core.h"
+#include "destination.h"
+
+#include "register.h"
 #include "shared/ticks.h"
+#include "support.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,9 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define DESTINATION_TYPE "smb.destination"
+
 /* ---- fields ---- */
 
-static void copy_text(lua_State *L, const char *field, char *to, size_t size)
+static void destination_copy_text(lua_State *L, const char *field, char *to, size_t size)
 {
 	size_t length;
 	const char *text;
@@ -27,7 +32,7 @@ static void copy_text(lua_State *L, const char *field, char *to, size_t size)
 	lua_pop(L, 1);
 }
 
-static uint32_t get_integer(lua_State *L, const char *field, lua_Integer least, lua_Integer most)
+static uint32_t destination_get_integer(lua_State *L, const char *field, lua_Integer least, lua_Integer most)
 {
 	lua_Integer value;
 	lua_getfield(L, 1, field);
@@ -38,7 +43,7 @@ static uint32_t get_integer(lua_State *L, const char *field, lua_Integer least, 
 	return (uint32_t)value;
 }
 
-static uint32_t get_choice(lua_State *L, const char *field, const char *const words[])
+static uint32_t destination_get_choice(lua_State *L, const char *field, const char *const words[])
 {
 	int choice;
 	lua_getfield(L, 1, field);
@@ -47,39 +52,39 @@ static uint32_t get_choice(lua_State *L, const char *field, const char *const wo
 	return (uint32_t)choice;
 }
 
-static void read_target(lua_State *L, struct smb_connect *t)
+static void destination_read_target(lua_State *L, struct smb_connect *t)
 {
 	static const char *const transports[] = {"directtcp", "netbios", NULL};
 	static const char *const demands[] = {"default", "off", "desired", "required", NULL};
 	static const char *const switch_words[] = {"off", "on", NULL};
 
-	t->transport = get_choice(L, "transport", transports);
-	t->port = get_integer(L, "port", 1, 65535);
-	t->signing = get_choice(L, "signing", demands);
-	t->encryption = get_choice(L, "encryption", demands);
-	t->kerberos = get_choice(L, "kerberos", demands);
-	t->dfs = get_choice(L, "dfs", switch_words);
+	t->transport = destination_get_choice(L, "transport", transports);
+	t->port = destination_get_integer(L, "port", 1, 65535);
+	t->signing = destination_get_choice(L, "signing", demands);
+	t->encryption = destination_get_choice(L, "encryption", demands);
+	t->kerberos = destination_get_choice(L, "kerberos", demands);
+	t->dfs = destination_get_choice(L, "dfs", switch_words);
 	lua_getfield(L, 1, "anonymous");
 	t->anonymous = (uint32_t)lua_toboolean(L, -1);
 	lua_pop(L, 1);
 	t->broadcast = lua_getfield(L, 1, "broadcast") == LUA_TNIL ? t->transport == SMB_TRANSPORT_NETBIOS
 								    : (uint32_t)lua_toboolean(L, -1);
 	lua_pop(L, 1);
-	copy_text(L, "min_protocol", t->min_protocol, sizeof t->min_protocol);
-	copy_text(L, "max_protocol", t->max_protocol, sizeof t->max_protocol);
-	copy_text(L, "server", t->server, sizeof t->server);
-	copy_text(L, "share", t->share, sizeof t->share);
-	copy_text(L, "username", t->username, sizeof t->username);
-	copy_text(L, "password", t->password, sizeof t->password);
-	copy_text(L, "domain", t->domain, sizeof t->domain);
-	copy_text(L, "ccache", t->ccache, sizeof t->ccache);
+	destination_copy_text(L, "min_protocol", t->min_protocol, sizeof t->min_protocol);
+	destination_copy_text(L, "max_protocol", t->max_protocol, sizeof t->max_protocol);
+	destination_copy_text(L, "server", t->server, sizeof t->server);
+	destination_copy_text(L, "share", t->share, sizeof t->share);
+	destination_copy_text(L, "username", t->username, sizeof t->username);
+	destination_copy_text(L, "password", t->password, sizeof t->password);
+	destination_copy_text(L, "domain", t->domain, sizeof t->domain);
+	destination_copy_text(L, "ccache", t->ccache, sizeof t->ccache);
 }
 
 /* ---- life ---- */
 
 static const size_t MARK_SIZE = 4096; /* the kernel's pages may be larger: it rounds up */
 
-static void make_mark(struct destination *d)
+static void destination_make_mark(struct destination *d)
 {
 	void *page = mmap(NULL, MARK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
@@ -97,7 +102,7 @@ bool destination_is_ours(const struct destination *d)
 	return d->mark != NULL ? *d->mark != 0 : d->host == getpid();
 }
 
-static void release(struct destination *d, int wait_ms)
+static void destination_release(struct destination *d, int wait_ms)
 {
 	struct pool *pool = d->pool;
 	unsigned *mark = d->mark;
@@ -118,7 +123,7 @@ static void release(struct destination *d, int wait_ms)
 }
 
 /* destination{fields of options.lua, program=} -> destination; nothing is connected yet. */
-static int new_destination(lua_State *L)
+static int destination_new(lua_State *L)
 {
 	struct destination *d;
 	const char *program;
@@ -128,14 +133,14 @@ static int new_destination(lua_State *L)
 	memset(d, 0, sizeof *d);
 	luaL_setmetatable(L, DESTINATION_TYPE);
 	d->host = getpid();
-	make_mark(d);
+	destination_make_mark(d);
 	lua_getfield(L, 1, "program");
 	program = luaL_checkstring(L, -1);
 	d->program = strdup(program);
 	d->target = calloc(1, sizeof *d->target);
 	if (d->program == NULL || d->target == NULL)
 		return luaL_error(L, "not enough memory");
-	read_target(L, d->target);
+	destination_read_target(L, d->target);
 	d->pool = pool_open(d->program, d->target);
 	if (d->pool == NULL)
 		return luaL_error(L, "not enough memory");
@@ -153,28 +158,28 @@ struct destination *destination_check(lua_State *L, int index)
 	return d;
 }
 
-static int close_destination(lua_State *L)
+static int destination_close(lua_State *L)
 {
 	const int end_wait = 500; /* ms: an idle worker takes one or two */
-	release(luaL_checkudata(L, 1, DESTINATION_TYPE), end_wait);
+	destination_release(luaL_checkudata(L, 1, DESTINATION_TYPE), end_wait);
 	return 0;
 }
 
 /* Finalizers wait for nobody. */
-static int collect_destination(lua_State *L)
+static int destination_collect(lua_State *L)
 {
-	release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
+	destination_release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
 	return 0;
 }
 
 /* check(destination): raises when it is closed or another process's */
-static int check_destination(lua_State *L)
+static int destination_must_be_open(lua_State *L)
 {
 	destination_check(L, 1);
 	return 0;
 }
 
-static int is_open(lua_State *L)
+static int destination_is_open(lua_State *L)
 {
 	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
 	lua_pushboolean(L, d->pool != NULL);
@@ -182,14 +187,14 @@ static int is_open(lua_State *L)
 }
 
 /* is_ours(destination) -> whether this process opened it */
-static int is_ours(lua_State *L)
+static int destination_push_is_ours(lua_State *L)
 {
 	lua_pushboolean(L, destination_is_ours(luaL_checkudata(L, 1, DESTINATION_TYPE)));
 	return 1;
 }
 
 /* state(destination) -> what Lua keeps with it; state(destination, x) sets it. */
-static int state(lua_State *L)
+static int destination_state(lua_State *L)
 {
 	luaL_checkudata(L, 1, DESTINATION_TYPE);
 	if (lua_gettop(L) > 1) {
@@ -201,7 +206,7 @@ static int state(lua_State *L)
 	return 1;
 }
 
-static uint32_t milliseconds(lua_State *L, int index)
+static uint32_t destination_milliseconds(lua_State *L, int index)
 {
 	const lua_Number most = 30 * 86400; /* seconds */
 	lua_Number seconds = luaL_checknumber(L, index);
@@ -211,19 +216,20 @@ static uint32_t milliseconds(lua_State *L, int index)
 }
 
 /* limits(destination, short, list, data, connections, rate): seconds; workers at a time; bytes a second or nil. From now on. */
-static int limits(lua_State *L)
+static int destination_limits(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
 	struct link_limits waits;
+
 	for (int i = 0; i < SMB_PATIENCE_COUNT; i++)
-		waits.allowed[i] = milliseconds(L, i + 2);
+		waits.allowed[i] = destination_milliseconds(L, i + 2);
 	pool_limit(d->pool, &waits, (unsigned)luaL_checkinteger(L, 5), (uint64_t)luaL_optinteger(L, 6, 0));
 	d->target->short_timeout = waits.allowed[SMB_PATIENCE_SHORT];
 	return 0;
 }
 
 /* settled(destination, seconds) -> true when no worker has anything to do that nobody waits for */
-static int settled(lua_State *L)
+static int destination_settled(lua_State *L)
 {
 	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
 	int ms = (int)(luaL_checknumber(L, 2) * 1000);
@@ -234,17 +240,17 @@ static int settled(lua_State *L)
 /* ---- waiting ---- */
 
 /* poll(destination, seconds): moves on what is under way on all connections; waits until something is, a slice at most. */
-static int poll_destination(lua_State *L)
+static int destination_poll(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
 	lua_Number seconds = luaL_checknumber(L, 2);
-	pool_poll(d->pool, core_slice(seconds));
-	core_move_interrupt_here(L);
+	pool_poll(d->pool, support_wait_slice(seconds));
+	support_move_interrupt_here(L);
 	return 0;
 }
 
 /* pollfd(destination) -> a descriptor that is readable when poll has something to do */
-static int descriptor(lua_State *L)
+static int destination_pollfd(lua_State *L)
 {
 	int fd = pool_descriptor(destination_check(L, 1)->pool);
 	if (fd < 0)
@@ -254,7 +260,7 @@ static int descriptor(lua_State *L)
 }
 
 /* patience(destination) -> seconds after which poll is to be called in any case; nil for none */
-static int patience(lua_State *L)
+static int destination_patience(lua_State *L)
 {
 	int64_t ms = pool_patience(destination_check(L, 1)->pool);
 	if (ms < 0)
@@ -265,21 +271,21 @@ static int patience(lua_State *L)
 }
 
 /* connections(destination) -> how many there are */
-static int connections(lua_State *L)
+static int destination_connections(lua_State *L)
 {
 	lua_pushinteger(L, pool_count(destination_check(L, 1)->pool));
 	return 1;
 }
 
 /* connections_at_most(destination) -> how many there may be: no more than there are where server or machine have no room for others */
-static int connections_at_most(lua_State *L)
+static int destination_connections_at_most(lua_State *L)
 {
 	lua_pushinteger(L, pool_most(destination_check(L, 1)->pool));
 	return 1;
 }
 
 /* warm(destination, count): so many connections will be needed soon. */
-static int warm(lua_State *L)
+static int destination_warm(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
 	pool_warm(d->pool, (unsigned)luaL_checkinteger(L, 2));
@@ -288,7 +294,7 @@ static int warm(lua_State *L)
 
 /* ---- what was negotiated ---- */
 
-static const char *dialect_name(uint32_t dialect)
+static const char *destination_dialect_name(uint32_t dialect)
 {
 	switch (dialect) {
 	case 0x0001: return "NT1";
@@ -301,35 +307,13 @@ static const char *dialect_name(uint32_t dialect)
 	}
 }
 
-static const char *cipher_name(uint32_t cipher)
+static const char *destination_cipher_name(uint32_t cipher)
 {
 	static const char *const names[] = {NULL, "AES-128-CCM", "AES-128-GCM", "AES-256-CCM", "AES-256-GCM"};
 	return cipher < sizeof names / sizeof names[0] ? names[cipher] : NULL;
 }
 
-static void set_text(lua_State *L, const char *field, const char *text)
-{
-	if (text == NULL || text[0] == '\0')
-		return;
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, field);
-}
-
-static void set_size(lua_State *L, const char *field, uint32_t size)
-{
-	if (size == 0)
-		return;
-	lua_pushinteger(L, size);
-	lua_setfield(L, -2, field);
-}
-
-static void set_boolean(lua_State *L, const char *field, bool value)
-{
-	lua_pushboolean(L, value);
-	lua_setfield(L, -2, field);
-}
-
-static const char *mechanism_name(unsigned mechanism)
+static const char *destination_mechanism_name(unsigned mechanism)
 {
 	switch (mechanism) {
 	case SMB_MECHANISM_ANONYMOUS: return "anonymous";
@@ -339,51 +323,53 @@ static const char *mechanism_name(unsigned mechanism)
 	}
 }
 
+/* 0 stands for what is unknown. */
+static void destination_set_known(lua_State *L, const char *field, uint64_t value)
+{
+	if (value != 0)
+		support_set_integer(L, field, value);
+}
+
 /* info(destination) -> table; what is unknown is absent. */
-static int info(lua_State *L)
+static int destination_info(lua_State *L)
 {
 	struct smb_info i = *pool_info(destination_check(L, 1)->pool);
 
 	lua_newtable(L);
-	set_text(L, "dialect", dialect_name(i.dialect));
-	set_size(L, "max_read_size", i.max_read_size);
-	set_size(L, "max_write_size", i.max_write_size);
-	set_boolean(L, "signing", i.signing);
-	set_boolean(L, "encryption", i.encryption);
-	set_text(L, "cipher", cipher_name(i.cipher));
-	set_boolean(L, "guest", i.guest);
-	set_text(L, "user", i.user);
-	set_text(L, "mechanism", mechanism_name(i.mechanism));
-	set_boolean(L, "dfs", i.dfs);
-	set_text(L, "server_address", i.address);
-	set_text(L, "library", i.library);
-	lua_pushinteger(L, i.round_trips);
-	lua_setfield(L, -2, "round_trips");
-	lua_pushnumber(L, ticks_seconds(i.clock_ahead));
-	lua_setfield(L, -2, "clock_ahead");
+	support_set_text(L, "dialect", destination_dialect_name(i.dialect));
+	destination_set_known(L, "max_read_size", i.max_read_size);
+	destination_set_known(L, "max_write_size", i.max_write_size);
+	support_set_flag(L, "signing", i.signing);
+	support_set_flag(L, "encryption", i.encryption);
+	support_set_text(L, "cipher", destination_cipher_name(i.cipher));
+	support_set_flag(L, "guest", i.guest);
+	support_set_text(L, "user", i.user);
+	support_set_text(L, "mechanism", destination_mechanism_name(i.mechanism));
+	support_set_flag(L, "dfs", i.dfs);
+	support_set_text(L, "server_address", i.address);
+	support_set_text(L, "library", i.library);
+	support_set_integer(L, "round_trips", i.round_trips);
+	support_set_seconds(L, "clock_ahead", i.clock_ahead);
 	if (i.round_trip != 0) {
 		lua_pushnumber(L, i.round_trip / 1e6);
 		lua_setfield(L, -2, "round_trip");
 	}
-	if (i.throughput != 0) {
-		lua_pushinteger(L, (lua_Integer)i.throughput);
-		lua_setfield(L, -2, "throughput");
-	}
+	destination_set_known(L, "throughput", i.throughput);
 	return 1;
 }
 
-static const luaL_Reg metamethods[] = {{"__gc", collect_destination}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", destination_collect}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"destination", new_destination}, {"close", close_destination}, {"is_open", is_open}, {"is_ours", is_ours}, {"state", state},
-    {"limits", limits},               {"info", info},               {"settled", settled},
-    {"check", check_destination},     {"poll", poll_destination},   {"pollfd", descriptor},
-    {"patience", patience},           {"connections", connections}, {"connections_at_most", connections_at_most}, {"warm", warm}, {NULL, NULL},
+    {"destination", destination_new}, {"close", destination_close}, {"is_open", destination_is_open}, {"is_ours", destination_push_is_ours}, {"state", destination_state},
+    {"limits", destination_limits},               {"info", destination_info},               {"settled", destination_settled},
+    {"check", destination_must_be_open},     {"poll", destination_poll},   {"pollfd", destination_pollfd},
+    {"patience", destination_patience},           {"connections", destination_connections}, {"connections_at_most", destination_connections_at_most}, {"warm", destination_warm}, {NULL, NULL},
 };
 
 void destination_register(lua_State *L)
 {
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, DESTINATION_TYPE, metamethods);
+	support_new_type(L, DESTINATION_TYPE, metamethods);
 	lua_setfield(L, -2, "destination_metatable");
 }

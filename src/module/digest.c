@@ -1,22 +1,14 @@
 /* userdata "smb.digest": SHA-256 of what a script sends in pieces; and short names made of longer texts. */
-#include "core.h"
+#include "register.h"
+#include "support.h"
 
 #include <nettle/sha2.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #define DIGEST_TYPE "smb.digest"
 
-static void push_hexadecimal(lua_State *L, const uint8_t *bytes, size_t count)
-{
-	char text[2 * SHA256_DIGEST_SIZE + 1];
-	for (size_t i = 0; i < count; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-	lua_pushlstring(L, text, 2 * count);
-}
-
-/* sha256() -> digest of nothing yet */
-static int new_digest(lua_State *L)
+/* sha256() -> a digest that nothing was added to yet */
+static int digest_new(lua_State *L)
 {
 	sha256_init(lua_newuserdatauv(L, sizeof(struct sha256_ctx), 0));
 	luaL_setmetatable(L, DIGEST_TYPE);
@@ -24,7 +16,7 @@ static int new_digest(lua_State *L)
 }
 
 /* sha256_add(digest, text) */
-static int add(lua_State *L)
+static int digest_add(lua_State *L)
 {
 	struct sha256_ctx *hash = luaL_checkudata(L, 1, DIGEST_TYPE);
 	size_t size;
@@ -34,17 +26,17 @@ static int add(lua_State *L)
 }
 
 /* sha256_hex(digest) -> of what was added until now, as 64 hexadecimal digits */
-static int hexadecimal(lua_State *L)
+static int digest_hex(lua_State *L)
 {
 	struct sha256_ctx hash = *(struct sha256_ctx *)luaL_checkudata(L, 1, DIGEST_TYPE);
 	uint8_t bytes[SHA256_DIGEST_SIZE];
 	sha256_digest(&hash, sizeof bytes, bytes);
-	push_hexadecimal(L, bytes, sizeof bytes);
+	support_push_hex(L, bytes, sizeof bytes);
 	return 1;
 }
 
 /* short_digest(text) -> eight hexadecimal digits, always the same for a text */
-static int short_digest(lua_State *L)
+static int digest_short(lua_State *L)
 {
 	const size_t bytes_shown = 4;
 	uint8_t bytes[SHA256_DIGEST_SIZE];
@@ -55,19 +47,19 @@ static int short_digest(lua_State *L)
 	sha256_init(&hash);
 	sha256_update(&hash, size, (const uint8_t *)text);
 	sha256_digest(&hash, sizeof bytes, bytes);
-	push_hexadecimal(L, bytes, bytes_shown);
+	support_push_hex(L, bytes, bytes_shown);
 	return 1;
 }
 
 static const luaL_Reg metamethods[] = {{NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"sha256", new_digest}, {"sha256_add", add}, {"sha256_hex", hexadecimal}, {"short_digest", short_digest}, {NULL, NULL},
+    {"sha256", digest_new}, {"sha256_add", digest_add}, {"sha256_hex", digest_hex}, {"short_digest", digest_short}, {NULL, NULL},
 };
 
 void digest_register(lua_State *L)
 {
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, DIGEST_TYPE, metamethods);
+	support_new_type(L, DIGEST_TYPE, metamethods);
 	lua_pop(L, 1);
 }

@@ -1,10 +1,12 @@
 /* userdata "smb.folder": a local folder that is read, for trees; and what is asked about what stands in one. */
 #include "beneath.h"
-#include "core.h"
+#include "local.h"
 #include "shared/descriptor.h"
 #include "name_index.h"
 #include "name.h"
+#include "register.h"
 #include "shared/ticks.h"
+#include "support.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +26,7 @@ struct folder {
 	lua_Integer passed, bytes; /* files that Lua need not see */
 };
 
-static int close_folder(lua_State *L)
+static int folder_close(lua_State *L)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
 	if (f->stream != NULL)
@@ -34,7 +36,7 @@ static int close_folder(lua_State *L)
 }
 
 /* type, size, mtime in ticks; of a folder, what tells it from all others */
-static int push_what(lua_State *L, const struct stat *st)
+static int folder_push_what(lua_State *L, const struct stat *st)
 {
 	lua_pushstring(L, S_ISREG(st->st_mode)	 ? "file"
 			  : S_ISDIR(st->st_mode) ? "directory"
@@ -51,28 +53,28 @@ static int push_what(lua_State *L, const struct stat *st)
 /* lstat(path, follow [, root]) -> type, size, mtime, what tells a folder from all others | nil, code, text */
 static int folder_lstat(lua_State *L)
 {
-	const char *path = local_check_path(L, 1);
+	const char *path = support_check_path(L, 1);
 	int flags = lua_toboolean(L, 2) ? 0 : AT_SYMLINK_NOFOLLOW;
 	struct spot at;
 	struct stat st;
 	bool ok;
 
 	if (path == NULL)
-		return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+		return support_push_errno(L, "the local file's name holds a NUL", EINVAL);
 	ok = spot_find(&at, local_root(L, 3), path) && fstatat(at.folder, at.name, &st, flags) == 0;
 	spot_leave(&at);
-	return ok ? push_what(L, &st) : local_push_astray(L, 3, "the local file cannot be looked at", errno);
+	return ok ? folder_push_what(L, &st) : local_push_astray(L, 3, "the local file cannot be looked at", errno);
 }
 
 /* make_folder(path [, root]) -> true | nil, code, text */
-static int make_folder(lua_State *L)
+static int folder_make(lua_State *L)
 {
-	const char *path = local_check_path(L, 1);
+	const char *path = support_check_path(L, 1);
 	struct spot at;
 	bool ok;
 
 	if (path == NULL)
-		return local_push_failure(L, "the folder's name holds a NUL", EINVAL);
+		return support_push_errno(L, "the folder's name holds a NUL", EINVAL);
 	ok = spot_find(&at, local_root(L, 2), path) && mkdirat(at.folder, at.name, 0777) == 0;
 	spot_leave(&at);
 	if (!ok)
@@ -82,15 +84,15 @@ static int make_folder(lua_State *L)
 }
 
 /* remove(path, is_folder [, root]) -> true | nil, code, text; a link itself, not what it leads to */
-static int remove_name(lua_State *L)
+static int folder_remove(lua_State *L)
 {
-	const char *path = local_check_path(L, 1);
+	const char *path = support_check_path(L, 1);
 	int flags = lua_toboolean(L, 2) ? AT_REMOVEDIR : 0;
 	struct spot at;
 	bool ok;
 
 	if (path == NULL)
-		return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+		return support_push_errno(L, "the local file's name holds a NUL", EINVAL);
 	ok = spot_find(&at, local_root(L, 3), path) && unlinkat(at.folder, at.name, flags) == 0;
 	spot_leave(&at);
 	if (!ok)
@@ -100,7 +102,7 @@ static int remove_name(lua_State *L)
 }
 
 /* The next entry; NULL at the end and, with errno, on failure. */
-static const struct dirent *read_on(struct folder *f)
+static const struct dirent *folder_read(struct folder *f)
 {
 	const struct dirent *entry;
 	do {
@@ -110,40 +112,40 @@ static const struct dirent *read_on(struct folder *f)
 	return entry;
 }
 
-static int push_end(lua_State *L)
+static int folder_push_end(lua_State *L)
 {
 	if (errno != 0)
-		return local_push_failure(L, "the folder cannot be read", errno);
+		return support_push_errno(L, "the folder cannot be read", errno);
 	lua_pushnil(L);
 	return 1;
 }
 
-static int push_found(lua_State *L, const struct folder *f, const char *name)
+static int folder_push_found(lua_State *L, const struct folder *f, const char *name)
 {
 	struct stat st;
 	int error = f->stream == NULL ? EBADF : fstatat(dirfd(f->stream), name, &st, f->flags) < 0 ? errno : 0;
 
 	lua_pushstring(L, name); /* from here on a collector may have closed the folder */
 	if (error != 0)
-		return 1 + local_push_failure(L, "the local file cannot be looked at", error);
-	return 1 + push_what(L, &st);
+		return 1 + support_push_errno(L, "the local file cannot be looked at", error);
+	return 1 + folder_push_what(L, &st);
 }
 
 /* next(folder) -> name, and what lstat gives; nil at the end | nil, code, text */
-static int next_entry(lua_State *L)
+static int folder_next(lua_State *L)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
-	const struct dirent *entry = read_on(f);
-	return entry != NULL ? push_found(L, f, entry->d_name) : push_end(L);
+	const struct dirent *entry = folder_read(f);
+	return entry != NULL ? folder_push_found(L, f, entry->d_name) : folder_push_end(L);
 }
 
 /* Whether an entry is a file, its name nothing that needs a close look. */
-static bool is_plain_file(const char *name, size_t length, const struct stat *st)
+static bool folder_is_plain_file(const char *name, size_t length, const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && name_is_plain(name, length) && !name_is_temporary(name, length);
 }
 
-static int64_t now(void)
+static int64_t folder_now(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -157,7 +159,7 @@ struct entry {
 	unsigned char type;
 };
 
-static void keep_entry(struct entry *to, const struct dirent *from)
+static void folder_keep_entry(struct entry *to, const struct dirent *from)
 {
 	to->length = strnlen(from->d_name, sizeof to->name - 1);
 	memcpy(to->name, from->d_name, to->length);
@@ -168,39 +170,39 @@ static void keep_entry(struct entry *to, const struct dirent *from)
 /* Whether Lua need not see the entry. `st` is filled in with what it is, as far as that was asked. Index 2: what is known. */
 typedef bool passes(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st);
 
-static int next_to_see(lua_State *L, passes *pass)
+static int folder_next_to_see(lua_State *L, passes *pass)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
-	int64_t began = now();
+	int64_t began = folder_now();
 
 	do {
 		for (int i = 0; i < TURN; i++) {
-			const struct dirent *found = read_on(f);
+			const struct dirent *found = folder_read(f);
 			struct stat st = {.st_mode = S_IFREG};
 			struct entry entry;
 			if (found == NULL)
-				return push_end(L);
-			keep_entry(&entry, found);
+				return folder_push_end(L);
+			folder_keep_entry(&entry, found);
 			if (!pass(L, f, &entry, &st))
-				return push_found(L, f, entry.name);
+				return folder_push_found(L, f, entry.name);
 			f->passed++;
 			f->bytes += st.st_size;
 		}
-	} while (now() - began < LONG);
+	} while (folder_now() - began < LONG);
 	lua_pushboolean(L, 0);
 	return 1;
 }
 
-static bool stat_entry(const struct folder *f, const struct entry *entry, struct stat *st)
+static bool folder_stat_entry(const struct folder *f, const struct entry *entry, struct stat *st)
 {
 	return fstatat(dirfd(f->stream), entry->name, st, f->flags) == 0;
 }
 
-static bool is_new_name(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
+static bool folder_is_new_name(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
 {
 	bool sizes = lua_toboolean(L, 3) || f->passed == 0; /* one tells whether the folder may be searched at all */
 
-	return ((!sizes && entry->type == DT_REG) || stat_entry(f, entry, st)) && is_plain_file(entry->name, entry->length, st) &&
+	return ((!sizes && entry->type == DT_REG) || folder_stat_entry(f, entry, st)) && folder_is_plain_file(entry->name, entry->length, st) &&
 	       name_index_take(L, 2, entry->name, entry->length);
 }
 
@@ -208,14 +210,14 @@ static bool is_new_name(lua_State *L, const struct folder *f, const struct entry
  * next_special(folder, known [, sizes]) -> as next; false when a while has gone by. Lua does not see files of plain names that `known`
  * does not know yet: it takes them in. With `sizes` their bytes are counted.
  */
-static int next_special(lua_State *L)
+static int folder_next_special(lua_State *L)
 {
-	return next_to_see(L, is_new_name);
+	return folder_next_to_see(L, folder_is_new_name);
 }
 
-static bool is_unchanged(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
+static bool folder_is_unchanged(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
 {
-	return stat_entry(f, entry, st) && is_plain_file(entry->name, entry->length, st) &&
+	return folder_stat_entry(f, entry, st) && folder_is_plain_file(entry->name, entry->length, st) &&
 	       name_index_has_same(L, 2, entry->name, entry->length, st);
 }
 
@@ -223,13 +225,13 @@ static bool is_unchanged(lua_State *L, const struct folder *f, const struct entr
  * next_changed(folder, known) -> as next; false when a while has gone by. Lua does not see files that `known` takes for the same, by
  * size and time or what it was told.
  */
-static int next_changed(lua_State *L)
+static int folder_next_changed(lua_State *L)
 {
-	return next_to_see(L, is_unchanged);
+	return folder_next_to_see(L, folder_is_unchanged);
 }
 
 /* passed(folder) -> how many files were passed over since this was asked last, and their bytes */
-static int passed(lua_State *L)
+static int folder_passed(lua_State *L)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
 	lua_pushinteger(L, f->passed);
@@ -242,9 +244,9 @@ static int passed(lua_State *L)
  * entries(path, follow [, itself [, root]]) -> next, folder, nil, folder, as the generic for takes them | nil, code, text. With `itself` a link
  * to a folder is none.
  */
-static int entries(lua_State *L)
+static int folder_entries(lua_State *L)
 {
-	const char *path = local_check_path(L, 1);
+	const char *path = support_check_path(L, 1);
 	bool follow = lua_toboolean(L, 2);
 	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (lua_toboolean(L, 3) ? O_NOFOLLOW : 0);
 	struct folder *f;
@@ -253,8 +255,8 @@ static int entries(lua_State *L)
 
 	lua_settop(L, 4);
 	if (path == NULL)
-		return local_push_failure(L, "the folder's name holds a NUL", EINVAL);
-	lua_pushcfunction(L, next_entry);
+		return support_push_errno(L, "the folder's name holds a NUL", EINVAL);
+	lua_pushcfunction(L, folder_next);
 	f = lua_newuserdatauv(L, sizeof *f, 0);
 	*f = (struct folder){.flags = follow ? 0 : AT_SYMLINK_NOFOLLOW};
 	luaL_setmetatable(L, FOLDER_TYPE);
@@ -275,11 +277,11 @@ static int entries(lua_State *L)
 
 void folder_register(lua_State *L)
 {
-	static const luaL_Reg metamethods[] = {{"__gc", close_folder}, {"__close", close_folder}, {NULL, NULL}};
-	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"make_folder", make_folder}, {"remove", remove_name}, {"entries", entries}, {"next_special", next_special},
-					     {"next_changed", next_changed}, {"passed", passed}, {NULL, NULL}};
+	static const luaL_Reg metamethods[] = {{"__gc", folder_close}, {"__close", folder_close}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"make_folder", folder_make}, {"remove", folder_remove}, {"entries", folder_entries}, {"next_special", folder_next_special},
+					     {"next_changed", folder_next_changed}, {"passed", folder_passed}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, FOLDER_TYPE, metamethods);
+	support_new_type(L, FOLDER_TYPE, metamethods);
 	lua_pop(L, 1);
 }

@@ -2,12 +2,13 @@
  * userdata "smb.job": a call that goes on while the script does something else. What stands in it, and its methods, are Lua's
  * (lua/smb/job.lua), which puts them into the metatable.
  */
-#include "core.h"
+#include "register.h"
+#include "support.h"
 
 #define JOB_TYPE "smb.job"
 
 /* job(state) -> job */
-static int new_job(lua_State *L)
+static int job_new(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_newuserdatauv(L, 0, 1);
@@ -30,9 +31,9 @@ static int job_state(lua_State *L)
 void job_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
-	static const luaL_Reg functions[] = {{"job", new_job}, {"job_state", job_state}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {{"job", job_new}, {"job_state", job_state}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, JOB_TYPE, metamethods);
+	support_new_type(L, JOB_TYPE, metamethods);
 	lua_setfield(L, -2, "job_metatable");
 }

@@ -2,10 +2,13 @@
  * userdata "smb.local": the local side of a transfer, a descriptor that is handed to a worker. Either a file to read, or a
  * new file under a temporary name that takes its own when it is complete, or memory for strings.
  */
+#include "local.h"
+
 #include "beneath.h"
-#include "core.h"
+#include "register.h"
 #include "shared/descriptor.h"
 #include "shared/ticks.h"
+#include "support.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +20,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOCAL_TYPE "smb.local"
 
 struct local {
 	int fd;         /* -1: closed */
@@ -32,7 +37,7 @@ struct local {
 
 /* ---- life ---- */
 
-static struct local *new_local(lua_State *L)
+static struct local *local_new(lua_State *L)
 {
 	struct local *f = lua_newuserdatauv(L, sizeof *f, 0);
 	memset(f, 0, sizeof *f);
@@ -44,7 +49,7 @@ static struct local *new_local(lua_State *L)
 }
 
 /* What was not completed goes away, or is kept. */
-static void release(struct local *f)
+static void local_release(struct local *f)
 {
 	int fd = f->fd;
 	char *temp = f->temp;
@@ -61,13 +66,13 @@ static void release(struct local *f)
 	f->path = NULL;
 }
 
-static int release_local(lua_State *L)
+static int local_discard(lua_State *L)
 {
-	release(luaL_checkudata(L, 1, LOCAL_TYPE));
+	local_release(luaL_checkudata(L, 1, LOCAL_TYPE));
 	return 0;
 }
 
-static struct local *check(lua_State *L, int index)
+static struct local *local_check(lua_State *L, int index)
 {
 	struct local *f = luaL_checkudata(L, index, LOCAL_TYPE);
 	luaL_argcheck(L, f->fd >= 0, index, "closed");
@@ -76,48 +81,33 @@ static struct local *check(lua_State *L, int index)
 
 int local_check_fd(lua_State *L, int index)
 {
-	return check(L, index)->fd;
-}
-
-int local_push_failure(lua_State *L, const char *what, int error)
-{
-	lua_pushnil(L);
-	lua_pushliteral(L, "local_io");
-	lua_pushfstring(L, "%s (%s)", what, strerror(error));
-	return 3;
+	return local_check(L, index)->fd;
 }
 
 int local_root(lua_State *L, int index)
 {
-	return lua_toboolean(L, index) ? check(L, index)->fd : BENEATH_NOTHING;
+	return lua_toboolean(L, index) ? local_check(L, index)->fd : BENEATH_NOTHING;
 }
 
 int local_push_astray(lua_State *L, int root, const char *what, int error)
 {
 	if (error != ELOOP || !lua_toboolean(L, root))
-		return local_push_failure(L, what, error);
+		return support_push_errno(L, what, error);
 	lua_pushnil(L);
 	lua_pushliteral(L, "local_io");
 	lua_pushliteral(L, "a link stands in a folder's place (symlinks = \"follow\" follows it)");
 	return 3;
 }
 
-const char *local_check_path(lua_State *L, int index)
+static int local_push_no_path(lua_State *L)
 {
-	size_t length;
-	const char *path = luaL_checklstring(L, index, &length);
-	return strlen(path) == length ? path : NULL;
-}
-
-static int push_no_path(lua_State *L)
-{
-	return local_push_failure(L, "the local file's name holds a NUL", EINVAL);
+	return support_push_errno(L, "the local file's name holds a NUL", EINVAL);
 }
 
 /* ---- a file to read ---- */
 
 /* In files of /proc and /sys there is something else than their size says; real ones answer this without the disk. */
-static bool has_no_size(int fd, const struct stat *st)
+static bool local_has_no_size(int fd, const struct stat *st)
 {
 	char byte;
 
@@ -128,31 +118,31 @@ static bool has_no_size(int fd, const struct stat *st)
 	return st->st_blocks == 0 && pread(fd, &byte, 1, st->st_size - 1) == 0;
 }
 
-static bool is_readable_kind(mode_t mode)
+static bool local_is_readable_kind(mode_t mode)
 {
 	return S_ISREG(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
 }
 
 /* open(path) -> local, size, mtime in ticks, whether its size means nothing: it is read to its end by local_some | nil, code, text */
-static int open_local(lua_State *L)
+static int local_open(lua_State *L)
 {
-	const char *path = local_check_path(L, 1);
-	struct local *f = new_local(L);
+	const char *path = support_check_path(L, 1);
+	struct local *f = local_new(L);
 	struct stat st;
 
 	if (path == NULL)
-		return push_no_path(L);
+		return local_push_no_path(L);
 	/* Without waiting, for the writer of a named pipe, too. */
 	f->fd = descriptor_clear(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
-		return local_push_failure(L, "the local file cannot be opened", errno);
-	if (!is_readable_kind(st.st_mode))
-		return local_push_failure(L, "the local file is none that can be read", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+		return support_push_errno(L, "the local file cannot be opened", errno);
+	if (!local_is_readable_kind(st.st_mode))
+		return support_push_errno(L, "the local file is none that can be read", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
 	f->size = st.st_size;
 	f->stamp = smb_stamp(st.st_mtim);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
 	lua_pushinteger(L, ticks_of_timespec(st.st_mtim));
-	lua_pushboolean(L, has_no_size(f->fd, &st));
+	lua_pushboolean(L, local_has_no_size(f->fd, &st));
 	return 4;
 }
 
@@ -163,9 +153,9 @@ uint64_t local_stamp(lua_State *L, int index)
 }
 
 /* local_is_unchanged(local): a file to read has the size and time that it was opened with, and does not reach beyond */
-static int is_unchanged(lua_State *L)
+static int local_is_unchanged(lua_State *L)
 {
-	const struct local *f = check(L, 1);
+	const struct local *f = local_check(L, 1);
 	struct stat st;
 	char byte;
 
@@ -180,20 +170,20 @@ static int is_unchanged(lua_State *L)
  */
 static int local_some(lua_State *L)
 {
-	struct local *f = check(L, 1);
+	struct local *f = local_check(L, 1);
 	struct pollfd p = {.fd = f->fd, .events = POLLIN};
 	char bytes[65536];
-	int ready = poll(&p, 1, core_slice(luaL_checknumber(L, 2)));
+	int ready = poll(&p, 1, support_wait_slice(luaL_checknumber(L, 2)));
 	ssize_t n = read(f->fd, bytes, sizeof bytes);
 	int error = errno;
 
-	core_move_interrupt_here(L);
+	support_move_interrupt_here(L);
 	if (n > 0) {
 		lua_pushlstring(L, bytes, (size_t)n);
 		return 1;
 	}
 	if (n < 0 && error != EAGAIN && error != EINTR)
-		return local_push_failure(L, "the local file cannot be read", error);
+		return support_push_errno(L, "the local file cannot be read", error);
 	if (n == 0 && ready > 0) {
 		lua_pushnil(L);
 		return 1;
@@ -204,16 +194,16 @@ static int local_some(lua_State *L)
 }
 
 /* open_root(path) -> a folder below which others work, wherever the path leads meanwhile | nil, code, text */
-static int open_root(lua_State *L)
+static int local_open_root(lua_State *L)
 {
-	const char *path = local_check_path(L, 1);
-	struct local *f = new_local(L);
+	const char *path = support_check_path(L, 1);
+	struct local *f = local_new(L);
 
 	if (path == NULL)
-		return push_no_path(L);
+		return local_push_no_path(L);
 	f->fd = descriptor_clear(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (f->fd < 0)
-		return local_push_failure(L, "the local folder cannot be opened", errno);
+		return support_push_errno(L, "the local folder cannot be opened", errno);
 	return 1;
 }
 
@@ -223,7 +213,7 @@ static int open_root(lua_State *L)
  * What is at the path, its mode, 0 for nothing. A link in the path that the caller gave is followed: what it names is replaced, not the
  * link. Below a folder that is held others may have put it there: the link itself is replaced.
  */
-static mode_t look(const struct spot *at, bool *is_link)
+static mode_t local_mode_of(const struct spot *at, bool *is_link)
 {
 	struct stat st;
 
@@ -240,7 +230,7 @@ static mode_t look(const struct spot *at, bool *is_link)
  * "FOLDER/NAME.xxxxxxxx.part", the name cut, between two characters, where the whole would be longer than it: whatever the file
  * system's limit, it can hold that. What is short has room anywhere.
  */
-static char *temporary_path(const char *path, const char *random)
+static char *local_temporary_path(const char *path, const char *random)
 {
 	const size_t added = strlen(".xxxxxxxx.part"), shortest = 64;
 	const char *slash = strrchr(path, '/');
@@ -257,7 +247,7 @@ static char *temporary_path(const char *path, const char *random)
 	return temp;
 }
 
-static int push_exists(lua_State *L)
+static int local_push_exists(lua_State *L)
 {
 	lua_pushnil(L);
 	lua_pushliteral(L, "exists");
@@ -265,13 +255,13 @@ static int push_exists(lua_State *L)
 	return 3;
 }
 
-static int make_new(int folder, const char *name)
+static int local_make_new(int folder, const char *name)
 {
 	return openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
 }
 
 /* Others can tell the name beforehand: a file that is not this user's, or has another name as well, is nothing of an earlier run's. */
-static bool is_ours(int fd)
+static bool local_is_ours(int fd)
 {
 	struct stat st;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1)
@@ -281,14 +271,14 @@ static bool is_ours(int fd)
 }
 
 /* Opens what an earlier run left, or a new file; -1 when another run is at it right now, or it is nobody's that can be trusted. */
-static int reopen(int folder, const char *name)
+static int local_reopen(int folder, const char *name)
 {
-	int fd = make_new(folder, name);
+	int fd = local_make_new(folder, name);
 	bool is_new = fd >= 0;
 
 	if (fd < 0 && errno == EEXIST)
 		fd = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd >= 0 && ((!is_new && !is_ours(fd)) || flock(fd, LOCK_EX | LOCK_NB) < 0)) {
+	if (fd >= 0 && ((!is_new && !local_is_ours(fd)) || flock(fd, LOCK_EX | LOCK_NB) < 0)) {
 		close(fd);
 		return -1;
 	}
@@ -299,39 +289,39 @@ static int reopen(int folder, const char *name)
  * create(path, digits, overwrite, again [, root]) -> local, size | nil, code, text; the file has its own name only after complete.
  * `again`: what an earlier run left under these digits is gone on with; its size is `size`. `root`: the path lies below it.
  */
-static int create_local(lua_State *L)
+static int local_create(lua_State *L)
 {
-	const char *path = local_check_path(L, 1), *digits = luaL_checkstring(L, 2);
+	const char *path = support_check_path(L, 1), *digits = luaL_checkstring(L, 2);
 	bool overwrite = lua_toboolean(L, 3), again = lua_toboolean(L, 4);
 	struct local *f;
 	struct stat st = {0};
 	mode_t mode;
 
 	lua_settop(L, 5);
-	f = new_local(L);
+	f = local_new(L);
 	if (path == NULL)
-		return push_no_path(L);
+		return local_push_no_path(L);
 	if (!spot_find(&f->at, local_root(L, 5), path))
 		return local_push_astray(L, 5, "the local file cannot be made", errno);
-	mode = look(&f->at, &f->linked);
+	mode = local_mode_of(&f->at, &f->linked);
 	if (S_ISDIR(mode))
-		return local_push_failure(L, "the local file cannot be made", EISDIR);
+		return support_push_errno(L, "the local file cannot be made", EISDIR);
 	if (mode != 0 && !S_ISREG(mode) && !S_ISLNK(mode))
-		return local_push_failure(L, "the local file is no regular file", EINVAL);
+		return support_push_errno(L, "the local file is no regular file", EINVAL);
 	if (mode != 0 && !overwrite)
-		return push_exists(L);
+		return local_push_exists(L);
 	f->path = f->linked ? realpath(path, NULL) : strdup(f->at.name);
 	if (f->path == NULL)
-		return local_push_failure(L, "the local file cannot be made", errno);
-	f->temp = temporary_path(f->path, digits);
+		return support_push_errno(L, "the local file cannot be made", errno);
+	f->temp = local_temporary_path(f->path, digits);
 	if (f->temp == NULL)
 		return luaL_error(L, "not enough memory");
-	f->fd = descriptor_clear(again ? reopen(f->at.folder, f->temp) : make_new(f->at.folder, f->temp));
+	f->fd = descriptor_clear(again ? local_reopen(f->at.folder, f->temp) : local_make_new(f->at.folder, f->temp));
 	if (f->fd < 0) {
 		int error = errno;
 		free(f->temp);
 		f->temp = NULL;
-		return local_push_failure(L, "the local file cannot be made", error);
+		return support_push_errno(L, "the local file cannot be made", error);
 	}
 	if (S_ISREG(mode))
 		(void)!fchmod(f->fd, mode & 0777);
@@ -340,20 +330,20 @@ static int create_local(lua_State *L)
 }
 
 /* keep(local [, whether]): when it is not completed, it stays for another run */
-static int keep(lua_State *L)
+static int local_keep(lua_State *L)
 {
-	check(L, 1)->kept = lua_isnone(L, 2) || lua_toboolean(L, 2);
+	local_check(L, 1)->kept = lua_isnone(L, 2) || lua_toboolean(L, 2);
 	return 0;
 }
 
-static bool set_mtime(int fd, int64_t mtime)
+static bool local_set_mtime(int fd, int64_t mtime)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, ticks_timespec(mtime)};
 	return futimens(fd, times) == 0;
 }
 
 /* A rename lasts once its folder is on disk: the folder of a new file, to be synced. */
-static int open_folder(const struct local *f)
+static int local_open_folder(const struct local *f)
 {
 	char *folder, *slash;
 	int fd;
@@ -370,7 +360,7 @@ static int open_folder(const struct local *f)
 }
 
 /* Without `overwrite` a file that has come meanwhile stays. */
-static bool rename_into_place(const struct local *f, bool overwrite)
+static bool local_rename(const struct local *f, bool overwrite)
 {
 	int folder = f->at.folder;
 	if (overwrite)
@@ -379,7 +369,7 @@ static bool rename_into_place(const struct local *f, bool overwrite)
 }
 
 /* Whether the disk has kept a time that was set, be it cut to its step. */
-static bool has_kept(int fd, int64_t mtime)
+static bool local_has_kept(int fd, int64_t mtime)
 {
 	const int64_t coarsest = 2 * TICKS_SECOND;
 	struct stat st;
@@ -392,28 +382,28 @@ static bool has_kept(int fd, int64_t mtime)
  * complete(local, mtime | nil, overwrite, insist [, seen_to]) -> its folder, to be synced (false where that cannot be, or others see to
  * the folder that the path names), whether the disk did not take the time | nil, code, text; the latter, with `insist`, in that case, too
  */
-static int complete(lua_State *L)
+static int local_complete(lua_State *L)
 {
-	struct local *f = check(L, 1), *folder = NULL;
+	struct local *f = local_check(L, 1), *folder = NULL;
 	bool overwrite = lua_toboolean(L, 3), insist = lua_toboolean(L, 4), refused = false;
 
 	if (f->linked || !lua_toboolean(L, 5))
-		folder = new_local(L);
-	luaL_argcheck(L, check(L, 1)->temp != NULL, 1, "not a new file"); /* a collector may have run */
+		folder = local_new(L);
+	luaL_argcheck(L, local_check(L, 1)->temp != NULL, 1, "not a new file"); /* a collector may have run */
 	if (!lua_isnoneornil(L, 2))
-		refused = !set_mtime(f->fd, luaL_checkinteger(L, 2)) || !has_kept(f->fd, lua_tointeger(L, 2));
+		refused = !local_set_mtime(f->fd, luaL_checkinteger(L, 2)) || !local_has_kept(f->fd, lua_tointeger(L, 2));
 	if (refused && insist)
-		return local_push_failure(L, "the local file's time cannot be set", errno);
-	if (!rename_into_place(f, overwrite)) {
+		return support_push_errno(L, "the local file's time cannot be set", errno);
+	if (!local_rename(f, overwrite)) {
 		if (errno == EEXIST)
-			return push_exists(L);
-		return local_push_failure(L, "the local file cannot be renamed", errno);
+			return local_push_exists(L);
+		return support_push_errno(L, "the local file cannot be renamed", errno);
 	}
 	free(f->temp);
 	f->temp = NULL;
 	if (folder != NULL)
-		folder->fd = open_folder(f);
-	release(f);
+		folder->fd = local_open_folder(f);
+	local_release(f);
 	if (folder == NULL || folder->fd < 0)
 		lua_pushboolean(L, 0);
 	lua_pushboolean(L, refused);
@@ -421,9 +411,9 @@ static int complete(lua_State *L)
 }
 
 /* sync(local): what the descriptor stands for gets onto the disk. File systems that cannot do that have their reasons. */
-static int sync_local(lua_State *L)
+static int local_sync(lua_State *L)
 {
-	(void)!fsync(check(L, 1)->fd);
+	(void)!fsync(local_check(L, 1)->fd);
 	return 0;
 }
 
@@ -431,8 +421,8 @@ static int sync_local(lua_State *L)
 static int local_stat(lua_State *L)
 {
 	struct stat st;
-	if (fstat(check(L, 1)->fd, &st) < 0)
-		return local_push_failure(L, "the local file cannot be asked for its size", errno);
+	if (fstat(local_check(L, 1)->fd, &st) < 0)
+		return support_push_errno(L, "the local file cannot be asked for its size", errno);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
 	lua_pushinteger(L, ticks_of_timespec(st.st_mtim));
 	return 2;
@@ -441,8 +431,8 @@ static int local_stat(lua_State *L)
 /* local_cut(local, size): what a transfer wrote beyond is thrown away; true | nil, code, text */
 static int local_cut(lua_State *L)
 {
-	if (ftruncate(check(L, 1)->fd, (off_t)luaL_checkinteger(L, 2)) < 0)
-		return local_push_failure(L, "the local file cannot be cut", errno);
+	if (ftruncate(local_check(L, 1)->fd, (off_t)luaL_checkinteger(L, 2)) < 0)
+		return support_push_errno(L, "the local file cannot be cut", errno);
 	lua_pushboolean(L, 1);
 	return 1;
 }
@@ -450,17 +440,17 @@ static int local_cut(lua_State *L)
 /* ---- memory ---- */
 
 /* memory() -> local that holds bytes in memory */
-static int memory(lua_State *L)
+static int local_memory(lua_State *L)
 {
-	struct local *f = new_local(L);
+	struct local *f = local_new(L);
 	f->fd = descriptor_clear(memfd_create("smb-data", MFD_CLOEXEC));
 	if (f->fd < 0)
-		return local_push_failure(L, "no memory for the data", errno);
+		return support_push_errno(L, "no memory for the data", errno);
 	return 1;
 }
 
 /* take(local, size) -> the first bytes as a string | nil, code, text */
-static int take(lua_State *L)
+static int local_take(lua_State *L)
 {
 	lua_Integer size = luaL_checkinteger(L, 2);
 	lua_Integer have = 0;
@@ -470,7 +460,7 @@ static int take(lua_State *L)
 
 	luaL_argcheck(L, size >= 0, 2, "negative");
 	to = luaL_buffinitsize(L, &b, (size_t)size);
-	f = check(L, 1); /* not before: a collector may have run */
+	f = local_check(L, 1); /* not before: a collector may have run */
 	while (have < size) {
 		ssize_t n = pread(f->fd, to + have, (size_t)(size - have), (off_t)have);
 		if (n < 0 && errno == EINTR)
@@ -483,20 +473,20 @@ static int take(lua_State *L)
 	return 1;
 }
 
-static const luaL_Reg metamethods[] = {{"__gc", release_local}, {"__close", release_local}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", local_discard}, {"__close", local_discard}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"open_root", open_root},
-    {"open_local", open_local}, {"create_local", create_local}, {"complete", complete}, {"discard", release_local},
-    {"memory", memory},         {"take", take},                 {"local_stat", local_stat}, {"local_is_unchanged", is_unchanged},
+    {"open_root", local_open_root},
+    {"open_local", local_open}, {"create_local", local_create}, {"complete", local_complete}, {"discard", local_discard},
+    {"memory", local_memory},         {"take", local_take},                 {"local_stat", local_stat}, {"local_is_unchanged", local_is_unchanged},
     {"local_some", local_some},
-    {"sync", sync_local},       {"local_cut", local_cut},       {"keep", keep},
+    {"sync", local_sync},       {"local_cut", local_cut},       {"keep", local_keep},
     {NULL, NULL},
 };
 
 void local_register(lua_State *L)
 {
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, LOCAL_TYPE, metamethods);
+	support_new_type(L, LOCAL_TYPE, metamethods);
 	lua_pop(L, 1);
 }

@@ -1,29 +1,30 @@
 /* What of names is asked so often that it is C: see lua/smb/name.lua, which knows the rules in full. */
 #include "name.h"
 
-#include "core.h"
+#include "register.h"
 #include "shared/bins.h"
 #include "shared/previous.h"
 
 #include <ctype.h>
+#include <lauxlib.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 #include <wctype.h>
 
-static bool is_one_of(unsigned char byte, const char *all)
+static bool name_is_one_of(unsigned char byte, const char *all)
 {
 	return byte != '\0' && strchr(all, byte) != NULL;
 }
 
 /* A part may begin as devices do: con, prn, aux, nul, com1, lpt1. */
-static bool begins_as_device(const unsigned char *part)
+static bool name_begins_as_device(const unsigned char *part)
 {
-	return is_one_of(part[0], "CcPpAaNnLl") && is_one_of(part[1], "OoRrUuPp") && is_one_of(part[2], "NnXxLlMmTt");
+	return name_is_one_of(part[0], "CcPpAaNnLl") && name_is_one_of(part[1], "OoRrUuPp") && name_is_one_of(part[2], "NnXxLlMmTt");
 }
 
-static bool is_plain_byte(unsigned char byte)
+static bool name_is_plain_byte(unsigned char byte)
 {
 	switch (byte) {
 	case '\\': case ':': case '*': case '?': case '"': case '<': case '>': case '|': return false;
@@ -31,12 +32,12 @@ static bool is_plain_byte(unsigned char byte)
 	}
 }
 
-static bool is_plain_part(const unsigned char *part, size_t size)
+static bool name_is_plain_part(const unsigned char *part, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
-		if (!is_plain_byte(part[i]))
+		if (!name_is_plain_byte(part[i]))
 			return false;
-	return size > 0 && part[size - 1] != '.' && part[size - 1] != ' ' && (size < 3 || !begins_as_device(part));
+	return size > 0 && part[size - 1] != '.' && part[size - 1] != ' ' && (size < 3 || !name_begins_as_device(part));
 }
 
 bool name_is_plain(const char *text, size_t size)
@@ -46,7 +47,7 @@ bool name_is_plain(const char *text, size_t size)
 
 	while (plain) {
 		const char *slash = memchr(text, '/', (size_t)(end - text));
-		plain = is_plain_part((const unsigned char *)text, (size_t)((slash != NULL ? slash : end) - text));
+		plain = name_is_plain_part((const unsigned char *)text, (size_t)((slash != NULL ? slash : end) - text));
 		if (slash == NULL)
 			break;
 		text = slash + 1;
@@ -55,7 +56,7 @@ bool name_is_plain(const char *text, size_t size)
 }
 
 /* is_plain(text) -> see name_is_plain */
-static int is_plain(lua_State *L)
+static int name_push_is_plain(lua_State *L)
 {
 	size_t size;
 	const char *text = luaL_checklstring(L, 1, &size);
@@ -63,7 +64,7 @@ static int is_plain(lua_State *L)
 	return 1;
 }
 
-static bool ends_in(const char *text, size_t size, const char *end)
+static bool name_ends_in(const char *text, size_t size, const char *end)
 {
 	size_t length = strlen(end);
 	return size >= length && memcmp(text + size - length, end, length) == 0;
@@ -72,9 +73,9 @@ static bool ends_in(const char *text, size_t size, const char *end)
 bool name_is_temporary(const char *part, size_t size)
 {
 	const size_t digits = 8;
-	size_t stem = size - (ends_in(part, size, ".part") ? strlen(".part") : ends_in(part, size, ".aside") ? strlen(".aside") : size);
+	size_t stem = size - (name_ends_in(part, size, ".part") ? strlen(".part") : name_ends_in(part, size, ".aside") ? strlen(".aside") : size);
 
-	if (stem < digits + 2 || !is_one_of((unsigned char)part[stem - digits - 1], ".~") || part[stem - digits - 2] == '/')
+	if (stem < digits + 2 || !name_is_one_of((unsigned char)part[stem - digits - 1], ".~") || part[stem - digits - 2] == '/')
 		return false;
 	for (size_t i = 1; i <= digits; i++)
 		if (!isxdigit((unsigned char)part[stem - i]))
@@ -83,7 +84,7 @@ bool name_is_temporary(const char *part, size_t size)
 }
 
 /* is_temporary(text) -> see name_is_temporary; of a name of several parts it is the last one's */
-static int is_temporary(lua_State *L)
+static int name_push_is_temporary(lua_State *L)
 {
 	size_t size;
 	const char *text = luaL_checklstring(L, 1, &size);
@@ -92,14 +93,14 @@ static int is_temporary(lua_State *L)
 }
 
 /* is_previous(text) -> whether a part of it names a moment of the past; see previous.h */
-static int is_previous(lua_State *L)
+static int name_is_previous(lua_State *L)
 {
 	lua_pushboolean(L, previous_is_meant(luaL_checkstring(L, 1)));
 	return 1;
 }
 
 /* is_bin(text) -> whether a folder of that name is one that a server keeps for itself; see bins.h */
-static int is_bin(lua_State *L)
+static int name_is_bin(lua_State *L)
 {
 	lua_pushboolean(L, bins_is_one(luaL_checkstring(L, 1)));
 	return 1;
@@ -107,7 +108,7 @@ static int is_bin(lua_State *L)
 
 /* ---- case ---- */
 
-static int free_unicode(lua_State *L)
+static int name_free_unicode(lua_State *L)
 {
 	locale_t *held = lua_touserdata(L, 1);
 	if (*held != (locale_t)0)
@@ -119,7 +120,7 @@ static int free_unicode(lua_State *L)
 static const char unicode_key = 0; /* its address is the registry's key */
 
 /* Where this module is loaded again it stays: what is known by its help is still there. */
-static void make_unicode(lua_State *L)
+static void name_make_unicode(lua_State *L)
 {
 	bool is_there = lua_rawgetp(L, LUA_REGISTRYINDEX, &unicode_key) == LUA_TUSERDATA;
 	locale_t *held;
@@ -130,7 +131,7 @@ static void make_unicode(lua_State *L)
 	held = lua_newuserdatauv(L, sizeof *held, 0);
 	*held = (locale_t)0;
 	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, free_unicode);
+	lua_pushcfunction(L, name_free_unicode);
 	lua_setfield(L, -2, "__gc");
 	lua_setmetatable(L, -2);
 	*held = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -147,13 +148,13 @@ locale_t name_unicode(lua_State *L)
 }
 
 /* Bytes of a character by its first; 1 where it is none of several. */
-static size_t length_of(unsigned char first)
+static size_t name_length_of(unsigned char first)
 {
 	return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;
 }
 
 /* Takes a character of `size` bytes, 2 to 4, apart; 0 when it is none. */
-static uint32_t decode(const unsigned char *at, size_t size)
+static uint32_t name_decode(const unsigned char *at, size_t size)
 {
 	uint32_t code = at[0] & (0xffu >> (size + 1));
 	for (size_t i = 1; i < size; i++) {
@@ -164,7 +165,7 @@ static uint32_t decode(const unsigned char *at, size_t size)
 	return code;
 }
 
-static size_t encode(uint32_t code, char *to)
+static size_t name_encode(uint32_t code, char *to)
 {
 	size_t size = code >= 0x10000 ? 4 : code >= 0x800 ? 3 : 2;
 	for (size_t i = size; i-- > 1; code >>= 6)
@@ -174,7 +175,7 @@ static size_t encode(uint32_t code, char *to)
 }
 
 /* Its capital. One that is ASCII while the letter is not (dotless i, long s) is another letter to servers. */
-static uint32_t capital_of(locale_t unicode, uint32_t code)
+static uint32_t name_capital_of(locale_t unicode, uint32_t code)
 {
 	wint_t capital;
 
@@ -185,13 +186,13 @@ static uint32_t capital_of(locale_t unicode, uint32_t code)
 }
 
 /* Its capital, where that is not ASCII; else itself, byte by byte. Gives the bytes written, at most 4. */
-static size_t fold_character(locale_t unicode, const unsigned char *at, size_t size, char *to)
+static size_t name_fold_character(locale_t unicode, const unsigned char *at, size_t size, char *to)
 {
-	uint32_t code = decode(at, size);
-	uint32_t capital = code >= 0x80 ? capital_of(unicode, code) : code;
+	uint32_t code = name_decode(at, size);
+	uint32_t capital = code >= 0x80 ? name_capital_of(unicode, code) : code;
 
 	if (capital != code)
-		return encode(capital, to);
+		return name_encode(capital, to);
 	memcpy(to, at, size);
 	return size;
 }
@@ -202,18 +203,18 @@ size_t name_fold(locale_t unicode, const char *text, size_t size, char *to)
 	size_t used = 0;
 
 	for (size_t i = 0, n; i < size; i += n) {
-		n = length_of(from[i]);
+		n = name_length_of(from[i]);
 		if (n == 1 || n > size - i) {
 			n = 1;
-			to[used++] = (char)(from[i] < 0x80 ? capital_of(unicode, from[i]) : from[i]);
+			to[used++] = (char)(from[i] < 0x80 ? name_capital_of(unicode, from[i]) : from[i]);
 		} else {
-			used += fold_character(unicode, from + i, n, to + used);
+			used += name_fold_character(unicode, from + i, n, to + used);
 		}
 	}
 	return used;
 }
 
-static bool is_ascii(const char *text, size_t size)
+static bool name_is_ascii(const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		if ((unsigned char)text[i] >= 0x80)
@@ -225,10 +226,10 @@ static bool is_ascii(const char *text, size_t size)
  * The characters of a name, taken apart into letters and accents (Unicode's normal form D); to be freed. NULL for what is plain
  * ASCII, is not UTF-8, or finds no memory: then the name is what its bytes are.
  */
-static utf8proc_int32_t *take_apart(const char *text, size_t size, size_t *count)
+static utf8proc_int32_t *name_take_apart(const char *text, size_t size, size_t *count)
 {
 	const size_t most = 4 * size; /* of one character come four at most */
-	utf8proc_int32_t *codes = is_ascii(text, size) ? NULL : malloc(most * sizeof *codes);
+	utf8proc_int32_t *codes = name_is_ascii(text, size) ? NULL : malloc(most * sizeof *codes);
 	utf8proc_ssize_t n;
 
 	if (codes == NULL)
@@ -245,12 +246,12 @@ static utf8proc_int32_t *take_apart(const char *text, size_t size, size_t *count
 size_t name_key(locale_t unicode, const char *text, size_t size, char *to)
 {
 	size_t count = 0, used = 0;
-	utf8proc_int32_t *codes = take_apart(text, size, &count);
+	utf8proc_int32_t *codes = name_take_apart(text, size, &count);
 
 	if (codes == NULL)
 		return name_fold(unicode, text, size, to);
 	for (size_t i = 0; i < count; i++) {
-		uint32_t capital = capital_of(unicode, (uint32_t)codes[i]);
+		uint32_t capital = name_capital_of(unicode, (uint32_t)codes[i]);
 		used += (size_t)utf8proc_encode_char((utf8proc_int32_t)capital, (utf8proc_uint8_t *)to + used);
 	}
 	free(codes);
@@ -260,7 +261,7 @@ size_t name_key(locale_t unicode, const char *text, size_t size, char *to)
 bool name_is_same_form(const char *a, size_t a_size, const char *b, size_t b_size)
 {
 	size_t a_count = 0, b_count = 0;
-	utf8proc_int32_t *left = take_apart(a, a_size, &a_count), *right = take_apart(b, b_size, &b_count);
+	utf8proc_int32_t *left = name_take_apart(a, a_size, &a_count), *right = name_take_apart(b, b_size, &b_count);
 	bool same = left != NULL && right != NULL && a_count == b_count && memcmp(left, right, a_count * sizeof *left) == 0;
 
 	free(left);
@@ -272,7 +273,7 @@ bool name_is_same_form(const char *a, size_t a_size, const char *b, size_t b_siz
  * Letters whose case all servers know alike: Latin, Greek, Cyrillic and Armenian as Unicode has always had them. Both have to be of one
  * block: the micro sign's capital is a Greek one.
  */
-static bool is_certain(uint32_t code, uint32_t capital)
+static bool name_is_certain(uint32_t code, uint32_t capital)
 {
 	static const uint32_t blocks[][2] = {{0, 0x17f}, {0x386, 0x3ce}, {0x400, 0x45f}, {0x531, 0x586}};
 
@@ -283,7 +284,7 @@ static bool is_certain(uint32_t code, uint32_t capital)
 }
 
 /* fold_certain(text) -> as fold, but for letters that not all servers know alike: these stay */
-static int fold_certain(lua_State *L)
+static int name_fold_certain(lua_State *L)
 {
 	locale_t unicode = name_unicode(L);
 	size_t size;
@@ -294,13 +295,13 @@ static int fold_certain(lua_State *L)
 
 	for (size_t i = 0, n; i < size; i += n) {
 		uint32_t code, capital;
-		n = length_of(from[i]) <= size - i ? length_of(from[i]) : 1;
-		code = n == 1 ? from[i] : decode(from + i, n);
-		capital = n > 1 && code < 0x80 ? code : capital_of(unicode, code);
+		n = name_length_of(from[i]) <= size - i ? name_length_of(from[i]) : 1;
+		code = n == 1 ? from[i] : name_decode(from + i, n);
+		capital = n > 1 && code < 0x80 ? code : name_capital_of(unicode, code);
 		if (n == 1)
 			to[used++] = (char)(code < 0x80 ? capital : code);
-		else if (capital != code && is_certain(code, capital))
-			used += encode(capital, to + used);
+		else if (capital != code && name_is_certain(code, capital))
+			used += name_encode(capital, to + used);
 		else {
 			memcpy(to + used, from + i, n);
 			used += n;
@@ -311,7 +312,7 @@ static int fold_certain(lua_State *L)
 }
 
 /* composed(text) -> the same in Unicode's normal form C; what is not UTF-8 stays as it is */
-static int composed(lua_State *L)
+static int name_composed(lua_State *L)
 {
 	size_t size;
 	const char *text = luaL_checklstring(L, 1, &size);
@@ -320,7 +321,7 @@ static int composed(lua_State *L)
 	utf8proc_ssize_t n;
 
 	lua_settop(L, 1);
-	if (is_ascii(text, size))
+	if (name_is_ascii(text, size))
 		return 1;
 	codes = lua_newuserdatauv(L, (most + 1) * sizeof *codes, 0);
 	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most, UTF8PROC_COMPOSE);
@@ -336,7 +337,7 @@ static int composed(lua_State *L)
 }
 
 /* fold(text) -> see name_fold */
-static int fold(lua_State *L)
+static int name_push_fold(lua_State *L)
 {
 	size_t size;
 	const char *text = luaL_checklstring(L, 1, &size);
@@ -349,11 +350,12 @@ static int fold(lua_State *L)
 
 void name_register(lua_State *L)
 {
-	static const luaL_Reg functions[] = {{"is_plain", is_plain}, {"is_temporary", is_temporary},
-					     {"is_previous", is_previous}, {"is_bin", is_bin}, {"composed", composed}, {"fold", fold},
-					     {"fold_certain", fold_certain},
-					     {NULL, NULL}};
+	static const luaL_Reg functions[] = {
+	    {"is_plain", name_push_is_plain},   {"is_temporary", name_push_is_temporary}, {"is_previous", name_is_previous},
+	    {"is_bin", name_is_bin},            {"composed", name_composed},              {"fold", name_push_fold},
+	    {"fold_certain", name_fold_certain}, {NULL, NULL},
+	};
 
 	luaL_setfuncs(L, functions, 0);
-	make_unicode(L);
+	name_make_unicode(L);
 }

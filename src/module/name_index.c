@@ -4,9 +4,11 @@
  */
 #include "name_index.h"
 
-#include "core.h"
+#include "entry.h"
 #include "name.h"
+#include "register.h"
 #include "shared/ticks.h"
+#include "support.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -40,7 +42,7 @@ struct name_index {
 enum { PRIME = 0x7fffffff };
 
 /* More than a byte holds, and below half of the prime: see hash_of. */
-static uint32_t random_key(void)
+static uint32_t name_index_random_key(void)
 {
 	uint32_t key = 0;
 	(void)!getrandom(&key, sizeof key, GRND_NONBLOCK);
@@ -48,13 +50,13 @@ static uint32_t random_key(void)
 }
 
 /* known([changed [, window]]) -> known; `changed`: "mtime", "size" or "missing"; `window`: ticks */
-static int new_known(lua_State *L)
+static int name_index_new(lua_State *L)
 {
 	static const char *const words[] = {"mtime", "size", "missing", NULL};
 	int by = luaL_checkoption(L, 1, words[0], words);
 	int64_t window = luaL_optinteger(L, 2, 0);
 	struct name_index *k = lua_newuserdatauv(L, sizeof *k, USER_VALUES);
-	*k = (struct name_index){.unicode = name_unicode(L), .key = random_key()};
+	*k = (struct name_index){.unicode = name_unicode(L), .key = name_index_random_key()};
 	k->by = by == 0 ? BY_TIME : by == 1 ? BY_SIZE : BY_NAME;
 	k->window = window;
 	k->grain.steps = TICKS_ALL_STEPS;
@@ -69,34 +71,34 @@ struct name_index *name_index_check(lua_State *L, int index)
 
 /* ---- memory ---- */
 
-static const char *name_of(const struct name_index *k, const struct item *i)
+static const char *name_index_name_of(const struct name_index *k, const struct item *i)
 {
 	return k->text + i->name;
 }
 
-static const char *key_of(const struct name_index *k, const struct item *i)
+static const char *name_index_key_of(const struct name_index *k, const struct item *i)
 {
 	return k->text + i->name + i->length + 1;
 }
 
-static uint32_t *slot_of(const struct name_index *k, const struct item *i)
+static uint32_t *name_index_slot_of(const struct name_index *k, const struct item *i)
 {
 	size_t last = 2 * k->room - 1, at = i->hash & last; /* room is a power of two */
 
 	for (; k->slots[at] != 0; at = (at + 1) & last) {
 		const struct item *other = &k->items[k->slots[at] - 1];
 		if (other->hash == i->hash && other->key_length == i->key_length &&
-		    memcmp(key_of(k, other), key_of(k, i), i->key_length) == 0)
+		    memcmp(name_index_key_of(k, other), name_index_key_of(k, i), i->key_length) == 0)
 			break;
 	}
 	return &k->slots[at];
 }
 
 /* Gives each item its place among those with its key, when there are new slots. */
-static void chain_all(struct name_index *k)
+static void name_index_chain_all(struct name_index *k)
 {
 	for (size_t i = 0; i < k->count; i++) {
-		uint32_t *slot = slot_of(k, &k->items[i]);
+		uint32_t *slot = name_index_slot_of(k, &k->items[i]);
 		k->items[i].next = *slot;
 		*slot = (uint32_t)i + 1;
 	}
@@ -106,7 +108,7 @@ static void chain_all(struct name_index *k)
  * Each time that memory is asked for a collector may run, and with it a call that finds room here for something else: whether there is
  * room is looked at until there is, and nothing that the arrays hold is pointed at meanwhile.
  */
-static void make_room(lua_State *L, int index, struct name_index *k)
+static void name_index_make_room(lua_State *L, int index, struct name_index *k)
 {
 	const size_t least = 128;
 
@@ -124,7 +126,7 @@ static void make_room(lua_State *L, int index, struct name_index *k)
 			k->items = items;
 			k->slots = memset(slots, 0, 2 * room * sizeof *slots);
 			k->room = room;
-			chain_all(k);
+			name_index_chain_all(k);
 			lua_setiuservalue(L, index, SLOTS);
 			lua_setiuservalue(L, index, ITEMS);
 		} else {
@@ -133,7 +135,7 @@ static void make_room(lua_State *L, int index, struct name_index *k)
 	}
 }
 
-static void make_room_for_text(lua_State *L, int index, struct name_index *k, size_t length)
+static void name_index_make_room_for_text(lua_State *L, int index, struct name_index *k, size_t length)
 {
 	const size_t least = 4096;
 
@@ -158,7 +160,7 @@ static void make_room_for_text(lua_State *L, int index, struct name_index *k, si
 /* ---- names ---- */
 
 /* The text as a polynomial of the key, modulo the prime: who does not know the key cannot find names that come to the same. */
-static uint32_t hash_of(const struct name_index *k, const char *text, size_t length)
+static uint32_t name_index_hash_of(const struct name_index *k, const char *text, size_t length)
 {
 	uint64_t hash = length;
 	for (size_t i = 0; i < length; i++) {
@@ -169,51 +171,51 @@ static uint32_t hash_of(const struct name_index *k, const char *text, size_t len
 }
 
 /* What a name is: `i` gets its place in the text, which is its own once it was put; gives the slot where its key is, or would be. */
-static uint32_t *look_up(lua_State *L, int index, struct name_index *k, const char *name, size_t length, struct item *i)
+static uint32_t *name_index_look_up(lua_State *L, int index, struct name_index *k, const char *name, size_t length, struct item *i)
 {
 	char *to;
 
 	do {
-		make_room(L, index, k);
-		make_room_for_text(L, index, k, (1 + NAME_KEY_GROWTH) * length + 1);
+		name_index_make_room(L, index, k);
+		name_index_make_room_for_text(L, index, k, (1 + NAME_KEY_GROWTH) * length + 1);
 	} while (k->count >= k->room);
 	to = k->text + k->used;
 	memcpy(to, name, length);
 	to[length] = '\0';
 	*i = (struct item){.name = k->used, .length = (uint32_t)length};
 	i->key_length = (uint32_t)name_key(k->unicode, name, length, to + length + 1);
-	i->hash = hash_of(k, to + length + 1, i->key_length);
-	return slot_of(k, i);
+	i->hash = name_index_hash_of(k, to + length + 1, i->key_length);
+	return name_index_slot_of(k, i);
 }
 
-static struct item *first_of(const struct name_index *k, const uint32_t *slot)
+static struct item *name_index_first_of(const struct name_index *k, const uint32_t *slot)
 {
 	return *slot != 0 ? &k->items[*slot - 1] : NULL;
 }
 
-static struct item *next_of(const struct name_index *k, const struct item *i)
+static struct item *name_index_next_of(const struct name_index *k, const struct item *i)
 {
 	return i->next != 0 ? &k->items[i->next - 1] : NULL;
 }
 
-static bool is_name(const struct name_index *k, const struct item *a, const struct item *b)
+static bool name_index_is_name(const struct name_index *k, const struct item *a, const struct item *b)
 {
-	return a->length == b->length && memcmp(name_of(k, a), name_of(k, b), a->length) == 0;
+	return a->length == b->length && memcmp(name_index_name_of(k, a), name_index_name_of(k, b), a->length) == 0;
 }
 
 /* The item of exactly this name; NULL when there is none. */
-static struct item *exact(const struct name_index *k, const uint32_t *slot, const struct item *wanted)
+static struct item *name_index_exact(const struct name_index *k, const uint32_t *slot, const struct item *wanted)
 {
-	struct item *i = first_of(k, slot);
-	while (i != NULL && !is_name(k, i, wanted))
-		i = next_of(k, i);
+	struct item *i = name_index_first_of(k, slot);
+	while (i != NULL && !name_index_is_name(k, i, wanted))
+		i = name_index_next_of(k, i);
 	return i;
 }
 
 /* Beside what has the same key; in the place of what has the same name. */
-static void put(struct name_index *k, uint32_t *slot, const struct item *i)
+static void name_index_put(struct name_index *k, uint32_t *slot, const struct item *i)
 {
-	struct item *there = exact(k, slot, i);
+	struct item *there = name_index_exact(k, slot, i);
 
 	if (there != NULL) {
 		there->entry = i->entry;
@@ -229,15 +231,15 @@ bool name_index_take(lua_State *L, int index, const char *name, size_t length)
 {
 	struct name_index *k = name_index_check(L, index);
 	struct item i;
-	uint32_t *slot = look_up(L, index, k, name, length, &i);
+	uint32_t *slot = name_index_look_up(L, index, k, name, length, &i);
 
 	if (*slot != 0)
 		return false;
-	put(k, slot, &i);
+	name_index_put(k, slot, &i);
 	return true;
 }
 
-static bool is_same_time(const struct name_index *k, int64_t ours, int64_t theirs)
+static bool name_index_is_near(const struct name_index *k, int64_t ours, int64_t theirs)
 {
 	return ticks_same(&k->grain, ours, theirs) || (k->window > 0 && ticks_within(ours, theirs, k->window));
 }
@@ -246,14 +248,14 @@ bool name_index_has_same(lua_State *L, int index, const char *name, size_t lengt
 {
 	struct name_index *k = name_index_check(L, index);
 	struct item wanted;
-	uint32_t *slot = look_up(L, index, k, name, length, &wanted);
-	struct item *i = exact(k, slot, &wanted);
+	uint32_t *slot = name_index_look_up(L, index, k, name, length, &wanted);
+	struct item *i = name_index_exact(k, slot, &wanted);
 
 	if (i == NULL || i->entry.type == SMB_ENTRY_DIRECTORY)
 		return false;
 	if (k->by != BY_NAME && i->entry.size != (uint64_t)st->st_size)
 		return false;
-	if (k->by == BY_TIME && !is_same_time(k, ticks_of_timespec(st->st_mtim), i->entry.mtime))
+	if (k->by == BY_TIME && !name_index_is_near(k, ticks_of_timespec(st->st_mtim), i->entry.mtime))
 		return false;
 	i->seen = true;
 	return true;
@@ -262,38 +264,38 @@ bool name_index_has_same(lua_State *L, int index, const char *name, size_t lengt
 /* ---- for Lua ---- */
 
 /* name_index_take(known, name): takes it in -> list of the others that some server may take for the same; nil when there are none */
-static int take(lua_State *L)
+static int name_index_take_name(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
 	struct item i;
-	uint32_t *slot = look_up(L, 1, k, name, length, &i);
+	uint32_t *slot = name_index_look_up(L, 1, k, name, length, &i);
 	uint32_t other = *slot;
 	lua_Integer others = 0;
 
-	put(k, slot, &i);
+	name_index_put(k, slot, &i);
 	if (other == 0)
 		return 0;
 	lua_newtable(L);
 	for (; other != 0; other = k->items[other - 1].next) { /* by number: the array may become another one */
-		lua_pushlstring(L, name_of(k, &k->items[other - 1]), k->items[other - 1].length);
+		lua_pushlstring(L, name_index_name_of(k, &k->items[other - 1]), k->items[other - 1].length);
 		lua_rawseti(L, -2, ++others);
 	}
 	return 1;
 }
 
 /* name_index_learn(known, batch) -> list of the temporary names among the batch's entries; the others are known from now on */
-static int learn(lua_State *L)
+static int name_index_learn(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
-	struct batch b = request_check_batch(L, 2);
+	struct batch b = entry_check_batch(L, 2);
 	lua_Integer others = 0;
 	struct smb_entry entry;
 	const char *name;
 
 	lua_newtable(L);
-	while (request_next_entry(&b, &entry, &name)) {
+	while (entry_next(&b, &entry, &name)) {
 		struct item i;
 		uint32_t *slot;
 		if (name_is_temporary(name, entry.name_length)) {
@@ -301,9 +303,9 @@ static int learn(lua_State *L)
 			lua_rawseti(L, -2, ++others);
 			continue;
 		}
-		slot = look_up(L, 1, k, name, entry.name_length, &i);
+		slot = name_index_look_up(L, 1, k, name, entry.name_length, &i);
 		i.entry = entry;
-		put(k, slot, &i);
+		name_index_put(k, slot, &i);
 		if (entry.type == SMB_ENTRY_FILE)
 			ticks_note(&k->grain, entry.mtime);
 	}
@@ -311,22 +313,22 @@ static int learn(lua_State *L)
 }
 
 /* name_index_is_same_time(known, ours, theirs) -> whether it is, in ticks, as exactly as times are kept there */
-static int same_time(lua_State *L)
+static int name_index_is_same_time(lua_State *L)
 {
-	lua_pushboolean(L, is_same_time(name_index_check(L, 1), luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
+	lua_pushboolean(L, name_index_is_near(name_index_check(L, 1), luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
 	return 1;
 }
 
 /* name_index_measure(known, name, ticks): that time was set on the file a while ago */
-static int measure(lua_State *L)
+static int name_index_measure(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
 	int64_t sent = luaL_checkinteger(L, 3);
 	struct item wanted;
-	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
-	const struct item *i = exact(k, slot, &wanted);
+	uint32_t *slot = name_index_look_up(L, 1, k, name, length, &wanted);
+	const struct item *i = name_index_exact(k, slot, &wanted);
 
 	if (i != NULL && !ticks_kept(sent, i->entry.mtime))
 		k->grain.measured |= ticks_cut_to(sent, i->entry.mtime);
@@ -334,9 +336,9 @@ static int measure(lua_State *L)
 }
 
 /* Of a copy: the array may be another one before all is pushed. */
-static void push_item(lua_State *L, const struct name_index *k, struct item i)
+static void name_index_push_item(lua_State *L, const struct name_index *k, struct item i)
 {
-	request_push_entry(L, &i.entry, true);
+	entry_push(L, &i.entry, true);
 	lua_pushlstring(L, k->text + i.name, i.length);
 	lua_setfield(L, -2, "name");
 }
@@ -344,30 +346,30 @@ static void push_item(lua_State *L, const struct name_index *k, struct item i)
 /* How a name is the same as another one with its key. */
 enum sameness { SAME_EXACTLY, SAME_BUT_CASE, SAME_BUT_FORM, SAME_BUT_BOTH };
 
-static enum sameness sameness_of(const struct name_index *k, const struct item *a, const struct item *b)
+static enum sameness name_index_sameness_of(const struct name_index *k, const struct item *a, const struct item *b)
 {
 	char left[2 * UINT8_MAX * 4], right[sizeof left]; /* a part of 255 UTF-16 units has at most three bytes for each */
 	size_t left_size, right_size;
 
-	if (is_name(k, a, b))
+	if (name_index_is_name(k, a, b))
 		return SAME_EXACTLY;
 	if (2 * (size_t)a->length > sizeof left || 2 * (size_t)b->length > sizeof right)
 		return SAME_BUT_BOTH;
-	left_size = name_fold(k->unicode, name_of(k, a), a->length, left);
-	right_size = name_fold(k->unicode, name_of(k, b), b->length, right);
+	left_size = name_fold(k->unicode, name_index_name_of(k, a), a->length, left);
+	right_size = name_fold(k->unicode, name_index_name_of(k, b), b->length, right);
 	if (left_size == right_size && memcmp(left, right, left_size) == 0)
 		return SAME_BUT_CASE;
-	return name_is_same_form(name_of(k, a), a->length, name_of(k, b), b->length) ? SAME_BUT_FORM : SAME_BUT_BOTH;
+	return name_is_same_form(name_index_name_of(k, a), a->length, name_index_name_of(k, b), b->length) ? SAME_BUT_FORM : SAME_BUT_BOTH;
 }
 
 /* The item that is most likely meant. Several that are the same in one way are not: the server evidently tells them apart. */
-static struct item *likeliest(const struct name_index *k, const uint32_t *slot, const struct item *wanted, enum sameness *how)
+static struct item *name_index_likeliest(const struct name_index *k, const uint32_t *slot, const struct item *wanted, enum sameness *how)
 {
 	struct item *found = NULL;
 	bool several = false;
 
-	for (struct item *i = first_of(k, slot); i != NULL; i = next_of(k, i)) {
-		enum sameness this = sameness_of(k, i, wanted);
+	for (struct item *i = name_index_first_of(k, slot); i != NULL; i = name_index_next_of(k, i)) {
+		enum sameness this = name_index_sameness_of(k, i, wanted);
 		if (this == SAME_EXACTLY) {
 			*how = this;
 			return i;
@@ -387,7 +389,7 @@ static struct item *likeliest(const struct name_index *k, const uint32_t *slot, 
  * name_index_find(known, name) -> the entry that the name most likely stands for, and how its own differs: "exact", "case", "form" (Unicode's
  * normal form) or "both"; nil where there is none
  */
-static int find(lua_State *L)
+static int name_index_find(lua_State *L)
 {
 	static const char *const words[] = {"exact", "case", "form", "both"};
 	struct name_index *k = name_index_check(L, 1);
@@ -395,42 +397,42 @@ static int find(lua_State *L)
 	const char *name = luaL_checklstring(L, 2, &length);
 	enum sameness how = SAME_EXACTLY;
 	struct item wanted, *found;
-	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+	uint32_t *slot = name_index_look_up(L, 1, k, name, length, &wanted);
 
-	found = likeliest(k, slot, &wanted, &how);
+	found = name_index_likeliest(k, slot, &wanted, &how);
 	if (found == NULL) {
 		lua_pushnil(L);
 		return 1;
 	}
-	push_item(L, k, *found);
+	name_index_push_item(L, k, *found);
 	lua_pushstring(L, words[how]);
 	return 2;
 }
 
 /* name_index_see(known, name): what has exactly this name is accounted for; name_index_unseen leaves it out */
-static int see(lua_State *L)
+static int name_index_see(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
 	size_t length;
 	const char *name = luaL_checklstring(L, 2, &length);
 	struct item wanted, *found;
-	uint32_t *slot = look_up(L, 1, k, name, length, &wanted);
+	uint32_t *slot = name_index_look_up(L, 1, k, name, length, &wanted);
 
-	found = exact(k, slot, &wanted);
+	found = name_index_exact(k, slot, &wanted);
 	if (found != NULL)
 		found->seen = true;
 	return 0;
 }
 
 /* name_index_count(known) -> how many names there are */
-static int count(lua_State *L)
+static int name_index_count(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)name_index_check(L, 1)->count);
 	return 1;
 }
 
 /* name_index_unseen(known, at) -> next at, an entry: iterates over what was not seen, from 0 on; nil at the end */
-static int unseen(lua_State *L)
+static int name_index_unseen(lua_State *L)
 {
 	const struct name_index *k = name_index_check(L, 1);
 	lua_Integer at = luaL_checkinteger(L, 2);
@@ -439,7 +441,7 @@ static int unseen(lua_State *L)
 		if (k->items[at].seen)
 			continue;
 		lua_pushinteger(L, at + 1);
-		push_item(L, k, k->items[at]);
+		name_index_push_item(L, k, k->items[at]);
 		return 2;
 	}
 	lua_pushnil(L);
@@ -450,12 +452,12 @@ void name_index_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
 	static const luaL_Reg functions[] = {
-	    {"name_index_is_same_time", same_time}, {"name_index_measure", measure},
-	    {"name_index", new_known},   {"name_index_take", take},     {"name_index_learn", learn},
-	    {"name_index_find", find},   {"name_index_see", see},   {"name_index_count", count},
-	    {"name_index_unseen", unseen}, {NULL, NULL}};
+	    {"name_index_is_same_time", name_index_is_same_time}, {"name_index_measure", name_index_measure},
+	    {"name_index", name_index_new},   {"name_index_take", name_index_take_name},     {"name_index_learn", name_index_learn},
+	    {"name_index_find", name_index_find},   {"name_index_see", name_index_see},   {"name_index_count", name_index_count},
+	    {"name_index_unseen", name_index_unseen}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
-	core_new_type(L, NAME_INDEX_TYPE, metamethods);
+	support_new_type(L, NAME_INDEX_TYPE, metamethods);
 	lua_pop(L, 1);
 }

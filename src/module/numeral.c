@@ -3,13 +3,13 @@
 #include <locale.h>
 #include <string.h>
 
-static int look(const struct numeral *n)
+static int numeral_peek(const struct numeral *n)
 {
 	return n->at < n->size ? (unsigned char)n->text[n->at] : -1;
 }
 
 /* Takes the next character; false when there is no room for it, which spoils the numeral. */
-static bool keep(struct numeral *n)
+static bool numeral_keep(struct numeral *n)
 {
 	if (n->length >= NUMERAL_SIZE) {
 		n->too_long = true;
@@ -19,20 +19,20 @@ static bool keep(struct numeral *n)
 	return true;
 }
 
-static bool keep_one_of(struct numeral *n, const char *set)
+static bool numeral_keep_one_of(struct numeral *n, const char *set)
 {
-	int c = look(n);
-	return c > 0 && strchr(set, c) != NULL && keep(n);
+	int c = numeral_peek(n);
+	return c > 0 && strchr(set, c) != NULL && numeral_keep(n);
 }
 
-static int keep_digits(struct numeral *n, bool hexadecimal)
+static int numeral_keep_digits(struct numeral *n, bool hexadecimal)
 {
 	static const char digits[] = "0123456789abcdefABCDEF";
 	int count = 0;
 	for (;;) {
-		int c = look(n);
+		int c = numeral_peek(n);
 		const char *found = c > 0 ? strchr(digits, c) : NULL;
-		if (found == NULL || (!hexadecimal && found >= digits + 10) || !keep(n))
+		if (found == NULL || (!hexadecimal && found >= digits + 10) || !numeral_keep(n))
 			return count;
 		count++;
 	}
@@ -44,18 +44,18 @@ void numeral_scan(struct numeral *n)
 	bool hexadecimal = false;
 	int count = 0;
 
-	keep_one_of(n, "+-");
-	if (keep_one_of(n, "0")) {
-		if (keep_one_of(n, "xX"))
+	numeral_keep_one_of(n, "+-");
+	if (numeral_keep_one_of(n, "0")) {
+		if (numeral_keep_one_of(n, "xX"))
 			hexadecimal = true;
 		else
 			count = 1;
 	}
-	count += keep_digits(n, hexadecimal);
-	if (keep_one_of(n, points))
-		count += keep_digits(n, hexadecimal);
-	if (count > 0 && keep_one_of(n, hexadecimal ? "pP" : "eE")) {
-		keep_one_of(n, "+-");
-		keep_digits(n, false);
+	count += numeral_keep_digits(n, hexadecimal);
+	if (numeral_keep_one_of(n, points))
+		count += numeral_keep_digits(n, hexadecimal);
+	if (count > 0 && numeral_keep_one_of(n, hexadecimal ? "pP" : "eE")) {
+		numeral_keep_one_of(n, "+-");
+		numeral_keep_digits(n, false);
 	}
 }

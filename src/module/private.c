@@ -1,4 +1,5 @@
-#include "private.h"
+/* Files whose content is a secret. */
+#include "register.h"
 
 #include "shared/descriptor.h"
 

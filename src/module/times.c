@@ -1,9 +1,10 @@
 /* Times for Lua: integers of ticks (ticks.h) within, seconds since 1970 where scripts see them. */
-#include "core.h"
+#include "register.h"
 #include "shared/descriptor.h"
 #include "shared/ticks.h"
 
 #include <fcntl.h>
+#include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -51,7 +52,7 @@ static int times_is_same(lua_State *L)
 }
 
 /* A file without a name, or with none any more, in a local folder; -1 where that cannot be. */
-static int open_nameless(const char *folder)
+static int times_open_nameless(const char *folder)
 {
 	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	char *path;
@@ -70,7 +71,7 @@ static int times_kept_here(lua_State *L)
 {
 	const char *folder = luaL_checkstring(L, 1);
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, ticks_timespec(luaL_checkinteger(L, 2))};
-	int fd = descriptor_clear(open_nameless(folder));
+	int fd = descriptor_clear(times_open_nameless(folder));
 	struct stat st;
 
 	if (fd >= 0 && futimens(fd, times) == 0 && fstat(fd, &st) == 0)

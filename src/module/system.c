@@ -1,0 +1,67 @@
+/* What Lua's side asks the system: the time, random digits, a path without links; and where smb-worker lies. */
+#include "register.h"
+
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+/* random() -> eight hexadecimal digits that no other host or run will hit upon */
+static int system_random(lua_State *L)
+{
+	unsigned char bytes[4];
+	char text[9];
+
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		return luaL_error(L, "the system has no random numbers");
+	snprintf(text, sizeof text, "%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3]);
+	lua_pushstring(L, text);
+	return 1;
+}
+
+/* clock() -> seconds of a clock that nobody sets */
+static int system_clock(lua_State *L)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+	return 1;
+}
+
+/* realpath(path) -> the path without links and dots; the path itself where nothing is there */
+static int system_realpath(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	char found[PATH_MAX];
+
+	lua_pushstring(L, realpath(path, found) != NULL ? found : path);
+	return 1;
+}
+
+/* smb-worker lies beside this module. Its path is made absolute now: the host may change its directory later. */
+static void system_push_program(lua_State *L)
+{
+	static const char anchor = 0;
+	char path[PATH_MAX];
+	Dl_info info;
+
+	if (dladdr(&anchor, &info) == 0 || info.dli_fname == NULL || realpath(info.dli_fname, path) == NULL)
+		luaL_error(L, "the module smb.core cannot find its own file");
+	*strrchr(path, '/') = '\0';
+	lua_pushfstring(L, "%s/smb-worker", path);
+}
+
+void system_register(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+	    {"random", system_random}, {"clock", system_clock}, {"realpath", system_realpath}, {NULL, NULL}};
+
+	luaL_setfuncs(L, functions, 0);
+	system_push_program(L);
+	lua_setfield(L, -2, "program");
+}
