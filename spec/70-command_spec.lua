@@ -2,26 +2,14 @@
 
 local json = require "dkjson"
 local lfs = require "lfs"
+local command = require "spec.support.command"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
 local terminal = require "spec.support.terminal"
 
-local HERE = lfs.currentdir()
-local BUILD = os.getenv "BUILD" or "build"
-local ROOM = BUILD:find "^/" and BUILD or HERE .. "/" .. BUILD
-
--- The words in front of the command: the module as it stands here, and nobody's credentials.
-local ENVIRONMENT = { "env", "-u", "AUTH_USERNAME", "-u", "AUTH_PASSWORD",
-  ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(HERE, HERE), ("LUA_CPATH_5_4=%s/?.so;;"):format(ROOM) }
-
-local function command_line(words, environment)
-  local line = { table.unpack(ENVIRONMENT) }
-  for _, word in ipairs(environment or {}) do line[#line + 1] = word end
-  line[#line + 1] = HERE .. "/bin/lua-smb"
-  return shell.quote(table.move(words, 1, #words, #line + 1, line))
-end
+local command_line, decoded = command.line, command.decoded
 
 describe("lua-smb", function()
   local srv, url, nameless, dir
@@ -48,27 +36,13 @@ describe("lua-smb", function()
 
   local function remote(name) return srv:path("backup", name) end
 
-  -- Runs the command without a terminal. `how`: environment (words), input and output (redirections for sh).
-  local function run(words, how)
-    how = how or {}
-    local line = ("cd %s && setsid -w %s %s >%s 2>%s/stderr"):format(shell.quote(dir), command_line(words, how.environment),
-      how.input or "</dev/null", how.output or dir .. "/stdout", dir)
-    local _, _, status = shell.run(line)
-    return { status = status, stdout = files.read(dir .. "/stdout"), stderr = files.read(dir .. "/stderr") }
-  end
+  local function run(words, how) return command.run(dir, words, how) end
 
   local function succeeds(...)
     local ended = run(...)
     assert.equal("", ended.stderr)
     assert.equal(0, ended.status)
     return ended.stdout
-  end
-
-  local function decoded(text)
-    local value, at, problem = json.decode(text, 1, json.null)
-    assert(value, problem)
-    assert.equal("\n", text:sub(at))
-    return value
   end
 
   describe("moves files:", function()
@@ -254,13 +228,14 @@ describe("lua-smb", function()
       assert.equal(require "smb"._VERSION .. "\n", succeeds { "--version" })
       local help = succeeds { "--help" }
       for _, name in ipairs { "test", "list", "get", "put", "delete", "mkdir", "rename", "stat", "quota" } do
-        assert.matches("\n +" .. name .. " ", help)
+        assert.matches("\n +" .. name .. "[ ,]", help)
         assert.matches("^Usage: lua%-smb " .. name, succeeds { name, "--help" })
       end
     end)
 
     it("every option of a connection as a flag", function()
-      local help = succeeds { "list", "--help" }
+      local help = succeeds { "list", "--help-all" }
+      assert.is_nil(succeeds { "list", "--help" }:find("--encryption WORD", 1, true)) -- a command's own options first
       for _, row in ipairs(require "smb.options".list) do
         if row.url then assert.is_truthy(help:find("\n   --" .. row.url, 1, true), row.url) end
       end
@@ -383,6 +358,7 @@ describe("lua-smb", function()
       ends({ "lst", url }, 2, "^lua%-smb: ")
       ends({ "list", url, "--transprt", "netbios" }, 2, "unknown option '%-%-transprt' %(did you mean '%-%-transport'%?%)")
       ends({ "get", url }, 2, "missing argument 'name'")
+      ends({ "get", url, "--to", "x" }, 2, "missing argument 'name'")
       ends({ "rename", url, "a", "b", "c" }, 2, "too many arguments")
       ends({ "put", url, "-" }, 2, "needs a name")
       ends({ "put", url, "a", "b", "--command", "true" }, 2, "one name on the share")

@@ -6,7 +6,7 @@ local command = {}
 local CONNECTION = "Options of the connection, stronger than the URL's:\n"
 
 local function help_of(words)
-  local pipe <close> = assert(io.popen(("%s bin/lua-smb %s --help"):format(os.getenv "LUA" or "lua5.4", words)))
+  local pipe <close> = assert(io.popen(("%s bin/lua-smb %s"):format(os.getenv "LUA" or "lua5.4", words)))
   local text = pipe:read "a"
   assert(pipe:close(), "bin/lua-smb failed")
   return text
@@ -19,16 +19,15 @@ end
 --- The texts as Markdown: one of each command, and once, at the end, the options that all commands have.
 -- @treturn string
 function command.write()
-  local overview = help_of ""
-  local sections, connection = { section("lua-smb", overview) }, nil
-  for name in overview:match "\nCommands:\n(.-)\n\n":gmatch "   (%l+) [^\n]*" do
-    local text = help_of(name)
-    local from, to = text:find(CONNECTION, 1, true)
-    assert(from, "the options of the connection are missing")
-    connection = text:sub(to + 1)
-    sections[#sections + 1] = section("lua-smb " .. name, text:sub(1, from - 1))
+  local overview = help_of "--help"
+  local sections = { section("lua-smb", overview) }
+  for name in overview:match "\nCommands:\n(.-)\n\n":gmatch "   (%l+)[ ,][^\n]*" do
+    sections[#sections + 1] = section("lua-smb " .. name, help_of(name .. " --help"))
   end
-  sections[#sections + 1] = section("Options of the connection", connection)
+  local all = help_of "list --help-all"
+  local _, from = all:find(CONNECTION, 1, true)
+  assert(from, "the options of the connection are missing")
+  sections[#sections + 1] = section("Options of the connection", all:sub(from + 1))
   return table.concat(sections, "\n")
 end
 

@@ -17,7 +17,8 @@ local cli = {}
 
 --- The commands, in the order of the help.
 -- @local
-cli.commands = { "test", "list", "get", "put", "delete", "mkdir", "rename", "stat", "quota" }
+cli.commands = { "test", "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename", "stat",
+  "quota", "sweep" }
 
 --- A value as JSON.
 -- @local
@@ -37,9 +38,9 @@ Puts files on SMB/CIFS shares (Windows, Samba, any NAS) and brings them back. Fi
 Names are relative to the URL's path.]]
 
 local EPILOG = [[
-The password is taken from --auth-password or the URL, from --credentials-file, from AUTH_PASSWORD in
-the environment (the user from AUTH_USERNAME), or asked for. Other users of this computer can see what
-flags and URLs say.
+The password is taken from --auth-password or the URL, from --credentials-file, from AUTH_PASSWORD
+in the environment (the user from AUTH_USERNAME), or asked for. Other users of this computer can
+see what flags and URLs say.
 
 Exit status: 0; 1 when something failed; 2 when the command was used wrongly.
 "lua-smb COMMAND --help" tells more.]]
@@ -94,7 +95,9 @@ local function wants_json(words)
 end
 
 local function report(failure, wants, stream)
-  if wants then
+  if failure.answered then
+    return failure.status or outcome.FAILED -- all is said
+  elseif wants then
     local document = { error = texts.message(failure.message), code = failure.code, results = failure.results }
     stream:write(json.encode(document), "\n")
   elseif not failure.told then
@@ -107,7 +110,7 @@ end
 local function run(words, state)
   local args, command = parse(words)
   state.json_stream = args["local"] == "-" and io.stderr or io.stdout
-  local dest <close> = logon.open(args)
+  local dest <close> = logon.open(args, command.place)
   command.run(dest, args)
   outcome.try(dest:close())
   output.flush()

@@ -58,6 +58,20 @@ local function matches(rule, path, base, kind)
   return false
 end
 
+--- A function that tells whether a name, or a path if the glob has a slash, matches a glob.
+-- @tparam string glob
+-- @treturn function
+function pattern.matcher(glob)
+  local texts = alternatives(translate(core.composed(glob)))
+  return function(text)
+    text = core.composed(text)
+    for _, each in ipairs(texts) do
+      if text:find(each) then return true end
+    end
+    return false
+  end
+end
+
 --- A function that tells which files are meant.
 -- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that begins with
 -- `!` excludes, one that ends with a slash is about folders only. A file is meant when the last glob that matches it includes it;

@@ -32,33 +32,52 @@ local function add_option(parser, row)
   return option:convert(function(text) return options.check_text(row.name, text, spelling) end)
 end
 
-local function add_connection_options(parser)
+-- `--help` shows a command's own options, `--help-all` those of the connection as well: `shown`.
+local function add_connection_options(parser, shown)
   local all = {}
   for _, row in ipairs(options.list) do
     if row.url then table.move(table.pack(add_option(parser, row)), 1, 2, #all + 1, all) end
   end
+  for _, each in ipairs(all) do
+    if not each._hidden then shown[#shown + 1] = each:hidden(true) end
+  end
   parser:group("Options of the connection, stronger than the URL's", table.unpack(all))
+end
+
+local function print_help(command)
+  io.stdout:write(command:get_help(), "\n")
+  os.exit(0, true)
 end
 
 --- Adds a command that works on a URL.
 -- @param parser argparse's
--- @tparam string name
+-- @tparam string name with its aliases, if any: "list ls"
 -- @tparam string usage its arguments
 -- @tparam string summary a line for the list of commands
 -- @tparam[opt=summary] string description the first lines of its help
 -- @return the command's parser
 function flags.command(parser, name, usage, summary, description)
   local command = parser:command(name):summary(summary):description(description or summary)
-  command:usage(("Usage: lua-smb %s [OPTION...] %s"):format(name, usage))
+  command:usage(("Usage: lua-smb %s [OPTION...] %s"):format(name:match "%S+", usage))
   command:argument("url", "where: smb://[USER@]SERVER[:PORT]/SHARE[/PATH][?OPTION=VALUE&...]")
   return command
 end
 
---- Ends a command's flags: its own come first in the help, then those of the connection.
-function flags.finish(command, own)
-  own[#own + 1] = command:flag("--json", "answer, and complain, in JSON")
+--- Ends a command's flags: its own come first in the help; then further groups, each with its title at 1; then those of the
+-- connection.
+function flags.finish(command, own, ...)
+  local shown = {}
+  command:add_help(false)
+  table.insert(own, command:flag("--json", "answer, and complain, in JSON"))
+  table.insert(own, command:flag("-h --help", "show this help"):action(function() print_help(command) end))
+  table.insert(own, command:flag("--help-all", "the same, with the options of the connection: --encryption, --retries ...")
+    :action(function()
+      for _, each in ipairs(shown) do each:hidden(false) end
+      print_help(command)
+    end))
   command:group("Options", table.unpack(own))
-  add_connection_options(command)
+  for _, group in ipairs { ... } do command:group(table.unpack(group)) end
+  add_connection_options(command, shown)
 end
 
 --- Adds what single transfers have.
@@ -69,7 +88,8 @@ function flags.transfer(command)
     command:flag("--resume", "go on where an earlier run broke off; if this one does, leave what has arrived to the next"),
     command:flag("--preserve-mtime", "fail where the modification time cannot be kept"),
     command:flag("--no-preserve-mtime", "do not keep the modification time"):target "preserve_mtime":action "store_false",
-    command:flag("-v --verbose", "say how much, and how fast")
+    command:flag("-v --verbose", "say how much, and how fast"),
+    command:flag("-q --quiet", "say nothing of what went well")
 end
 
 --- These as options of `dest:put` and `dest:get`.

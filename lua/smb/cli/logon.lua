@@ -78,9 +78,11 @@ end
 
 --- Opens the destination that the arguments are about.
 -- @tparam table args
+-- @tparam[opt] function place is called with the arguments and the fields, which it may change
 -- @treturn destination
-function logon.open(args)
+function logon.open(args, place)
   local fields = fields_of(args)
+  if place then place(args, fields) end
   check(fields)
   complete(fields)
   check(fields)

@@ -55,25 +55,34 @@ function output.warn_of_time(name, result)
   end
 end
 
+-- A result as a document, with what it is about.
+local function document_of(name, result)
+  local document = { name = name }
+  for key, value in pairs(type(result) == "table" and result or {}) do document[key] = value end
+  return document
+end
+
 --- Does one thing for each name, and goes on after a failure, unless the next would fail alike.
 -- @tparam table args of the command
--- @tparam {string,...} names
--- @tparam function action is called with a name; returns a result, or nil, message, code
-function output.each(args, names, action)
+-- @tparam {any,...} items
+-- @tparam function action is called with an item; returns a result, or nil, message, code, and perhaps a result that it has
+-- told of
+-- @tparam[opt] function named gives an item's name; by default an item is its name
+function output.each(args, items, action, named)
   local results, first = json.array(), nil
-  for _, name in ipairs(names) do
-    local result, message, code = action(name)
+  for _, item in ipairs(items) do
+    local name = named and named(item) or item
+    local result, message, code, told = action(item)
     if result == nil then
       first = first or { message = message, code = code, told = not args.json }
-      if not args.json then output.complain(message) end
-      results[#results + 1] = { name = name, error = message, code = code }
+      if not args.json and not told then output.complain(message) end
+      results[#results + 1] = document_of(name, told)
+      results[#results].error, results[#results].code = message, code
       if HOPELESS[code] then break end
     else
-      local document = { name = name }
       output.warn_of_time(name, result)
-      for key, value in pairs(type(result) == "table" and result or {}) do document[key] = value end
-      results[#results + 1] = document
-      if args.verbose and not args.json then
+      results[#results + 1] = document_of(name, result)
+      if args.verbose and not args.json and not (type(result) == "table" and result.errors) then
         output.say(show.text(name), type(result) == "table" and ": " .. tostring(result) or "", "\n")
       end
     end

@@ -7,7 +7,7 @@ local output = require "smb.cli.output"
 local quota = {}
 
 function quota.add(parser)
-  flags.finish(flags.command(parser, "quota", "URL", "Show how much room there is."), {})
+  flags.finish(flags.command(parser, "quota df", "URL", "Show how much room there is."), {})
 end
 
 function quota.run(dest, args)
