@@ -3,9 +3,9 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
-local file = require "smb.file"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
+local upload = require "smb.upload"
 
 local stream = {}
 
@@ -65,15 +65,15 @@ function stream.send(state, how, reader, under)
   local hash = how.sha256 and core.sha256()
   arguments.parents, arguments.io_size, arguments.in_order = how.parents, how.sizes.write, how.in_order
   under.measure = function() end -- what the reader gave counts
-  local up, message, code = file.upload(state.dest, state, how.text, arguments, how.sizes, under, how.operation)
+  local up, message, code = upload.begin(state.dest, state, how.text, arguments, how.sizes, under, how.operation)
   if not up then return nil, message, code end
-  local _ <close> = setmetatable({}, { __close = function() file.abandon(up) end })
+  local _ <close> = setmetatable({}, { __close = function() upload.abandon(up) end })
   local ok, size, resumed
   ok, message, code = send_all(up, how, reader, hash, under)
   local sha256 = hash and core.sha256_hex(hash) or nil
-  if ok then size, message, code, resumed = file.commit(up, how.read_back and sha256 or nil) end
+  if ok then size, message, code, resumed = upload.commit(up, how.read_back and sha256 or nil) end
   if not size then
-    local left = file.abandon(up, code)
+    local left = upload.abandon(up, code)
     local is_ours = type(message) == "string" and reason_of(state, how, message) ~= message
     return nil, is_ours and message .. left or message, code -- a reader's own error comes back as it is
   end

@@ -1,0 +1,75 @@
+--- A file that is written from beginning to end, and gets its name when it is complete: what `dest:write` sends by.
+-- @module smb.upload
+
+local call = require "smb.call"
+local core = require "smb.core"
+local file = require "smb.file"
+local file_io = require "smb.file_io"
+local transfer = require "smb.transfer"
+
+local upload = {}
+
+--- Begins an upload: a file to be written, which gets its name when it is committed. `operation`: for messages.
+-- @local
+function upload.begin(dest, state, text, arguments, sizes, under, operation)
+  local self, private, word, problem = file.new(dest, state, text, sizes)
+  private.operation = operation
+  if not self then return file_io.fail(private, "write", word, problem) end
+  arguments.buffer, arguments.size = self, math.maxinteger
+  local reply, code, reason, come
+  repeat
+    reply, code, reason, come = call.retry(dest, "upload", arguments, under)
+  until reply or not transfer.is_name_taken(arguments, come)
+  if not reply then
+    call.remember(state, arguments, nil, code)
+    return file_io.fail(private, "write", code, reason .. transfer.leftover(state, arguments, code, come and come.unfinished))
+  end
+  arguments.again, arguments.ours = true, true
+  private.no_more = arguments.in_place or arguments.in_order -- else its size might be reached before all has arrived
+  private.under, private.reopen_verb, private.reopen = under, "upload", arguments
+  return file.opened(self, private, reply, false, true)
+end
+
+--- Ends an upload: the file takes its name.
+-- @local
+-- @tparam[opt] string digest SHA-256 in hexadecimal, which it has to have when it is read back
+-- @treturn[1] integer its size; then, after two nils, bytes that an earlier attempt had moved
+-- @treturn[2] nil, message, code
+function upload.commit(self, digest)
+  local private = core.file_state(self)
+  local ok, message, code = file_io.flush(self)
+  if not ok then return nil, message, code end
+  file_io.close_lanes(private)
+  local size = core.file_where(self)
+  local reply, word, reason = file_io.ask(private, "commit", { size = size, digest = digest, read_back = digest ~= nil })
+  core.file_closed(self)
+  private.state.files[self] = nil
+  call.remember(private.state, private.reopen, reply, word)
+  if not reply then
+    local left = transfer.leftover(private.state, private.reopen, word, private.unfinished)
+    return file_io.fail(private, "write", word, reason .. left)
+  end
+  transfer.placed(private.state, private.reopen)
+  return size, nil, nil, private.resumed
+end
+
+--- Gives an upload up; nothing of it is left, or what it gives says what, for the end of a message. `why`: the error word.
+-- @local
+function upload.abandon(self, why)
+  if not core.file_is_open(self) then return "" end
+  local private = core.file_state(self)
+  file_io.discard(private)
+  file_io.close_lanes(private)
+  if core.is_open(private.dest) then
+    private.under = private.under:to_tidy()
+    local _, code = file_io.ask(private, "close", {})
+    -- It may not have been sent: nothing else closes the file.
+    if code == "timeout" then call.handle(private.state, private):drop() end
+    call.remember(private.state, private.reopen, nil, code)
+  end
+  core.file_closed(self)
+  private.state.files[self] = nil
+  return transfer.leftover(private.state, private.reopen, why or "", private.unfinished)
+end
+
+return upload
