@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 uint64_t memory_limit(void)
@@ -42,4 +43,19 @@ void *memory_share(const char *name, size_t size, int *fd)
 	*fd = -1;
 	errno = error;
 	return NULL;
+}
+
+void *memory_map(int fd, size_t least, size_t *size)
+{
+	struct stat st;
+	int seals = fd >= 0 ? fcntl(fd, F_GET_SEALS) : -1;
+	void *memory;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || st.st_size <= 0 || (uint64_t)st.st_size < least)
+		return NULL;
+	memory = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	*size = (size_t)st.st_size;
+	return memory;
 }

@@ -8,12 +8,11 @@
 #include "local_io.h"
 #include "mtime.h"
 #include "upload.h"
+#include "shared/memory.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 enum { HANDLES = 1024 }; /* listings and files open at a time: a walk has a listing for each level */
 
@@ -395,21 +394,10 @@ static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t
 
 /* ---- open files ---- */
 
-/* Sealed, or the module could take the pages away under our feet. */
 static bool map_buffer(struct handle *h, int fd, struct smb_fault *fault)
 {
-	struct stat st;
-	void *map;
-	int seals = fd >= 0 ? fcntl(fd, F_GET_SEALS) : -1;
-
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || st.st_size <= 0)
-		return fault_set(fault, SMB_FAILED, "the worker was given no buffer");
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return fault_set(fault, SMB_FAILED, "the worker is out of memory");
-	h->buffer = map;
-	h->buffer_size = (size_t)st.st_size;
-	return true;
+	h->buffer = memory_map(fd, 1, &h->buffer_size);
+	return h->buffer != NULL || fault_set(fault, SMB_FAILED, "the worker cannot map the file's buffer");
 }
 
 static bool do_open(const struct request *r, struct smb_reply *reply)

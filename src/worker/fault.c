@@ -119,24 +119,10 @@ static const struct meaning *look_up(const struct meaning *table, size_t count, 
 
 #define LOOK_UP(table, key) look_up(table, sizeof(table) / sizeof(table)[0], key)
 
-bool fault_set(struct smb_fault *fault, enum smb_code code, const char *text)
-{
-	fault->code = (uint32_t)code;
-	snprintf(fault->text, sizeof fault->text, "%s", text);
-	return false;
-}
-
 static bool fault_status(struct smb_fault *fault, enum smb_code code, const char *text, const char *name)
 {
 	fault->code = (uint32_t)code;
 	snprintf(fault->text, sizeof fault->text, "%s (NT_STATUS_%s)", text, name);
-	return false;
-}
-
-static bool fault_errno(struct smb_fault *fault, enum smb_code code, const char *text, int error)
-{
-	fault->code = (uint32_t)code;
-	snprintf(fault->text, sizeof fault->text, "%s (%s)", text, strerror(error));
 	return false;
 }
 

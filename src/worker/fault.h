@@ -2,9 +2,7 @@
 #ifndef LUA_SMB_FAULT_H
 #define LUA_SMB_FAULT_H
 
-#include "protocol.h"
-
-#include <stdbool.h>
+#include "shared/fault.h"
 
 /* Fills `fault` from a failed library call; gives false, so that callers can return it. */
 bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, int error, bool broken);
@@ -29,8 +27,5 @@ bool fault_refuses_password(uint32_t status);
 
 /* The clocks differ by more than Kerberos allows: seconds that the other one is ahead of ours. Gives true. */
 bool fault_clock(struct smb_fault *fault, int64_t ahead);
-
-/* A failure that the worker itself found. Gives false. */
-bool fault_set(struct smb_fault *fault, enum smb_code code, const char *text);
 
 #endif

@@ -13,6 +13,8 @@
 #include "lifeline.h"
 #include "mtime.h"
 #include "wire.h"
+#include "shared/memory.h"
+#include "shared/message.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -21,10 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,55 +40,14 @@ enum { IDLE_MS = 10000 };
 
 /* ---- messages ---- */
 
-/* Bytes of the next message, 0 when the module has hung up, -1 on failure; descriptors that came with it in `fds`. */
+/* Waits for the next message, see message_receive. */
 static ssize_t receive(void *message, size_t size, int fds[SMB_FILES_AT_ONCE])
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * SMB_FILES_AT_ONCE)];
-	} control;
-	struct iovec part = {message, size};
-	struct msghdr header = {
-	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-	struct cmsghdr *c;
 	ssize_t n;
-
-	for (size_t i = 0; i < SMB_FILES_AT_ONCE; i++)
-		fds[i] = -1;
 	do
-		n = recvmsg(SMB_WORKER_SOCKET, &header, MSG_CMSG_CLOEXEC);
+		n = message_receive(SMB_WORKER_SOCKET, message, size, fds, SMB_FILES_AT_ONCE, 0);
 	while (n < 0 && (errno == EINTR || errno == ECONNRESET)); /* the module has gone, but what it sent is still here */
-	if (n <= 0)
-		return n;
-	for (c = CMSG_FIRSTHDR(&header); c != NULL; c = CMSG_NXTHDR(&header, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-	return header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -1 : n;
-}
-
-static bool send_message(const void *message, size_t size, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec part = {(void *)(uintptr_t)message, size};
-	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-	ssize_t n;
-
-	if (fd >= 0) {
-		struct cmsghdr *c = &control.align;
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof control.bytes;
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
-	do
-		n = sendmsg(SMB_WORKER_SOCKET, &header, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)size;
+	return n;
 }
 
 static struct smb_reply *new_reply(void)
@@ -188,7 +147,8 @@ static bool serve(void)
 	reply->open = dispatch_open_count();
 	reply->left = replace_left();
 	reply->time_refused = mtime_was_refused(&reply->entry.mtime);
-	send_message(outbox, used, -1); /* where nobody listens any longer, the requests that are left count all the same */
+	/* Where nobody listens any longer, the requests that are left count all the same. */
+	message_send(SMB_WORKER_SOCKET, outbox, used, NULL, 0, 0);
 	if (dispatch_may_go_ahead(&r, reply))
 		go_ahead(&r);
 	return true;
@@ -210,21 +170,11 @@ static bool sane(const struct smb_connect *t)
 	       terminated(t->ccache, sizeof t->ccache);
 }
 
-static void *map_shared(int fd, size_t size)
-{
-	struct stat st;
-	void *page;
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)size)
-		return NULL;
-	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return page != MAP_FAILED ? page : NULL;
-}
-
 static bool greet(void)
 {
 	struct smb_hello hello = {SMB_PROTOCOL_MAGIC, SMB_PROTOCOL_VERSION, smb_layout()};
 	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	bool ok = send_message(&hello, sizeof hello, self);
+	bool ok = message_send(SMB_WORKER_SOCKET, &hello, sizeof hello, &self, self >= 0, 0);
 	if (self >= 0)
 		close(self);
 	return ok;
@@ -335,12 +285,13 @@ static bool start(void)
 	struct smb_pace *pace;
 	struct smb_reply *reply;
 	int fds[SMB_FILES_AT_ONCE];
+	size_t size;
 	ssize_t n = receive(&target, sizeof target, fds);
 
 	if (n != sizeof target || !sane(&target))
 		return false;
-	page = map_shared(fds[0], sizeof *page);
-	pace = map_shared(fds[1], sizeof *pace);
+	page = memory_map(fds[0], sizeof *page, &size);
+	pace = memory_map(fds[1], sizeof *pace, &size);
 	if (page == NULL || pace == NULL)
 		return false;
 	counters_use(page);
@@ -357,7 +308,7 @@ static bool start(void)
 	if (session_start(&target, &reply->fault))
 		memset(&reply->fault, 0, sizeof reply->fault);
 	session_info(&reply->info);
-	return send_message(outbox, sizeof *reply, -1) && reply->fault.code == SMB_OK;
+	return message_send(SMB_WORKER_SOCKET, outbox, sizeof *reply, NULL, 0, 0) && reply->fault.code == SMB_OK;
 }
 
 int main(int argc, char **argv)

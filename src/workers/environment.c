@@ -20,7 +20,7 @@ static const char *const known[] = {
 /* In whatever case: what may hold a secret, to go by its name. */
 static const char *const secret[] = {"USER=", "LOGNAME=", "PASS", "SECRET", "TOKEN"};
 
-static bool is_known(const char *variable)
+static bool environment_is_known(const char *variable)
 {
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 		if (strncmp(variable, known[i], strlen(known[i])) == 0)
@@ -28,7 +28,7 @@ static bool is_known(const char *variable)
 	return false;
 }
 
-static bool is_secret(const char *variable)
+static bool environment_is_secret(const char *variable)
 {
 	size_t name = strcspn(variable, "=") + 1;
 	for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++)
@@ -39,14 +39,14 @@ static bool is_secret(const char *variable)
 }
 
 /* Whoever puts a library of his own into all programs (faketime, wrappers of sockets and names) steers it by variables unknown here. */
-static bool has_own_libraries(void)
+static bool environment_has_own_libraries(void)
 {
 	return getenv("LD_PRELOAD") != NULL || getenv("LD_AUDIT") != NULL;
 }
 
 char **environment_of_worker(void)
 {
-	bool all = has_own_libraries();
+	bool all = environment_has_own_libraries();
 	size_t count = 0, kept = 0;
 	char **list;
 
@@ -56,7 +56,7 @@ char **environment_of_worker(void)
 	if (list == NULL)
 		return NULL;
 	for (size_t i = 0; i < count; i++)
-		if (is_known(environ[i]) || (all && !is_secret(environ[i])))
+		if (environment_is_known(environ[i]) || (all && !environment_is_secret(environ[i])))
 			list[kept++] = environ[i];
 	list[kept] = NULL;
 	return list;

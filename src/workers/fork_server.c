@@ -22,7 +22,7 @@ int fork_server_least(unsigned count)
  * The program gets a socket for each worker and the fork server's, /dev/null for the rest, default signals and a session of its own. Its
  * arguments are how many workers there are to be, and the module's process, for whoever looks at a list of processes.
  */
-static int spawn(const char *program, const int *sockets, unsigned count, int starters, pid_t *pid)
+static int fork_server_spawn(const char *program, const int *sockets, unsigned count, int starters, pid_t *pid)
 {
 	char number[sizeof "4294967295"], host[sizeof "4294967295"];
 	char *argv[] = {(char *)(uintptr_t) "smb-fork-server", number, host, NULL}, **environment = environment_of_worker();
@@ -57,7 +57,7 @@ static int spawn(const char *program, const int *sockets, unsigned count, int st
 }
 
 /* A fork server that does not hear of its host is of no use. */
-static void introduce_host(struct fork_server *s)
+static void fork_server_introduce_host(struct fork_server *s)
 {
 	int self = (int)syscall(SYS_pidfd_open, s->host, 0);
 	if (!process_send(&s->self, "", 1, &self, self >= 0))
@@ -66,7 +66,7 @@ static void introduce_host(struct fork_server *s)
 		close(self);
 }
 
-static bool load(struct fork_server *s, const char *program, const int *sockets, unsigned count)
+static bool fork_server_load(struct fork_server *s, const char *program, const int *sockets, unsigned count)
 {
 	pid_t pid;
 	int theirs, error;
@@ -76,7 +76,7 @@ static bool load(struct fork_server *s, const char *program, const int *sockets,
 		process_forget(&s->self);
 		return false;
 	}
-	error = spawn(program, sockets, count, theirs, &pid);
+	error = fork_server_spawn(program, sockets, count, theirs, &pid);
 	close(theirs);
 	if (error != 0) {
 		process_forget(&s->self);
@@ -92,11 +92,11 @@ static bool load(struct fork_server *s, const char *program, const int *sockets,
 	s->euid = geteuid();
 	s->gid = getgid();
 	s->egid = getegid();
-	introduce_host(s);
+	fork_server_introduce_host(s);
 	return true;
 }
 
-static bool is_same_user(const struct fork_server *s)
+static bool fork_server_is_same_user(const struct fork_server *s)
 {
 	return s->uid == getuid() && s->euid == geteuid() && s->gid == getgid() && s->egid == getegid();
 }
@@ -104,15 +104,15 @@ static bool is_same_user(const struct fork_server *s)
 bool fork_server_start(struct fork_server *s, const char *program, const int *sockets, unsigned count)
 {
 	unsigned done = 0;
-	if (!is_same_user(s))
+	if (!fork_server_is_same_user(s))
 		process_hang_up(&s->self);
 	while (done < count && s->self.socket >= 0 && process_send(&s->self, "", 1, &sockets[done], 1))
 		done++;
-	return done == count || load(s, program, sockets + done, count - done);
+	return done == count || fork_server_load(s, program, sockets + done, count - done);
 }
 
 /* By the descriptor where there is one: in a host that reaps whatever it can the number may be another child's by now. */
-static int wait_for_program(const struct fork_server *s)
+static int fork_server_wait_for_program(const struct fork_server *s)
 {
 	siginfo_t info;
 	if (s->program_fd >= 0)
@@ -123,7 +123,7 @@ static int wait_for_program(const struct fork_server *s)
 void fork_server_reap(struct fork_server *s)
 {
 	if (s->program > 0)
-		while (wait_for_program(s) < 0 && errno == EINTR)
+		while (fork_server_wait_for_program(s) < 0 && errno == EINTR)
 			;
 	s->program = 0;
 	if (s->program_fd >= 0)

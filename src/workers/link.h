@@ -6,32 +6,17 @@
 #define LUA_SMB_LINK_H
 
 #include "protocol.h"
-#include "fork_server.h"
+#include "worker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct link;
 
-/* Milliseconds, one for each enum smb_patience. The link reads them anew with each wait. */
-struct link_limits {
-	uint32_t allowed[SMB_PATIENCE_COUNT];
-};
-
-/* What all links of a destination have in common; has to outlive them. */
-struct link_common {
-	const char *program; /* smb-worker's absolute path */
-	const struct smb_connect *target;
-	struct link_limits limits; /* may be changed at any time */
-	int rate_limit_fd;               /* the memory of a struct smb_pace, */
-	struct smb_pace *pace;     /* mapped; NULL before the first link */
-	struct fork_server fork_server;
-};
-
 enum { LINKS_AT_ONCE = 32 };
 
 /* Starts `count` links, 1 to LINKS_AT_ONCE. False fills `fault`, and there are none. */
-bool link_start(struct link **links, unsigned count, struct link_common *common, struct smb_fault *fault);
+bool link_start(struct link **links, unsigned count, struct worker_common *common, struct smb_fault *fault);
 
 /* Hangs up: the link is dead, but in a forked child, whose it is not. A worker that owes nothing ends at once. */
 void link_dismiss(struct link *l);

@@ -1,18 +1,18 @@
 #include "pool.h"
 
+#include "shared/clock.h"
 #include "shared/descriptor.h"
+#include "shared/fault.h"
 #include "shared/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Between two starts of a worker where it is to be done gently. */
@@ -32,7 +32,7 @@ struct slot {
 };
 
 struct pool {
-	struct link_common common; /* rate_limit_fd: -1 before the first worker */
+	struct worker_common common; /* pace_fd: -1 before the first worker */
 	unsigned most;             /* links at a time, 1 to POOL_LINKS */
 	struct smb_fault refusal;  /* code is SMB_OK unless the pool is poisoned */
 	struct smb_info info;
@@ -46,18 +46,11 @@ struct pool {
 	struct smb_fault why_lost; /* and of what */
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ---- life ---- */
 
-static bool share_pace(struct pool *pool)
+static bool pool_share_pace(struct pool *pool)
 {
-	pool->common.pace = memory_share("smb-pace", sizeof *pool->common.pace, &pool->common.rate_limit_fd);
+	pool->common.pace = memory_share("smb-pace", sizeof *pool->common.pace, &pool->common.pace_fd);
 	if (pool->common.pace == NULL)
 		return false;
 	atomic_store(&pool->common.pace->rate, pool->rate);
@@ -79,13 +72,13 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 
 	if (pool == NULL)
 		return NULL;
-	pool->common = (struct link_common){.program = program, .target = target, .rate_limit_fd = -1, .fork_server = NO_FORK_SERVER};
+	pool->common = (struct worker_common){.program = program, .target = target, .pace_fd = -1, .fork_server = NO_FORK_SERVER};
 	pool->most = 1;
 	pool->epoll = -1;
 	return pool;
 }
 
-static void drop(struct pool *pool, int slot, int wait_ms)
+static void pool_drop(struct pool *pool, int slot, int wait_ms)
 {
 	struct slot *s = &pool->slots[slot];
 
@@ -103,12 +96,12 @@ void pool_close(struct pool *pool, int wait_ms)
 	fork_server_dismiss(&pool->common.fork_server);
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL)
-			drop(pool, i, wait_ms);
+			pool_drop(pool, i, wait_ms);
 	fork_server_end(&pool->common.fork_server, wait_ms);
 	if (pool->common.pace != NULL)
 		munmap(pool->common.pace, sizeof *pool->common.pace);
-	if (pool->common.rate_limit_fd >= 0)
-		close(pool->common.rate_limit_fd);
+	if (pool->common.pace_fd >= 0)
+		close(pool->common.pace_fd);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
 	free(pool);
@@ -125,7 +118,7 @@ unsigned pool_count(const struct pool *pool)
 }
 
 /* One link is there for the next call, however long that takes: the oldest. */
-static void keep_one(struct pool *pool)
+static void pool_keep_one(struct pool *pool)
 {
 	const struct slot *oldest = NULL;
 
@@ -139,7 +132,7 @@ static void keep_one(struct pool *pool)
 }
 
 /* Links that died between requests, or whose workers have left since nobody needed them. */
-static void sweep(struct pool *pool)
+static void pool_sweep(struct pool *pool)
 {
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct slot *s = &pool->slots[i];
@@ -147,21 +140,12 @@ static void sweep(struct pool *pool)
 			continue;
 		link_wait(s->link, 0);
 		if (link_dead(s->link))
-			drop(pool, i, 0);
+			pool_drop(pool, i, 0);
 	}
-	keep_one(pool);
+	pool_keep_one(pool);
 }
 
-static enum pool_answer no_pace(struct smb_fault *fault)
-{
-	memset(fault, 0, sizeof *fault);
-	fault->code = SMB_FAILED;
-	fault->error = errno;
-	snprintf(fault->text, sizeof fault->text, "no worker process can be started (%s)", strerror(errno));
-	return POOL_FAILED;
-}
-
-static int empty_slot(const struct pool *pool)
+static int pool_empty_slot(const struct pool *pool)
 {
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link == NULL)
@@ -169,9 +153,9 @@ static int empty_slot(const struct pool *pool)
 	return -1;
 }
 
-static int add(struct pool *pool, struct link *link)
+static int pool_add(struct pool *pool, struct link *link)
 {
-	int slot = empty_slot(pool);
+	int slot = pool_empty_slot(pool);
 
 	if (pool->epoll >= 0)
 		link_watch(link, pool->epoll);
@@ -180,7 +164,7 @@ static int add(struct pool *pool, struct link *link)
 }
 
 /* Whether descriptors are left for what a further link would be of use to: local files, buffers. */
-static bool spares_descriptors(const struct pool *pool)
+static bool pool_spares_descriptors(const struct pool *pool)
 {
 	const rlim_t many = 4096; /* with so many it need not be asked */
 	struct rlimit limit;
@@ -188,7 +172,7 @@ static bool spares_descriptors(const struct pool *pool)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= many)
 		return true;
-	fd = limit.rlim_cur > SPARE ? fcntl(pool->common.rate_limit_fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur - SPARE) : -1;
+	fd = limit.rlim_cur > SPARE ? fcntl(pool->common.pace_fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur - SPARE) : -1;
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -198,26 +182,28 @@ static bool spares_descriptors(const struct pool *pool)
  * Starts links, as many as there are empty slots for; `slot` is that of the last. Where the machine has no more processes or
  * descriptors for a further one, it is not asked again for a while.
  */
-static enum pool_answer start(struct pool *pool, unsigned count, int *slot, struct smb_fault *fault)
+static enum pool_answer pool_start(struct pool *pool, unsigned count, int *slot, struct smb_fault *fault)
 {
 	struct link *links[POOL_LINKS];
 	bool is_further = pool_count(pool) > 0;
 
-	if (pool->common.pace == NULL && !share_pace(pool))
-		return no_pace(fault);
-	if ((is_further && !spares_descriptors(pool)) || !link_start(links, count, &pool->common, fault)) {
+	if (pool->common.pace == NULL && !pool_share_pace(pool)) {
+		fault_errno(fault, SMB_FAILED, "no worker process can be started", errno);
+		return POOL_FAILED;
+	}
+	if ((is_further && !pool_spares_descriptors(pool)) || !link_start(links, count, &pool->common, fault)) {
 		if (is_further)
-			pool->full_until = now_ms() + FULL_MS;
+			pool->full_until = clock_ms() + FULL_MS;
 		return is_further ? POOL_FULL : POOL_FAILED;
 	}
-	pool->started = now_ms();
+	pool->started = clock_ms();
 	for (unsigned i = 0; i < count; i++)
-		*slot = add(pool, links[i]);
-	keep_one(pool);
+		*slot = pool_add(pool, links[i]);
+	pool_keep_one(pool);
 	return POOL_LEASED;
 }
 
-static bool is_free(const struct slot *s)
+static bool pool_is_free(const struct slot *s)
 {
 	return s->link != NULL && !s->leased && link_is_free(s->link);
 }
@@ -226,7 +212,7 @@ static bool is_free(const struct slot *s)
  * Rather one that has nothing left to tidy up, that is logged on, that has no open files if that matters, that is wished for, that does
  * nothing, that has fewer open files.
  */
-static bool is_better(const struct slot *s, const struct slot *than, uint32_t wished, bool own)
+static bool pool_is_better(const struct slot *s, const struct slot *than, uint32_t wished, bool own)
 {
 	if (link_settled(s->link) != link_settled(than->link))
 		return link_settled(s->link);
@@ -241,27 +227,27 @@ static bool is_better(const struct slot *s, const struct slot *than, uint32_t wi
 	return link_handles(s->link) < link_handles(than->link);
 }
 
-static int best_free(const struct pool *pool, uint32_t wished, bool own)
+static int pool_best_free(const struct pool *pool, uint32_t wished, bool own)
 {
 	int best = -1;
 	for (int i = 0; i < POOL_LINKS; i++)
-		if (is_free(&pool->slots[i]) && (best < 0 || is_better(&pool->slots[i], &pool->slots[best], wished, own)))
+		if (pool_is_free(&pool->slots[i]) && (best < 0 || pool_is_better(&pool->slots[i], &pool->slots[best], wished, own)))
 			best = i;
 	return best;
 }
 
 /* What was done ahead is done for the one who wishes for that link. */
-static bool does_at_once(const struct slot *s, uint32_t wished)
+static bool pool_does_at_once(const struct slot *s, uint32_t wished)
 {
 	return link_settled(s->link) && (!link_ahead(s->link) || s->number == wished);
 }
 
 /* How many may be started, of so many that are wanted. */
-static unsigned may_start(const struct pool *pool, unsigned wanted)
+static unsigned pool_may_start(const struct pool *pool, unsigned wanted)
 {
 	unsigned count = pool_count(pool), most = pool->most < POOL_LINKS ? pool->most : POOL_LINKS;
 
-	if (now_ms() < pool->full_until)
+	if (clock_ms() < pool->full_until)
 		return count == 0 && wanted > 0;
 	if (count >= most)
 		return 0;
@@ -271,20 +257,12 @@ static unsigned may_start(const struct pool *pool, unsigned wanted)
 unsigned pool_most(const struct pool *pool)
 {
 	unsigned count = pool_count(pool);
-	bool has_room = count == 0 || (now_ms() >= pool->full_until && spares_descriptors(pool));
+	bool has_room = count == 0 || (clock_ms() >= pool->full_until && pool_spares_descriptors(pool));
 	return has_room || count > pool->most ? pool->most : count;
 }
 
-static enum pool_answer no_more(struct smb_fault *fault, const char *text)
-{
-	memset(fault, 0, sizeof *fault);
-	fault->code = SMB_BUSY;
-	snprintf(fault->text, sizeof fault->text, "%s", text);
-	return POOL_FAILED;
-}
-
 /* A worker has found out that the password is refused. It is not trusted with more than the words. */
-static bool is_refused(struct pool *pool)
+static bool pool_is_refused(struct pool *pool)
 {
 	struct smb_fault *refusal = &pool->refusal;
 
@@ -298,36 +276,38 @@ static bool is_refused(struct pool *pool)
 }
 
 /* The slot of the link to lease, a new one if need be. */
-static enum pool_answer take_any(struct pool *pool, const struct pool_wish *wish, int *slot, struct smb_fault *fault)
+static enum pool_answer pool_take_any(struct pool *pool, const struct pool_wish *wish, int *slot, struct smb_fault *fault)
 {
 	int best;
 	bool suits;
 
-	if (is_refused(pool)) {
+	if (pool_is_refused(pool)) {
 		*fault = pool->refusal;
 		return POOL_FAILED;
 	}
-	sweep(pool);
-	best = *slot = best_free(pool, wish->rather, wish->own);
+	pool_sweep(pool);
+	best = *slot = pool_best_free(pool, wish->rather, wish->own);
 	suits = best >= 0 && (!wish->own || (link_handles(pool->slots[best].link) == 0 && link_settled(pool->slots[best].link)));
-	if (suits && does_at_once(&pool->slots[best], wish->rather))
+	if (suits && pool_does_at_once(&pool->slots[best], wish->rather))
 		return POOL_LEASED;
-	if (may_start(pool, 1) > 0) {
+	if (pool_may_start(pool, 1) > 0) {
 		enum pool_answer started;
-		if (wish->gently && now_ms() - pool->started < START_MS)
+		if (wish->gently && clock_ms() - pool->started < START_MS)
 			return POOL_SOON;
-		started = start(pool, 1, slot, fault);
+		started = pool_start(pool, 1, slot, fault);
 		if (started != POOL_FULL)
 			return started;
 	}
 	if (suits)
 		return POOL_LEASED;
-	if (wish->own && (pool_count(pool) >= pool->most || now_ms() < pool->full_until))
-		return no_more(fault, "all connections are in use");
+	if (wish->own && (pool_count(pool) >= pool->most || clock_ms() < pool->full_until)) {
+		fault_set(fault, SMB_BUSY, "all connections are in use");
+		return POOL_FAILED;
+	}
 	return POOL_FULL;
 }
 
-static int find(const struct pool *pool, uint32_t number)
+static int pool_find(const struct pool *pool, uint32_t number)
 {
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL && pool->slots[i].number == number)
@@ -336,17 +316,15 @@ static int find(const struct pool *pool, uint32_t number)
 }
 
 /* The slot of the link that has the number, when it is free. */
-static enum pool_answer take_numbered(struct pool *pool, uint32_t number, int *slot, struct smb_fault *fault)
+static enum pool_answer pool_take_numbered(struct pool *pool, uint32_t number, int *slot, struct smb_fault *fault)
 {
-	int i = *slot = find(pool, number);
+	int i = *slot = pool_find(pool, number);
 
-	if (i >= 0 && is_free(&pool->slots[i]))
+	if (i >= 0 && pool_is_free(&pool->slots[i]))
 		return POOL_LEASED;
 	if (i >= 0 && !link_dead(pool->slots[i].link)) /* at work, or still giving up what it was at */
 		return POOL_FULL;
-	memset(fault, 0, sizeof *fault);
-	fault->code = SMB_DISCONNECTED;
-	snprintf(fault->text, sizeof fault->text, "the connection it was opened on has gone");
+	fault_set(fault, SMB_DISCONNECTED, "the connection it was opened on has gone");
 	if (i >= 0)
 		*fault = *link_fault(pool->slots[i].link);
 	else if (pool->lost == number && pool->why_lost.code != SMB_OK)
@@ -357,9 +335,10 @@ static enum pool_answer take_numbered(struct pool *pool, uint32_t number, int *s
 enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, void *holder, uint32_t *lease, struct smb_fault *fault)
 {
 	int slot = -1;
-	enum pool_answer answer =
-	    wish->link != 0 ? take_numbered(pool, wish->link, &slot, fault) : take_any(pool, wish, &slot, fault);
+	enum pool_answer answer;
 
+	memset(fault, 0, sizeof *fault);
+	answer = wish->link != 0 ? pool_take_numbered(pool, wish->link, &slot, fault) : pool_take_any(pool, wish, &slot, fault);
 	if (answer != POOL_LEASED)
 		return answer;
 	pool->slots[slot].leased = true;
@@ -370,23 +349,23 @@ enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, voi
 
 struct link *pool_link(const struct pool *pool, uint32_t number)
 {
-	int i = find(pool, number);
+	int i = pool_find(pool, number);
 	return i >= 0 ? pool->slots[i].link : NULL;
 }
 
 void pool_warm(struct pool *pool, unsigned count)
 {
-	struct smb_fault ignored; /* who needs a link and gets none learns why */
+	struct smb_fault ignored = {0}; /* who needs a link and gets none learns why */
 	unsigned there, missing;
 	int last;
 
-	sweep(pool);
-	if (is_refused(pool))
+	pool_sweep(pool);
+	if (pool_is_refused(pool))
 		return;
 	there = pool_count(pool);
-	missing = may_start(pool, count > there ? count - there : 0);
+	missing = pool_may_start(pool, count > there ? count - there : 0);
 	if (missing > 0)
-		start(pool, missing, &last, &ignored);
+		pool_start(pool, missing, &last, &ignored);
 }
 
 bool pool_is_full(struct pool *pool, uint32_t lease)
@@ -397,13 +376,13 @@ bool pool_is_full(struct pool *pool, uint32_t lease)
 		return false;
 	for (int i = 0; i < POOL_LINKS; i++)
 		if (pool->slots[i].link != NULL && !link_dead(pool->slots[i].link)) {
-			pool->full_until = now_ms() + FULL_MS;
+			pool->full_until = clock_ms() + FULL_MS;
 			return true;
 		}
 	return false;
 }
 
-static void learn(struct pool *pool, const struct smb_info *info)
+static void pool_learn(struct pool *pool, const struct smb_info *info)
 {
 	uint64_t throughput = pool->info.throughput;
 
@@ -419,35 +398,35 @@ const struct smb_info *pool_info(const struct pool *pool)
 	return &pool->info;
 }
 
-static void give_back(struct pool *pool, int slot)
+static void pool_give_back(struct pool *pool, int slot)
 {
 	struct slot *s = &pool->slots[slot];
 
 	s->leased = false;
 	s->holder = NULL;
 	if (link_dead(s->link))
-		drop(pool, slot, 0);
+		pool_drop(pool, slot, 0);
 }
 
 void pool_finish(struct pool *pool, uint32_t lease)
 {
-	int slot = find(pool, lease);
+	int slot = pool_find(pool, lease);
 
 	if (slot < 0)
 		return;
-	learn(pool, link_info(pool->slots[slot].link));
+	pool_learn(pool, link_info(pool->slots[slot].link));
 	link_done(pool->slots[slot].link);
-	give_back(pool, slot);
+	pool_give_back(pool, slot);
 }
 
 void pool_abandon(struct pool *pool, uint32_t lease)
 {
-	int slot = find(pool, lease);
+	int slot = pool_find(pool, lease);
 
 	if (slot < 0)
 		return;
 	link_abandon(pool->slots[slot].link);
-	give_back(pool, slot);
+	pool_give_back(pool, slot);
 }
 
 bool pool_evict(struct pool *pool, uint32_t number, bool (*take)(void *holder))

@@ -22,7 +22,7 @@ bool process_join(struct process *p, int least, int *theirs);
 /* Never waits. False, with errno, when it was not sent. */
 bool process_send(const struct process *p, const void *message, size_t size, const int *fds, size_t count);
 
-/* Bytes of a message, 0 when the process is gone (errno says whether it left messages unread: ECONNRESET), -1 when there is none yet. */
+/* Bytes of a message, 0 when the process is gone, -1 when there is none yet. */
 ssize_t process_receive(struct process *p, void *message, size_t size);
 
 /* A forked child may hold a copy of the socket: it is shut down, not only closed. */
