@@ -55,10 +55,10 @@ $(MODULE): $(MODULE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -lnettle -lutf8proc -lm -ldl
 
-# The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/wire.c.
-$(WORKER): $(WORKER_OBJECTS) src/worker/wire.list
+# The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/hooks.c.
+$(WORKER): $(WORKER_OBJECTS) src/worker/hooks.list
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/wire.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lm -lpthread -ldl
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lm -lpthread -ldl
 
 $(BUILD)/worker/%.o: src/worker/%.c
 	@mkdir -p $(@D)

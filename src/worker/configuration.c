@@ -104,7 +104,7 @@ static FILE *configuration_open(const char *path)
 	return text;
 }
 
-/* ---- the functions that stand before libc's, as in wire.c ---- */
+/* ---- the functions that stand before libc's, as in hooks.c ---- */
 
 typedef FILE *opener(const char *path, const char *mode);
 

@@ -2,12 +2,14 @@
 
 #include "shared/previous.h"
 #include "configuration.h"
+#include "connection.h"
 #include "shared/ticks.h"
 #include "counters.h"
 #include "fault.h"
 #include "identity.h"
 #include "kdc.h"
 #include "logon.h"
+#include "rename_guard.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -137,10 +139,10 @@ static void explain(struct smb_fault *fault, int error)
 	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
 	struct smb_info info;
 
-	fault_remote(fault, wire_step(), wire_status(), error, wire_broken());
+	fault_remote(fault, wire_step(), wire_status(), error, wire_is_broken());
 	if (fault->code == SMB_HOST_NOT_FOUND)
 		advise_broadcast(fault);
-	if (!logs_on || wire_broken())
+	if (!logs_on || wire_is_broken())
 		return;
 	wire_info(&info);
 	if (identity_wants_kerberos(session.target) && wire_mechanism() != SMB_MECHANISM_NTLM)
@@ -153,28 +155,28 @@ static bool failed_with(struct smb_fault *fault, int error)
 {
 	session.ended = session.ended || is_ended(wire_status());
 	kdc_end();
-	if (wire_refusal() == WIRE_NOT_ENCRYPTED)
+	if (wire_refusal() == REFUSED_CLEAR)
 		return fault_set(fault, SMB_PROTOCOL,
 				 "encryption is required, but the library would send clear text (the server does not offer "
 				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
-	if (wire_refusal() == WIRE_ELSEWHERE) {
+	if (wire_refusal() == REFUSED_ELSEWHERE) {
 		session.led_elsewhere = true;
 		session.ended = session.ended || session.target->dfs; /* a connection there, which was begun, is of no use any more */
 		return fault_set(fault, SMB_UNSUPPORTED,
 				 session.target->dfs ? "a link leads to another share or server (DFS): what is there is left alone"
 						     : "a link leads to another share or server (DFS), and dfs is off");
 	}
-	if (wire_refusal() == WIRE_NOT_SIGNED)
+	if (wire_refusal() == REFUSED_UNSIGNED)
 		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
-	if (wire_refusal() == WIRE_NOBODY)
+	if (wire_refusal() == REFUSED_NOBODY)
 		return fault_set(fault, SMB_AUTH_FAILED, "the logon would have been one without a name");
-	if (wire_refusal() == WIRE_CANCELLED)
+	if (wire_refusal() == REFUSED_CANCELLED)
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	if (wire_refusal() == WIRE_STOPPED)
+	if (wire_refusal() == REFUSED_STOPPED)
 		*fault = session.stopped;
-	else if (wire_refusal() == WIRE_PASSWORD)
+	else if (wire_refusal() == REFUSED_PASSWORD)
 		logon_refused(fault);
-	else if (wire_guest())
+	else if (wire_is_guest())
 		fault_guest(fault);
 	else
 		explain(fault, error);
@@ -191,7 +193,7 @@ static bool failed_with(struct smb_fault *fault, int error)
 static bool begin(enum smb_patience patience, struct smb_fault *fault)
 {
 	/* The library would send a request into a connection that the server has closed meanwhile. */
-	if (session.context != NULL && (session.ended || wire_hung_up()))
+	if (session.context != NULL && (session.ended || connection_any_hung_up()))
 		smbc_getFunctionPurgeCachedServers(session.context)(session.context);
 	wire_begin(patience);
 	errno = 0;
@@ -253,7 +255,7 @@ static void give_credentials(SMBCCTX *context, const char *server, const char *s
 static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
 {
 	bool renewed = session.renew && server == session.coarse;
-	bool gone = session.ended || renewed || (!wire_alone() && session.check_server(context, server) != 0);
+	bool gone = session.ended || renewed || (!connection_is_only_one() && session.check_server(context, server) != 0);
 
 	session.server = server;
 	if (gone)
@@ -326,19 +328,23 @@ static bool open_share(const struct smb_connect *target, struct smb_fault *fault
 		return false;
 	memset(fault, 0, sizeof *fault);
 	identity_keep(&session.identity);
-	return wire_kept() ||
+	return wire_keeps_demand() ||
 	       fault_set(fault, SMB_PROTOCOL,
 			 "what is required of the connection cannot be checked: this libsmbclient sends in a way that smb-worker does not see");
 }
 
 bool session_start(const struct smb_connect *target, struct smb_fault *fault)
 {
+	const struct demand demand = {
+	    .encryption = target->encryption == SMB_DEMAND_REQUIRED,
+	    .signing = target->signing == SMB_DEMAND_REQUIRED,
+	    .named = !target->anonymous,
+	    .kerberos = !identity_may_use_ntlm(target),
+	};
 	SMBCCTX *context;
 
 	session.target = target;
-	wire_demand(target->encryption == SMB_DEMAND_REQUIRED, target->signing == SMB_DEMAND_REQUIRED,
-		    !target->anonymous);
-	wire_forbid_ntlm(!identity_may_use_ntlm(target));
+	wire_demand(&demand);
 	wire_follow(target->dfs != 0);
 	if (target->ccache[0] != '\0')
 		setenv("KRB5CCNAME", target->ccache, 1);
@@ -496,11 +502,11 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 	if (to_url == NULL)
 		return finish(from_url, -1, fault);
 	counters_add_removal();
-	wire_guard_rename(true);
+	rename_guard_set(true);
 	result = smbc_getFunctionRename(session.context)(session.context, from_url, session.context, to_url);
-	wire_guard_rename(false);
+	rename_guard_set(false);
 	free(to_url);
-	if (result < 0 && wire_refusal() == WIRE_WOULD_REPLACE) {
+	if (result < 0 && wire_refusal() == REFUSED_REPLACE) {
 		free(from_url);
 		return fault_set(fault, SMB_EXISTS, "it exists already");
 	}
@@ -734,7 +740,7 @@ static bool is_handle_gone(struct session_file *file, int error)
 {
 	if (error != EINVAL || wire_status() != 0)
 		return false;
-	return file == NULL || !wire_was_answered_unseen() || wire_broken() || session.ended || wire_hung_up() || !is_alive(file);
+	return file == NULL || !wire_was_answered_unseen() || wire_is_broken() || session.ended || connection_any_hung_up() || !is_alive(file);
 }
 
 static bool handle_failed(struct session_file *file, struct smb_fault *fault)

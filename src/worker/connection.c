@@ -1,0 +1,147 @@
+#include "connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+enum { CONNECTION_LIMIT = 16 };
+
+static struct connection connections[CONNECTION_LIMIT];
+
+void connection_reset(void)
+{
+	memset(connections, 0, sizeof connections);
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++)
+		connections[i].fd = -1;
+}
+
+struct connection *connection_find(int fd)
+{
+	for (size_t i = 0; i < CONNECTION_LIMIT && fd >= 0; i++)
+		if (connections[i].fd == fd)
+			return &connections[i];
+	return NULL;
+}
+
+struct connection *connection_add(int fd)
+{
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++) {
+		if (connections[i].fd != -1)
+			continue;
+		connections[i] = (struct connection){.fd = fd, .place = 1};
+		return &connections[i];
+	}
+	return NULL;
+}
+
+void connection_remove(struct connection *c)
+{
+	c->fd = -1;
+}
+
+void connection_begin_call(void)
+{
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++)
+		meter_begin_call(&connections[i].meter);
+}
+
+/* ---- as the kernel knows them ---- */
+
+bool connection_any_hung_up(void)
+{
+	char byte;
+
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++) {
+		int fd = connections[i].fd;
+		ssize_t n = fd >= 0 ? recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return true;
+	}
+	return false;
+}
+
+bool connection_is_only_one(void)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++)
+		count += connections[i].fd >= 0;
+	return count == 1 && !connection_any_hung_up();
+}
+
+bool connection_any_moved(void)
+{
+	bool moved = false;
+
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++) {
+		struct connection *c = &connections[i];
+		int before = c->queued;
+		moved = (c->fd >= 0 && ioctl(c->fd, SIOCOUTQ, &c->queued) == 0 && c->queued < before) || moved;
+	}
+	return moved;
+}
+
+void connection_address(const struct connection *c, char *text, size_t size)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+
+	if (getpeername(c->fd, (struct sockaddr *)&peer, &length) == 0)
+		getnameinfo((struct sockaddr *)&peer, length, text, (socklen_t)size, NULL, 0, NI_NUMERICHOST);
+}
+
+/* ---- where they lead ---- */
+
+uint16_t connection_port(const struct sockaddr *address)
+{
+	if (address != NULL && address->sa_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+	if (address != NULL && address->sa_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+	return 0;
+}
+
+/* FNV-1a */
+static uint32_t connection_hash(const void *bytes, size_t size)
+{
+	const uint8_t *b = bytes;
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ b[i]) * 16777619u;
+	return hash | 1;
+}
+
+/* IPC$, which is asked about DFS, is no share that matters. */
+static bool connection_is_disk(const struct frame *share)
+{
+	static const uint8_t ipc[] = {'I', 0, 'P', 0, 'C', 0, '$', 0};
+	return share->size >= sizeof ipc && memcmp(share->bytes + share->size - sizeof ipc, ipc, sizeof ipc) != 0;
+}
+
+/* A TREE_CONNECT names the share, the same for each address that the server has. Encrypted, it tells nothing. */
+void connection_note_place(struct connection *c, const struct frame *f)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	struct frame share;
+
+	if (c->is_settled)
+		return;
+	if (frame_kind(f) == FRAME_ENCRYPTED) {
+		c->is_settled = true;
+		if (getpeername(c->fd, (struct sockaddr *)&peer, &length) == 0)
+			c->place = connection_hash(&peer, length);
+		return;
+	}
+	share = frame_share_name(f);
+	if (!connection_is_disk(&share))
+		return;
+	c->place = connection_hash(share.bytes, share.size);
+	c->is_settled = true;
+}

@@ -1,0 +1,55 @@
+/* The TCP connections that libsmbclient has to SMB servers, by their descriptors. */
+#ifndef LUA_SMB_CONNECTION_H
+#define LUA_SMB_CONNECTION_H
+
+#include "frame.h"
+#include "meter.h"
+#include "stream.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct connection {
+	int fd; /* -1: free */
+	struct stream out, in;
+	struct meter meter;
+	int queued;      /* bytes that the kernel had still to send, when last asked */
+	bool logs_on;    /* it was sent the password, and has not answered */
+	uint32_t place;  /* a hash of the share's name or, where that was not seen, of the server's address; never 0 */
+	bool is_settled; /* a share was opened, or is about to be behind encryption: `place` is final */
+};
+
+/* Forgets all; call it first. */
+void connection_reset(void);
+
+/* NULL: that descriptor is none. */
+struct connection *connection_find(int fd);
+
+/* A new one; NULL: there are too many. */
+struct connection *connection_add(int fd);
+void connection_remove(struct connection *c);
+
+/* A library call begins: nothing is under way on any of them. */
+void connection_begin_call(void);
+
+/* A server has closed one, as some do with idle ones, and nobody has noticed yet. */
+bool connection_any_hung_up(void);
+
+/* There is exactly one, and nobody has closed it as far as is known. */
+bool connection_is_only_one(void);
+
+/* Since the last call, bytes left that the kernel had queued; a connection whose other end is silent keeps them. */
+bool connection_any_moved(void);
+
+/* Learns from a request which share the connection leads to. */
+void connection_note_place(struct connection *c, const struct frame *f);
+
+/* The numeric address of the other end; leaves `text` alone where it has none. */
+void connection_address(const struct connection *c, char *text, size_t size);
+
+/* The port in an address; 0 where that is neither TCP nor UDP. */
+uint16_t connection_port(const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,79 @@
+#include "stream.h"
+
+#include <string.h>
+
+bool stream_is_smb(uint8_t first)
+{
+	return first == 0;
+}
+
+bool stream_is_between(const struct stream *s)
+{
+	return s->have == 0;
+}
+
+uint64_t stream_frame_length(const uint8_t bytes[STREAM_LENGTH])
+{
+	return ((uint64_t)bytes[1] << 16) | ((uint64_t)bytes[2] << 8) | bytes[3];
+}
+
+static void stream_show(struct stream *s, stream_shown *show, void *context)
+{
+	struct frame f = {s->head + STREAM_LENGTH, s->have - STREAM_LENGTH};
+
+	s->is_shown = true;
+	if (stream_is_smb(s->head[0]))
+		show(context, &f);
+}
+
+/* Takes what fits of the next bytes into the head; returns how many belong to the current frame. */
+static size_t stream_take(struct stream *s, const uint8_t *bytes, size_t size)
+{
+	size_t room, n;
+
+	if (s->have < STREAM_LENGTH) {
+		n = STREAM_LENGTH - s->have < size ? STREAM_LENGTH - s->have : size;
+		memcpy(s->head + s->have, bytes, n);
+		s->have += n;
+		if (s->have == STREAM_LENGTH)
+			s->left = stream_frame_length(s->head);
+		return n;
+	}
+	n = s->left < size ? (size_t)s->left : size;
+	room = STREAM_HEAD - s->have < n ? STREAM_HEAD - s->have : n;
+	memcpy(s->head + s->have, bytes, room);
+	s->have += room;
+	s->left -= n;
+	return n;
+}
+
+void stream_feed(struct stream *s, const uint8_t *bytes, size_t size, stream_shown *show, void *context)
+{
+	while (size > 0) {
+		size_t n = stream_take(s, bytes, size);
+
+		bytes += n;
+		size -= n;
+		if (s->have < STREAM_LENGTH)
+			continue;
+		if (!s->is_shown && (s->left == 0 || s->have == STREAM_HEAD))
+			stream_show(s, show, context);
+		if (s->left == 0) {
+			s->have = 0;
+			s->is_shown = false;
+		}
+	}
+}
+
+size_t stream_gather(const struct iovec *parts, int count, uint8_t *to, size_t size)
+{
+	size_t have = 0;
+
+	for (int i = 0; i < count && have < size; i++) {
+		size_t n = parts[i].iov_len < size - have ? parts[i].iov_len : size - have;
+		if (n > 0)
+			memcpy(to + have, parts[i].iov_base, n);
+		have += n;
+	}
+	return have;
+}
