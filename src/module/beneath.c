@@ -19,7 +19,7 @@ static bool beneath_is_link(int folder, const char *name)
 	return fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
-/* One part of the path after the other, for kernels before 5.6 and sandboxes that do not know openat2. */
+/* Goes down the path part by part, for kernels before 5.6 and sandboxes that do not know openat2. */
 static int beneath_step(int root, char *path)
 {
 	int folder = root;
@@ -45,8 +45,8 @@ static int beneath_step(int root, char *path)
 
 static int beneath_open(int root, char *path)
 {
-	struct open_how how = {
-	    .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
 	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 
 	if (fd >= 0 || (errno != ENOSYS && errno != EPERM && errno != EAGAIN))

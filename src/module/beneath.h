@@ -1,13 +1,13 @@
 /*
- * Where a local name is: below a folder that is held open, whatever others put into its place meanwhile, and without following links.
- * Knows no Lua.
+ * Finds a local name below a folder that is held open: follows no links, and does not mind what others put into that
+ * folder's place meanwhile. Knows no Lua.
  */
 #ifndef LUA_SMB_BENEATH_H
 #define LUA_SMB_BENEATH_H
 
 #include <stdbool.h>
 
-/* No folder: paths are followed as they are. */
+/* No folder: the path is followed as it is. */
 enum { BENEATH_NOTHING = -1 };
 
 struct spot {
@@ -16,8 +16,8 @@ struct spot {
 };
 
 /*
- * Finds the folder of `path`, which lies below `root`: a descriptor of a folder, or BENEATH_NOTHING. False and errno; ELOOP where a link
- * stands in a folder's place.
+ * Finds the folder of `path`, which lies below `root`: a descriptor of a folder, or BENEATH_NOTHING. False and errno;
+ * ELOOP where a link stands in a folder's place.
  */
 bool spot_find(struct spot *s, int root, const char *path);
 

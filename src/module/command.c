@@ -1,6 +1,6 @@
 /*
- * userdata "smb.command": a command or a pipeline whose output is read. What is said about it, and when it is started, is Lua's
- * (lua/smb/command.lua), which keeps its own state beside it.
+ * userdata "smb.command": a command or a pipeline whose output is read. When it is started, and the messages about it,
+ * are in lua/smb/command.lua, which keeps its own state beside it.
  */
 #include "register.h"
 #include "shared/descriptor.h"
@@ -18,7 +18,7 @@
 enum { MOST_STAGES = 64, PIECE = 128 * 1024 }; /* bytes that are read at once */
 
 struct command {
-	pid_t host;          /* a forked child must not end what its parent has started */
+	pid_t host;          /* a forked child must not end its parent's commands */
 	int output;          /* of the last stage that was started; -1: closed, or at its end */
 	int count, room;     /* of stages */
 	struct stage stages[];
@@ -77,7 +77,7 @@ static int command_state(lua_State *L)
 	return 1;
 }
 
-/* The words at index 2 as argv. They are kept on the stack meanwhile. */
+/* Makes argv of the list at index 2. The words stay on the stack meanwhile. */
 static char **command_argv(lua_State *L)
 {
 	lua_Integer count = luaL_len(L, 2);
@@ -111,7 +111,7 @@ static int command_add(lua_State *L)
 	return 1;
 }
 
-/* Takes in what the stages have said; whether there is output to be read, or its end. */
+/* Reads what the stages wrote to their standard errors; returns whether there is output to read, or its end. */
 static bool command_has_output(struct command *c)
 {
 	struct pollfd output = {.fd = c->output, .events = POLLIN};
@@ -121,7 +121,7 @@ static bool command_has_output(struct command *c)
 	return c->output < 0 || poll(&output, 1, 0) > 0;
 }
 
-/* command_read(command) -> what there is; false when that is nothing yet, nil at the end | nil, code, text */
+/* command_read(command) -> some output; false if there is none yet, nil at the end | nil, code, text */
 static int command_read(lua_State *L)
 {
 	struct command *c = command_check(L);
@@ -154,8 +154,8 @@ static int command_read(lua_State *L)
 }
 
 /*
- * command_wait(command, seconds): until there is something to be read or, where all was read, a stage has ended; a slice at most. What
- * stages say meanwhile is taken in, lest they wait.
+ * command_wait(command, seconds): waits for output or, once all is read, for the end of a stage; a slice at most. Reads
+ * the standard errors of all stages meanwhile: a stage must not block on one.
  */
 static int command_wait(lua_State *L)
 {
@@ -189,7 +189,7 @@ static int command_reap(lua_State *L)
 	return 1;
 }
 
-/* command_stop(command): asks all stages to end; its output is not read any more */
+/* command_stop(command): asks all stages to end, and reads no more of the output */
 static int command_stop(lua_State *L)
 {
 	struct command *c = command_check(L);
@@ -206,7 +206,7 @@ static int command_stop(lua_State *L)
 	return 0;
 }
 
-/* command_stage(command, number) -> "runs", "exit", "signal" or "lost", its status, the last of what it said */
+/* command_stage(command, number) -> "runs", "exit", "signal" or "lost", its status, the end of its standard error */
 static int command_stage(lua_State *L)
 {
 	static const char *const words[] = {"runs", "exit", "signal", "lost"};
@@ -222,7 +222,7 @@ static int command_stage(lua_State *L)
 	return 3;
 }
 
-/* command_is_ours(command): whether this process has made it, and not one that it was forked from */
+/* command_is_ours(command) -> whether this process started it, rather than the one that it was forked from */
 static int command_is_ours(lua_State *L)
 {
 	lua_pushboolean(L, command_check(L)->host == getpid());

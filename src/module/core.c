@@ -1,4 +1,4 @@
-/* luaopen_smb_core: registers the types. The public face is made of them in lua/smb. */
+/* luaopen_smb_core: registers the types. lua/smb makes the public interface of them. */
 #include "register.h"
 
 #include "protocol.h"

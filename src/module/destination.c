@@ -1,6 +1,6 @@
 /*
- * userdata "smb.destination": a share, where it is and as whom, and the connections to it. Methods and fields are Lua's
- * (lua/smb/destination.lua), which puts them into the metatable.
+ * userdata "smb.destination": a share, where it is and as whom, and the connections to it. lua/smb/destination.lua puts
+ * the methods and fields into the metatable.
  */
 #include "destination.h"
 
@@ -122,7 +122,7 @@ static void destination_release(struct destination *d, int wait_ms)
 	d->program = NULL;
 }
 
-/* destination{fields of options.lua, program=} -> destination; nothing is connected yet. */
+/* destination{fields of options.lua, program=} -> destination; does not connect yet */
 static int destination_new(lua_State *L)
 {
 	struct destination *d;
@@ -154,7 +154,8 @@ struct destination *destination_check(lua_State *L, int index)
 	if (d->pool == NULL)
 		luaL_error(L, "attempt to use a closed destination");
 	if (!destination_is_ours(d))
-		luaL_error(L, "attempt to use a destination that was opened before a fork; open one of this process's own");
+		luaL_error(
+		    L, "attempt to use a destination that was opened before a fork; open one of this process's own");
 	return d;
 }
 
@@ -165,14 +166,14 @@ static int destination_close(lua_State *L)
 	return 0;
 }
 
-/* Finalizers wait for nobody. */
+/* A finalizer does not wait. */
 static int destination_collect(lua_State *L)
 {
 	destination_release(luaL_checkudata(L, 1, DESTINATION_TYPE), 0);
 	return 0;
 }
 
-/* check(destination): raises when it is closed or another process's */
+/* check(destination): raises if it is closed or belongs to another process */
 static int destination_must_be_open(lua_State *L)
 {
 	destination_check(L, 1);
@@ -193,7 +194,7 @@ static int destination_push_is_ours(lua_State *L)
 	return 1;
 }
 
-/* state(destination) -> what Lua keeps with it; state(destination, x) sets it. */
+/* state(destination) -> the state that Lua keeps with it; state(destination, x) sets it */
 static int destination_state(lua_State *L)
 {
 	luaL_checkudata(L, 1, DESTINATION_TYPE);
@@ -215,7 +216,10 @@ static uint32_t destination_milliseconds(lua_State *L, int index)
 	return (uint32_t)(ceil((seconds < most ? seconds : most) * 1000));
 }
 
-/* limits(destination, short, list, data, connections, rate): seconds; workers at a time; bytes a second or nil. From now on. */
+/*
+ * limits(destination, short, list, data, connections, rate): from now on; seconds, workers at a time, bytes per second
+ * or nil
+ */
 static int destination_limits(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
@@ -228,7 +232,7 @@ static int destination_limits(lua_State *L)
 	return 0;
 }
 
-/* settled(destination, seconds) -> true when no worker has anything to do that nobody waits for */
+/* settled(destination, seconds) -> true when all workers have done what was posted or abandoned */
 static int destination_settled(lua_State *L)
 {
 	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
@@ -239,7 +243,7 @@ static int destination_settled(lua_State *L)
 
 /* ---- waiting ---- */
 
-/* poll(destination, seconds): moves on what is under way on all connections; waits until something is, a slice at most. */
+/* poll(destination, seconds): moves all connections on; waits until there is something to do, a slice at most */
 static int destination_poll(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
@@ -270,21 +274,24 @@ static int destination_patience(lua_State *L)
 	return 1;
 }
 
-/* connections(destination) -> how many there are */
+/* connections(destination) -> how many connections there are */
 static int destination_connections(lua_State *L)
 {
 	lua_pushinteger(L, pool_count(destination_check(L, 1)->pool));
 	return 1;
 }
 
-/* connections_at_most(destination) -> how many there may be: no more than there are where server or machine have no room for others */
+/*
+ * connections_at_most(destination) -> how many connections there may be, as far as is known: no more than there are if
+ * the server or this machine has no room for others
+ */
 static int destination_connections_at_most(lua_State *L)
 {
 	lua_pushinteger(L, pool_most(destination_check(L, 1)->pool));
 	return 1;
 }
 
-/* warm(destination, count): so many connections will be needed soon. */
+/* warm(destination, count): starts so many connections: they will be needed soon */
 static int destination_warm(lua_State *L)
 {
 	struct destination *d = destination_check(L, 1);
@@ -323,14 +330,14 @@ static const char *destination_mechanism_name(unsigned mechanism)
 	}
 }
 
-/* 0 stands for what is unknown. */
+/* 0: the value is unknown. */
 static void destination_set_known(lua_State *L, const char *field, uint64_t value)
 {
 	if (value != 0)
 		support_set_integer(L, field, value);
 }
 
-/* info(destination) -> table; what is unknown is absent. */
+/* info(destination) -> table; unknown values are absent */
 static int destination_info(lua_State *L)
 {
 	struct smb_info i = *pool_info(destination_check(L, 1)->pool);
@@ -361,10 +368,22 @@ static int destination_info(lua_State *L)
 static const luaL_Reg metamethods[] = {{"__gc", destination_collect}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"destination", destination_new}, {"close", destination_close}, {"is_open", destination_is_open}, {"is_ours", destination_push_is_ours}, {"state", destination_state},
-    {"limits", destination_limits},               {"info", destination_info},               {"settled", destination_settled},
-    {"check", destination_must_be_open},     {"poll", destination_poll},   {"pollfd", destination_pollfd},
-    {"patience", destination_patience},           {"connections", destination_connections}, {"connections_at_most", destination_connections_at_most}, {"warm", destination_warm}, {NULL, NULL},
+	{"destination", destination_new},
+	{"close", destination_close},
+	{"is_open", destination_is_open},
+	{"is_ours", destination_push_is_ours},
+	{"state", destination_state},
+	{"limits", destination_limits},
+	{"info", destination_info},
+	{"settled", destination_settled},
+	{"check", destination_must_be_open},
+	{"poll", destination_poll},
+	{"pollfd", destination_pollfd},
+	{"patience", destination_patience},
+	{"connections", destination_connections},
+	{"connections_at_most", destination_connections_at_most},
+	{"warm", destination_warm},
+	{NULL, NULL},
 };
 
 void destination_register(lua_State *L)

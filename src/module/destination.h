@@ -11,7 +11,8 @@
 struct destination {
 	struct pool *pool; /* NULL: closed */
 	pid_t host;        /* the process that opened it; a forked child must leave the connections alone */
-	unsigned *mark;    /* 1; the kernel wipes it in a forked child: asked more cheaply than getpid. NULL: no such page */
+	/* 1; the kernel wipes it in a forked child: asked more cheaply than getpid. NULL: no such page */
+	unsigned *mark;
 	struct smb_connect *target;
 	char *program;
 };

@@ -1,4 +1,4 @@
-/* userdata "smb.digest": SHA-256 of what a script sends in pieces; and short names made of longer texts. */
+/* userdata "smb.digest": SHA-256 of text that a script sends in pieces; and short names made of longer texts. */
 #include "register.h"
 #include "support.h"
 
@@ -25,7 +25,7 @@ static int digest_add(lua_State *L)
 	return 0;
 }
 
-/* sha256_hex(digest) -> of what was added until now, as 64 hexadecimal digits */
+/* sha256_hex(digest) -> the SHA-256 of all text added until now, as 64 hexadecimal digits */
 static int digest_hex(lua_State *L)
 {
 	struct sha256_ctx hash = *(struct sha256_ctx *)luaL_checkudata(L, 1, DIGEST_TYPE);
@@ -54,7 +54,11 @@ static int digest_short(lua_State *L)
 static const luaL_Reg metamethods[] = {{NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"sha256", digest_new}, {"sha256_add", digest_add}, {"sha256_hex", digest_hex}, {"short_digest", digest_short}, {NULL, NULL},
+	{"sha256", digest_new},
+	{"sha256_add", digest_add},
+	{"sha256_hex", digest_hex},
+	{"short_digest", digest_short},
+	{NULL, NULL},
 };
 
 void digest_register(lua_State *L)

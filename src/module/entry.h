@@ -30,7 +30,9 @@ struct batch entry_batch(const char *message, size_t size);
 /* Reads the next entry; false at the end. `name` is as long as the entry says. */
 bool entry_next(struct batch *b, struct smb_entry *entry, const char **name);
 
-/* Pushes an entry as a table without its name; `inner` adds fields that are not public: `ticks`, its mtime, and ctime. */
+/*
+ * Pushes an entry as a table without its name; `inner` adds fields that are not public: `ticks`, its mtime, and ctime.
+ */
 void entry_push(lua_State *L, const struct smb_entry *e, bool inner);
 
 /* Adds the entries of a batch, with their names, to the array on the top. */

@@ -1,5 +1,6 @@
 /*
- * userdata "smb.file": an open file's buffer, how Lua's side makes, fills and ends it. file_io.c reads and writes in it.
+ * userdata "smb.file": how Lua's side makes, fills and ends the buffer of an open file. file_io.c reads and writes in
+ * it.
  */
 #include "file.h"
 
@@ -25,7 +26,7 @@ struct file *file_check_any(lua_State *L)
 	return luaL_checkudata(L, 1, FILE_TYPE);
 }
 
-/* What the destination's end has not closed. */
+/* Closing the destination has closed its files. */
 static bool file_is_alive(const struct file *f)
 {
 	return f->open && f->destination->pool != NULL;
@@ -104,7 +105,7 @@ static int file_new(lua_State *L)
 	return 1;
 }
 
-/* file_limit() -> bytes that a file's whole buffer may have, since the host has a limit on file sizes; nil for none */
+/* file_limit() -> most bytes of a file's whole buffer, where the host limits the size of files; else nil */
 static int file_limit(lua_State *L)
 {
 	uint64_t limit = memory_limit();
@@ -148,7 +149,7 @@ static struct link *file_link(const struct file *f)
 	return pool != NULL && f->destination->host == getpid() ? pool_link(pool, f->link) : NULL;
 }
 
-/* The worker gets what was not sent yet and the close, and nobody waits for it: a collector must not. */
+/* Posts the unsent bytes and the close to the worker: a collector must not wait for replies. */
 static int file_collect(lua_State *L)
 {
 	struct file *f = file_check_any(L);
@@ -172,7 +173,7 @@ static int file_collect(lua_State *L)
 	return 0;
 }
 
-/* ---- what Lua's side asks and says ---- */
+/* ---- for Lua's side ---- */
 
 static int file_state(lua_State *L)
 {
@@ -206,7 +207,7 @@ static size_t file_check_slot(lua_State *L, const struct file *f, int argument)
 	return from / f->slot_size;
 }
 
-/* file_reserve(file, offset in the buffer, size) -> whether there is memory for that */
+/* file_reserve(file, offset in the buffer, size) -> whether there is memory for so many bytes */
 static int file_reserve_slot(lua_State *L)
 {
 	struct file *f = file_check_any(L);
@@ -214,7 +215,7 @@ static int file_reserve_slot(lua_State *L)
 	return 1;
 }
 
-/* file_window(file, offset in the buffer, size, at_end): bytes have come, and are the next ones */
+/* file_window(file, offset in the buffer, size, at_end): the slot has been filled with the next bytes */
 static int file_window(lua_State *L)
 {
 	struct file *f = file_check_any(L);
@@ -227,7 +228,7 @@ static int file_window(lua_State *L)
 	return 0;
 }
 
-/* file_turn(file, writing, position): nothing is buffered any more */
+/* file_turn(file, writing, position): turns to reading or writing, with an empty buffer */
 static int file_turn(lua_State *L)
 {
 	struct file *f = file_check_any(L);
@@ -238,7 +239,7 @@ static int file_turn(lua_State *L)
 	return 0;
 }
 
-/* file_sent(file, offset in the buffer): the active slot is on its way; writing goes on in the one that lies there */
+/* file_sent(file, offset in the buffer): the active slot is being sent; writing goes on in the slot at that offset */
 static int file_sent(lua_State *L)
 {
 	struct file *f = file_check_any(L);
@@ -247,7 +248,7 @@ static int file_sent(lua_State *L)
 	return 0;
 }
 
-/* file_skip(file, position) -> true when the position lies within the window: nothing has to be fetched anew */
+/* file_skip(file, position) -> whether the position lies within the window, and nothing has to be fetched */
 static int file_skip(lua_State *L)
 {
 	struct file *f = file_check_any(L);

@@ -1,9 +1,9 @@
 /*
- * An open file's buffer, which file.c makes and ends and file_io.c reads and writes. It has several slots in memory that workers share:
- * while the script works in one, others are on their way.
+ * An open file's buffer, which file.c makes and ends and file_io.c reads and writes. It has several slots in memory
+ * that workers share: while the script works in one, others are on their way.
  *
- * `position` is where the script stands. While it reads, [begin, end) of the active slot are the bytes from there on. While it writes,
- * the active slot's first `filled` bytes are those before it.
+ * `position` is where the script stands. While it reads, [begin, end) of the active slot are the bytes from there on.
+ * While it writes, the active slot's first `filled` bytes are those before it.
  */
 #ifndef LUA_SMB_FILE_H
 #define LUA_SMB_FILE_H

@@ -1,6 +1,7 @@
 /*
- * Reading and writing in an open file's buffer as Lua's own io does. What needs a worker (bytes for the window, room, a flush) is Lua's
- * side, lua/smb/file.lua: it is called with no C frame between, so that it may yield or raise.
+ * Reading and writing in an open file's buffer as Lua's own io does. Whatever needs a worker (filling the window,
+ * making room, flushing) is a function of lua/smb/file.lua: it is called with no C frame between, so that it may yield
+ * or raise.
  */
 #include "file.h"
 
@@ -12,7 +13,7 @@
 
 /* ---- reading ---- */
 
-/* How an item came out: it stands on the stack, more bytes are needed first, or there is none (nil stands there). */
+/* ITEM_READ: the item is on the stack. ITEM_WANTS_MORE: more bytes are needed first. ITEM_NONE: nil is on the stack. */
 enum item { ITEM_READ, ITEM_WANTS_MORE, ITEM_NONE };
 
 static size_t io_unread(const struct file *f)
@@ -32,8 +33,9 @@ static void io_consume(struct file *f, size_t n)
 }
 
 /*
- * Moves bytes from the window to the stack, and passes over `skip` more. Lua copies them before it collects anything; what it has
- * finalized then may have closed this very file, or moved it elsewhere. Where that was refused nothing has moved.
+ * Moves bytes from the window to the stack, and passes over `skip` more. Lua copies the bytes before it runs a
+ * collector. A finalizer may then close this very file, or move within it: where that happened the bytes are not
+ * consumed.
  */
 static void io_push_bytes(lua_State *L, struct file *f, size_t n, size_t skip)
 {
@@ -108,7 +110,7 @@ static enum item io_read_count(lua_State *L, struct file *f, int base, size_t co
 {
 	size_t left = count - io_pieces_size(L, base);
 
-	if (count == 0) { /* asks whether anything is left */
+	if (count == 0) { /* asks whether the end is reached */
 		if (io_unread(f) == 0)
 			return f->at_end ? io_push_nothing(L, base) : ITEM_WANTS_MORE;
 		lua_pushliteral(L, "");
@@ -135,7 +137,7 @@ static void io_skip_space(struct file *f)
 		io_consume(f, 1);
 }
 
-/* A numeral that reaches the window's end waits on the stack, as one piece, for what follows. */
+/* A numeral that reaches the window's end waits on the stack, as one piece, for the bytes behind it. */
 static enum item io_read_number(lua_State *L, struct file *f, int base)
 {
 	char text[2 * NUMERAL_SIZE + 2];
@@ -189,8 +191,8 @@ static enum item io_read_item(lua_State *L, struct file *f, int format, int base
 }
 
 /*
- * The stack: file, formats (2 to `last`), the index of the one that is being read, results, then the pieces of the item. `context` is
- * `last`: there may be as many as Lua's stack holds.
+ * The stack: file, formats (2 to `last`), index of the format that is being read, results, pieces of the current item.
+ * `context` is `last`: there may be as many formats as Lua's stack holds.
  */
 static int io_read_on(lua_State *L, int status, lua_KContext context)
 {
@@ -225,7 +227,7 @@ static int io_read_on(lua_State *L, int status, lua_KContext context)
 	}
 }
 
-/* Each call looks for the end of the file anew: another may have appended. */
+/* Each call checks for the end of the file anew: another client may have appended. */
 static int io_begin_read(lua_State *L, struct file *f)
 {
 	int last = lua_gettop(L);
@@ -257,7 +259,7 @@ static bool io_asks_for_line(lua_State *L)
 	return format[0] == 'l';
 }
 
-/* What most calls ask for, without what the others need: a line that lies in the window. */
+/* The short way for most calls: a line that lies within the window. */
 static bool io_push_whole_line(lua_State *L, struct file *f)
 {
 	const char *line = io_window(f), *newline = io_unread(f) > 0 ? memchr(line, '\n', io_unread(f)) : NULL;
@@ -267,7 +269,7 @@ static bool io_push_whole_line(lua_State *L, struct file *f)
 	return true;
 }
 
-/* file:read(...) as io's. Upvalue: fill(file, first) -> true | nil, message, code, which gives the window bytes or the end. */
+/* file:read(...) as io's. Upvalue: fill(file, first) -> true | nil, message, code; fills the window or sets its end. */
 static int io_read(lua_State *L)
 {
 	struct file *f = file_check(L);
@@ -287,10 +289,11 @@ static size_t io_room(struct file *f)
 
 static bool io_wants_flush(const struct file *f, const char *data, size_t size)
 {
-	return f->buffering == FILE_BUFFER_NONE || (f->buffering == FILE_BUFFER_LINE && memchr(data, '\n', size) != NULL);
+	return f->buffering == FILE_BUFFER_NONE ||
+	       (f->buffering == FILE_BUFFER_LINE && memchr(data, '\n', size) != NULL);
 }
 
-/* A float is written as io writes it, which is not how tostring does. */
+/* Writes a float as io does, which is not how tostring does. */
 static const char *io_check_data(lua_State *L, int argument, size_t *size)
 {
 	if (lua_type(L, argument) == LUA_TNUMBER && !lua_isinteger(L, argument)) {
@@ -305,8 +308,9 @@ static const char *io_check_data(lua_State *L, int argument, size_t *size)
 enum { NO_ACCESS = -1 };
 
 /*
- * Writes what there is room for of an argument, `written` bytes of which are there already; gives which upvalue has to be called now,
- * 0 for none, or NO_ACCESS. A number becomes a string first: that may run collectors, which may close the file.
+ * Writes as much of an argument as there is room for; `written` of its bytes are written already. Returns the upvalue
+ * that has to be called now (0: none), or NO_ACCESS. A number becomes a string first: that may run a collector, which
+ * may close the file.
  */
 static int io_write_some(lua_State *L, int *argument, size_t *written)
 {
@@ -333,8 +337,9 @@ static int io_write_some(lua_State *L, int *argument, size_t *written)
 }
 
 /*
- * The stack: file, arguments (2 to `last`), the index of the one that is being written, how much of it is. `context` as for reading.
- * Upvalues: drain(file, first) -> true | nil, message, code, which makes room; flush(file, first), likewise.
+ * The stack: file, arguments (2 to `last`), index of the argument that is being written, how many bytes of it are.
+ * `context` as for reading. Upvalues: drain(file, first) -> true | nil, message, code; makes room. flush(file, first),
+ * likewise.
  */
 static int io_write_on(lua_State *L, int status, lua_KContext context)
 {

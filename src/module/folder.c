@@ -1,4 +1,4 @@
-/* userdata "smb.folder": a local folder that is read, for trees; and what is asked about what stands in one. */
+/* userdata "smb.folder": a local folder that trees read; and questions about single names in local folders. */
 #include "beneath.h"
 #include "local.h"
 #include "shared/descriptor.h"
@@ -17,13 +17,13 @@
 
 #define FOLDER_TYPE "smb.folder"
 
-/* Entries after which it is looked for how long Lua has not been asked whether others want their turn, and nanoseconds of that. */
+/* Check the clock every TURN entries; yield to Lua after LONG nanoseconds. */
 enum { TURN = 16, LONG = 2000000 };
 
 struct folder {
 	DIR *stream; /* NULL: closed */
 	int flags;   /* of fstatat */
-	lua_Integer passed, bytes; /* files that Lua need not see */
+	lua_Integer passed, bytes; /* files that were passed over */
 };
 
 static int folder_close(lua_State *L)
@@ -35,7 +35,7 @@ static int folder_close(lua_State *L)
 	return 0;
 }
 
-/* type, size, mtime in ticks; of a folder, what tells it from all others */
+/* Pushes type, size, mtime in ticks and, of a folder, its identity. */
 static int folder_push_what(lua_State *L, const struct stat *st)
 {
 	lua_pushstring(L, S_ISREG(st->st_mode)	 ? "file"
@@ -50,7 +50,7 @@ static int folder_push_what(lua_State *L, const struct stat *st)
 	return 4;
 }
 
-/* lstat(path, follow [, root]) -> type, size, mtime, what tells a folder from all others | nil, code, text */
+/* lstat(path, follow [, root]) -> type, size, mtime in ticks, identity of a folder | nil, code, text */
 static int folder_lstat(lua_State *L)
 {
 	const char *path = support_check_path(L, 1);
@@ -83,7 +83,7 @@ static int folder_make(lua_State *L)
 	return 1;
 }
 
-/* remove(path, is_folder [, root]) -> true | nil, code, text; a link itself, not what it leads to */
+/* remove(path, is_folder [, root]) -> true | nil, code, text; removes a link itself, not its target */
 static int folder_remove(lua_State *L)
 {
 	const char *path = support_check_path(L, 1);
@@ -131,7 +131,7 @@ static int folder_push_found(lua_State *L, const struct folder *f, const char *n
 	return 1 + folder_push_what(L, &st);
 }
 
-/* next(folder) -> name, and what lstat gives; nil at the end | nil, code, text */
+/* next(folder) -> name and the results of lstat; nil at the end | nil, code, text */
 static int folder_next(lua_State *L)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
@@ -139,7 +139,7 @@ static int folder_next(lua_State *L)
 	return entry != NULL ? folder_push_found(L, f, entry->d_name) : folder_push_end(L);
 }
 
-/* Whether an entry is a file, its name nothing that needs a close look. */
+/* Whether an entry is a file with a name that needs no close look. */
 static bool folder_is_plain_file(const char *name, size_t length, const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && name_is_plain(name, length) && !name_is_temporary(name, length);
@@ -152,7 +152,7 @@ static int64_t folder_now(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* An entry of our own: the stream's goes when a collector closes the folder. */
+/* A copy of an entry: the stream's own is freed when a collector closes the folder. */
 struct entry {
 	char name[PATH_MAX];
 	size_t length;
@@ -167,7 +167,10 @@ static void folder_keep_entry(struct entry *to, const struct dirent *from)
 	to->type = from->d_type;
 }
 
-/* Whether Lua need not see the entry. `st` is filled in with what it is, as far as that was asked. Index 2: what is known. */
+/*
+ * Whether to pass over the entry: Lua does not see it then. Fills in `st` as far as it was needed. The name index is at
+ * index 2.
+ */
 typedef bool passes(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st);
 
 static int folder_next_to_see(lua_State *L, passes *pass)
@@ -200,15 +203,17 @@ static bool folder_stat_entry(const struct folder *f, const struct entry *entry,
 
 static bool folder_is_new_name(lua_State *L, const struct folder *f, const struct entry *entry, struct stat *st)
 {
-	bool sizes = lua_toboolean(L, 3) || f->passed == 0; /* one tells whether the folder may be searched at all */
+	/* the first one tells whether the folder may be searched at all */
+	bool sizes = lua_toboolean(L, 3) || f->passed == 0;
 
-	return ((!sizes && entry->type == DT_REG) || folder_stat_entry(f, entry, st)) && folder_is_plain_file(entry->name, entry->length, st) &&
+	return ((!sizes && entry->type == DT_REG) || folder_stat_entry(f, entry, st)) &&
+	       folder_is_plain_file(entry->name, entry->length, st) &&
 	       name_index_take(L, 2, entry->name, entry->length);
 }
 
 /*
- * next_special(folder, known [, sizes]) -> as next; false when a while has gone by. Lua does not see files of plain names that `known`
- * does not know yet: it takes them in. With `sizes` their bytes are counted.
+ * next_special(folder, known [, sizes]) -> as next; false after a while. Passes over files with plain names that the
+ * name index `known` does not know yet, and adds them to it. With `sizes` their bytes are counted.
  */
 static int folder_next_special(lua_State *L)
 {
@@ -222,15 +227,15 @@ static bool folder_is_unchanged(lua_State *L, const struct folder *f, const stru
 }
 
 /*
- * next_changed(folder, known) -> as next; false when a while has gone by. Lua does not see files that `known` takes for the same, by
- * size and time or what it was told.
+ * next_changed(folder, known) -> as next; false after a while. Passes over files that are unchanged: the name index
+ * `known` has the same name, size and time.
  */
 static int folder_next_changed(lua_State *L)
 {
 	return folder_next_to_see(L, folder_is_unchanged);
 }
 
-/* passed(folder) -> how many files were passed over since this was asked last, and their bytes */
+/* passed(folder) -> number and bytes of the files that were passed over since the last call */
 static int folder_passed(lua_State *L)
 {
 	struct folder *f = luaL_checkudata(L, 1, FOLDER_TYPE);
@@ -241,8 +246,8 @@ static int folder_passed(lua_State *L)
 }
 
 /*
- * entries(path, follow [, itself [, root]]) -> next, folder, nil, folder, as the generic for takes them | nil, code, text. With `itself` a link
- * to a folder is none.
+ * entries(path, follow [, itself [, root]]) -> next, folder, nil, folder, as the generic for takes them | nil, code,
+ * text. With `itself` a link to a folder is not read.
  */
 static int folder_entries(lua_State *L)
 {
@@ -278,8 +283,16 @@ static int folder_entries(lua_State *L)
 void folder_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{"__gc", folder_close}, {"__close", folder_close}, {NULL, NULL}};
-	static const luaL_Reg functions[] = {{"lstat", folder_lstat}, {"make_folder", folder_make}, {"remove", folder_remove}, {"entries", folder_entries}, {"next_special", folder_next_special},
-					     {"next_changed", folder_next_changed}, {"passed", folder_passed}, {NULL, NULL}};
+	static const luaL_Reg functions[] = {
+		{"lstat", folder_lstat},
+		{"make_folder", folder_make},
+		{"remove", folder_remove},
+		{"entries", folder_entries},
+		{"next_special", folder_next_special},
+		{"next_changed", folder_next_changed},
+		{"passed", folder_passed},
+		{NULL, NULL},
+	};
 
 	luaL_setfuncs(L, functions, 0);
 	support_new_type(L, FOLDER_TYPE, metamethods);

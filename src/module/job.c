@@ -1,6 +1,6 @@
 /*
- * userdata "smb.job": a call that goes on while the script does something else. What stands in it, and its methods, are Lua's
- * (lua/smb/job.lua), which puts them into the metatable.
+ * userdata "smb.job": a call that goes on while the script does something else. lua/smb/job.lua keeps its state and
+ * puts the methods into the metatable.
  */
 #include "register.h"
 #include "support.h"

@@ -1,6 +1,6 @@
 /*
- * userdata "smb.local": the local side of a transfer, a descriptor that is handed to a worker. Either a file to read, or a
- * new file under a temporary name that takes its own when it is complete, or memory for strings.
+ * userdata "smb.local": the local side of a transfer, a descriptor that a worker gets. It is a file to read; or a new
+ * file with a temporary name, which gets its own when it is complete; or memory for strings.
  */
 #include "local.h"
 
@@ -25,9 +25,9 @@
 
 struct local {
 	int fd;         /* -1: closed */
-	pid_t host;     /* a forked child must not remove what its parent is writing */
-	struct spot at; /* of a new file: its folder, or none that is held */
-	char *path;     /* its own name, there, */
+	pid_t host;     /* a forked child must not remove its parent's new file */
+	struct spot at; /* of a new file: its folder, or AT_FDCWD */
+	char *path;     /* of a new file: its final name, there, */
 	char *temp;     /* and the one it has until it is complete; NULL once it has its own */
 	bool linked;    /* a link led to `path` */
 	bool kept;      /* what is incomplete stays for another run */
@@ -48,7 +48,7 @@ static struct local *local_new(lua_State *L)
 	return f;
 }
 
-/* What was not completed goes away, or is kept. */
+/* Removes the temporary file, unless it is to be kept. */
 static void local_release(struct local *f)
 {
 	int fd = f->fd;
@@ -106,7 +106,7 @@ static int local_push_no_path(lua_State *L)
 
 /* ---- a file to read ---- */
 
-/* In files of /proc and /sys there is something else than their size says; real ones answer this without the disk. */
+/* The size of files in /proc and /sys means nothing. Of ordinary files this reads nothing from the disk. */
 static bool local_has_no_size(int fd, const struct stat *st)
 {
 	char byte;
@@ -123,7 +123,10 @@ static bool local_is_readable_kind(mode_t mode)
 	return S_ISREG(mode) || S_ISFIFO(mode) || S_ISCHR(mode) || S_ISBLK(mode);
 }
 
-/* open(path) -> local, size, mtime in ticks, whether its size means nothing: it is read to its end by local_some | nil, code, text */
+/*
+ * open_local(path) -> local, size, mtime in ticks, whether the size means nothing (local_some reads to the end) | nil,
+ * code, text
+ */
 static int local_open(lua_State *L)
 {
 	const char *path = support_check_path(L, 1);
@@ -132,12 +135,13 @@ static int local_open(lua_State *L)
 
 	if (path == NULL)
 		return local_push_no_path(L);
-	/* Without waiting, for the writer of a named pipe, too. */
+	/* Do not wait for the writer of a named pipe either. */
 	f->fd = descriptor_clear(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
 	if (f->fd < 0 || fstat(f->fd, &st) < 0)
 		return support_push_errno(L, "the local file cannot be opened", errno);
 	if (!local_is_readable_kind(st.st_mode))
-		return support_push_errno(L, "the local file is none that can be read", S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+		return support_push_errno(L, "the local file is none that can be read",
+					  S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
 	f->size = st.st_size;
 	f->stamp = smb_stamp(st.st_mtim);
 	lua_pushinteger(L, (lua_Integer)st.st_size);
@@ -152,7 +156,7 @@ uint64_t local_stamp(lua_State *L, int index)
 	return f != NULL ? f->stamp : 0;
 }
 
-/* local_is_unchanged(local): a file to read has the size and time that it was opened with, and does not reach beyond */
+/* local_is_unchanged(local) -> whether a file to read still has the size and time of its opening */
 static int local_is_unchanged(lua_State *L)
 {
 	const struct local *f = local_check(L, 1);
@@ -165,8 +169,8 @@ static int local_is_unchanged(lua_State *L)
 }
 
 /*
- * local_some(local, seconds) -> the next bytes of a pipe or device, nil at the end; false when there are none within that time, a
- * slice at most, with "unwritten" when nobody has opened the pipe to write | nil, code, text
+ * local_some(local, seconds) -> the next bytes of a pipe or device, nil at the end; false if none come within that
+ * time, a slice at most, and "unwritten" if nobody has opened the pipe for writing | nil, code, text
  */
 static int local_some(lua_State *L)
 {
@@ -193,7 +197,7 @@ static int local_some(lua_State *L)
 	return 2;
 }
 
-/* open_root(path) -> a folder below which others work, wherever the path leads meanwhile | nil, code, text */
+/* open_root(path) -> a folder to work below, even if another folder takes its name | nil, code, text */
 static int local_open_root(lua_State *L)
 {
 	const char *path = support_check_path(L, 1);
@@ -210,8 +214,9 @@ static int local_open_root(lua_State *L)
 /* ---- a new file ---- */
 
 /*
- * What is at the path, its mode, 0 for nothing. A link in the path that the caller gave is followed: what it names is replaced, not the
- * link. Below a folder that is held others may have put it there: the link itself is replaced.
+ * Returns the mode of the file at the path, 0 if there is none. A link in the path that the caller gave is followed:
+ * its target is replaced. Below a folder that is held open others may have put the link there: the link itself is
+ * replaced.
  */
 static mode_t local_mode_of(const struct spot *at, bool *is_link)
 {
@@ -227,8 +232,8 @@ static mode_t local_mode_of(const struct spot *at, bool *is_link)
 }
 
 /*
- * "FOLDER/NAME.xxxxxxxx.part", the name cut, between two characters, where the whole would be longer than it: whatever the file
- * system's limit, it can hold that. What is short has room anywhere.
+ * Makes "FOLDER/NAME.xxxxxxxx.part". A long name is cut, between two characters, so that the result is no longer than
+ * the name: the file system can hold it whatever its limit. Any file system can hold a short one.
  */
 static char *local_temporary_path(const char *path, const char *random)
 {
@@ -260,7 +265,7 @@ static int local_make_new(int folder, const char *name)
 	return openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
 }
 
-/* Others can tell the name beforehand: a file that is not this user's, or has another name as well, is nothing of an earlier run's. */
+/* Others can guess the temporary name: do not trust a file that is not this user's, or that has a second name. */
 static bool local_is_ours(int fd)
 {
 	struct stat st;
@@ -270,7 +275,7 @@ static bool local_is_ours(int fd)
 	return false;
 }
 
-/* Opens what an earlier run left, or a new file; -1 when another run is at it right now, or it is nobody's that can be trusted. */
+/* Opens an earlier run's temporary file, or a new one; -1 if another run uses it now, or if it cannot be trusted. */
 static int local_reopen(int folder, const char *name)
 {
 	int fd = local_make_new(folder, name);
@@ -286,8 +291,9 @@ static int local_reopen(int folder, const char *name)
 }
 
 /*
- * create(path, digits, overwrite, again [, root]) -> local, size | nil, code, text; the file has its own name only after complete.
- * `again`: what an earlier run left under these digits is gone on with; its size is `size`. `root`: the path lies below it.
+ * create_local(path, digits, overwrite, again [, root]) -> local, size | nil, code, text. The file gets its own name in
+ * `complete`. `again`: goes on with an earlier run's file of these digits, of which `size` bytes are there. `root`: the
+ * path lies below it.
  */
 static int local_create(lua_State *L)
 {
@@ -329,7 +335,7 @@ static int local_create(lua_State *L)
 	return 2;
 }
 
-/* keep(local [, whether]): when it is not completed, it stays for another run */
+/* keep(local [, whether]): if it is never completed, its temporary file stays for another run */
 static int local_keep(lua_State *L)
 {
 	local_check(L, 1)->kept = lua_isnone(L, 2) || lua_toboolean(L, 2);
@@ -342,7 +348,7 @@ static bool local_set_mtime(int fd, int64_t mtime)
 	return futimens(fd, times) == 0;
 }
 
-/* A rename lasts once its folder is on disk: the folder of a new file, to be synced. */
+/* Opens the new file's folder. A rename lasts once its folder is synced. */
 static int local_open_folder(const struct local *f)
 {
 	char *folder, *slash;
@@ -359,7 +365,7 @@ static int local_open_folder(const struct local *f)
 	return descriptor_clear(fd);
 }
 
-/* Without `overwrite` a file that has come meanwhile stays. */
+/* Without `overwrite`, keeps a file that has appeared meanwhile. */
 static bool local_rename(const struct local *f, bool overwrite)
 {
 	int folder = f->at.folder;
@@ -368,7 +374,7 @@ static bool local_rename(const struct local *f, bool overwrite)
 	return linkat(folder, f->temp, folder, f->path, 0) == 0 && unlinkat(folder, f->temp, 0) == 0;
 }
 
-/* Whether the disk has kept a time that was set, be it cut to its step. */
+/* Whether the disk has kept the time that was set, perhaps cut to its step. */
 static bool local_has_kept(int fd, int64_t mtime)
 {
 	const int64_t coarsest = 2 * TICKS_SECOND;
@@ -379,8 +385,9 @@ static bool local_has_kept(int fd, int64_t mtime)
 }
 
 /*
- * complete(local, mtime | nil, overwrite, insist [, seen_to]) -> its folder, to be synced (false where that cannot be, or others see to
- * the folder that the path names), whether the disk did not take the time | nil, code, text; the latter, with `insist`, in that case, too
+ * complete(local, mtime | nil, overwrite, insist [, others_sync]) -> its folder, to be synced, or false if that cannot
+ * be done or others sync the folder that the path names; whether the disk did not keep the time | nil, code, text. With
+ * `insist` a time that is not kept is a failure.
  */
 static int local_complete(lua_State *L)
 {
@@ -391,7 +398,8 @@ static int local_complete(lua_State *L)
 		folder = local_new(L);
 	luaL_argcheck(L, local_check(L, 1)->temp != NULL, 1, "not a new file"); /* a collector may have run */
 	if (!lua_isnoneornil(L, 2))
-		refused = !local_set_mtime(f->fd, luaL_checkinteger(L, 2)) || !local_has_kept(f->fd, lua_tointeger(L, 2));
+		refused =
+		    !local_set_mtime(f->fd, luaL_checkinteger(L, 2)) || !local_has_kept(f->fd, lua_tointeger(L, 2));
 	if (refused && insist)
 		return support_push_errno(L, "the local file's time cannot be set", errno);
 	if (!local_rename(f, overwrite)) {
@@ -410,14 +418,14 @@ static int local_complete(lua_State *L)
 	return 2;
 }
 
-/* sync(local): what the descriptor stands for gets onto the disk. File systems that cannot do that have their reasons. */
+/* sync(local): writes the file or folder to disk. Some file systems cannot: that is no failure. */
 static int local_sync(lua_State *L)
 {
 	(void)!fsync(local_check(L, 1)->fd);
 	return 0;
 }
 
-/* local_stat(local) -> size, mtime in ticks of what the descriptor stands for | nil, code, text */
+/* local_stat(local) -> size, mtime in ticks | nil, code, text */
 static int local_stat(lua_State *L)
 {
 	struct stat st;
@@ -428,7 +436,7 @@ static int local_stat(lua_State *L)
 	return 2;
 }
 
-/* local_cut(local, size): what a transfer wrote beyond is thrown away; true | nil, code, text */
+/* local_cut(local, size): cuts off what a transfer wrote beyond; true | nil, code, text */
 static int local_cut(lua_State *L)
 {
 	if (ftruncate(local_check(L, 1)->fd, (off_t)luaL_checkinteger(L, 2)) < 0)
@@ -439,7 +447,7 @@ static int local_cut(lua_State *L)
 
 /* ---- memory ---- */
 
-/* memory() -> local that holds bytes in memory */
+/* memory() -> a local file in memory */
 static int local_memory(lua_State *L)
 {
 	struct local *f = local_new(L);
@@ -476,12 +484,20 @@ static int local_take(lua_State *L)
 static const luaL_Reg metamethods[] = {{"__gc", local_discard}, {"__close", local_discard}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"open_root", local_open_root},
-    {"open_local", local_open}, {"create_local", local_create}, {"complete", local_complete}, {"discard", local_discard},
-    {"memory", local_memory},         {"take", local_take},                 {"local_stat", local_stat}, {"local_is_unchanged", local_is_unchanged},
-    {"local_some", local_some},
-    {"sync", local_sync},       {"local_cut", local_cut},       {"keep", local_keep},
-    {NULL, NULL},
+	{"open_root", local_open_root},
+	{"open_local", local_open},
+	{"create_local", local_create},
+	{"complete", local_complete},
+	{"discard", local_discard},
+	{"memory", local_memory},
+	{"take", local_take},
+	{"local_stat", local_stat},
+	{"local_is_unchanged", local_is_unchanged},
+	{"local_some", local_some},
+	{"sync", local_sync},
+	{"local_cut", local_cut},
+	{"keep", local_keep},
+	{NULL, NULL},
 };
 
 void local_register(lua_State *L)

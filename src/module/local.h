@@ -14,7 +14,10 @@ uint64_t local_stamp(lua_State *L, int index);
 /* The folder at `index` that paths lie below; BENEATH_NOTHING (beneath.h) without one. */
 int local_root(lua_State *L, int index);
 
-/* As support_push_errno, for a call that fails with ELOOP where a link stands in a folder's place, below the folder at `root`. */
+/*
+ * As support_push_errno, for a call that fails with ELOOP where a link stands in a folder's place, below the folder at
+ * `root`.
+ */
 int local_push_astray(lua_State *L, int root, const char *what, int error);
 
 #endif

@@ -1,4 +1,4 @@
-/* What of names is asked so often that it is C: see lua/smb/name.lua, which knows the rules in full. */
+/* The questions about names that are asked often enough to be in C. lua/smb/name.lua knows the rules in full. */
 #include "name.h"
 
 #include "register.h"
@@ -18,10 +18,11 @@ static bool name_is_one_of(unsigned char byte, const char *all)
 	return byte != '\0' && strchr(all, byte) != NULL;
 }
 
-/* A part may begin as devices do: con, prn, aux, nul, com1, lpt1. */
+/* Whether a part may be a device's name: con, prn, aux, nul, com1, lpt1. */
 static bool name_begins_as_device(const unsigned char *part)
 {
-	return name_is_one_of(part[0], "CcPpAaNnLl") && name_is_one_of(part[1], "OoRrUuPp") && name_is_one_of(part[2], "NnXxLlMmTt");
+	return name_is_one_of(part[0], "CcPpAaNnLl") && name_is_one_of(part[1], "OoRrUuPp") &&
+	       name_is_one_of(part[2], "NnXxLlMmTt");
 }
 
 static bool name_is_plain_byte(unsigned char byte)
@@ -73,9 +74,12 @@ static bool name_ends_in(const char *text, size_t size, const char *end)
 bool name_is_temporary(const char *part, size_t size)
 {
 	const size_t digits = 8;
-	size_t stem = size - (name_ends_in(part, size, ".part") ? strlen(".part") : name_ends_in(part, size, ".aside") ? strlen(".aside") : size);
+	size_t stem = size - (name_ends_in(part, size, ".part")    ? strlen(".part")
+			      : name_ends_in(part, size, ".aside") ? strlen(".aside")
+								   : size);
 
-	if (stem < digits + 2 || !name_is_one_of((unsigned char)part[stem - digits - 1], ".~") || part[stem - digits - 2] == '/')
+	if (stem < digits + 2 || !name_is_one_of((unsigned char)part[stem - digits - 1], ".~") ||
+	    part[stem - digits - 2] == '/')
 		return false;
 	for (size_t i = 1; i <= digits; i++)
 		if (!isxdigit((unsigned char)part[stem - i]))
@@ -83,7 +87,7 @@ bool name_is_temporary(const char *part, size_t size)
 	return true;
 }
 
-/* is_temporary(text) -> see name_is_temporary; of a name of several parts it is the last one's */
+/* is_temporary(text) -> see name_is_temporary; checks the last part of a name */
 static int name_push_is_temporary(lua_State *L)
 {
 	size_t size;
@@ -92,14 +96,14 @@ static int name_push_is_temporary(lua_State *L)
 	return 1;
 }
 
-/* is_previous(text) -> whether a part of it names a moment of the past; see previous.h */
+/* is_previous(text) -> whether one of its parts names a previous version; see previous.h */
 static int name_is_previous(lua_State *L)
 {
 	lua_pushboolean(L, previous_is_meant(luaL_checkstring(L, 1)));
 	return 1;
 }
 
-/* is_bin(text) -> whether a folder of that name is one that a server keeps for itself; see bins.h */
+/* is_bin(text) -> whether it is the name of a folder that a server keeps for itself; see bins.h */
 static int name_is_bin(lua_State *L)
 {
 	lua_pushboolean(L, bins_is_one(luaL_checkstring(L, 1)));
@@ -119,7 +123,7 @@ static int name_free_unicode(lua_State *L)
 
 static const char unicode_key = 0; /* its address is the registry's key */
 
-/* Where this module is loaded again it stays: what is known by its help is still there. */
+/* A second load of this module must not free it: userdata of the first load may use it. */
 static void name_make_unicode(lua_State *L)
 {
 	bool is_there = lua_rawgetp(L, LUA_REGISTRYINDEX, &unicode_key) == LUA_TUSERDATA;
@@ -147,13 +151,13 @@ locale_t name_unicode(lua_State *L)
 	return held != NULL ? *held : (locale_t)0;
 }
 
-/* Bytes of a character by its first; 1 where it is none of several. */
+/* Bytes of a UTF-8 character, by its first byte; 1 for ASCII and for bytes that begin none. */
 static size_t name_length_of(unsigned char first)
 {
 	return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;
 }
 
-/* Takes a character of `size` bytes, 2 to 4, apart; 0 when it is none. */
+/* Decodes a character of `size` bytes, 2 to 4; 0 if it is invalid. */
 static uint32_t name_decode(const unsigned char *at, size_t size)
 {
 	uint32_t code = at[0] & (0xffu >> (size + 1));
@@ -174,7 +178,10 @@ static size_t name_encode(uint32_t code, char *to)
 	return size;
 }
 
-/* Its capital. One that is ASCII while the letter is not (dotless i, long s) is another letter to servers. */
+/*
+ * Returns its capital, or itself. A capital that is ASCII while the letter is not (dotless i, long s) is another letter
+ * to servers.
+ */
 static uint32_t name_capital_of(locale_t unicode, uint32_t code)
 {
 	wint_t capital;
@@ -185,7 +192,7 @@ static uint32_t name_capital_of(locale_t unicode, uint32_t code)
 	return capital >= 0x80 ? (uint32_t)capital : code;
 }
 
-/* Its capital, where that is not ASCII; else itself, byte by byte. Gives the bytes written, at most 4. */
+/* Writes its capital or, where that is ASCII, itself byte by byte. Returns the bytes written, at most 4. */
 static size_t name_fold_character(locale_t unicode, const unsigned char *at, size_t size, char *to)
 {
 	uint32_t code = name_decode(at, size);
@@ -223,18 +230,19 @@ static bool name_is_ascii(const char *text, size_t size)
 }
 
 /*
- * The characters of a name, taken apart into letters and accents (Unicode's normal form D); to be freed. NULL for what is plain
- * ASCII, is not UTF-8, or finds no memory: then the name is what its bytes are.
+ * The characters of a name in Unicode's normal form D (letters and accents apart); to be freed. NULL for plain ASCII,
+ * invalid UTF-8 or lack of memory: then its bytes are compared.
  */
 static utf8proc_int32_t *name_take_apart(const char *text, size_t size, size_t *count)
 {
-	const size_t most = 4 * size; /* of one character come four at most */
+	const size_t most = 4 * size; /* a character becomes at most four */
 	utf8proc_int32_t *codes = name_is_ascii(text, size) ? NULL : malloc(most * sizeof *codes);
 	utf8proc_ssize_t n;
 
 	if (codes == NULL)
 		return NULL;
-	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most, UTF8PROC_DECOMPOSE);
+	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most,
+			       UTF8PROC_DECOMPOSE);
 	if (n < 0 || (size_t)n > most) {
 		free(codes);
 		return NULL;
@@ -262,7 +270,8 @@ bool name_is_same_form(const char *a, size_t a_size, const char *b, size_t b_siz
 {
 	size_t a_count = 0, b_count = 0;
 	utf8proc_int32_t *left = name_take_apart(a, a_size, &a_count), *right = name_take_apart(b, b_size, &b_count);
-	bool same = left != NULL && right != NULL && a_count == b_count && memcmp(left, right, a_count * sizeof *left) == 0;
+	bool same =
+	    left != NULL && right != NULL && a_count == b_count && memcmp(left, right, a_count * sizeof *left) == 0;
 
 	free(left);
 	free(right);
@@ -270,8 +279,8 @@ bool name_is_same_form(const char *a, size_t a_size, const char *b, size_t b_siz
 }
 
 /*
- * Letters whose case all servers know alike: Latin, Greek, Cyrillic and Armenian as Unicode has always had them. Both have to be of one
- * block: the micro sign's capital is a Greek one.
+ * Letters whose case all servers know alike: Latin, Greek, Cyrillic and Armenian as Unicode has always had them.
+ * Capital and small letter have to be of one block: the micro sign's capital is a Greek letter.
  */
 static bool name_is_certain(uint32_t code, uint32_t capital)
 {
@@ -283,7 +292,7 @@ static bool name_is_certain(uint32_t code, uint32_t capital)
 	return false;
 }
 
-/* fold_certain(text) -> as fold, but for letters that not all servers know alike: these stay */
+/* fold_certain(text) -> as fold, but leaves letters whose case servers disagree about */
 static int name_fold_certain(lua_State *L)
 {
 	locale_t unicode = name_unicode(L);
@@ -311,7 +320,7 @@ static int name_fold_certain(lua_State *L)
 	return 1;
 }
 
-/* composed(text) -> the same in Unicode's normal form C; what is not UTF-8 stays as it is */
+/* composed(text) -> the text in Unicode's normal form C; invalid UTF-8 stays as it is */
 static int name_composed(lua_State *L)
 {
 	size_t size;
@@ -324,7 +333,8 @@ static int name_composed(lua_State *L)
 	if (name_is_ascii(text, size))
 		return 1;
 	codes = lua_newuserdatauv(L, (most + 1) * sizeof *codes, 0);
-	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most, UTF8PROC_COMPOSE);
+	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, codes, (utf8proc_ssize_t)most,
+			       UTF8PROC_COMPOSE);
 	if (n >= 0 && (size_t)n <= most)
 		n = utf8proc_reencode(codes, n, UTF8PROC_COMPOSE);
 	else
@@ -342,7 +352,7 @@ static int name_push_fold(lua_State *L)
 	size_t size;
 	const char *text = luaL_checklstring(L, 1, &size);
 	luaL_Buffer b;
-	char *to = luaL_buffinitsize(L, &b, 2 * size); /* no capital has more than one byte more than its small letter */
+	char *to = luaL_buffinitsize(L, &b, 2 * size); /* a capital has at most one byte more than its small letter */
 
 	luaL_pushresultsize(&b, name_fold(name_unicode(L), text, size, to));
 	return 1;
@@ -351,9 +361,14 @@ static int name_push_fold(lua_State *L)
 void name_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"is_plain", name_push_is_plain},   {"is_temporary", name_push_is_temporary}, {"is_previous", name_is_previous},
-	    {"is_bin", name_is_bin},            {"composed", name_composed},              {"fold", name_push_fold},
-	    {"fold_certain", name_fold_certain}, {NULL, NULL},
+		{"is_plain", name_push_is_plain},
+		{"is_temporary", name_push_is_temporary},
+		{"is_previous", name_is_previous},
+		{"is_bin", name_is_bin},
+		{"composed", name_composed},
+		{"fold", name_push_fold},
+		{"fold_certain", name_fold_certain},
+		{NULL, NULL},
 	};
 
 	luaL_setfuncs(L, functions, 0);

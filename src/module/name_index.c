@@ -1,6 +1,7 @@
 /*
- * userdata "smb.name_index": what a folder holds, by name whatever its case and normal form. Trees hold local folders against it without a table of Lua's
- * for each file. Its memory is Lua's, too: arrays that are its user values; what they outgrow is collected.
+ * userdata "smb.name_index": the entries of a folder, by name whatever its case and normal form. Trees compare local
+ * folders with it, without a Lua table for each file. Its memory is Lua's, too: arrays that are its user values. An
+ * array that is outgrown is collected.
  */
 #include "name_index.h"
 
@@ -19,29 +20,29 @@
 enum { ITEMS = 1, SLOTS, TEXT, USER_VALUES = TEXT };
 
 struct item {
-	struct smb_entry entry; /* of a name that was only taken there is nothing in it */
-	size_t name;            /* where it is in the text, a NUL and its key behind it: see name_key */
+	struct smb_entry entry; /* empty for a name that was only taken */
+	size_t name;            /* offset in the text; a NUL and its key follow: see name_key */
 	uint32_t length, key_length, hash;
-	uint32_t next;          /* another one with the same key: its number, from 1 on, or 0 */
+	uint32_t next;          /* the next item with the same key: its number, from 1 on, or 0 */
 	bool seen;
 };
 
 struct name_index {
 	locale_t unicode;
-	uint32_t key; /* of the hash: no server shall know which names fall together */
+	uint32_t key; /* of the hash: a server cannot make names collide */
 	struct item *items;
 	size_t count, room;
-	uint32_t *slots; /* twice as many as there is room for; the number, from 1 on, of the first item with a key, or 0 */
+	uint32_t *slots; /* 2 * room; each the number, from 1 on, of the first item with a key, or 0 */
 	char *text;
 	size_t used, text_room;
 	struct ticks_grain grain; /* of the files' times */
-	int64_t window;           /* ticks that may lie between times of one file */
-	enum { BY_TIME, BY_SIZE, BY_NAME } by; /* what tells that a file is the same */
+	int64_t window;           /* ticks by which times of one file may differ */
+	enum { BY_TIME, BY_SIZE, BY_NAME } by; /* what makes a file unchanged */
 };
 
 enum { PRIME = 0x7fffffff };
 
-/* More than a byte holds, and below half of the prime: see hash_of. */
+/* Greater than any byte, and below half of the prime: see name_index_hash_of. */
 static uint32_t name_index_random_key(void)
 {
 	uint32_t key = 0;
@@ -94,7 +95,7 @@ static uint32_t *name_index_slot_of(const struct name_index *k, const struct ite
 	return &k->slots[at];
 }
 
-/* Gives each item its place among those with its key, when there are new slots. */
+/* Chains all items anew after the slots have grown. */
 static void name_index_chain_all(struct name_index *k)
 {
 	for (size_t i = 0; i < k->count; i++) {
@@ -105,8 +106,8 @@ static void name_index_chain_all(struct name_index *k)
 }
 
 /*
- * Each time that memory is asked for a collector may run, and with it a call that finds room here for something else: whether there is
- * room is looked at until there is, and nothing that the arrays hold is pointed at meanwhile.
+ * Every allocation may run a collector, and that a call which uses up the room: check again until there is room, and
+ * keep no pointer into the arrays meanwhile.
  */
 static void name_index_make_room(lua_State *L, int index, struct name_index *k)
 {
@@ -159,19 +160,20 @@ static void name_index_make_room_for_text(lua_State *L, int index, struct name_i
 
 /* ---- names ---- */
 
-/* The text as a polynomial of the key, modulo the prime: who does not know the key cannot find names that come to the same. */
+/* A polynomial of the key, modulo the prime: without the key nobody finds names that collide. */
 static uint32_t name_index_hash_of(const struct name_index *k, const char *text, size_t length)
 {
 	uint64_t hash = length;
 	for (size_t i = 0; i < length; i++) {
 		hash = hash * k->key + (unsigned char)text[i];
-		hash = (hash & PRIME) + (hash >> 31); /* never above 2^32, since half of what it was goes in */
+		hash = (hash & PRIME) + (hash >> 31); /* stays below 2^32: only half of the old hash goes in */
 	}
 	return (uint32_t)(hash % PRIME);
 }
 
-/* What a name is: `i` gets its place in the text, which is its own once it was put; gives the slot where its key is, or would be. */
-static uint32_t *name_index_look_up(lua_State *L, int index, struct name_index *k, const char *name, size_t length, struct item *i)
+/* Writes the name and its key to the end of the text, where they stay if `i` is put. Returns the slot of the key. */
+static uint32_t *name_index_look_up(lua_State *L, int index, struct name_index *k, const char *name, size_t length,
+				    struct item *i)
 {
 	char *to;
 
@@ -203,7 +205,7 @@ static bool name_index_is_name(const struct name_index *k, const struct item *a,
 	return a->length == b->length && memcmp(name_index_name_of(k, a), name_index_name_of(k, b), a->length) == 0;
 }
 
-/* The item of exactly this name; NULL when there is none. */
+/* Returns the item with exactly this name, or NULL. */
 static struct item *name_index_exact(const struct name_index *k, const uint32_t *slot, const struct item *wanted)
 {
 	struct item *i = name_index_first_of(k, slot);
@@ -212,7 +214,7 @@ static struct item *name_index_exact(const struct name_index *k, const uint32_t 
 	return i;
 }
 
-/* Beside what has the same key; in the place of what has the same name. */
+/* Adds the item to those with the same key, or replaces the entry of the same name. */
 static void name_index_put(struct name_index *k, uint32_t *slot, const struct item *i)
 {
 	struct item *there = name_index_exact(k, slot, i);
@@ -263,7 +265,10 @@ bool name_index_has_same(lua_State *L, int index, const char *name, size_t lengt
 
 /* ---- for Lua ---- */
 
-/* name_index_take(known, name): takes it in -> list of the others that some server may take for the same; nil when there are none */
+/*
+ * name_index_take(known, name): adds it -> list of the other names that some server may take for the same; nil if there
+ * are none
+ */
 static int name_index_take_name(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
@@ -278,14 +283,17 @@ static int name_index_take_name(lua_State *L)
 	if (other == 0)
 		return 0;
 	lua_newtable(L);
-	for (; other != 0; other = k->items[other - 1].next) { /* by number: the array may become another one */
+	for (; other != 0; other = k->items[other - 1].next) { /* by number: the array may move */
 		lua_pushlstring(L, name_index_name_of(k, &k->items[other - 1]), k->items[other - 1].length);
 		lua_rawseti(L, -2, ++others);
 	}
 	return 1;
 }
 
-/* name_index_learn(known, batch) -> list of the temporary names among the batch's entries; the others are known from now on */
+/*
+ * name_index_learn(known, batch): adds the batch's entries -> list of the temporary names among them, which are not
+ * added
+ */
 static int name_index_learn(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
@@ -312,14 +320,18 @@ static int name_index_learn(lua_State *L)
 	return 1;
 }
 
-/* name_index_is_same_time(known, ours, theirs) -> whether it is, in ticks, as exactly as times are kept there */
+/*
+ * name_index_is_same_time(known, ours, theirs) -> whether these times, in ticks, are the same as exactly as the server
+ * keeps times
+ */
 static int name_index_is_same_time(lua_State *L)
 {
-	lua_pushboolean(L, name_index_is_near(name_index_check(L, 1), luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
+	lua_pushboolean(L,
+			name_index_is_near(name_index_check(L, 1), luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
 	return 1;
 }
 
-/* name_index_measure(known, name, ticks): that time was set on the file a while ago */
+/* name_index_measure(known, name, ticks): this time was set on the file before: learns from the time that it has */
 static int name_index_measure(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
@@ -335,7 +347,7 @@ static int name_index_measure(lua_State *L)
 	return 0;
 }
 
-/* Of a copy: the array may be another one before all is pushed. */
+/* Takes a copy: the array may move while the fields are pushed. */
 static void name_index_push_item(lua_State *L, const struct name_index *k, struct item i)
 {
 	entry_push(L, &i.entry, true);
@@ -343,12 +355,12 @@ static void name_index_push_item(lua_State *L, const struct name_index *k, struc
 	lua_setfield(L, -2, "name");
 }
 
-/* How a name is the same as another one with its key. */
+/* How two names with the same key differ. */
 enum sameness { SAME_EXACTLY, SAME_BUT_CASE, SAME_BUT_FORM, SAME_BUT_BOTH };
 
 static enum sameness name_index_sameness_of(const struct name_index *k, const struct item *a, const struct item *b)
 {
-	char left[2 * UINT8_MAX * 4], right[sizeof left]; /* a part of 255 UTF-16 units has at most three bytes for each */
+	char left[2 * UINT8_MAX * 4], right[sizeof left]; /* 255 UTF-16 units have at most three bytes each */
 	size_t left_size, right_size;
 
 	if (name_index_is_name(k, a, b))
@@ -359,11 +371,17 @@ static enum sameness name_index_sameness_of(const struct name_index *k, const st
 	right_size = name_fold(k->unicode, name_index_name_of(k, b), b->length, right);
 	if (left_size == right_size && memcmp(left, right, left_size) == 0)
 		return SAME_BUT_CASE;
-	return name_is_same_form(name_index_name_of(k, a), a->length, name_index_name_of(k, b), b->length) ? SAME_BUT_FORM : SAME_BUT_BOTH;
+	return name_is_same_form(name_index_name_of(k, a), a->length, name_index_name_of(k, b), b->length)
+		   ? SAME_BUT_FORM
+		   : SAME_BUT_BOTH;
 }
 
-/* The item that is most likely meant. Several that are the same in one way are not: the server evidently tells them apart. */
-static struct item *name_index_likeliest(const struct name_index *k, const uint32_t *slot, const struct item *wanted, enum sameness *how)
+/*
+ * Returns the item that is most likely meant. Several that differ from it in the same way are not: the server evidently
+ * tells them apart.
+ */
+static struct item *name_index_likeliest(const struct name_index *k, const uint32_t *slot, const struct item *wanted,
+					 enum sameness *how)
 {
 	struct item *found = NULL;
 	bool several = false;
@@ -386,8 +404,8 @@ static struct item *name_index_likeliest(const struct name_index *k, const uint3
 }
 
 /*
- * name_index_find(known, name) -> the entry that the name most likely stands for, and how its own differs: "exact", "case", "form" (Unicode's
- * normal form) or "both"; nil where there is none
+ * name_index_find(known, name) -> the entry that the name most likely stands for; how its own name differs: "exact"
+ * (not at all), "case", "form" (Unicode's normal form) or "both"; nil if there is none
  */
 static int name_index_find(lua_State *L)
 {
@@ -409,7 +427,7 @@ static int name_index_find(lua_State *L)
 	return 2;
 }
 
-/* name_index_see(known, name): what has exactly this name is accounted for; name_index_unseen leaves it out */
+/* name_index_see(known, name): marks the entry of exactly this name, for name_index_unseen */
 static int name_index_see(lua_State *L)
 {
 	struct name_index *k = name_index_check(L, 1);
@@ -431,7 +449,10 @@ static int name_index_count(lua_State *L)
 	return 1;
 }
 
-/* name_index_unseen(known, at) -> next at, an entry: iterates over what was not seen, from 0 on; nil at the end */
+/*
+ * name_index_unseen(known, at) -> next at, an entry: iterates over entries that were not marked, from 0 on; nil at the
+ * end
+ */
 static int name_index_unseen(lua_State *L)
 {
 	const struct name_index *k = name_index_check(L, 1);
@@ -452,10 +473,17 @@ void name_index_register(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {{NULL, NULL}};
 	static const luaL_Reg functions[] = {
-	    {"name_index_is_same_time", name_index_is_same_time}, {"name_index_measure", name_index_measure},
-	    {"name_index", name_index_new},   {"name_index_take", name_index_take_name},     {"name_index_learn", name_index_learn},
-	    {"name_index_find", name_index_find},   {"name_index_see", name_index_see},   {"name_index_count", name_index_count},
-	    {"name_index_unseen", name_index_unseen}, {NULL, NULL}};
+		{"name_index_is_same_time", name_index_is_same_time},
+		{"name_index_measure", name_index_measure},
+		{"name_index", name_index_new},
+		{"name_index_take", name_index_take_name},
+		{"name_index_learn", name_index_learn},
+		{"name_index_find", name_index_find},
+		{"name_index_see", name_index_see},
+		{"name_index_count", name_index_count},
+		{"name_index_unseen", name_index_unseen},
+		{NULL, NULL},
+	};
 
 	luaL_setfuncs(L, functions, 0);
 	support_new_type(L, NAME_INDEX_TYPE, metamethods);

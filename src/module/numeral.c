@@ -8,7 +8,7 @@ static int numeral_peek(const struct numeral *n)
 	return n->at < n->size ? (unsigned char)n->text[n->at] : -1;
 }
 
-/* Takes the next character; false when there is no room for it, which spoils the numeral. */
+/* Takes the next character; false if there is no room: the numeral is too long then. */
 static bool numeral_keep(struct numeral *n)
 {
 	if (n->length >= NUMERAL_SIZE) {

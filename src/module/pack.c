@@ -134,7 +134,7 @@ static void pack_path(lua_State *L, int table, struct pack *p, int which, const 
 	pack_text(L, p, which);
 }
 
-/* `names`, one after the other in the place of a name. */
+/* Adds all `names`, one after the other, in the place of a name. */
 static void pack_names(lua_State *L, int table, struct pack *p)
 {
 	int names = lua_gettop(L) + 1;
@@ -144,7 +144,7 @@ static void pack_names(lua_State *L, int table, struct pack *p)
 		pack_text(L, p, SMB_NAME);
 }
 
-/* The descriptor of a local file, those of several, or that of a buffer. */
+/* Adds the descriptor of `file` or `buffer`, or those of `files`. */
 static void pack_fds(lua_State *L, int table, struct pack *p)
 {
 	int top = lua_gettop(L);

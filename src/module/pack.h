@@ -1,4 +1,4 @@
-/* A request's arguments, as Lua gives them, put together as the message that a worker gets. */
+/* Makes the message for a worker of a request's arguments in Lua. */
 #ifndef LUA_SMB_PACK_H
 #define LUA_SMB_PACK_H
 
@@ -10,7 +10,7 @@
 
 enum { PACK_TEXTS = SMB_FILES_AT_ONCE + SMB_NAME_COUNT };
 
-/* What a request is made of. Its texts are strings that stay on Lua's stack: pack_message needs no memory of Lua's. */
+/* The parts of a request. Its texts are strings that stay on Lua's stack: pack_message needs no memory of Lua's. */
 struct pack {
 	struct smb_request head;
 	const char *texts[PACK_TEXTS];

@@ -13,10 +13,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* Rights as a mode's lowest bits have them. */
+/* Rights, as in the lowest bits of a mode. */
 enum { PRIVATE_WRITE = 2, PRIVATE_READ = 4 };
 
-/* acl(5), as Linux hands it out: a version, then entries of eight bytes, all little-endian. */
+/* acl(5) as Linux returns it: a version, then entries of eight bytes, all little-endian. */
 enum { ACL_HEADER = 4, ACL_ENTRY = 8, ACL_MOST = 4096 };
 enum { ACL_TAG_USER = 2, ACL_TAG_GROUP_OBJ = 4, ACL_TAG_GROUP = 8, ACL_TAG_MASK = 16 };
 
@@ -28,7 +28,7 @@ static uint32_t private_number(const uint8_t *bytes, int count)
 	return number;
 }
 
-/* Whether an entry of an access list is somebody's who must not have rights: anybody's but root's, the owner's and our own. */
+/* Whether an entry of an access list belongs to a stranger: not to root, the owner or this user. */
 static bool private_is_stranger(const uint8_t *entry, const struct stat *st)
 {
 	uint32_t tag = private_number(entry, 2), id = private_number(entry + 4, 4);
@@ -39,8 +39,9 @@ static bool private_is_stranger(const uint8_t *entry, const struct stat *st)
 }
 
 /*
- * What others may do than the owner. With an access list the mode's group bits are only its mask, the most that anybody named there
- * has: systemd gives a service its credentials in files of root's, mode 0440, which that service's user alone can read.
+ * Returns the rights of all but the owner. With an access list the mode's group bits are only its mask, the most that
+ * anybody named there has: systemd gives a service its credentials in files of root's, mode 0440, which that service's
+ * user alone can read.
  */
 static unsigned private_rights(int fd, const struct stat *st)
 {
@@ -49,14 +50,14 @@ static unsigned private_rights(int fd, const struct stat *st)
 	ssize_t size = fgetxattr(fd, "system.posix_acl_access", list, sizeof list);
 
 	if (size < ACL_HEADER)
-		return others | mask; /* there is none; one that is too long counts as its mask */
+		return others | mask; /* no access list; of one that is too long the mask counts */
 	for (ssize_t at = ACL_HEADER; at + ACL_ENTRY <= size; at += ACL_ENTRY)
 		if (private_is_stranger(list + at, st))
 			strangers |= private_number(list + at + 2, 2);
 	return others | (strangers & mask);
 }
 
-/* NULL, or what is wrong with an open file. */
+/* Says why an open file is not private; NULL if it is. */
 static const char *private_fault(int fd)
 {
 	struct stat st;
@@ -101,16 +102,17 @@ static int private_push_fault(lua_State *L, const char *why)
 }
 
 /*
- * read_private(path, most) -> text | nil, reason. A text of more than `most` bytes is cut off one byte after them. Opened once and
- * looked at then, so that nobody changes it between the look and the reading; a pipe holds up nobody.
+ * read_private(path, most) -> text | nil, reason. A longer text is cut off one byte after `most`. The open file is
+ * checked, not its name: nobody can exchange it between check and reading. Does not wait for a pipe's writer.
  */
 static int private_read(lua_State *L)
 {
 	size_t length;
 	const char *path = luaL_checklstring(L, 1, &length), *fault;
 	size_t most = (size_t)luaL_checkinteger(L, 2);
-	char *text = lua_newuserdatauv(L, most + 1, 0); /* first: nothing here may be raised over an open file */
-	int fd = strlen(path) == length ? descriptor_clear(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) : -1;
+	char *text = lua_newuserdatauv(L, most + 1, 0); /* first: an error must not leave the file open */
+	int fd =
+	    strlen(path) == length ? descriptor_clear(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) : -1;
 	ssize_t n = -1;
 
 	if (strlen(path) != length)

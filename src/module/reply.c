@@ -5,7 +5,8 @@
 
 bool reply_has_entries(enum smb_verb verb)
 {
-	return verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_LIST_NEXT || verb == SMB_VERB_GET_SOME || verb == SMB_VERB_RMDIR;
+	return verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_LIST_NEXT || verb == SMB_VERB_GET_SOME ||
+	       verb == SMB_VERB_RMDIR;
 }
 
 bool reply_opens(enum smb_verb verb)

@@ -1,4 +1,4 @@
-/* What Lua gets for a worker's reply. */
+/* Makes Lua's values of a worker's reply. */
 #ifndef LUA_SMB_REPLY_H
 #define LUA_SMB_REPLY_H
 
@@ -15,14 +15,15 @@ bool reply_opens(enum smb_verb verb);
 
 struct reply_shape {
 	enum smb_verb verb;
-	uint32_t link; /* the number of the link that it came by */
+	uint32_t link; /* the number of the link that it came from */
 	bool inner;    /* entries have fields that are not public */
 	bool batch;    /* entries stay in a batch, unread */
 };
 
 /*
- * Pushes the reply's table, or nil, code, text, and then false and a path if an entry stood in the way of a recursive delete. Returns
- * how many values. Where there are entries the whole message is the userdata at the index `message`; 0: there are none.
+ * Pushes the reply's table, or nil, code, text, and then false and a path if an entry stood in the way of a recursive
+ * delete. Returns how many values. Where there are entries the whole message is the userdata at the index `message`; 0:
+ * there are none.
  */
 int reply_push(lua_State *L, const struct smb_reply *reply, struct reply_shape shape, int message);
 

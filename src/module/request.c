@@ -1,7 +1,7 @@
 /*
- * userdata "smb.request": one request under way on one of a destination's links. Lua starts it, waits for it in slices and takes its
- * result; closing or collecting it before its end abandons it. C never waits longer than a slice, so that the host's Ctrl-C and its
- * coroutines have their turn.
+ * userdata "smb.request": one request under way on one of a destination's links. Lua starts it, waits for it in slices
+ * and takes its result; closing or collecting it before its end abandons it. C never waits longer than a slice, so that
+ * the host's Ctrl-C and its coroutines have their turn.
  */
 #include "destination.h"
 #include "entry.h"
@@ -17,15 +17,21 @@
 
 #define REQUEST_TYPE "smb.request"
 
-/* What a request came to, in C's own memory: what Lua makes of it may run collectors, and those may close the destination. */
+/*
+ * The outcome of a request, in C's own memory: making Lua values of it may run a collector, which may close the
+ * destination.
+ */
 struct outcome {
 	bool dead, unread, replied;
-	struct smb_fault fault; /* of one whose link died */
+	struct smb_fault fault; /* if its link died */
 	struct smb_reply reply;
 	struct link_progress come;
 };
 
-/* The outcome of a request that has not been asked for it yet, and the whole message, if that holds entries. */
+/*
+ * The outcome of a request whose link another request needed before Lua asked for it; and the whole message, if that
+ * has entries.
+ */
 struct stash {
 	struct outcome outcome;
 	size_t size;
@@ -34,9 +40,9 @@ struct stash {
 
 struct request {
 	struct destination *destination; /* kept alive by the first user value */
-	uint32_t lease;                  /* its link, as long as it is under way; 0: it is not */
-	struct stash *stash;             /* it has ended, and another one needed its link */
-	struct reply_shape shape;        /* its verb, the number of the link that it was begun on, what becomes of entries */
+	uint32_t lease;                  /* the link, while it is under way; else 0 */
+	struct stash *stash;             /* it has ended, and another request needed its link */
+	struct reply_shape shape; /* its verb; the number of the link that it was started on; the form of its entries */
 };
 
 #define VERB_WORD(name, word) word,
@@ -50,7 +56,7 @@ static struct link *request_link(const struct request *r)
 	return r->lease != 0 && r->destination->pool != NULL ? pool_link(r->destination->pool, r->lease) : NULL;
 }
 
-/* Takes the outcome off the link, which is free then. Entries go into `batch`, which is large enough. */
+/* Moves the outcome off the link, which is free then. `batch` has room for the whole message; NULL: without entries. */
 static void request_take_outcome(struct request *r, struct outcome *o, void *batch)
 {
 	struct pool *pool = r->destination->pool;
@@ -73,7 +79,7 @@ static void request_take_outcome(struct request *r, struct outcome *o, void *bat
 	r->lease = 0;
 }
 
-/* Bytes of the entries that a request which has ended came to. */
+/* Returns the bytes of the message of a request that has ended, if it has entries; else 0. */
 static size_t request_entries_size(const struct request *r)
 {
 	size_t size = 0;
@@ -81,8 +87,8 @@ static size_t request_entries_size(const struct request *r)
 }
 
 /*
- * Frees the link of a request that has ended, though nobody has taken in what it came to: whoever is to may be waiting for the very link,
- * further up the stack (a finalizer, or a progress function, has begun something), or may be gone.
+ * Frees the link of a request that has ended before Lua took its outcome. Whoever is to take it may be further up the
+ * stack, waiting for this very link (a finalizer, or a progress function, has started something), or may be gone.
  */
 static bool request_stash_ended(void *holder)
 {
@@ -156,8 +162,8 @@ static int request_push_not_sent(lua_State *L)
 }
 
 /*
- * start(destination, verb, arguments) -> request | nil, code, text; the code "full": not now, but when a request has ended; "soon":
- * in a few milliseconds, since `gently` was asked for
+ * start(destination, verb, arguments) -> request | nil, code, text. The code "full": try again when a request has
+ * ended; "soon": in a few milliseconds, since `gently` was set.
  */
 static int request_start(lua_State *L)
 {
@@ -182,7 +188,7 @@ static int request_start(lua_State *L)
 	r->shape.batch = pack_is_set(L, 3, "batch");
 	wish = request_wish(L, 3);
 	pack_read(L, 3, verb, &pack);
-	destination_check(L, 1); /* once more: a collector may have closed it until now, and none runs from here on */
+	destination_check(L, 1); /* again: a collector may have closed it. None runs from here on */
 	answer = request_take_link(r, &wish, &fault);
 	if (answer != POOL_LEASED)
 		return request_push_no_link(L, answer, &fault);
@@ -192,7 +198,7 @@ static int request_start(lua_State *L)
 	return 1;
 }
 
-/* The worker closes what is open in it when it comes to that; nobody waits. */
+/* Posts a close to the worker: nobody waits for it. */
 static void request_post(struct pool *pool, uint32_t number, uint32_t handle, uint32_t flags)
 {
 	struct smb_request request = {.verb = SMB_VERB_CLOSE, .handle = handle, .flags = flags};
@@ -202,7 +208,7 @@ static void request_post(struct pool *pool, uint32_t number, uint32_t handle, ui
 		link_post(link, &request, sizeof request);
 }
 
-/* Nobody wants to know what the request came to. */
+/* Drops the outcome, and closes a handle that it brought. */
 static void request_drop_stash(struct request *r)
 {
 	struct stash *stash = r->stash;
@@ -249,7 +255,7 @@ static int request_has_ended(lua_State *L)
 	return 1;
 }
 
-/* over(request) -> whether nothing is to be waited for: it has ended, or was given up. Never raises. */
+/* over(request) -> whether there is nothing to wait for: it has ended, or was abandoned. Never raises. */
 static int request_is_over(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
@@ -258,7 +264,10 @@ static int request_is_over(lua_State *L)
 	return 1;
 }
 
-/* transfer(request) -> bytes known good, the file's size and mtime in ticks (of a get): as far as it has come; 0 when it was given up */
+/*
+ * transfer(request) -> bytes known good, size and mtime (in ticks) of the file of a get, removals, unfinished: see
+ * link_progress. 0 for an abandoned request.
+ */
 static int request_transfer(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
@@ -278,7 +287,10 @@ static int request_transfer(lua_State *L)
 
 /* ---- results ---- */
 
-/* How many bytes of entries a request has come to; raises when it has not ended, or a collector has closed the destination meanwhile. */
+/*
+ * Returns the bytes of the message with entries; raises if the request has not ended, or a collector has closed the
+ * destination.
+ */
 static size_t request_check_ended(lua_State *L)
 {
 	struct request *r = request_check(L);
@@ -299,8 +311,8 @@ static void request_take_stash(struct request *r, struct outcome *o, void *batch
 }
 
 /*
- * result(request) -> table | nil, code, text, whether another worker is to have it, since none has seen it, path of what stood in the
- * way; when it has ended, and once
+ * result(request) -> table | nil, code, text, retry (true: no worker saw it; false: see the path), path of the entry
+ * that stood in the way. Once, after it has ended.
  */
 static int request_result(lua_State *L)
 {
@@ -312,7 +324,7 @@ static int request_result(lua_State *L)
 	lua_settop(L, 1);
 	if (size > 0) {
 		batch = lua_newuserdatauv(L, size, 0);
-		size = request_check_ended(L); /* once more: a collector may have run */
+		size = request_check_ended(L); /* again: a collector may have run */
 	}
 	if (r->stash != NULL)
 		request_take_stash(r, &o, size > 0 ? batch : NULL);
@@ -323,26 +335,33 @@ static int request_result(lua_State *L)
 		lua_pushboolean(L, o.unread);
 		return 4;
 	}
-	if (!o.replied) { /* the connection stood already */
+	if (!o.replied) { /* a connect, and the connection stood already */
 		lua_newtable(L);
 		return 1;
 	}
 	return reply_push(L, &o.reply, r->shape, size > 0 ? 2 : 0);
 }
 
-/* post_close(destination, link, handle, keep): the worker closes the file when it comes to it; nobody waits for that. */
+/* post_close(destination, link, handle, keep): the worker closes the file or listing later; nobody waits for it */
 static int request_post_close(lua_State *L)
 {
 	struct pool *pool = destination_check(L, 1)->pool;
-	request_post(pool, (uint32_t)luaL_checkinteger(L, 2), (uint32_t)luaL_checkinteger(L, 3), lua_toboolean(L, 4) ? SMB_FLAG_KEEP : 0);
+	request_post(pool, (uint32_t)luaL_checkinteger(L, 2), (uint32_t)luaL_checkinteger(L, 3),
+		     lua_toboolean(L, 4) ? SMB_FLAG_KEEP : 0);
 	return 0;
 }
 
 static const luaL_Reg metamethods[] = {{"__gc", request_abandon}, {"__close", request_abandon}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"start", request_start}, {"ended", request_has_ended}, {"over", request_is_over}, {"transfer", request_transfer}, {"result", request_result}, {"abandon", request_abandon}, {"post_close", request_post_close},
-    {NULL, NULL},
+	{"start", request_start},
+	{"ended", request_has_ended},
+	{"over", request_is_over},
+	{"transfer", request_transfer},
+	{"result", request_result},
+	{"abandon", request_abandon},
+	{"post_close", request_post_close},
+	{NULL, NULL},
 };
 
 void request_register(lua_State *L)

@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-/* ms for a process that was killed to end, and bytes that a pipe should hold: a reader may have other things to do. */
+/* Milliseconds for a killed process to end; bytes that a pipe should hold: its reader may be busy elsewhere. */
 enum { END_WAIT = 1000, PIPE_SIZE = 1024 * 1024 };
 
 static void stage_close(int *fd)
@@ -42,7 +42,7 @@ static bool stage_pipe(int ends[2])
 	return false;
 }
 
-/* The environment without the password that the command lua-smb may have been given there. NULL without memory. */
+/* The environment without AUTH_PASSWORD, which may hold the password for lua-smb. NULL without memory. */
 static char **stage_environment(void)
 {
 	static const char secret[] = "AUTH_PASSWORD=";
@@ -92,7 +92,10 @@ static int stage_spawn(pid_t *pid, char *const argv[], int input, int output, in
 	return error;
 }
 
-/* False, with the child ended, where the kernel has no descriptor for it. That it is gone already is found out later. */
+/*
+ * Opens the child's pidfd. False, and the child is killed, if the kernel has no descriptor left. A child that has ended
+ * already is noticed later.
+ */
 static bool stage_watch(struct stage *s)
 {
 	int error;
@@ -101,7 +104,8 @@ static bool stage_watch(struct stage *s)
 	if (s->pidfd >= 0)
 		return true;
 	error = errno;
-	if (error == ESRCH || error == EINVAL) { /* SIGCHLD is ignored, and it has ended: the number may be another's soon */
+	/* SIGCHLD is ignored, and it has ended: the number may be another's soon */
+	if (error == ESRCH || error == EINVAL) {
 		s->pid = 0;
 		s->end = STAGE_LOST;
 		return true;
@@ -144,7 +148,7 @@ bool stage_start(struct stage *s, char *const argv[], int input, int *output)
 	return true;
 }
 
-/* Keeps the last bytes of all that was said. */
+/* Appends to the tail, which keeps the last bytes. */
 static void stage_keep(struct stage *s, const char *text, size_t size)
 {
 	size_t left = s->said;
@@ -160,7 +164,7 @@ void stage_listen(struct stage *s)
 {
 	char text[STAGE_TAIL];
 
-	for (int turns = 0; s->errors >= 0 && turns < 64; turns++) { /* somebody may speak without end */
+	for (int turns = 0; s->errors >= 0 && turns < 64; turns++) { /* a stage may write without end */
 		ssize_t n = read(s->errors, text, sizeof text);
 		if (n > 0)
 			stage_keep(s, text, (size_t)n);
@@ -199,7 +203,10 @@ void stage_signal(const struct stage *s, int signal)
 
 	if (s->pid == 0)
 		return;
-	/* As long as its status waits to be taken the number is nobody else's, and leads to all of its session's first group. */
+	/*
+	 * As long as its status has not been taken, its number is nobody else's: signal the first process group of its
+	 * session.
+	 */
 	if (waitid((idtype_t)P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 		kill(-s->pid, signal);
 	else

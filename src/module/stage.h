@@ -1,6 +1,6 @@
 /*
- * One process of a pipeline, started without a shell: default signals, a session of its own, no descriptors but 0, 1 and 2. It is this
- * process's child; a pidfd tells how it ended. Knows no Lua.
+ * One process of a pipeline, started without a shell: default signals, a session of its own, no descriptors but 0, 1
+ * and 2. It is this process's child; a pidfd tells how it ended. Knows no Lua.
  */
 #ifndef LUA_SMB_STAGE_H
 #define LUA_SMB_STAGE_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { STAGE_TAIL = 4096 }; /* bytes kept of what a stage says on its standard error: the last ones */
+enum { STAGE_TAIL = 4096 }; /* bytes kept of the end of a stage's standard error */
 
 /* How a stage ended. Lost: somebody else has taken its status, or nobody keeps one (SIGCHLD is ignored). */
 enum stage_end { STAGE_RUNS, STAGE_EXITED, STAGE_SIGNALLED, STAGE_LOST };
@@ -27,24 +27,24 @@ struct stage {
 #define NO_STAGE ((struct stage){.pidfd = -1, .errors = -1})
 
 /*
- * Starts argv[0], looked for in PATH. Its standard input is `input` (-1: /dev/null); *output becomes the reading end of its standard
- * output. False and errno when it cannot be started.
+ * Starts argv[0], looked for in PATH. Its standard input is `input` (-1: /dev/null); *output becomes the reading end of
+ * its standard output. False and errno when it cannot be started.
  */
 bool stage_start(struct stage *s, char *const argv[], int input, int *output);
 
-/* Takes in what the stage has said on its standard error until now. */
+/* Reads what the stage wrote to its standard error until now. */
 void stage_listen(struct stage *s);
 
 /* Whether the stage has ended; then its status is known. Never waits. */
 bool stage_reap(struct stage *s);
 
-/* Signals the stage and what it has started in its session, as long as its process id is certain to be its own. */
+/* Signals the stage and what it has started in its session, as long as its process id is certainly its own. */
 void stage_signal(const struct stage *s, int signal);
 
-/* Waits for the end of a stage that was killed: a second at most. */
+/* Waits for the end of a killed stage, a second at most. */
 void stage_await(struct stage *s);
 
-/* Closes the descriptors: all that a forked child may do. */
+/* Closes the descriptors; a forked child may do no more. */
 void stage_forget(struct stage *s);
 
 #endif

@@ -53,8 +53,8 @@ int support_wait_slice(lua_Number seconds)
 }
 
 /*
- * lua.c answers Ctrl-C with a hook in the main thread; a coroutine would not notice before it ends. Such a hook is moved to the thread
- * that waits, where it raises at the next instruction.
+ * lua.c answers Ctrl-C with a hook in the main thread; a coroutine would not notice before it ends. Such a hook is
+ * moved to the thread that waits, where it raises at the next instruction.
  */
 void support_move_interrupt_here(lua_State *L)
 {
@@ -66,7 +66,8 @@ void support_move_interrupt_here(lua_State *L)
 	main = lua_tothread(L, -1);
 	lua_pop(L, 1);
 	hook = lua_gethook(main);
-	if (main == L || hook == NULL || hook == lua_gethook(L) || lua_gethookmask(main) != any || lua_gethookcount(main) != 1)
+	if (main == L || hook == NULL || hook == lua_gethook(L) || lua_gethookmask(main) != any ||
+	    lua_gethookcount(main) != 1)
 		return;
 	lua_sethook(L, hook, any, 1);
 	lua_sethook(main, NULL, 0, 0);

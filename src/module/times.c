@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ticks(seconds) -> ticks; nil for what is no time */
+/* ticks(seconds) -> ticks; nil if they are out of range */
 static int times_ticks(lua_State *L)
 {
 	int64_t t;
@@ -28,7 +28,7 @@ static int times_seconds(lua_State *L)
 	return 1;
 }
 
-/* is_holdable(ticks) -> whether SMB can say that time */
+/* is_holdable(ticks) -> whether SMB can express that time */
 static int times_is_holdable(lua_State *L)
 {
 	lua_Integer t = luaL_checkinteger(L, 1);
@@ -36,14 +36,17 @@ static int times_is_holdable(lua_State *L)
 	return 1;
 }
 
-/* is_held_everywhere(ticks) -> whether any disk can keep that time */
+/* is_held_everywhere(ticks) -> whether every kind of disk can keep that time */
 static int times_is_held_everywhere(lua_State *L)
 {
 	lua_pushboolean(L, ticks_held_everywhere(luaL_checkinteger(L, 1)));
 	return 1;
 }
 
-/* is_same_time(ours, theirs [, window]) -> whether a time on the share, in ticks, is what became of one of ours, or that near */
+/*
+ * is_same_time(ours, theirs [, window]) -> whether the share's time, in ticks, is ours as the server keeps it, or
+ * within the window
+ */
 static int times_is_same(lua_State *L)
 {
 	int64_t ours = luaL_checkinteger(L, 1), theirs = luaL_checkinteger(L, 2), window = luaL_optinteger(L, 3, 0);
@@ -51,7 +54,7 @@ static int times_is_same(lua_State *L)
 	return 1;
 }
 
-/* A file without a name, or with none any more, in a local folder; -1 where that cannot be. */
+/* Opens a file without a name in a local folder; -1 if that is impossible. */
 static int times_open_nameless(const char *folder)
 {
 	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -66,7 +69,7 @@ static int times_open_nameless(const char *folder)
 	return fd;
 }
 
-/* kept_here(folder, ticks) -> what a local disk makes of a time; nil where that cannot be tried */
+/* kept_here(folder, ticks) -> the time that a local disk makes of it; nil if that cannot be tried */
 static int times_kept_here(lua_State *L)
 {
 	const char *folder = luaL_checkstring(L, 1);
@@ -86,7 +89,13 @@ static int times_kept_here(lua_State *L)
 void times_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"ticks", times_ticks}, {"seconds", times_seconds}, {"is_holdable", times_is_holdable},
-	    {"is_held_everywhere", times_is_held_everywhere}, {"is_same_time", times_is_same}, {"kept_here", times_kept_here}, {NULL, NULL}};
+		{"ticks", times_ticks},
+		{"seconds", times_seconds},
+		{"is_holdable", times_is_holdable},
+		{"is_held_everywhere", times_is_held_everywhere},
+		{"is_same_time", times_is_same},
+		{"kept_here", times_kept_here},
+		{NULL, NULL},
+	};
 	luaL_setfuncs(L, functions, 0);
 }
