@@ -1,4 +1,4 @@
-/* What the worker does for each verb of protocol.h, and what stays open between two of them: listings, files and uploads. */
+/* What the worker does for each verb of protocol.h. */
 #ifndef LUA_SMB_DISPATCH_H
 #define LUA_SMB_DISPATCH_H
 
@@ -16,24 +16,9 @@ struct request {
 };
 
 /*
- * Does what a request asks for. `reply` is the beginning of a message of SMB_MESSAGE_MAX bytes, of which `used` are taken: entries follow
- * it. False fills the reply's fault, as a rule.
+ * Does what a request asks for. `reply` is the beginning of a message of SMB_MESSAGE_MAX bytes, of which `used` are taken; entries follow
+ * it. False fills the reply's fault, in most cases.
  */
 bool dispatch(const struct request *r, struct smb_reply *reply, size_t *used);
-
-/* Whether it is known what the module is likely to ask for next. */
-bool dispatch_may_go_ahead(const struct request *r, const struct smb_reply *reply);
-
-/* Does that, while the module looks at the reply. False when nothing came of it. */
-bool dispatch_ahead(const struct request *r);
-
-/* It was not asked for in time. */
-void dispatch_forget(void);
-
-/* How many listings and files are open. */
-unsigned dispatch_open_count(void);
-
-/* The module has gone: all that is open is closed; uploads are abandoned, or left to the module's next run where that may go on. */
-void dispatch_no_more(void);
 
 #endif

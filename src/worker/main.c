@@ -5,6 +5,7 @@
 #include "counters.h"
 #include "dispatch.h"
 #include "fault.h"
+#include "handles.h"
 #include "identity.h"
 #include "logon.h"
 #include "rate_limit.h"
@@ -12,6 +13,7 @@
 #include "session.h"
 #include "lifeline.h"
 #include "mtime.h"
+#include "prefetch.h"
 #include "wire.h"
 #include "shared/memory.h"
 #include "shared/message.h"
@@ -86,18 +88,23 @@ static bool unpack(struct request *r, size_t size)
 	return at == size;
 }
 
-/* What was done ahead is good for a second. */
-static void go_ahead(const struct request *r)
+/*
+ * Lists the folder that the module is likely to ask for next, while it compares the last one. Not where something is open: whoever has
+ * opened it would have to wait.
+ */
+static void prefetch_next(const struct request *r, const struct smb_reply *reply)
 {
 	const int good_for = 1000; /* ms */
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
-	bool is_there;
 
+	if (r->head.verb != SMB_VERB_LIST_OPEN || r->head.lengths[SMB_TO] == 0 || reply->fault.code != SMB_OK || handles_count() > 0 ||
+	    lifeline_cancelled())
+		return;
 	counters_set_ahead(true);
-	is_there = dispatch_ahead(r);
+	prefetch_list(r->names[SMB_TO]);
 	counters_set_ahead(false);
-	if (is_there && poll(&next, 1, good_for) == 0)
-		dispatch_forget();
+	if (prefetch_holds() && poll(&next, 1, good_for) == 0)
+		prefetch_forget();
 }
 
 /* Waits for something to do; false when this connection is given back. */
@@ -106,7 +113,7 @@ static bool is_needed(void)
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
 	while (poll(&next, 1, IDLE_MS) == 0) {
-		if (dispatch_open_count() == 0 && !counters_is_wanted()) {
+		if (handles_count() == 0 && !counters_is_wanted()) {
 			counters_set_left();
 			return false;
 		}
@@ -144,13 +151,12 @@ static bool serve(void)
 		if (r.fds[i] >= 0)
 			close(r.fds[i]);
 	session_info(&reply->info);
-	reply->open = dispatch_open_count();
+	reply->open = handles_count();
 	reply->left = replace_left();
 	reply->time_refused = mtime_was_refused(&reply->entry.mtime);
 	/* Where nobody listens any longer, the requests that are left count all the same. */
 	message_send(SMB_WORKER_SOCKET, outbox, used, NULL, 0, 0);
-	if (dispatch_may_go_ahead(&r, reply))
-		go_ahead(&r);
+	prefetch_next(&r, reply);
 	return true;
 }
 
@@ -327,6 +333,6 @@ int main(int argc, char **argv)
 		return 1;
 	while (is_needed() && serve())
 		;
-	dispatch_no_more();
+	handles_end_all();
 	_exit(0);
 }
