@@ -371,7 +371,7 @@ describe("lua-smb", function()
       ends({ "put", url, "a/\u{D6}", "b/O\u{308}" }, 2, "would be one file on the share") -- a Mac's form of it
       ends({ "put", url, "a/\u{D6}", "b/o\u{308}" }, 2, "would be one file on the share")
       ends({ "put", url, "a/Straße", "c", "b/STRAßE", "--into", "d" }, 2, "'a/Straße' and 'b/STRAßE' would be one file")
-      ends({ "list", "smb://nas" }, 2, "^lua%-smb: invalid URL: the share is missing")
+      ends({ "stat", "smb://nas" }, 2, "^lua%-smb: invalid URL: the share is missing")
       ends({ "list", "https://bob:s3cret70@nas/x" }, 2, "^lua%-smb: invalid URL")
       ends({ "list", url, "--anonymous" }, 2, "anonymous and username exclude each other")
     end)

@@ -16,7 +16,7 @@
 #include <time.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
-#define SMB_PROTOCOL_VERSION 5u
+#define SMB_PROTOCOL_VERSION 6u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
 #define SMB_OWNER_SIZE 512u    /* bytes in the name of a Kerberos ticket's owner, "bob@REALM" */
@@ -151,9 +151,11 @@ struct smb_info {
 	char library[32];        /* libsmbclient's version */
 };
 
-enum smb_entry_type { SMB_ENTRY_FILE, SMB_ENTRY_DIRECTORY, SMB_ENTRY_LINK };
+enum smb_entry_type { SMB_ENTRY_FILE, SMB_ENTRY_DIRECTORY, SMB_ENTRY_LINK, SMB_ENTRY_SHARE };
+enum smb_share_kind { SMB_SHARE_DISK, SMB_SHARE_PRINTER, SMB_SHARE_IPC };
 
-/* A file or folder. In a batch its name follows, then padding up to eight bytes. */
+/* A file or folder; or a share, with its kind as its attributes, called "name/comment". In a batch its name follows, then padding up to
+ * eight bytes. */
 struct smb_entry {
 	uint64_t size;        /* bytes */
 	int64_t mtime;        /* last write, in ticks (ticks.h) */
@@ -186,7 +188,7 @@ struct smb_connect {
 	char min_protocol[16];    /* as smb.conf spells it */
 	char max_protocol[16];    /* likewise */
 	char server[SMB_TEXT_SIZE];
-	char share[SMB_TEXT_SIZE];
+	char share[SMB_TEXT_SIZE]; /* empty: the server's shares are to be listed, and nothing else */
 	char username[SMB_TEXT_SIZE];
 	char password[SMB_TEXT_SIZE];
 	char domain[SMB_TEXT_SIZE];

@@ -18,7 +18,7 @@ local cli = {}
 --- The commands, in the order of the help.
 -- @local
 cli.commands = { "test", "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename", "stat",
-  "quota", "sweep" }
+  "quota", "sweep", "shares" }
 
 --- A value as JSON.
 -- @local
@@ -110,6 +110,7 @@ end
 local function run(words, state)
   local args, command = parse(words)
   state.json_stream = args["local"] == "-" and io.stderr or io.stdout
+  if command.alone and command.alone(args) then return output.flush() end
   local dest <close> = logon.open(args, command.place)
   command.run(dest, args)
   outcome.try(dest:close())

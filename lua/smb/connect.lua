@@ -14,9 +14,9 @@ local connect = {}
 
 local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits for what was given up
 
---- Opens what checked fields describe.
+--- Opens what checked fields describe. `operation`: what the call is, for messages.
 -- @local
-function connect.open(fields, warnings)
+function connect.open(fields, warnings, operation)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
@@ -29,7 +29,7 @@ function connect.open(fields, warnings)
   local reply, code, reason = call.retry(dest, "connect", {}, call.operation(state))
   if reply then return dest end
   core.close(dest)
-  return states.fail(state, "open", nil, code, reason)
+  return states.fail(state, operation or "open", nil, code, reason)
 end
 
 --- Closes the files, ends the jobs, hangs up. By an error only what was written is waited for; what nobody waits for, as files

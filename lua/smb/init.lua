@@ -101,24 +101,27 @@ function smb.help(topic)
   require "smb.help".print(topic)
 end
 
-local function where_from(where, more)
+-- The fields that a call is given. `without_share`: the URL of a server will do.
+local function where_from(where, more, method, without_share)
   if type(where) == "string" then
-    local fields, reason, code = url.read(where)
-    if not fields then return nil, "open: " .. reason, code end
+    local fields, reason, code = url.read(where, without_share)
+    if not fields then return nil, method .. ": " .. reason, code end
     return credentials.merge(fields, more)
   end
   return credentials.merge(where, more)
 end
 
 -- The values of a URL are run time's; those of a table are the program's own.
-local function check(where, fields, level)
-  local checked, warnings = options.check(fields)
+local function check(where, fields, method, without_share, level)
+  local checked, warnings = options.check(fields, without_share)
   if checked then return checked, warnings end
   if type(where) == "string" then
-    local from_url = url.read(where)
-    if from_url and not options.check(from_url) then return nil, "open: invalid URL: " .. warnings, "invalid_url" end
+    local from_url = url.read(where, without_share)
+    if from_url and not options.check(from_url, without_share) then
+      return nil, ("%s: invalid URL: %s"):format(method, warnings), "invalid_url"
+    end
   end
-  error("smb.open: " .. warnings, level + 1)
+  error(("smb.%s: %s"):format(method, warnings), level + 1)
 end
 
 local function no_password(fields)
@@ -126,6 +129,25 @@ local function no_password(fields)
 end
 
 local COMPLETING = { ask = no_password, anonymous = "a logon without one needs anonymous = true" }
+
+-- Checked fields with all that a logon needs, and warnings; or nil, message, code. A mistake of the script's raises.
+local function prepare(where, more, method, without_share)
+  if type(where) ~= "string" and type(where) ~= "table" then
+    error(("smb.%s: a URL or a table of fields expected, got %s"):format(method, type(where)), 3)
+  end
+  if more ~= nil and type(more) ~= "table" then
+    error(("smb.%s: options must be a table, not a %s"):format(method, type(more)), 3)
+  end
+  local fields, reason, code = where_from(where, more, method, without_share)
+  if not fields then return nil, reason, code end
+  if without_share then fields.share, fields.path = nil, nil end
+  local checked, warnings = check(where, fields, method, without_share, 3)
+  if not checked then return nil, warnings, "invalid_url" end
+  local place = url.place(checked)
+  local ok, problem, word = credentials.complete(checked, COMPLETING)
+  if not ok then return nil, call.message(method, nil, place, problem), word end
+  return checked, warnings
+end
 
 --- Connects, logs on and opens the share. A path below the share that does not exist is no failure.
 -- @tparam string|table where a URL, or a table of the options of `smb.options`
@@ -135,18 +157,22 @@ local COMPLETING = { ask = no_password, anonymous = "a logon without one needs a
 -- @treturn[2] string what happened
 -- @treturn[2] string the error word
 function smb.open(where, more)
-  if type(where) ~= "string" and type(where) ~= "table" then
-    error("smb.open: a URL or a table of fields expected, got " .. type(where), 2)
-  end
-  if more ~= nil and type(more) ~= "table" then error("smb.open: options must be a table, not a " .. type(more), 2) end
-  local fields, reason, code = where_from(where, more)
-  if not fields then return nil, reason, code end
-  local checked, warnings = check(where, fields, 2)
-  if not checked then return nil, warnings, "invalid_url" end
-  local place = url.place(checked)
-  local ok, problem, word = credentials.complete(checked, COMPLETING)
-  if not ok then return nil, call.message("open", nil, place, problem), word end
-  return destination.open(checked, warnings)
+  local fields, warnings, code = prepare(where, more, "open")
+  if not fields then return nil, warnings, code end
+  return destination.open(fields, warnings)
+end
+
+--- Lists what a server shares.
+-- @tparam string|table where a URL, or a table of the options of `smb.options`; a share in it is passed over, and may be missing
+-- @tparam[opt] table more options, stronger than those of `where`
+-- @treturn[1] {share,...} shares sorted by name
+-- @treturn[2] nil
+-- @treturn[2] string what happened
+-- @treturn[2] string the error word
+function smb.shares(where, more)
+  local fields, warnings, code = prepare(where, more, "shares", true)
+  if not fields then return nil, warnings, code end
+  return require "smb.shares".list(fields, warnings)
 end
 
 return smb

@@ -419,9 +419,10 @@ end
 
 local rules = {}
 
-function rules.required(fields)
+function rules.required(fields, without_share)
   for _, row in ipairs(options.list) do
-    if row.required and fields[row.name] == nil then return ("no %s is given"):format(row.name) end
+    local is_needed = row.required and not (without_share and row.name == "share")
+    if is_needed and fields[row.name] == nil then return ("no %s is given"):format(row.name) end
   end
 end
 
@@ -449,8 +450,8 @@ function rules.anonymous(fields)
   if fields.kerberos ~= "off" then return "anonymous and kerberos exclude each other" end
 end
 
-local function first_broken_rule(fields)
-  return rules.required(fields) or rules.port(fields) or rules.protocols(fields) or rules.anonymous(fields)
+local function first_broken_rule(fields, without_share)
+  return rules.required(fields, without_share) or rules.port(fields) or rules.protocols(fields) or rules.anonymous(fields)
 end
 
 local function unknown_field(fields)
@@ -496,11 +497,12 @@ end
 --- Checks all fields of a destination, alone and against each other, and fills in the defaults.
 -- `port` has no default here, since it goes with the transport: see `port`. The table given is left as it is.
 -- @tparam table fields values by field name
+-- @tparam[opt] boolean without_share no share need be given
 -- @treturn[1] table a new table: the values as they are kept, sizes in bytes, times in seconds
 -- @treturn[1] {string,...} warnings: what was ignored, and why
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong; never holds a secret
-function options.check(fields)
+function options.check(fields, without_share)
   if type(fields) ~= "table" then return nil, "fields must be a table, not a " .. type(fields) end
   local unknown = unknown_field(fields)
   if unknown then return nil, unknown end
@@ -508,7 +510,7 @@ function options.check(fields)
   if not normalized then return nil, fault end
   local warnings = drop_ignored(normalized)
   add_defaults(normalized)
-  fault = first_broken_rule(normalized)
+  fault = first_broken_rule(normalized, without_share)
   if fault then return nil, fault end
   return normalized, warnings
 end

@@ -260,6 +260,28 @@ show.quota = kind("smb.quota", function(quota)
   return show.columns(rows)
 end)
 
+--- One of what `smb.shares` returns.
+-- @table share
+-- @tfield string name
+-- @tfield string type "disk", "printer" or "ipc" (what servers talk to each other by)
+-- @tfield string comment what the server says about it; often ""
+
+--- Makes a list of shares print as columns.
+-- @function show.shares
+-- @tparam {share,...} shares
+-- @treturn table the same
+show.shares = kind("smb.shares", function(shares)
+  local widest = 0
+  for _, share in ipairs(shares) do widest = math.max(widest, show.width(show.text(share.name))) end
+  local lines = {}
+  for i, share in ipairs(shares) do
+    local name = show.text(share.name)
+    local line = ("%s%s  %-7s  %s"):format(name, (" "):rep(widest - show.width(name)), share.type, show.text(share.comment))
+    lines[i] = line:gsub(" +$", "")
+  end
+  return #lines > 0 and table.concat(lines, "\n") or "no shares"
+end)
+
 --- Makes a table print as its fields, one a line, sorted.
 -- @function show.fields
 -- @tparam table fields

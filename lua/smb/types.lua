@@ -114,6 +114,12 @@
 ---@field keep_within? string all that are no older than this, counted from the newest: years, months, days and hours as in "1y2m7d3h"
 ---@field utc? boolean hours and days are those of UTC, not of the local time zone
 
+---One of what `smb.shares` returns.
+---@class smb.share
+---@field name string 
+---@field type string "disk", "printer" or "ipc" (what servers talk to each other by)
+---@field comment string what the server says about it; often ""
+
 ---What `put_tree` and `get_tree` return.
 ---@class smb.summary
 ---@field files integer files that were moved
@@ -210,6 +216,14 @@ function smb.help(topic) end
 ---@return string|nil # what happened
 ---@return string|nil # the error word
 function smb.open(where, more) end
+
+---Lists what a server shares.
+---@param where string|table a URL, or a table of the options of `smb.options`; a share in it is passed over, and may be missing
+---@param more? table options, stronger than those of `where`
+---@return smb.share[]|nil # shares sorted by name
+---@return string|nil # what happened
+---@return string|nil # the error word
+function smb.shares(where, more) end
 
 ---@class smb.destination
 local destination = {}

@@ -99,8 +99,9 @@ local function read_path(fields, text)
   fields.path = path
 end
 
-local function read_place(fields, below)
+local function read_place(fields, below, without_share)
   local share, path = below:match("^[/\\]([^/\\]*)(.*)$")
+  if without_share and below:gsub("[/\\]", "") == "" then return nil end
   if not share or share == "" then return "the share is missing" end
   local part, fault = decode_part(share)
   if not part then return fault end
@@ -153,16 +154,18 @@ end
 --- Reads what a URL says and nothing else: each value is checked alone, no default is filled in and no value held
 -- against another. This is for merging: `options.check` must have the last word.
 -- @tparam string text the URL
+-- @tparam[opt] boolean without_share the URL of a server will do
 -- @treturn[1] table values by field name
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong; never holds a secret
 -- @treturn[2] string `"invalid_url"`
-function url.read(text)
+function url.read(text, without_share)
   if type(text) ~= "string" then return invalid("it must be a string, not a " .. type(text)) end
   local authority, below, query = split(text)
   if not authority then return invalid(below) end
   local fields, front = {}, {}
-  local fault = read_authority(front, authority) or refuse_torn(authority, below) or read_place(front, below)
+  local fault = read_authority(front, authority) or refuse_torn(authority, below)
+    or read_place(front, below, without_share)
     or query and read_query(fields, query)
   if fault then return invalid(fault) end
   return credentials.merge(fields, front)    -- what stands in front wins
@@ -207,7 +210,7 @@ local function format_user(fields)
 end
 
 local function format_place(fields, user, port)
-  local place = ("smb://%s%s/%s"):format(user, format_server(fields, port), encode_path(fields.share))
+  local place = ("smb://%s%s/%s"):format(user, format_server(fields, port), encode_path(fields.share or ""))
   if fields.path == nil or fields.path == "" then return place end
   return place .. "/" .. encode_path(fields.path)
 end

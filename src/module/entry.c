@@ -50,8 +50,13 @@ bool entry_next(struct batch *b, struct smb_entry *entry, const char **name)
 void entry_push(lua_State *L, const struct smb_entry *e, bool inner)
 {
 	static const char *const types[] = {"file", "directory", "link"};
+	static const char *const shares[] = {"disk", "printer", "ipc"};
 
 	lua_createtable(L, 0, 10);
+	if (e->type == SMB_ENTRY_SHARE) {
+		support_set_text(L, "type", shares[e->attributes <= SMB_SHARE_IPC ? e->attributes : SMB_SHARE_PRINTER]);
+		return;
+	}
 	support_set_text(L, "type", types[e->type <= SMB_ENTRY_LINK ? e->type : SMB_ENTRY_FILE]);
 	support_set_integer(L, "size", e->size);
 	support_set_seconds(L, "mtime", e->mtime);

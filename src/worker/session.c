@@ -36,7 +36,8 @@ enum { ATTRIBUTE_READONLY = 1, ATTRIBUTE_HIDDEN = 2, ATTRIBUTE_SYSTEM = 4, ATTRI
 static struct {
 	SMBCCTX *context;
 	const struct smb_connect *target;
-	char *root;       /* smb://server:port/share */
+	char *root;       /* smb://server:port/share, or without a share for a server whose shares are listed */
+	SMBCFILE *shares; /* these, listed when it was connected to and not asked for yet */
 	smbc_add_cached_srv_fn keep_server;
 	smbc_check_server_fn check_server;
 	SMBCSRV *server;  /* the library's name for the connection that the last call used */
@@ -84,7 +85,13 @@ static bool make_root(const struct smb_connect *target)
 	char server[3 * SMB_TEXT_SIZE + 1], share[3 * SMB_TEXT_SIZE + 1];
 	encode(server, target->server);
 	encode(share, target->share);
-	return asprintf(&session.root, "smb://%s:%u/%s", server, target->port, share) > 0;
+	return asprintf(&session.root, "smb://%s:%u%s%s", server, target->port, share[0] != '\0' ? "/" : "", share) > 0;
+}
+
+/* Without a share there is one thing to be had: which shares there are. */
+static bool lists_shares(void)
+{
+	return session.target->share[0] == '\0';
 }
 
 /* ---- failures ---- */
@@ -157,7 +164,9 @@ static bool failed_with(struct smb_fault *fault, int error)
 	kdc_end();
 	if (wire_refusal() == REFUSED_CLEAR)
 		return fault_set(fault, SMB_PROTOCOL,
-				 "encryption is required, but the library would send clear text (the server does not offer "
+				 lists_shares() ? "encryption is required, and libsmbclient lists shares in clear, unless the server "
+						  "encrypts all that it says"
+						: "encryption is required, but the library would send clear text (the server does not offer "
 				 "encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
 	if (wire_refusal() == REFUSED_ELSEWHERE) {
 		session.led_elsewhere = true;
@@ -267,7 +276,7 @@ static int is_server_gone(SMBCCTX *context, SMBCSRV *server)
 static int share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, const char *share, const char *workgroup,
 			const char *username)
 {
-	if (strcasecmp(share, "IPC$") != 0) {
+	if (strcasecmp(share, "IPC$") != 0 || lists_shares()) {
 		wire_share_opened();
 		session.ended = session.renew = false;
 		session.coarse = NULL;
@@ -310,6 +319,25 @@ static SMBCCTX *new_context(const struct smb_connect *target)
 	return NULL;
 }
 
+static bool keep_connection(struct smb_fault *fault)
+{
+	identity_keep(&session.identity);
+	return wire_keeps_demand() ||
+	       fault_set(fault, SMB_PROTOCOL,
+			 "what is required of the connection cannot be checked: this libsmbclient sends in a way that smb-worker does not see");
+}
+
+/* The library lists a server's shares by a connection to its IPC$. */
+static bool open_server(struct smb_fault *fault)
+{
+	char *url;
+
+	if (!begin_at(SMB_PATIENCE_SHORT, "", &url, fault))
+		return false;
+	session.shares = smbc_getFunctionOpendir(session.context)(session.context, url);
+	return finish(url, session.shares != NULL ? 0 : -1, fault) && keep_connection(fault);
+}
+
 /*
  * Connects, logs on and opens the share. A name that is not UTF-8 cannot be put into a request: the library does all that comes before
  * one, and sends none. Where something is demanded of all that is sent, a request shows that at once.
@@ -317,9 +345,12 @@ static SMBCCTX *new_context(const struct smb_connect *target)
 static bool open_share(const struct smb_connect *target, struct smb_fault *fault)
 {
 	bool demanding = target->encryption == SMB_DEMAND_REQUIRED || target->signing == SMB_DEMAND_REQUIRED;
-	struct session_file *file = session_open(demanding ? absent_file : "\xff", 0, NULL, fault);
+	struct session_file *file;
 	bool lost;
 
+	if (lists_shares())
+		return open_server(fault);
+	file = session_open(demanding ? absent_file : "\xff", 0, NULL, fault);
 	if (file != NULL && !session_close(file, fault))
 		return false;
 	lost = fault->code == SMB_DISCONNECTED || fault->code == SMB_TIMEOUT || fault->code == SMB_PROTOCOL ||
@@ -327,10 +358,7 @@ static bool open_share(const struct smb_connect *target, struct smb_fault *fault
 	if (wire_step() != SMB_STEP_FILE || lost)
 		return false;
 	memset(fault, 0, sizeof *fault);
-	identity_keep(&session.identity);
-	return wire_keeps_demand() ||
-	       fault_set(fault, SMB_PROTOCOL,
-			 "what is required of the connection cannot be checked: this libsmbclient sends in a way that smb-worker does not see");
+	return keep_connection(fault);
 }
 
 bool session_start(const struct smb_connect *target, struct smb_fault *fault)
@@ -631,9 +659,12 @@ bool session_quota(const char *path, uint64_t *total, uint64_t *available, struc
 
 /* ---- listings ---- */
 
+enum { SHARE_SIZE = 2048 }; /* bytes of a share's name and comment: more than servers take */
+
 struct session_list {
 	SMBCFILE *folder;
 	uint32_t place;
+	char share[SHARE_SIZE]; /* the last one that was given */
 };
 
 uint32_t session_list_place(const struct session_list *list)
@@ -666,7 +697,8 @@ struct session_list *session_list(const char *path, struct smb_fault *fault)
 	if (list == NULL)
 		failed_with(fault, ENOMEM);
 	else if (begin_at(SMB_PATIENCE_LIST, path, &url, fault)) {
-		list->folder = smbc_getFunctionOpendir(session.context)(session.context, url);
+		list->folder = session.shares != NULL ? session.shares : smbc_getFunctionOpendir(session.context)(session.context, url);
+		session.shares = NULL;
 		list->place = wire_place();
 		if (finish(url, list->folder != NULL ? 0 : -1, fault))
 			return list;
@@ -681,9 +713,33 @@ static bool is_no_entry(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || name[0] == '\0' || strpbrk(name, "/\\") != NULL;
 }
 
+/* A share: "name/comment". */
+static bool next_share(struct session_list *list, struct smb_entry *entry, const char **name)
+{
+	const struct smbc_dirent *share;
+
+	do {
+		share = smbc_getFunctionReaddir(session.context)(session.context, list->folder);
+		if (share == NULL)
+			return false;
+	} while (is_no_entry(share->name));
+	*entry = (struct smb_entry){
+	    .type = SMB_ENTRY_SHARE,
+	    .attributes = share->smbc_type == SMBC_FILE_SHARE  ? SMB_SHARE_DISK
+			  : share->smbc_type == SMBC_IPC_SHARE ? SMB_SHARE_IPC
+							       : SMB_SHARE_PRINTER,
+	};
+	snprintf(list->share, sizeof list->share, "%s/%s", share->name, share->comment != NULL ? share->comment : "");
+	*name = list->share;
+	return true;
+}
+
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name)
 {
 	const struct libsmb_file_info *info;
+
+	if (lists_shares())
+		return next_share(list, entry, name);
 
 	/* Not readdirplus2, which makes up an inode: it takes the whole path apart for each entry, ten times as long. */
 	do {

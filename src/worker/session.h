@@ -46,7 +46,7 @@ bool session_set_attributes(const char *path, uint32_t attributes, struct smb_fa
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault);
 
 /*
- * The whole folder is fetched by session_list; entries, without "." and "..", come from memory, and their names are valid until
+ * Without a share these are the server's shares. The whole folder is fetched by session_list; entries, without "." and "..", come from memory, and their names are valid until
  * the listing is closed. NULL is a failure.
  */
 struct session_list *session_list(const char *path, struct smb_fault *fault);

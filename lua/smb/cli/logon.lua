@@ -63,30 +63,45 @@ local function complete(fields)
 end
 
 -- The URL's fields with the flags' over them.
-local function fields_of(args)
-  local fields, problem = url.read(args.url)
+local function fields_of(args, without_share)
+  local fields, problem = url.read(args.url, without_share)
   if not fields then outcome.wrong_use(problem) end
   local given = {}
   for _, row in ipairs(options.list) do given[row.name] = args[flags.target(row.name)] end
   return credentials.merge(fields, given)
 end
 
-local function check(fields)
-  local checked, problem = options.check(fields)
+local function check(fields, without_share)
+  local checked, problem = options.check(fields, without_share)
   if not checked then outcome.wrong_use(problem) end
+end
+
+--- The fields of the connection that the arguments are about, with all that a logon needs.
+-- @tparam table args
+-- @tparam[opt] function place is called with the arguments and the fields, which it may change
+-- @tparam[opt] boolean without_share the URL of a server will do
+-- @treturn table
+function logon.fields(args, place, without_share)
+  local fields = fields_of(args, without_share)
+  if place then place(args, fields) end
+  check(fields, without_share)
+  complete(fields)
+  check(fields, without_share)
+  return fields
+end
+
+--- Whether the arguments' URL has no share: it is a server's.
+function logon.is_server(args)
+  local fields = url.read(args.url, true)
+  return fields ~= nil and fields.share == nil
 end
 
 --- Opens the destination that the arguments are about.
 -- @tparam table args
--- @tparam[opt] function place is called with the arguments and the fields, which it may change
+-- @tparam[opt] function place as of `fields`
 -- @treturn destination
 function logon.open(args, place)
-  local fields = fields_of(args)
-  if place then place(args, fields) end
-  check(fields)
-  complete(fields)
-  check(fields)
-  local dest = outcome.try(smb.open(fields))
+  local dest = outcome.try(smb.open(logon.fields(args, place)))
   for _, warning in ipairs(dest.warnings) do output.complain("warning: " .. warning) end
   return dest
 end

@@ -2,6 +2,7 @@
 
 local flags = require "smb.cli.flags"
 local json = require "smb.cli.json"
+local logon = require "smb.cli.logon"
 local name = require "smb.name"
 local names = require "smb.cli.names"
 local outcome = require "smb.cli.outcome"
@@ -75,6 +76,13 @@ local function list_some(dest, args)
   end
   if args.json then return output.answer(args, found) end
   say_entries(args, found)
+end
+
+--- Of a server without a share these are its shares.
+function list.alone(args)
+  if not logon.is_server(args) then return false end
+  if #args.paths > 0 then outcome.wrong_use "the URL has no share: smb://SERVER/SHARE" end
+  return require "smb.cli.commands.shares".alone(args)
 end
 
 function list.run(dest, args)

@@ -1,0 +1,37 @@
+--- What a server shares.
+-- @module smb.shares
+
+local connect = require "smb.connect"
+local core = require "smb.core"
+local listing = require "smb.listing"
+local show = require "smb.show"
+
+local shares = {}
+
+local function read(state)
+  local found <close>, message, code = listing.open(state, "shares", "")
+  if not found then return nil, message, code end
+  local all = {}
+  while true do
+    local entry, problem, word = found:next()
+    if problem then return nil, problem, word end
+    if not entry then return all end
+    local name, comment = entry.name:match "^([^/]*)/(.*)$"
+    all[#all + 1] = { name = name, type = entry.type, comment = comment }
+  end
+end
+
+--- See `smb.shares`.
+-- @local
+function shares.list(fields, warnings)
+  fields.connections = 1
+  local server <close>, message, code = connect.open(fields, warnings, "shares")
+  if not server then return nil, message, code end
+  local all
+  all, message, code = read(core.state(server))
+  if not all then return nil, message, code end
+  table.sort(all, function(a, b) return a.name < b.name end)
+  return show.shares(all)
+end
+
+return shares
