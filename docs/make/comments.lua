@@ -19,11 +19,14 @@ local SOURCES = {
   { key = "job", path = "lua/smb/job.lua", prefix = "job:", owner = "methods", title = "A job, as dest:submit returns it" },
   { key = "command", path = "lua/smb/command.lua", prefix = "command:", owner = "methods",
     title = "A command, as smb.command returns it" },
+  { key = "repo", path = "lua/smb/backup/init.lua", prefix = "repo:", owner = "methods",
+    title = "A folder of snapshots, as smb.backup returns it" },
   { key = "ltn12", path = "lua/smb/ltn12.lua", prefix = "smb.ltn12.", owner = "ltn12", title = "LTN12 sources and sinks" },
 }
 
 -- Where nothing but tables is documented.
-local TABLES = { "lua/smb/show.lua", "lua/smb/call_options.lua", "lua/smb/retention.lua" }
+local TABLES = { "lua/smb/show.lua", "lua/smb/call_options.lua", "lua/smb/retention.lua", "lua/smb/backup/snapshot.lua",
+  "lua/smb/backup/verify.lua" }
 
 -- Comment blocks of a source, each as a list of lines, with the line of code that follows it.
 local function each_block(text)

@@ -8,13 +8,17 @@ local function line_of(path)
   return file and file:read "l" or ""
 end
 
+--- What this machine is called.
+-- @treturn string
+function host.name() return line_of "/proc/sys/kernel/hostname" end
+
 local identity
 
 --- What tells this machine from others, the same in each of its runs: systemd's machine id, and the host's name, since images are
 -- copied.
 -- @treturn string
 function host.identity()
-  identity = identity or line_of "/etc/machine-id" .. "\n" .. line_of "/proc/sys/kernel/hostname"
+  identity = identity or line_of "/etc/machine-id" .. "\n" .. host.name()
   return identity
 end
 

@@ -95,6 +95,18 @@ function smb.retention(entries, rules)
   return require "smb.retention".plan(entries, rules)
 end
 
+--- Opens a folder of snapshots, which is made by the first one.
+--
+--     local repo = smb.backup(dest, "host1")
+--     local snap = assert(repo:snapshot "/home")
+--
+-- @tparam destination dest
+-- @tparam[opt=""] string path the folder on the share
+-- @treturn repo
+function smb.backup(dest, path)
+  return require "smb.backup.init".new(dest, path)
+end
+
 --- Prints what there is, or what is known about one thing.
 -- @tparam[opt] string topic a function or method ("put", "file:read"), an option ("transport") or an error code ("busy")
 function smb.help(topic)

@@ -94,6 +94,27 @@
 ---@field server_address? string|nil numeric
 ---@field library string libsmbclient's version
 
+---What a comparison has come to.
+---@class smb.report
+---@field ok boolean whether there is no difference
+---@field name string the snapshot's
+---@field files integer how many there are in it
+---@field differences table[] each with `name`; `what`: "missing", "size", "mtime", "sha256" (of contents) or "extra"; and `where`: "share", or "source" for what is another one there
+---@field seconds number how long it took
+
+---Options of `repo:restore`.
+---@class smb.restore_options
+---@field path? string what is meant of the snapshot: a file, or a folder with all that is in it. It comes to stand under its whole path
+---@field filter? function|table what is meant, as in tree_options
+---@field verify? string "sha256": what arrives is compared with the manifest before it gets its name
+---@field links? string "restore" symbolic links that lead to a place in the folder, or "skip" all
+---@field owners? boolean put users and groups back; by default root does
+---@field changed? string how to tell files that are not here yet, as in tree_options
+---@field on_error? string "stop" or "continue" after a failure
+---@field dry_run? boolean change nothing; the summary's `actions` tell what would be done
+---@field progress? function called with bytes done, bytes in all and a name; false cancels
+---@field each? function called with "get", a path and bytes for each file that has come
+
 ---What `put`, `get`, `write` and `read` with a sink return.
 ---@class smb.result
 ---@field bytes integer the file's size
@@ -119,6 +140,34 @@
 ---@field name string 
 ---@field type string "disk", "printer" or "ipc" (what servers talk to each other by)
 ---@field comment string what the server says about it; often ""
+
+---What a snapshot has come to.
+---@class smb.snapshot
+---@field name string "2026-11-30T021500Z", in UTC
+---@field files integer files in it
+---@field bytes integer their sizes, together
+---@field sent integer files that were sent
+---@field sent_bytes integer their sizes
+---@field copied integer files that the server has copied from the last snapshot
+---@field copied_bytes integer their sizes
+---@field unchanged integer files that are as they were in the last snapshot, sent or copied
+---@field resumed integer files that a run that was killed had sent already
+---@field skipped table what was left out: `count`, `special`, `mounts`, `vanished`, and `names`, the first 100, each with `name` and `reason`
+---@field errors table[] files that could not be read, kept changing or could not be named: `name`, `message`, `code`
+---@field warnings string[] 
+---@field seconds number how long it took
+
+---Options of `repo:snapshot`.
+---@class smb.snapshot_options
+---@field exclude? string[] globs of what is left out: `*.log` matches names in any folder, `var/**` the whole path in the snapshot, a slash at the end folders only
+---@field filter? function|table what is included, as in tree_options
+---@field exclude_if_present? string|table names: of a folder that holds one of them nothing but that is kept
+---@field exclude_caches? boolean of folders with a CACHEDIR.TAG nothing but that is kept
+---@field one_file_system? boolean leave out what is mounted below the sources
+---@field verify? string "size", "sha256" (everything that is sent is read back and compared) or "none"
+---@field in_place? boolean for shares that allow no renaming: straight under the final name
+---@field progress? function called with bytes done, bytes in all and a name; false cancels
+---@field each? function called with "put", a path and bytes for each file that has come
 
 ---What `put_tree` and `get_tree` return.
 ---@class smb.summary
@@ -204,6 +253,15 @@ function smb.wait(jobs, seconds) end
 ---@return table[] # what to keep, newest first: `entry`, and `reasons`, a list of "last", "hourly", "daily", "weekly", "monthly", "yearly" and "within 30d"
 ---@return table[] # the entries to delete, newest first
 function smb.retention(entries, rules) end
+
+---Opens a folder of snapshots, which is made by the first one.
+---
+---    local repo = smb.backup(dest, "host1")
+---    local snap = assert(repo:snapshot "/home")
+---@param dest smb.destination 
+---@param path? string the folder on the share
+---@return repo # 
+function smb.backup(dest, path) end
 
 ---Prints what there is, or what is known about one thing.
 ---@param topic? string a function or method ("put", "file:read"), an option ("transport") or an error code ("busy")
@@ -517,6 +575,50 @@ local command = {}
 
 ---Ends the command, if it runs.
 function command:close() end
+
+---@class nil
+local repo = {}
+
+---Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files that have
+---not changed since the last snapshot are copied on the server where that is quicker. Files that cannot be read do not stop it.
+---@param sources string|table a folder, whose contents are meant; or a list of folders and files, which stand under their whole paths
+---@param opts? smb.snapshot_options 
+---@return smb.snapshot|nil # 
+---@return string|nil # message
+---@return string|nil # code
+function repo:snapshot(sources, opts) end
+
+---The snapshots, newest last.
+---@return table[]|nil # each with `name`, `time` (seconds since 1970), `files`, `bytes`, and `complete`: false for one that was broken off
+---@return string|nil # message
+---@return string|nil # code
+function repo:list() end
+
+---Brings a snapshot back, or a part of it: files whole or not at all, with modes, times, symbolic links and, for root, owners.
+---Nothing outside the folder is touched, and what is in it besides stays.
+---@param wanted string a snapshot's name, or "latest"
+---@param folder string the local folder; made when it is missing
+---@param opts? smb.restore_options 
+---@return smb.summary|nil # as of `dest:get_tree`; `name`: the snapshot's; `links`: those that were made
+---@return string|nil # message
+---@return string|nil # code: not_found, mismatch (a file or the manifest is not what it was), local_io, ...
+function repo:restore(wanted, folder, opts) end
+
+---Compares a snapshot with its manifest: whether all files are there, with their sizes and times, and nothing else.
+---@param wanted string a snapshot's name, or "latest"
+---@param opts? table `data`: read all files and compare their SHA-256s; `source`: compare with these local folders, too (a string or a list, as for `snapshot`); `progress`
+---@return smb.report|nil # `ok`, `differences`: a list of `name`, `what` ("missing", "size", "mtime", "sha256", "extra"), `where`
+---@return string|nil # message
+---@return string|nil # code
+function repo:verify(wanted, opts) end
+
+---Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete one always
+---stays.
+---@param rules table as of `smb.retention`, with `dry_run`: delete nothing
+---@return table|nil # `keep` and `delete`: lists of `name`, `time` and `reasons`
+---@return string|nil # message
+---@return string|nil # code
+function repo:prune(rules) end
 
 ---@class smb.ltn12
 local ltn12 = {}

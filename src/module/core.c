@@ -33,6 +33,7 @@ int luaopen_smb_core(lua_State *L)
 	name_index_register(L);
 	name_register(L);
 	times_register(L);
+	attributes_register(L);
 	private_register(L);
 	return 1;
 }

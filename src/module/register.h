@@ -4,6 +4,7 @@
 
 #include <lua.h>
 
+void attributes_register(lua_State *L);
 void command_register(lua_State *L);
 void destination_register(lua_State *L);
 void digest_register(lua_State *L);
