@@ -251,18 +251,18 @@ describe("a worker", function()
     assert.is_true(processes.await_end(pid))
   end)
 
-  it("goes at once when its host is killed, and its starter with it", function()
+  it("goes at once when its host is killed, and its fork server with it", function()
     local host <close> = spawn [[
       local dest = assert(require "smb".open(URL))
       say "open"
       await "go"
     ]]
     host:await "open"
-    local pid, starters = processes.worker(host.pid), processes.starters(host.pid)
-    assert.equal(1, #starters)
+    local pid, fork_servers = processes.worker(host.pid), processes.fork_servers(host.pid)
+    assert.equal(1, #fork_servers)
     shell.kill(host.pid, "KILL")
     assert.is_true(processes.await_end(pid, 0.5))
-    assert.is_true(processes.await_end(starters[1], 0.5))
+    assert.is_true(processes.await_end(fork_servers[1], 0.5))
   end)
 
   it("is no child of its host, nor of its terminal", function()
@@ -362,9 +362,9 @@ local function remembers(pid, text)
   return false
 end
 
-describe("the starter, of which workers come,", function()
-  local function starter()
-    local found = processes.starters()
+describe("the fork server, which workers come from,", function()
+  local function fork_server()
+    local found = processes.fork_servers()
     assert.equal(1, #found)
     return found[1]
   end
@@ -382,7 +382,7 @@ describe("the starter, of which workers come,", function()
 
   it("comes with the first worker, has no connection and goes with the destination", function()
     local dest = open()
-    local pid = starter()
+    local pid = fork_server()
     local sockets = 0
     for _, name in pairs(processes.descriptors(pid)) do
       sockets = sockets + (name:find "^socket:" and 1 or 0)
@@ -391,12 +391,12 @@ describe("the starter, of which workers come,", function()
     assert.equal("/", lfs.symlinkattributes("/proc/" .. pid .. "/cwd", "target"))
     assert.is_true(dest:close())
     assert.is_false(shell.alive(pid))
-    assert.same({}, processes.starters())
+    assert.same({}, processes.fork_servers())
   end)
 
   it("loads the program for all of them, and has no zombies", function()
     local dest <close> = open()
-    local first, pid = processes.worker(), starter()
+    local first, pid = processes.worker(), fork_server()
     start_another(dest)
     for _, worker in ipairs(processes.workers()) do
       assert.matches("^smb%-worker%z", files.read("/proc/" .. worker .. "/cmdline"))
@@ -407,23 +407,23 @@ describe("the starter, of which workers come,", function()
     assert.is_true(shell.poll(function() return #processes.children(pid) == 0 end))
     assert.is_true(dest:exists "")
     assert.equal(pid, parent(processes.worker()))
-    assert.equal(pid, starter())
+    assert.equal(pid, fork_server())
   end)
 
   it("is replaced when it was killed", function()
     local dest = open()
-    local pid = starter()
+    local pid = fork_server()
     shell.kill(pid, "KILL")
     assert.is_true(processes.await_end(pid))
     start_another(dest)
-    assert.are_not.equal(pid, starter())
+    assert.are_not.equal(pid, fork_server())
     assert.is_true(dest:close())
-    assert.same({}, processes.starters())
+    assert.same({}, processes.fork_servers())
   end)
 
   it("is given up when it does nothing", function()
     local dest <close> = open { short_timeout = 0.5 }
-    local pid, first = starter(), processes.worker()
+    local pid, first = fork_server(), processes.worker()
     shell.kill(pid, "STOP")
     local jobs = { dest:submit("exists", ""), dest:submit("exists", "") } -- the first worker does both
     for _, job in ipairs(jobs) do assert.is_true(job:wait()) end
@@ -431,14 +431,14 @@ describe("the starter, of which workers come,", function()
     shell.kill(first, "KILL")
     assert.is_true(processes.await_end(first))
     assert.is_true(dest:exists "")
-    assert.are_not.equal(pid, starter())
+    assert.are_not.equal(pid, fork_server())
   end)
 
   it("knows no password", function()
     local dest <close> = assert(smb.open(srv:fields { username = "carol", password = "unlikely-to-be-found" }))
     assert.is_true(dest:exists "")
     assert.is_true(remembers(processes.worker(), "unlikely-to-be-found"))
-    assert.is_false(remembers(starter(), "unlikely-to-be-found"))
+    assert.is_false(remembers(fork_server(), "unlikely-to-be-found"))
   end)
 end)
 

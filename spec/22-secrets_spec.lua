@@ -34,8 +34,8 @@ local function connected(prefix, url, fn)
     os.execute("exec sleep 60")
   ]], url)
   program:await "connected"
-  assert(shell.poll(function() return processes.starters(program.pid)[1] end))
-  local ok, problem = pcall(fn, processes.worker(program.pid), processes.starters(program.pid)[1])
+  assert(shell.poll(function() return processes.fork_servers(program.pid)[1] end))
+  local ok, problem = pcall(fn, processes.worker(program.pid), processes.fork_servers(program.pid)[1])
   shell.kill(-program.pid, "KILL")
   if not ok then error(problem, 0) end
 end
@@ -81,7 +81,7 @@ describe("the environment of a worker", function()
   end)
 end)
 
-it("a worker and its starter can be looked into by nobody but root, and an ordinary user's work all the same", function()
+it("a worker and its fork server can be looked into by nobody but root, and an ordinary user's work all the same", function()
   -- Where the module is, that user may have no business.
   local home = dir .. "/home"
   lfs.mkdir(home)
@@ -103,7 +103,7 @@ it("a worker and its starter can be looked into by nobody but root, and an ordin
   local pid = shell.spawn(table.move({ "lua5.4", dir .. "/program.lua" }, 1, 2, #words + 1, words), dir .. "/said")
   local is_connected = shell.poll(function() return (files.read(dir .. "/said") or ""):find "connected\n" end, 20)
   assert(is_connected, files.read(dir .. "/said"))
-  for _, kind in ipairs { "workers", "starters" } do
+  for _, kind in ipairs { "workers", "fork_servers" } do
     local found = shell.poll(function()
       local those = processes[kind](pid)
       return #those > 0 and those

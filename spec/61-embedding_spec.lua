@@ -609,12 +609,12 @@ describe("a host that inherits orphans", function()
     ]])
   end)
 
-  it("has none from starters that were killed or hung, with workers asked for or not", function()
+  it("has none from fork servers that were killed or hung, with workers asked for or not", function()
     assert.equal("true\n0\n", children_after [[
       local began = shell.now()
       for i = 1, 8 do
         dest = open()
-        local pid, hangs = processes.starters()[1], i % 2 == 0
+        local pid, hangs = processes.fork_servers()[1], i % 2 == 0
         kill(pid, hangs and 19 or 9) -- SIGSTOP, SIGKILL
         dest.options.short_timeout = 0.4
         local jobs = i > 2 and { dest:submit("exists", ""), dest:submit("exists", "") } or {}
@@ -830,28 +830,28 @@ describe("a host that forks", function()
     ]]))
   end)
 
-  it("may be killed: its worker and starter go, though a child of its lives on and holds their sockets", function()
+  it("may be killed: its worker and fork server go, though a child of its lives on and holds their sockets", function()
     assert.equal("true\ttrue\n", run [[
       local victim = fork()
       if victim == 0 then
         local dest = open()
         local child = fork()
         if child ~= 0 then
-          files.write(DIR .. "/pids", ("%d %d %d."):format(child, processes.worker(), processes.starters()[1]))
+          files.write(DIR .. "/pids", ("%d %d %d."):format(child, processes.worker(), processes.fork_servers()[1]))
         end
         shell.sleep(60)
         os.exit(dest and 0)
       end
-      local child, worker, starter
+      local child, worker, fork_server
       shell.poll(function()
         local text = files.exists(DIR .. "/pids") and files.read(DIR .. "/pids") or ""
-        child, worker, starter = text:match "(%d+) (%d+) (%d+)%."
+        child, worker, fork_server = text:match "(%d+) (%d+) (%d+)%."
         return child
       end, 20)
-      child, worker, starter = tonumber(child), tonumber(worker), tonumber(starter)
+      child, worker, fork_server = tonumber(child), tonumber(worker), tonumber(fork_server)
       kill(victim, 9)
       wait(victim)
-      say(shell.poll(function() return not shell.alive(worker) and not shell.alive(starter) end, 2), shell.alive(child))
+      say(shell.poll(function() return not shell.alive(worker) and not shell.alive(fork_server) end, 2), shell.alive(child))
       kill(child, 9)
     ]])
   end)

@@ -216,7 +216,7 @@ describe("connections:", function()
     end)
   end)
 
-  it("those that are known to be needed come of one starter, and share nothing", function()
+  it("those that are known to be needed come of one fork server, and share nothing", function()
     -- The sockets that two workers both hold.
     local function shared(pids)
       local seen, found = {}, {}
@@ -235,7 +235,7 @@ describe("connections:", function()
     local children = processes.children()
     with({ connections = 8 }, function(dest)
       assert.is_true(dest:exists "")
-      local first, starters = processes.worker(), processes.starters()
+      local first, fork_servers = processes.worker(), processes.fork_servers()
       core.warm(dest, 100)
       assert.equal(8, core.connections(dest))
       assert(shell.poll(function() return ready(dest) end))
@@ -244,8 +244,8 @@ describe("connections:", function()
       for _, pid in ipairs(workers) do
         if pid ~= first then shell.kill(pid, "KILL") end
       end
-      assert.equal(1, #starters)
-      assert.same(starters, processes.starters())
+      assert.equal(1, #fork_servers)
+      assert.same(fork_servers, processes.fork_servers())
       assert(shell.poll(function()
         core.poll(dest, 0.01)
         return dest:exists "" and core.connections(dest) == 1

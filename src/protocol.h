@@ -310,7 +310,6 @@ struct smb_shared {
 	_Atomic uint32_t patience; /* enum smb_patience */
 	_Atomic uint32_t ahead;    /* the worker does what nobody has asked for yet */
 	_Atomic uint32_t taken;    /* requests that it has taken, modulo 2^32 */
-	_Atomic uint32_t left;     /* it has ended of itself since nobody needed it */
 	_Atomic uint32_t process;  /* its process id */
 	_Atomic uint32_t turns;    /* grows while it waits for its turn to log on: for another worker, not for the server */
 	_Atomic uint32_t cancel;   /* end the request under way, clean up */

@@ -46,7 +46,7 @@ function processes.count_descriptors(pid)
 end
 
 -- Told by its arguments: of a process that may hold secrets nothing else can be read but by root. The program while it is loaded
--- has another name, and the starter's arguments.
+-- has another name, and the fork server's arguments.
 local function works_for(pid, name, host)
   local words = files.read("/proc/" .. pid .. "/cmdline") or ""
   local title, number = words:match "^([%l-]+)%z+%d+%z(%d+)%z"
@@ -83,7 +83,7 @@ end
 --- The processes of a host of which workers come.
 -- @tparam ?integer host its process id; ourselves by default
 -- @treturn table process ids
-function processes.starters(host)
+function processes.fork_servers(host)
   return named("smb-fork-server", host)
 end
 

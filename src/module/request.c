@@ -65,8 +65,8 @@ static void request_take_outcome(struct request *r, struct outcome *o, void *bat
 	const struct smb_reply *reply = link_reply(link, &size);
 
 	memset(o, 0, sizeof *o);
-	o->dead = link_dead(link);
-	o->unread = link_unread(link) || pool_is_full(pool, r->lease);
+	o->dead = link_is_dead(link);
+	o->unread = link_was_unread(link) || pool_is_full(pool, r->lease);
 	o->fault = *link_fault(link);
 	o->come = link_progress(link);
 	if (reply != NULL) {
@@ -251,7 +251,7 @@ static struct request *request_check(lua_State *L)
 static int request_has_ended(lua_State *L)
 {
 	struct request *r = request_check(L);
-	lua_pushboolean(L, r->stash != NULL || link_idle(request_link(r)));
+	lua_pushboolean(L, r->stash != NULL || link_is_idle(request_link(r)));
 	return 1;
 }
 
@@ -260,7 +260,7 @@ static int request_is_over(lua_State *L)
 {
 	struct request *r = luaL_checkudata(L, 1, REQUEST_TYPE);
 	const struct link *link = request_link(r);
-	lua_pushboolean(L, link == NULL || link_idle(link));
+	lua_pushboolean(L, link == NULL || link_is_idle(link));
 	return 1;
 }
 
@@ -297,7 +297,7 @@ static size_t request_check_ended(lua_State *L)
 
 	if (r->stash != NULL)
 		return r->stash->size;
-	luaL_argcheck(L, link_idle(request_link(r)), 1, "the request has not ended");
+	luaL_argcheck(L, link_is_idle(request_link(r)), 1, "the request has not ended");
 	return request_entries_size(r);
 }
 

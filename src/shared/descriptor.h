@@ -1,4 +1,4 @@
-/* Descriptors that stay clear of 0, 1 and 2: a host that has closed those may speak into them all the same. */
+/* Descriptors above 2: a host that has closed 0, 1 and 2 may still write to those numbers. */
 #ifndef LUA_SMB_DESCRIPTOR_H
 #define LUA_SMB_DESCRIPTOR_H
 
@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Gives the descriptor, or a copy above 2 in its stead; -1 and errno where there is none. */
+/* Returns the descriptor if it is above 2, else a copy that is, and closes the original. -1 and errno where there is none. */
 static inline int descriptor_clear(int fd)
 {
 	int copy, error;

@@ -1,20 +1,20 @@
-/* Memory that several processes map: of a fixed size, which none of them can change. Knows no Lua. */
+/* Memory of a fixed size that several processes map. None of them can change its size. Knows no Lua. */
 #ifndef LUA_SMB_MEMORY_H
 #define LUA_SMB_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeros, and the descriptor to hand on; NULL and errno where there is none, or the limit on file sizes is below. */
+/* Makes such memory, filled with zeros; `fd` is to be handed on. NULL and errno without memory, or beyond the limit on file sizes. */
 void *memory_share(const char *name, size_t size, int *fd);
 
 /*
- * Maps such memory that another process made; `size` becomes its length. NULL where it is shorter than `least`, or could still be made
- * shorter: its pages would go, and touching them kills.
+ * Maps such memory that another process made; `size` becomes its length. NULL where it is shorter than `least`, or where that process
+ * could still shorten it: touching pages that have gone kills.
  */
 void *memory_map(int fd, size_t least, size_t *size);
 
-/* The limit on file sizes, to which such memory is held as well; UINT64_MAX for none. */
+/* The process's limit on file sizes, which holds for such memory, too; UINT64_MAX for none. */
 uint64_t memory_limit(void);
 
 #endif

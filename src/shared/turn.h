@@ -20,7 +20,7 @@ static inline void turn_changed(struct smb_turn *turn)
 	syscall(SYS_futex, &turn->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* The worker has the turn no longer, if it had it. */
+/* Ends the worker's turn, if it has it. */
 static inline void turn_pass(struct smb_turn *turn, uint32_t process)
 {
 	if (process != 0 && atomic_compare_exchange_strong(&turn->holder, &process, 0))

@@ -90,11 +90,6 @@ void counters_set_ahead(bool ahead)
 	atomic_store(&counters_page->ahead, ahead);
 }
 
-void counters_set_left(void)
-{
-	atomic_store(&counters_page->left, 1);
-}
-
 bool counters_is_cancelled(void)
 {
 	return atomic_load(&counters_page->cancel) != 0;

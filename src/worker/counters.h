@@ -59,9 +59,6 @@ void counters_add_taken(void);
 /* While true the worker does what nobody has asked for yet. */
 void counters_set_ahead(bool ahead);
 
-/* The worker ends because nobody needs it. */
-void counters_set_left(void);
-
 /* The module wants the request under way to end. */
 bool counters_is_cancelled(void);
 

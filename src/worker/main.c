@@ -113,10 +113,8 @@ static bool is_needed(void)
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
 	while (poll(&next, 1, IDLE_MS) == 0) {
-		if (handles_count() == 0 && !counters_is_wanted()) {
-			counters_set_left();
+		if (handles_count() == 0 && !counters_is_wanted())
 			return false;
-		}
 	}
 	return true;
 }

@@ -17,7 +17,7 @@ static const char *const known[] = {
     "ASAN_", "LSAN_", "UBSAN_", "TSAN_", "MSAN_",       /* sanitizers */
 };
 
-/* In whatever case: what may hold a secret, to go by its name. */
+/* Parts of names, in any case, that suggest a secret. */
 static const char *const secret[] = {"USER=", "LOGNAME=", "PASS", "SECRET", "TOKEN"};
 
 static bool environment_is_known(const char *variable)
@@ -38,7 +38,7 @@ static bool environment_is_secret(const char *variable)
 	return false;
 }
 
-/* Whoever puts a library of his own into all programs (faketime, wrappers of sockets and names) steers it by variables unknown here. */
+/* Preloaded libraries (faketime, socket_wrapper) read variables of their own: with one of them pass on all that holds no secret. */
 static bool environment_has_own_libraries(void)
 {
 	return getenv("LD_PRELOAD") != NULL || getenv("LD_AUDIT") != NULL;

@@ -1,8 +1,8 @@
-/* The environment of smb-worker: of the host's what libraries there need, and no secret. */
+/* The environment of smb-worker: variables of the host that its libraries need, and no secret. */
 #ifndef LUA_SMB_ENVIRONMENT_H
 #define LUA_SMB_ENVIRONMENT_H
 
-/* A list that ends with NULL, to be freed; its texts are the host's own. NULL where there is no memory. */
+/* Returns a list that ends with NULL; free the list, not its strings, which are the host's. NULL without memory. */
 char **environment_of_worker(void);
 
 #endif

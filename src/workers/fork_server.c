@@ -19,10 +19,10 @@ int fork_server_least(unsigned count)
 }
 
 /*
- * The program gets a socket for each worker and the fork server's, /dev/null for the rest, default signals and a session of its own. Its
- * arguments are how many workers there are to be, and the module's process, for whoever looks at a list of processes.
+ * Spawns the program with a socket for each worker and one for the fork server, /dev/null as 0 to 2, default signals and a session of its
+ * own. Its arguments are the number of workers, and the module's process id: ps shows it.
  */
-static int fork_server_spawn(const char *program, const int *sockets, unsigned count, int starters, pid_t *pid)
+static int fork_server_spawn(const char *program, const int *sockets, unsigned count, int theirs, pid_t *pid)
 {
 	char number[sizeof "4294967295"], host[sizeof "4294967295"];
 	char *argv[] = {(char *)(uintptr_t) "smb-fork-server", number, host, NULL}, **environment = environment_of_worker();
@@ -39,7 +39,7 @@ static int fork_server_spawn(const char *program, const int *sockets, unsigned c
 	posix_spawnattr_init(&attributes);
 	for (unsigned i = 0; i < count; i++)
 		posix_spawn_file_actions_adddup2(&actions, sockets[i], SMB_WORKER_SOCKET + (int)i);
-	posix_spawn_file_actions_adddup2(&actions, starters, SMB_WORKER_SOCKET + (int)count);
+	posix_spawn_file_actions_adddup2(&actions, theirs, SMB_WORKER_SOCKET + (int)count);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
@@ -56,7 +56,7 @@ static int fork_server_spawn(const char *program, const int *sockets, unsigned c
 	return error;
 }
 
-/* A fork server that does not hear of its host is of no use. */
+/* Sends the host's pidfd, by which the fork server sees that its host has gone; hangs up on one that does not get it. */
 static void fork_server_introduce_host(struct fork_server *s)
 {
 	int self = (int)syscall(SYS_pidfd_open, s->host, 0);
@@ -85,7 +85,7 @@ static bool fork_server_load(struct fork_server *s, const char *program, const i
 	}
 	s->number++;
 	s->program = pid;
-	/* In a host that reaps whatever it can its number may soon be another's. */
+	/* By its number it could be mistaken for another child, in a host that reaps all children. */
 	s->program_fd = descriptor_clear((int)syscall(SYS_pidfd_open, pid, 0));
 	s->host = getpid();
 	s->uid = getuid();
@@ -111,7 +111,7 @@ bool fork_server_start(struct fork_server *s, const char *program, const int *so
 	return done == count || fork_server_load(s, program, sockets + done, count - done);
 }
 
-/* By the descriptor where there is one: in a host that reaps whatever it can the number may be another child's by now. */
+/* Waits by the pidfd where there is one: in a host that reaps all children the number may be another child's by now. */
 static int fork_server_wait_for_program(const struct fork_server *s)
 {
 	siginfo_t info;

@@ -11,34 +11,34 @@
 #include <string.h>
 #include <unistd.h>
 
-enum state {
-	GREETING,   /* started, has not said hello */
-	CONNECTING, /* was told whom to connect to */
-	READY,
-	DEAD
+enum link_state {
+	LINK_GREETING,   /* started, has not greeted */
+	LINK_CONNECTING, /* knows whom to connect to */
+	LINK_READY,
+	LINK_DEAD
 };
 
 struct link {
-	enum state state;
+	enum link_state state;
 	struct worker worker;
-	bool muted; /* not watched: its answer waits to be taken */
+	bool muted; /* removed from epoll until its reply is taken */
 
-	unsigned expected;      /* replies that are still to come, in the order of their requests */
-	unsigned before;        /* how many of them come before the one that is waited for */
-	bool wanted, ended;     /* a request is waited for; its reply is in `message` */
-	bool sent;              /* it has a message: else only the connection is waited for */
-	bool cancelling;        /* the worker was asked to stop what nobody waits for */
+	unsigned expected;      /* replies that are still to come; they come in the order of the requests */
+	unsigned before;        /* how many of them come before the awaited one */
+	bool wanted, ended;     /* a request is awaited; its reply is in `message` */
+	bool sent;              /* the awaited request has a message: else only the connection is awaited */
+	bool cancelling;        /* the worker was asked to stop an abandoned request */
 	struct smb_fault fault; /* why there is no reply */
 	bool was_ready;
-	bool unread;            /* the worker ended before it took the request: another one may be given it */
-	uint32_t sent_so_far;   /* requests, modulo 2^32: */
-	uint32_t number;        /* the one that is waited for is this one of them */
+	bool unread;            /* the worker ended before it took the request: another one can do it */
+	uint32_t sent_so_far;   /* requests, modulo 2^32 */
+	uint32_t number;        /* of the awaited one among them */
 	struct smb_info info;
-	unsigned handles; /* files and listings that were open there when it last replied */
+	unsigned handles; /* open in the worker when it last replied */
 
 	struct outbox outbox;
 
-	bool listed_ahead; /* the request is for what its worker does, or has done, ahead */
+	bool listed_ahead; /* the request is for the listing that the worker prefetches */
 	struct deadline deadline;
 
 	size_t size; /* bytes in message */
@@ -54,7 +54,7 @@ static void link_discard(struct link *l)
 	free(l);
 }
 
-/* NULL and errno where it cannot be had. */
+/* Returns NULL and errno without memory or descriptors. */
 static struct link *link_prepare(struct worker_common *common, unsigned count, int *theirs)
 {
 	struct link *l = calloc(1, sizeof *l);
@@ -102,13 +102,13 @@ bool link_start(struct link **links, unsigned count, struct worker_common *commo
 
 /* ---- messages ---- */
 
-/* While a cancel is pending the worker would cancel new requests too: hold them back, but for what nobody waits for (last writes, a close). */
+/* While a cancel is pending the worker would cancel new requests too: hold them back, but not posted ones (last writes, a close). */
 static bool link_may_send(const struct link *l)
 {
-	return l->state == READY && l->outbox.first != NULL && (!l->cancelling || !l->outbox.first->awaited);
+	return l->state == LINK_READY && l->outbox.first != NULL && (!l->cancelling || !l->outbox.first->awaited);
 }
 
-/* Sends what the socket takes. False when the worker cannot be reached. */
+/* Sends as much as the socket takes. False when the worker cannot be reached. */
 static bool link_send_outbox(struct link *l)
 {
 	while (link_may_send(l)) {
@@ -130,17 +130,17 @@ static bool link_send_outbox(struct link *l)
 
 void link_dismiss(struct link *l)
 {
-	if (!worker_is_ours(&l->worker) || l->state == DEAD)
+	if (!worker_is_ours(&l->worker) || l->state == LINK_DEAD)
 		return;
 	l->cancelling = false;
 	link_send_outbox(l);
-	if (l->state == GREETING) {
+	if (l->state == LINK_GREETING) {
 		worker_kill(&l->worker);
 	} else {
 		atomic_store(&l->worker.page->cancel, 1);
 		worker_hang_up(&l->worker);
 	}
-	l->state = DEAD;
+	l->state = LINK_DEAD;
 }
 
 void link_end(struct link *l, int wait_ms)
@@ -152,19 +152,19 @@ void link_end(struct link *l, int wait_ms)
 	link_discard(l);
 }
 
-/* A worker that hangs has it, whatever it says. */
+/* Whether the worker took the request. One that hangs may have, whatever it counted. */
 static bool link_was_taken(const struct link *l, uint32_t code)
 {
 	return code == SMB_TIMEOUT || (int32_t)(atomic_load(&l->worker.page->taken) - l->number) >= 0;
 }
 
-/* The link is of no more use; the request under way, if any, has ended with the fault. */
+/* Ends the link, and with the same fault the request under way. */
 static void link_die_of(struct link *l, const struct smb_fault *fault)
 {
 	worker_kill(&l->worker);
-	l->unread = l->state == READY && l->sent && (outbox_has_awaited(&l->outbox) || !link_was_taken(l, fault->code));
+	l->unread = l->state == LINK_READY && l->sent && (outbox_has_awaited(&l->outbox) || !link_was_taken(l, fault->code));
 	l->fault = *fault;
-	l->state = DEAD;
+	l->state = LINK_DEAD;
 	l->ended = l->wanted;
 	l->size = 0;
 }
@@ -182,12 +182,12 @@ static void link_greeted(struct link *l, ssize_t n)
 {
 	struct smb_fault fault = {0};
 	if (worker_greet(&l->worker, l->message, (size_t)n, &fault))
-		l->state = CONNECTING;
+		l->state = LINK_CONNECTING;
 	else
 		link_die_of(l, &fault);
 }
 
-/* A reply's text is the worker's: it ends where the struct does. */
+/* Terminates the reply's texts and checks its code: the worker is not trusted with them. */
 static bool link_take_reply(struct link *l, ssize_t n)
 {
 	struct smb_reply *reply = (struct smb_reply *)(void *)l->message;
@@ -216,14 +216,14 @@ static void link_connected(struct link *l)
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (reply->fault.code != SMB_OK)
 		return link_die_of(l, &reply->fault);
-	l->state = READY;
+	l->state = LINK_READY;
 	l->was_ready = true;
 	deadline_restart(&l->deadline);
 	l->ended = l->wanted && !l->sent;
 	link_send_or_die(l);
 }
 
-/* What an abandoned request has opened all the same. */
+/* Closes the handle that an abandoned request opened before it saw the cancel. */
 static void link_close_unwanted(struct link *l, uint32_t handle)
 {
 	struct smb_request request = {.verb = SMB_VERB_CLOSE, .handle = handle};
@@ -255,11 +255,11 @@ static void link_arrived(struct link *l, ssize_t n)
 {
 	if (n == 0)
 		return link_die(l, SMB_FAILED, "the worker process ended unexpectedly");
-	if (l->state == GREETING)
+	if (l->state == LINK_GREETING)
 		return link_greeted(l, n);
 	if (!link_take_reply(l, n))
 		return link_die(l, SMB_FAILED, "the worker process sent a message that cannot be read");
-	if (l->state == CONNECTING)
+	if (l->state == LINK_CONNECTING)
 		link_connected(l);
 	else
 		link_replied(l);
@@ -283,11 +283,11 @@ static const char *link_what_stalled(const struct link *l)
 
 static enum deadline_for link_waits_for(const struct link *l)
 {
-	if (link_ahead(l) && (l->cancelling || !l->listed_ahead))
+	if (link_works_ahead(l) && (l->cancelling || !l->listed_ahead))
 		return DEADLINE_AHEAD;
 	if (l->cancelling)
 		return DEADLINE_CANCEL;
-	return l->state == READY ? DEADLINE_REPLY : DEADLINE_CONNECTION;
+	return l->state == LINK_READY ? DEADLINE_REPLY : DEADLINE_CONNECTION;
 }
 
 int64_t link_time_left(struct link *l)
@@ -309,7 +309,7 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 		return false;
 	l->wanted = true;
 	l->sent = request != NULL;
-	l->ended = request == NULL && l->state == READY;
+	l->ended = request == NULL && l->state == LINK_READY;
 	l->listed_ahead = request != NULL && (request->flags & SMB_FLAG_AHEAD);
 	deadline_start(&l->deadline);
 	atomic_store(&l->worker.page->done, 0);
@@ -322,20 +322,20 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 
 void link_post(struct link *l, const struct smb_request *request, size_t size)
 {
-	if (l->state == READY && worker_is_ours(&l->worker) && outbox_add(&l->outbox, request, size, NULL, 0, false))
+	if (l->state == LINK_READY && worker_is_ours(&l->worker) && outbox_add(&l->outbox, request, size, NULL, 0, false))
 		link_send_or_die(l);
 }
 
-bool link_idle(const struct link *l)
+bool link_is_idle(const struct link *l)
 {
-	return l->state == DEAD || l->ended ||
-	       (!l->wanted && l->expected == 0 && l->outbox.first == NULL && l->state == READY);
+	return l->state == LINK_DEAD || l->ended ||
+	       (!l->wanted && l->expected == 0 && l->outbox.first == NULL && l->state == LINK_READY);
 }
 
 static int link_slice(struct link *l, int wait_ms)
 {
 	int64_t left = link_time_left(l);
-	if (link_idle(l) || left <= 0)
+	if (link_is_idle(l) || left <= 0)
 		return 0;
 	return left < wait_ms ? (int)left : wait_ms;
 }
@@ -362,7 +362,7 @@ void link_on_readable(struct link *l)
 
 bool link_is_muted(const struct link *l)
 {
-	return l->muted || l->state == DEAD;
+	return l->muted || l->state == LINK_DEAD;
 }
 
 void link_watch(struct link *l, int epoll)
@@ -370,30 +370,30 @@ void link_watch(struct link *l, int epoll)
 	worker_watch(&l->worker, epoll);
 }
 
-/* An idle worker is looked at too: it may have died. */
+/* Polls an idle worker, too: it may have died. */
 bool link_wait(struct link *l, int wait_ms)
 {
 	struct pollfd p = {.fd = l->worker.process.socket, .events = link_events(l)};
 
-	if (l->state != DEAD && !l->ended && poll(&p, 1, link_slice(l, wait_ms)) > 0) {
+	if (l->state != LINK_DEAD && !l->ended && poll(&p, 1, link_slice(l, wait_ms)) > 0) {
 		ssize_t size;
 		if (p.revents & POLLOUT)
 			link_send_or_die(l);
-		while (!link_idle(l) || l->state == READY) {
-			size = l->state == DEAD || l->ended ? -1 : process_receive(&l->worker.process, l->message, sizeof l->message);
+		while (!link_is_idle(l) || l->state == LINK_READY) {
+			size = l->state == LINK_DEAD || l->ended ? -1 : process_receive(&l->worker.process, l->message, sizeof l->message);
 			if (size < 0)
 				break;
 			link_arrived(l, size);
 		}
 	}
-	if (!link_idle(l))
+	if (!link_is_idle(l))
 		link_check_deadline(l);
-	return link_idle(l);
+	return link_is_idle(l);
 }
 
 const struct smb_reply *link_reply(const struct link *l, size_t *size)
 {
-	if (!l->ended || l->state == DEAD || l->size == 0)
+	if (!l->ended || l->state == LINK_DEAD || l->size == 0)
 		return NULL;
 	*size = l->size;
 	return (const struct smb_reply *)(const void *)l->message;
@@ -404,7 +404,7 @@ const struct smb_fault *link_fault(const struct link *l)
 	return &l->fault;
 }
 
-void link_done(struct link *l)
+void link_finish(struct link *l)
 {
 	l->wanted = l->ended = false;
 	l->size = 0;
@@ -421,53 +421,48 @@ void link_stay(struct link *l)
 		atomic_store(&l->worker.page->stays, 1);
 }
 
-/* Its answer may have come already, and be one that nobody has read. */
+/* The reply may have come already, and hold a handle. */
 void link_abandon(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (!l->wanted || !worker_is_ours(&l->worker))
 		return;
-	if (l->ended && l->state == READY && l->size > 0) {
+	if (l->ended && l->state == LINK_READY && l->size > 0) {
 		if (reply->handle != 0)
 			link_close_unwanted(l, reply->handle);
-	} else if (!outbox_drop_awaited(&l->outbox) && !l->ended && l->sent && l->state == READY) {
+	} else if (!outbox_drop_awaited(&l->outbox) && !l->ended && l->sent && l->state == LINK_READY) {
 		atomic_store(&l->worker.page->cancel, 1);
 		l->cancelling = true;
 		deadline_start(&l->deadline);
 	}
-	link_done(l);
+	link_finish(l);
 }
 
 bool link_is_free(struct link *l)
 {
 	if (!l->wanted)
 		link_wait(l, 0);
-	return l->state != DEAD && !l->wanted && !l->cancelling;
+	return l->state != LINK_DEAD && !l->wanted && !l->cancelling;
 }
 
-bool link_settled(struct link *l)
+bool link_is_settled(struct link *l)
 {
-	return link_is_free(l) ? l->expected == 0 && l->outbox.first == NULL : l->state == DEAD;
+	return link_is_free(l) ? l->expected == 0 && l->outbox.first == NULL : l->state == LINK_DEAD;
 }
 
-bool link_dead(const struct link *l)
+bool link_is_dead(const struct link *l)
 {
-	return l->state == DEAD;
+	return l->state == LINK_DEAD;
 }
 
-bool link_ready(const struct link *l)
+bool link_is_ready(const struct link *l)
 {
-	return l->state == READY;
+	return l->state == LINK_READY;
 }
 
-bool link_ahead(const struct link *l)
+bool link_works_ahead(const struct link *l)
 {
-	return l->state == READY && atomic_load(&l->worker.page->ahead);
-}
-
-bool link_has_left(const struct link *l)
-{
-	return l->state == DEAD && atomic_load(&l->worker.page->left);
+	return l->state == LINK_READY && atomic_load(&l->worker.page->ahead);
 }
 
 bool link_was_ready(const struct link *l)
@@ -475,9 +470,9 @@ bool link_was_ready(const struct link *l)
 	return l->was_ready;
 }
 
-bool link_unread(const struct link *l)
+bool link_was_unread(const struct link *l)
 {
-	return l->state == DEAD && l->unread;
+	return l->state == LINK_DEAD && l->unread;
 }
 
 struct link_progress link_progress(const struct link *l)

@@ -15,13 +15,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Between two starts of a worker where it is to be done gently. */
+/* Minimum interval between worker starts under an event loop. */
 enum { START_MS = 10 };
 
-/* How long a server that took no more connections is believed, or a machine that had nothing left for a worker. */
+/* How long to start no further worker after the server refused a connection, or the machine had no room for a process. */
 enum { FULL_MS = 10000 };
 
-/* Descriptors that a further link leaves to others. */
+/* Descriptors that must stay free after a further link: local files and buffers need some. */
 enum { SPARE = 16 };
 
 struct slot {
@@ -38,8 +38,8 @@ struct pool {
 	struct smb_info info;
 	uint64_t rate;      /* bytes per second of all together, 0: no limit */
 	int epoll;          /* ready when a link is; -1 until somebody asks */
-	int64_t started;    /* milliseconds: when the last worker was; */
-	int64_t full_until; /* until then the server is not asked for a further connection */
+	int64_t started;    /* milliseconds: when the last worker was started */
+	int64_t full_until; /* milliseconds: no further worker is started until then */
 	struct slot slots[POOL_LINKS];
 	uint32_t last_number;
 	uint32_t lost;             /* the link that died last, */
@@ -90,7 +90,7 @@ static void pool_drop(struct pool *pool, int slot, int wait_ms)
 
 void pool_close(struct pool *pool, int wait_ms)
 {
-	for (int i = 0; i < POOL_LINKS; i++) /* all end side by side */
+	for (int i = 0; i < POOL_LINKS; i++) /* hang up on all first: they end side by side */
 		if (pool->slots[i].link != NULL)
 			link_dismiss(pool->slots[i].link);
 	fork_server_dismiss(&pool->common.fork_server);
@@ -107,7 +107,7 @@ void pool_close(struct pool *pool, int wait_ms)
 	free(pool);
 }
 
-/* ---- taking ---- */
+/* ---- leasing ---- */
 
 unsigned pool_count(const struct pool *pool)
 {
@@ -117,21 +117,21 @@ unsigned pool_count(const struct pool *pool)
 	return count;
 }
 
-/* One link is there for the next call, however long that takes: the oldest. */
+/* Tells the oldest worker to stay, so that the next call finds a connection however late it comes. */
 static void pool_keep_one(struct pool *pool)
 {
 	const struct slot *oldest = NULL;
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		const struct slot *s = &pool->slots[i];
-		if (s->link != NULL && !link_dead(s->link) && (oldest == NULL || s->number < oldest->number))
+		if (s->link != NULL && !link_is_dead(s->link) && (oldest == NULL || s->number < oldest->number))
 			oldest = s;
 	}
 	if (oldest != NULL)
 		link_stay(oldest->link);
 }
 
-/* Links that died between requests, or whose workers have left since nobody needed them. */
+/* Drops links that died between requests, and those whose workers left because nobody needed them. */
 static void pool_sweep(struct pool *pool)
 {
 	for (int i = 0; i < POOL_LINKS; i++) {
@@ -139,7 +139,7 @@ static void pool_sweep(struct pool *pool)
 		if (s->link == NULL || s->leased)
 			continue;
 		link_wait(s->link, 0);
-		if (link_dead(s->link))
+		if (link_is_dead(s->link))
 			pool_drop(pool, i, 0);
 	}
 	pool_keep_one(pool);
@@ -163,10 +163,10 @@ static int pool_add(struct pool *pool, struct link *link)
 	return slot;
 }
 
-/* Whether descriptors are left for what a further link would be of use to: local files, buffers. */
+/* Whether enough descriptors are left for a further link to be of use. */
 static bool pool_spares_descriptors(const struct pool *pool)
 {
-	const rlim_t many = 4096; /* with so many it need not be asked */
+	const rlim_t many = 4096; /* below this limit only, ask the kernel */
 	struct rlimit limit;
 	int fd;
 
@@ -179,8 +179,8 @@ static bool pool_spares_descriptors(const struct pool *pool)
 }
 
 /*
- * Starts links, as many as there are empty slots for; `slot` is that of the last. Where the machine has no more processes or
- * descriptors for a further one, it is not asked again for a while.
+ * Starts `count` links; there are empty slots for them, and `slot` becomes that of the last. When the machine has no processes or
+ * descriptors left for a further one, none is started for a while.
  */
 static enum pool_answer pool_start(struct pool *pool, unsigned count, int *slot, struct smb_fault *fault)
 {
@@ -209,21 +209,21 @@ static bool pool_is_free(const struct slot *s)
 }
 
 /*
- * Rather one that has nothing left to tidy up, that is logged on, that has no open files if that matters, that is wished for, that does
- * nothing, that has fewer open files.
+ * Preference among free links, strongest first: nothing left to tidy up; logged on; no open files, if that matters; the one that is wished
+ * for; not busy with a prefetched listing; fewer open files.
  */
 static bool pool_is_better(const struct slot *s, const struct slot *than, uint32_t wished, bool own)
 {
-	if (link_settled(s->link) != link_settled(than->link))
-		return link_settled(s->link);
-	if (link_ready(s->link) != link_ready(than->link))
-		return link_ready(s->link);
+	if (link_is_settled(s->link) != link_is_settled(than->link))
+		return link_is_settled(s->link);
+	if (link_is_ready(s->link) != link_is_ready(than->link))
+		return link_is_ready(s->link);
 	if (own && (link_handles(s->link) == 0) != (link_handles(than->link) == 0))
 		return link_handles(s->link) == 0;
 	if ((s->number == wished) != (than->number == wished))
 		return s->number == wished;
-	if (link_ahead(s->link) != link_ahead(than->link))
-		return !link_ahead(s->link);
+	if (link_works_ahead(s->link) != link_works_ahead(than->link))
+		return !link_works_ahead(s->link);
 	return link_handles(s->link) < link_handles(than->link);
 }
 
@@ -236,13 +236,13 @@ static int pool_best_free(const struct pool *pool, uint32_t wished, bool own)
 	return best;
 }
 
-/* What was done ahead is done for the one who wishes for that link. */
+/* A prefetched listing serves only the caller who asks for this link. */
 static bool pool_does_at_once(const struct slot *s, uint32_t wished)
 {
-	return link_settled(s->link) && (!link_ahead(s->link) || s->number == wished);
+	return link_is_settled(s->link) && (!link_works_ahead(s->link) || s->number == wished);
 }
 
-/* How many may be started, of so many that are wanted. */
+/* How many of the wanted links may be started now. */
 static unsigned pool_may_start(const struct pool *pool, unsigned wanted)
 {
 	unsigned count = pool_count(pool), most = pool->most < POOL_LINKS ? pool->most : POOL_LINKS;
@@ -261,7 +261,7 @@ unsigned pool_most(const struct pool *pool)
 	return has_room || count > pool->most ? pool->most : count;
 }
 
-/* A worker has found out that the password is refused. It is not trusted with more than the words. */
+/* Whether a worker reported that the password is refused. The code is set here: trust the worker with the text only. */
 static bool pool_is_refused(struct pool *pool)
 {
 	struct smb_fault *refusal = &pool->refusal;
@@ -275,7 +275,7 @@ static bool pool_is_refused(struct pool *pool)
 	return refusal->code != SMB_OK;
 }
 
-/* The slot of the link to lease, a new one if need be. */
+/* Finds a free link, or starts one. */
 static enum pool_answer pool_take_any(struct pool *pool, const struct pool_wish *wish, int *slot, struct smb_fault *fault)
 {
 	int best;
@@ -287,7 +287,7 @@ static enum pool_answer pool_take_any(struct pool *pool, const struct pool_wish 
 	}
 	pool_sweep(pool);
 	best = *slot = pool_best_free(pool, wish->rather, wish->own);
-	suits = best >= 0 && (!wish->own || (link_handles(pool->slots[best].link) == 0 && link_settled(pool->slots[best].link)));
+	suits = best >= 0 && (!wish->own || (link_handles(pool->slots[best].link) == 0 && link_is_settled(pool->slots[best].link)));
 	if (suits && pool_does_at_once(&pool->slots[best], wish->rather))
 		return POOL_LEASED;
 	if (pool_may_start(pool, 1) > 0) {
@@ -315,14 +315,14 @@ static int pool_find(const struct pool *pool, uint32_t number)
 	return -1;
 }
 
-/* The slot of the link that has the number, when it is free. */
+/* Finds the link that has the number, if it is free. */
 static enum pool_answer pool_take_numbered(struct pool *pool, uint32_t number, int *slot, struct smb_fault *fault)
 {
 	int i = *slot = pool_find(pool, number);
 
 	if (i >= 0 && pool_is_free(&pool->slots[i]))
 		return POOL_LEASED;
-	if (i >= 0 && !link_dead(pool->slots[i].link)) /* at work, or still giving up what it was at */
+	if (i >= 0 && !link_is_dead(pool->slots[i].link)) /* at work, or still cancelling */
 		return POOL_FULL;
 	fault_set(fault, SMB_DISCONNECTED, "the connection it was opened on has gone");
 	if (i >= 0)
@@ -355,7 +355,7 @@ struct link *pool_link(const struct pool *pool, uint32_t number)
 
 void pool_warm(struct pool *pool, unsigned count)
 {
-	struct smb_fault ignored = {0}; /* who needs a link and gets none learns why */
+	struct smb_fault ignored = {0}; /* the next lease fails the same way, and reports it */
 	unsigned there, missing;
 	int last;
 
@@ -372,10 +372,10 @@ bool pool_is_full(struct pool *pool, uint32_t lease)
 {
 	const struct link *lost = pool_link(pool, lease);
 
-	if (lost == NULL || !link_dead(lost) || link_was_ready(lost) || link_fault(lost)->code == SMB_AUTH_FAILED)
+	if (lost == NULL || !link_is_dead(lost) || link_was_ready(lost) || link_fault(lost)->code == SMB_AUTH_FAILED)
 		return false;
 	for (int i = 0; i < POOL_LINKS; i++)
-		if (pool->slots[i].link != NULL && !link_dead(pool->slots[i].link)) {
+		if (pool->slots[i].link != NULL && !link_is_dead(pool->slots[i].link)) {
 			pool->full_until = clock_ms() + FULL_MS;
 			return true;
 		}
@@ -386,7 +386,7 @@ static void pool_learn(struct pool *pool, const struct smb_info *info)
 {
 	uint64_t throughput = pool->info.throughput;
 
-	if (info->round_trips == 0 && pool->info.round_trips != 0) /* it has told nothing */
+	if (info->round_trips == 0 && pool->info.round_trips != 0) /* this worker never reached the server */
 		return;
 	pool->info = *info;
 	if (throughput > info->throughput)
@@ -404,7 +404,7 @@ static void pool_give_back(struct pool *pool, int slot)
 
 	s->leased = false;
 	s->holder = NULL;
-	if (link_dead(s->link))
+	if (link_is_dead(s->link))
 		pool_drop(pool, slot, 0);
 }
 
@@ -415,7 +415,7 @@ void pool_finish(struct pool *pool, uint32_t lease)
 	if (slot < 0)
 		return;
 	pool_learn(pool, link_info(pool->slots[slot].link));
-	link_done(pool->slots[slot].link);
+	link_finish(pool->slots[slot].link);
 	pool_give_back(pool, slot);
 }
 
@@ -435,7 +435,7 @@ bool pool_evict(struct pool *pool, uint32_t number, bool (*take)(void *holder))
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		const struct slot *s = &pool->slots[i];
-		if (s->holder != NULL && (number == 0 || s->number == number) && link_idle(s->link))
+		if (s->holder != NULL && (number == 0 || s->number == number) && link_is_idle(s->link))
 			any = take(s->holder) || any;
 	}
 	return any;
@@ -443,7 +443,7 @@ bool pool_evict(struct pool *pool, uint32_t number, bool (*take)(void *holder))
 
 /* ---- waiting ---- */
 
-/* Idle links are listened to as well: one whose worker has died would be readable for ever. */
+/* Polls idle links too: the socket of a worker that died stays readable until its link is found dead. */
 void pool_poll(struct pool *pool, int wait_ms)
 {
 	struct pollfd fds[POOL_LINKS];
@@ -454,7 +454,7 @@ void pool_poll(struct pool *pool, int wait_ms)
 		int64_t left;
 		if (l == NULL || link_is_muted(l))
 			continue;
-		left = link_idle(l) ? wait_ms : link_time_left(l);
+		left = link_is_idle(l) ? wait_ms : link_time_left(l);
 		wait_ms = left < wait_ms ? (int)(left > 0 ? left : 0) : wait_ms;
 		fds[count] = (struct pollfd){.fd = link_descriptor(l), .events = link_events(l)};
 		heard[count++] = i;
@@ -463,7 +463,7 @@ void pool_poll(struct pool *pool, int wait_ms)
 		return;
 	for (int i = 0; i < count; i++) {
 		struct link *l = pool->slots[heard[i]].link;
-		if (!link_idle(l))
+		if (!link_is_idle(l))
 			link_wait(l, 0);
 		else if (fds[i].revents != 0)
 			link_on_readable(l);
@@ -483,13 +483,13 @@ int pool_descriptor(struct pool *pool)
 
 int64_t pool_patience(struct pool *pool)
 {
-	const int64_t full_socket = 10; /* ms: the descriptor does not tell when there is room again */
+	const int64_t full_socket = 10; /* ms: epoll does not watch for room in the socket */
 	int64_t least = -1;
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
 		int64_t left;
-		if (l == NULL || link_idle(l))
+		if (l == NULL || link_is_idle(l))
 			continue;
 		left = link_time_left(l);
 		if (link_events(l) & POLLOUT)
@@ -500,14 +500,14 @@ int64_t pool_patience(struct pool *pool)
 	return least;
 }
 
-/* All are looked at: what one link waits for may be another's to do, a file's other handles to be closed for one. */
+/* Checks all links: one may wait for another, for the other handles of its file to be closed for example. */
 bool pool_settle(struct pool *pool, int wait_ms)
 {
 	bool settled = true;
 
 	for (int i = 0; i < POOL_LINKS; i++) {
 		struct link *l = pool->slots[i].link;
-		if (l != NULL && !pool->slots[i].leased && !link_settled(l))
+		if (l != NULL && !pool->slots[i].leased && !link_is_settled(l))
 			settled = false;
 	}
 	if (!settled && wait_ms > 0)

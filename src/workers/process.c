@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ms for a process that was killed, or has nothing to do, to end; and for a program to be loaded. A busy machine takes long. */
+/* ms for a killed or idle process to end, and for a program to be loaded. A busy machine takes long. */
 enum { END_WAIT = 1000, GREETING_WAIT = 10000 };
 
 /* Leaves errno alone. */
@@ -52,14 +52,14 @@ bool process_send(const struct process *p, const void *message, size_t size, con
 	return message_send(p->socket, message, size, fds, count, MSG_DONTWAIT);
 }
 
-/* The greeting brings the pidfd; no other message brings a descriptor. */
+/* Takes the pidfd from the greeting; no other message brings a descriptor. */
 ssize_t process_receive(struct process *p, void *message, size_t size)
 {
 	size_t wanted = p->pidfd < 0;
 	int fd = -1;
 	ssize_t n = message_receive(p->socket, message, size, &fd, wanted, MSG_DONTWAIT);
 
-	if (n < 0 && errno == ECONNRESET && wanted) /* it is gone, but what it said before is still there */
+	if (n < 0 && errno == ECONNRESET && wanted) /* it has gone, but what it sent before is still there */
 		n = message_receive(p->socket, message, size, &fd, wanted, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return -1;
@@ -81,7 +81,7 @@ void process_kill(const struct process *p)
 		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
 }
 
-/* Orphans come to a process that is PID 1 or a subreaper. */
+/* Whether orphans become this process's children: it is PID 1 or a subreaper. */
 static bool process_inherits_orphans(void)
 {
 	int subreaper = 0;

@@ -1,6 +1,6 @@
 /*
- * A process of the program smb-worker, at the other end of a socket: a worker, or the fork server that they come of. It is nobody's child:
- * a pidfd, which it sends with its first message, is what it is known by.
+ * A process of the program smb-worker, at the other end of a socket: a worker, or the fork server. It is not a child of this process, and
+ * is known by the pidfd that it sends with its first message.
  */
 #ifndef LUA_SMB_PROCESS_H
 #define LUA_SMB_PROCESS_H
@@ -16,34 +16,33 @@ struct process {
 
 #define NO_PROCESS ((struct process){-1, -1})
 
-/* Makes the sockets: the process's own, to be handed to it, gets a number from `least` on. False and errno where it cannot be had. */
+/* Makes the pair of sockets; `theirs`, which the process gets, has a number from `least` on. False and errno without descriptors. */
 bool process_join(struct process *p, int least, int *theirs);
 
-/* Never waits. False, with errno, when it was not sent. */
+/* Sends a message, without waiting. False and errno where it was not sent. */
 bool process_send(const struct process *p, const void *message, size_t size, const int *fds, size_t count);
 
-/* Bytes of a message, 0 when the process is gone, -1 when there is none yet. */
+/* Returns the bytes of a message, 0 when the process is gone, -1 when there is no message yet. */
 ssize_t process_receive(struct process *p, void *message, size_t size);
 
-/* A forked child may hold a copy of the socket: it is shut down, not only closed. */
+/* Shuts the socket down before it closes it: a forked child may hold a copy. */
 void process_hang_up(struct process *p);
 
 void process_kill(const struct process *p);
 
 /*
- * Whoever inherits orphans, PID 1 or a subreaper, has to wait for a process that has ended, or is about to: a second at most. Others
- * wait `wait_ms`, to see to it that it ends.
+ * Waits `wait_ms` for a process that was told to end. A host that inherits orphans, PID 1 or a subreaper, has to reap the process, and
+ * waits a second for it if need be.
  */
 void process_reap(const struct process *p, int wait_ms);
 
 /*
- * Takes the pidfd from a greeting that has not been read. To whoever inherits orphans it matters that there is one: then a process that
- * has not greeted yet is waited for. It greets as soon as its program is loaded, which takes a busy machine its time, or is gone; the
- * network has no part in it.
+ * Takes the pidfd from a greeting that was not read yet. A host that must reap orphans needs the pidfd, and waits for the greeting. That
+ * depends on no network: the process greets as soon as its program is loaded, however long a busy machine takes, or is gone.
  */
 void process_await_greeting(struct process *p);
 
-/* Closes the descriptors: all that a forked child may do. */
+/* Closes the descriptors, which is all that a forked child may do. */
 void process_forget(struct process *p);
 
 #endif
