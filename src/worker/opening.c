@@ -6,12 +6,12 @@
 
 #include <string.h>
 
-static bool is_missing(const struct smb_fault *fault)
+static bool opening_is_missing(const struct smb_fault *fault)
 {
 	return fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
 }
 
-static bool opened(struct upload *up, uint32_t flags, struct smb_fault *fault)
+static bool opening_try(struct upload *up, uint32_t flags, struct smb_fault *fault)
 {
 	struct session_opened found;
 
@@ -20,28 +20,28 @@ static bool opened(struct upload *up, uint32_t flags, struct smb_fault *fault)
 	up->overt = found.is_known;
 	up->blind = (flags & SMB_FLAG_BLIND) != 0;
 	if (up->file != NULL && found.is_known && (found.attributes & PLACE_ATTRIBUTES))
-		up->target.occupied = true; /* by what has attributes to keep */
+		up->target.occupied = true; /* by a file whose attributes are to be kept */
 	return up->file != NULL;
 }
 
-/* As opened; with the missing folders, if they are wanted. */
-static bool opened_in_folder(struct upload *up, uint32_t flags, struct smb_fault *fault)
+/* As opening_try; makes missing folders if they are wanted. */
+static bool opening_try_in_folder(struct upload *up, uint32_t flags, struct smb_fault *fault)
 {
 	const struct replacement *t = &up->target;
 
-	return opened(up, flags, fault) || (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
-					    remote_folder_make_parent(t->path, fault) && opened(up, flags, fault));
+	return opening_try(up, flags, fault) || (fault->code == SMB_FOLDER_MISSING && (t->flags & SMB_FLAG_PARENTS) &&
+					    remote_folder_make_parent(t->path, fault) && opening_try(up, flags, fault));
 }
 
 /* ---- under a temporary name ---- */
 
-/* What an earlier attempt left, if it can still be written. */
+/* Opens what an earlier attempt left, if it can still be written. True with no file when there is nothing. */
 static bool opening_again(struct upload *up, struct smb_fault *fault)
 {
 	int64_t mtime;
 
-	if (!opened(up, SMB_FLAG_WRITABLE, fault))
-		return is_missing(fault);
+	if (!opening_try(up, SMB_FLAG_WRITABLE, fault))
+		return opening_is_missing(fault);
 	if (session_size(up->file, &up->kept, &mtime, fault))
 		return true;
 	session_close(up->file, &(struct smb_fault){0});
@@ -49,7 +49,7 @@ static bool opening_again(struct upload *up, struct smb_fault *fault)
 	return false;
 }
 
-static bool is_taken(struct smb_fault *fault)
+static bool opening_is_taken(struct smb_fault *fault)
 {
 	counters_set_unfinished(SMB_NAME_TAKEN);
 	return fault_set(fault, SMB_EXISTS, "its temporary name is in use");
@@ -64,16 +64,16 @@ static bool opening_stuck(struct upload *up, struct smb_fault *fault)
 	const uint32_t new_file = SMB_FLAG_WRITABLE | SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE;
 
 	memset(fault, 0, sizeof *fault);
-	if (session_unlink(up->target.temporary, fault) || is_missing(fault))
-		return opened(up, new_file, fault) || (fault->code == SMB_EXISTS && is_taken(fault));
+	if (session_unlink(up->target.temporary, fault) || opening_is_missing(fault))
+		return opening_try(up, new_file, fault) || (fault->code == SMB_EXISTS && opening_is_taken(fault));
 	if (fault->code != SMB_ACCESS_DENIED)
-		return is_taken(fault);
+		return opening_is_taken(fault);
 	counters_set_unfinished(SMB_UNFINISHED);
-	return opened(up, SMB_FLAG_WRITABLE | SMB_FLAG_TRUNCATE, fault);
+	return opening_try(up, SMB_FLAG_WRITABLE | SMB_FLAG_TRUNCATE, fault);
 }
 
-/* A server that locks files says so before it looks whether a file has to be new. */
-static bool is_there(const struct upload *up, const struct smb_fault *fault)
+/* A file that another client has locked answers "access denied" before "exists". */
+static bool opening_is_there(const struct upload *up, const struct smb_fault *fault)
 {
 	struct smb_entry entry;
 
@@ -88,34 +88,34 @@ static bool opening_aside(struct upload *up, struct smb_fault *fault)
 
 	if ((flags & (SMB_FLAG_AGAIN | SMB_FLAG_RESUME)) && (!opening_again(up, fault) || up->file != NULL))
 		return up->file != NULL;
-	if (opened_in_folder(up, new_file, fault))
+	if (opening_try_in_folder(up, new_file, fault))
 		return true;
-	return (flags & SMB_FLAG_LASTING) && is_there(up, fault) && opening_stuck(up, fault);
+	return (flags & SMB_FLAG_LASTING) && opening_is_there(up, fault) && opening_stuck(up, fault);
 }
 
 /* ---- under its own name ---- */
 
-/* Who may not read may write all the same, and then nobody tells how much has arrived. */
-static bool opened_somehow(struct upload *up, uint32_t flags, struct smb_fault *fault)
+/* A user who may write but not read opens the file so; then nobody tells how much of it has arrived. */
+static bool opening_try_blind(struct upload *up, uint32_t flags, struct smb_fault *fault)
 {
 	struct smb_fault first;
 
-	if (opened_in_folder(up, SMB_FLAG_WRITABLE | flags, fault))
+	if (opening_try_in_folder(up, SMB_FLAG_WRITABLE | flags, fault))
 		return true;
 	first = *fault;
-	if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_BLIND | flags, fault))
+	if (fault->code == SMB_ACCESS_DENIED && opening_try(up, SMB_FLAG_BLIND | flags, fault))
 		return true;
 	if (!fault_broke(fault))
 		*fault = first;
 	return false;
 }
 
-/* A hidden file, or a system's, is not emptied by being opened. */
-static bool opened_and_cut(struct upload *up, struct smb_fault *fault)
+/* Servers do not empty hidden files and system files at opening: truncate them. */
+static bool opening_try_and_cut(struct upload *up, struct smb_fault *fault)
 {
 	struct smb_fault first = *fault;
 
-	if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_WRITABLE, fault)) {
+	if (fault->code == SMB_ACCESS_DENIED && opening_try(up, SMB_FLAG_WRITABLE, fault)) {
 		if (session_truncate(up->file, 0, fault))
 			return true;
 		session_close(up->file, &(struct smb_fault){0});
@@ -126,8 +126,8 @@ static bool opened_and_cut(struct upload *up, struct smb_fault *fault)
 	return false;
 }
 
-/* The answer to the first attempt's opening may have been lost: an empty file is its, or nothing that could be lost. */
-static bool is_empty_one(struct upload *up, struct smb_fault *fault)
+/* The answer to the first attempt's opening may have been lost. An empty file is that attempt's, or holds nothing to lose. */
+static bool opening_is_empty(struct upload *up, struct smb_fault *fault)
 {
 	if (!(up->target.flags & SMB_FLAG_AGAIN) || fault->code != SMB_EXISTS)
 		return false;
@@ -146,16 +146,16 @@ static bool opening_here(struct upload *up, struct smb_fault *fault)
 	if ((flags & SMB_FLAG_AGAIN) && (flags & SMB_FLAG_OURS)) {
 		if (opening_again(up, fault) && up->file != NULL)
 			return true;
-		if (fault->code == SMB_ACCESS_DENIED && opened(up, SMB_FLAG_BLIND, fault))
+		if (fault->code == SMB_ACCESS_DENIED && opening_try(up, SMB_FLAG_BLIND, fault))
 			return true; /* from the first byte */
-		if (!is_missing(fault)) {
+		if (!opening_is_missing(fault)) {
 			counters_set_unfinished(SMB_UNFINISHED);
 			return false;
 		}
 	}
 	if (flags & SMB_FLAG_OVERWRITE)
-		return opened_somehow(up, SMB_FLAG_CREATE | SMB_FLAG_TRUNCATE, fault) || opened_and_cut(up, fault);
-	return opened_somehow(up, SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE, fault) || is_empty_one(up, fault);
+		return opening_try_blind(up, SMB_FLAG_CREATE | SMB_FLAG_TRUNCATE, fault) || opening_try_and_cut(up, fault);
+	return opening_try_blind(up, SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE, fault) || opening_is_empty(up, fault);
 }
 
 /* ---- both ---- */

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After a failure to make it: whether it is there. */
-static bool is_folder(const char *path, struct smb_fault *fault)
+/* The folder could not be made: whether there is one. */
+static bool remote_folder_is_there(const char *path, struct smb_fault *fault)
 {
 	struct smb_fault later = {0};
 	struct smb_entry entry;
@@ -48,11 +48,11 @@ bool remote_folder_make(const char *path, struct smb_fault *fault)
 		if (session_mkdir(path, fault))
 			return true;
 	}
-	/* Where nothing may be made, what is there already answers "access denied" too. */
-	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && is_folder(path, fault);
+	/* Where the user may make nothing, the server says "access denied" of an existing folder too. */
+	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && remote_folder_is_there(path, fault);
 }
 
-static char *join(const char *folder, const char *name)
+static char *remote_folder_join(const char *folder, const char *name)
 {
 	size_t left = strlen(folder), right = strlen(name);
 	char *path = malloc(left + 1 + right + 1);
@@ -64,12 +64,13 @@ static char *join(const char *folder, const char *name)
 	return path;
 }
 
-static bool remove_all(const char *path, struct removal *how, struct smb_fault *fault);
+static bool remote_folder_remove_all(const char *path, struct removal *how, struct smb_fault *fault);
 
-static bool remove_entry(const char *path, const char *name, const struct smb_entry *entry, struct removal *how, struct smb_fault *fault)
+static bool remote_folder_remove_entry(const char *path, const char *name, const struct smb_entry *entry, struct removal *how,
+				       struct smb_fault *fault)
 {
 	const uint32_t directory = 0x10;
-	if (previous_is_meant(path)) /* the library would look into the folder above it instead */
+	if (previous_is_meant(path)) /* the library would look into the folder above instead */
 		return fault_set(fault, SMB_INVALID_NAME, "a name in it means a previous version, which can only be read");
 	if (entry->type == SMB_ENTRY_DIRECTORY && how->spare != NULL && bins_is_one(name)) {
 		how->spared++;
@@ -77,25 +78,26 @@ static bool remove_entry(const char *path, const char *name, const struct smb_en
 		return true;
 	}
 	if (entry->type == SMB_ENTRY_DIRECTORY)
-		return remove_all(path, how, fault);
-	/* Servers follow some of them, and libsmbclient others: an empty folder would be removed somewhere else. */
+		return remote_folder_remove_all(path, how, fault);
+	/* Servers follow some links, libsmbclient others: removing one could remove an empty folder elsewhere. */
 	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))
 		return fault_set(fault, SMB_UNSUPPORTED, "there is a link to a folder in it, which is left alone");
 	return session_unlink(path, fault);
 }
 
-/* A link, and not what the server refuses. */
-static bool is_left_alone(const struct smb_fault *fault)
+/* Whether the failure is a link that is left alone, and nothing that the server refused. */
+static bool remote_folder_is_left_alone(const struct smb_fault *fault)
 {
 	return fault->code == SMB_UNSUPPORTED && fault->status == 0;
 }
 
-/* On failure `stuck` is the path of what stood in the way, to be freed. */
-static bool remove_child(const char *path, const struct smb_entry *entry, const char *name, struct removal *how, struct smb_fault *fault)
+/* On failure `how->stuck` becomes the path of what stood in the way. */
+static bool remote_folder_remove_child(const char *path, const struct smb_entry *entry, const char *name, struct removal *how,
+				       struct smb_fault *fault)
 {
-	char *child = join(path, name);
+	char *child = remote_folder_join(path, name);
 	bool ok = !lifeline_stops(fault) && (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
-		  remove_entry(child, name, entry, how, fault);
+		  remote_folder_remove_entry(child, name, entry, how, fault);
 	if (ok || how->stuck != NULL)
 		free(child);
 	else
@@ -103,8 +105,8 @@ static bool remove_child(const char *path, const struct smb_entry *entry, const 
 	return ok;
 }
 
-/* What stands beside a link that is left alone goes all the same. */
-static bool empty_folder(const char *path, struct removal *how, struct smb_fault *fault)
+/* Removes all that is in a folder. A link is left alone; what stands beside it is removed all the same. */
+static bool remote_folder_empty(const char *path, struct removal *how, struct smb_fault *fault)
 {
 	struct session_list *list = session_list(path, fault);
 	struct smb_fault left = {0};
@@ -114,8 +116,8 @@ static bool empty_folder(const char *path, struct removal *how, struct smb_fault
 	bool ok = list != NULL;
 
 	while (ok && session_list_next(list, &entry, &name)) {
-		ok = remove_child(path, &entry, name, how, fault);
-		if (!ok && is_left_alone(fault)) {
+		ok = remote_folder_remove_child(path, &entry, name, how, fault);
+		if (!ok && remote_folder_is_left_alone(fault)) {
 			left = *fault;
 			memset(fault, 0, sizeof *fault);
 			ok = true;
@@ -134,18 +136,18 @@ static bool empty_folder(const char *path, struct removal *how, struct smb_fault
 	return ok && left.code == SMB_OK;
 }
 
-/* A folder that holds the way to one that is spared stays, too. */
-static bool remove_all(const char *path, struct removal *how, struct smb_fault *fault)
+/* A folder stays when something below it was spared. */
+static bool remote_folder_remove_all(const char *path, struct removal *how, struct smb_fault *fault)
 {
 	uint64_t before = how->spared;
-	bool ok = empty_folder(path, how, fault) && (how->spared > before || session_rmdir(path, fault));
+	bool ok = remote_folder_empty(path, how, fault) && (how->spared > before || session_rmdir(path, fault));
 	if (!ok && how->stuck == NULL)
 		how->stuck = strdup(path);
 	return ok;
 }
 
-/* Which share the folder is on that holds this one: 0 for the one that was connected to. */
-static uint32_t replace_of_parent(const char *path)
+/* Returns the place (session_place) of the folder that holds this one. */
+static uint32_t remote_folder_place_of_parent(const char *path)
 {
 	const char *end = strrchr(path, '/');
 	char *parent = strndup(path, end != NULL ? (size_t)(end - path) : 0);
@@ -158,12 +160,12 @@ static uint32_t replace_of_parent(const char *path)
 	return place;
 }
 
-static bool remove_here(const char *path, uint32_t place, struct removal *how, struct smb_fault *fault)
+static bool remote_folder_remove_at(const char *path, uint32_t place, struct removal *how, struct smb_fault *fault)
 {
 	bool ok;
 
 	session_stay(true, place);
-	ok = how->recursive ? remove_all(path, how, fault) : session_rmdir(path, fault);
+	ok = how->recursive ? remote_folder_remove_all(path, how, fault) : session_rmdir(path, fault);
 	session_stay(false, 0);
 	return ok;
 }
@@ -171,18 +173,18 @@ static bool remove_here(const char *path, uint32_t place, struct removal *how, s
 bool remote_folder_remove(const char *path, struct removal *how, struct smb_fault *fault)
 {
 	bool known = session_has_links();
-	uint32_t place = known ? replace_of_parent(path) : 0;
+	uint32_t place = known ? remote_folder_place_of_parent(path) : 0;
 
-	if (remove_here(path, place, how, fault))
+	if (remote_folder_remove_at(path, place, how, fault))
 		return true;
-	/* Behind encryption only a link that is met tells that the share has any: all of this may lie below one. */
+	/* Behind encryption only a link that is met shows that the share has links, and all of this may lie below one. */
 	if (known || !session_has_links())
 		return false;
-	place = replace_of_parent(path);
+	place = remote_folder_place_of_parent(path);
 	if (place == 0)
 		return false;
 	memset(fault, 0, sizeof *fault);
 	free(how->stuck);
 	how->stuck = NULL;
-	return remove_here(path, place, how, fault);
+	return remote_folder_remove_at(path, place, how, fault);
 }

@@ -1,30 +1,29 @@
 /* Folders, with those above them or all that is in them. */
-#ifndef LUA_SMB_FOLDER_H
-#define LUA_SMB_FOLDER_H
+#ifndef LUA_SMB_REMOTE_FOLDER_H
+#define LUA_SMB_REMOTE_FOLDER_H
 
 #include "protocol.h"
 
 #include <stdbool.h>
 
-/* Makes a folder with all its parents. One that is there already is fine. */
+/* Makes a folder with all its parents. An existing folder is fine. */
 bool remote_folder_make(const char *path, struct smb_fault *fault);
 
 /* Makes the folder that holds `path`. */
 bool remote_folder_make_parent(const char *path, struct smb_fault *fault);
 
-/* What is removed with a folder, and what becomes of that. */
+/* How a folder is removed, and what came of it. */
 struct removal {
-	bool recursive; /* all that is in it */
-	void (*spare)(void *context, const char *path); /* if given, bins (bins.h) in it stay, with the way to them; called for each */
+	bool recursive; /* with all that is in it */
+	void (*spare)(void *context, const char *path); /* unless NULL, recycle bins (bins.h) in it stay, and this is called for each */
 	void *context;
-	uint64_t spared; /* bins; the folder itself is then still there */
-	char *stuck;     /* on failure, the path of what could not be deleted or looked into, to be freed; NULL when memory is short */
+	uint64_t spared; /* bins that stay; then the folder stays too */
+	char *stuck;     /* on failure the path of what could not be deleted or listed, to be freed; NULL when memory is short */
 };
 
 /*
- * Removes a folder, perhaps with all that is in it. Nothing is removed over another connection than the one that the folder's parent
- * is on, where a DFS link would lead. A link to a folder that is found in it is a failure: it is not followed, nor what it leads to
- * removed.
+ * Removes a folder. Nothing is removed over another connection than that of the folder's parent: a DFS link would lead there. A link to
+ * a folder that is found in the folder is a failure; it is neither followed nor removed.
  */
 bool remote_folder_remove(const char *path, struct removal *how, struct smb_fault *fault);
 

@@ -1,6 +1,6 @@
 /*
- * How a file comes to its name: what stands there is looked at first, moved aside for the moment of the rename, put back when that
- * fails, and deleted when it has been replaced.
+ * Gives a file its name. A file that has the name is moved aside for the moment of the rename, put back when the rename fails, and deleted
+ * when it has been replaced.
  */
 #ifndef LUA_SMB_REPLACE_H
 #define LUA_SMB_REPLACE_H
@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* MS-FSCC 2.6: hidden and system, which a file keeps when it is replaced or copied. */
+/* MS-FSCC 2.6: hidden and system. A file keeps them when it is replaced or copied. */
 enum { PLACE_ATTRIBUTES = 2 | 4 };
 
 /* Where a new file goes. The paths belong to the caller. */
@@ -20,42 +20,42 @@ struct replacement {
 	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, INSIST, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY, IN_PLACE, OURS, LASTING */
 	int64_t mtime;     /* ticks, with MTIME */
 	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
-	bool occupied;     /* a file with that name is there; found out by the transfer, */
-	uint32_t attributes; /* and what the new one is to have of that one's */
+	bool occupied;     /* a file has the name; replace_look finds that out, */
+	uint32_t attributes; /* and the attributes of that file that the new one must have */
 };
 
 /*
- * Finds out what stands under the name, before anything is sent; what an earlier run has moved aside gets its name back. False
- * when nothing may be put there.
+ * Finds out what has the name, before anything is sent, and puts back what an earlier run has moved aside. False when nothing may be put
+ * there.
  */
-bool replace_look(struct replacement *p, struct smb_fault *fault);
+bool replace_look(struct replacement *t, struct smb_fault *fault);
 
 /* Gives the file at `from` the name. */
-bool replace_put(const char *from, struct replacement *p, struct smb_fault *fault);
+bool replace_put(const char *from, struct replacement *t, struct smb_fault *fault);
 
 /* Renames within the share. */
-bool replace_rename(const char *from, struct replacement *po, struct smb_fault *fault);
+bool replace_rename(const char *from, struct replacement *to, struct smb_fault *fault);
 
-/* After an earlier attempt: what it has moved aside gets its name back; whether it has come to its end all the same. */
-void replace_settle_aside(const struct replacement *p);
-bool replace_is_done(const struct replacement *p, uint64_t size);
+/* Before a further attempt: puts back what the last one has moved aside; whether that one has finished after all. */
+void replace_settle_aside(const struct replacement *t);
+bool replace_is_done(const struct replacement *t, uint64_t size);
 
-/* False where the temporary file is not known to be gone. `shared`: other connections of ours may still have it open. */
-bool replace_remove_temporary(const struct replacement *p, bool shared, struct smb_fault *fault);
+/* Removes the temporary file, which other connections of ours may still have open if `shared`. False unless it is known to be gone. */
+bool replace_remove_temporary(const struct replacement *t, bool shared, struct smb_fault *fault);
 
 /*
- * After a failure, and after lifeline_owe: the temporary file is removed, unless another attempt or run can go on with it. Whether it is
- * gone.
+ * After a failure: removes the temporary file, unless another attempt or run can go on with it, and calls lifeline_settle. Returns
+ * whether it is gone.
  */
-bool replace_leave_temporary(const struct replacement *p, const struct smb_fault *fault);
+bool replace_leave_temporary(const struct replacement *t, const struct smb_fault *fault);
 
-/* Since it was last asked: a file was replaced, but the old one could not be removed and still stands aside. */
+/* Whether, since the last question, a file was replaced that could not be removed and still stands aside. */
 bool replace_left(void);
 
 /*
- * After a transfer that could not tidy up: an old file that stands aside gets its name back, or is removed where the name is taken,
- * and the temporary file, unless its name is "", goes.
+ * After a transfer that could not tidy up: puts back an old file that stands aside, or removes it where the name is taken; removes the
+ * temporary file, unless its name is "".
  */
-bool replace_settle(const struct replacement *p, struct smb_fault *fault);
+bool replace_settle(const struct replacement *t, struct smb_fault *fault);
 
 #endif
