@@ -1,4 +1,4 @@
-/* What Lua's side asks the system: the time, random digits, a path without links; and where smb-worker lies. */
+/* What Lua's side asks the system: the time, random digits, a path without links, a terminal's width; and where smb-worker lies. */
 #include "register.h"
 
 #include <dlfcn.h>
@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 /* random() -> eight hexadecimal digits that no other host or run will hit upon */
 static int system_random(lua_State *L)
@@ -43,6 +45,18 @@ static int system_realpath(lua_State *L)
 	return 1;
 }
 
+/* terminal(descriptor) -> its columns, 80 where it does not say; nil for what is no terminal */
+static int system_terminal(lua_State *L)
+{
+	int fd = (int)luaL_checkinteger(L, 1);
+	struct winsize size = {0};
+
+	if (!isatty(fd))
+		return 0;
+	lua_pushinteger(L, ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80);
+	return 1;
+}
+
 /* smb-worker lies beside this module. Its path is made absolute now: the host may change its directory later. */
 static void system_push_program(lua_State *L)
 {
@@ -59,7 +73,8 @@ static void system_push_program(lua_State *L)
 void system_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"random", system_random}, {"clock", system_clock}, {"realpath", system_realpath}, {NULL, NULL}};
+	    {"random", system_random}, {"clock", system_clock}, {"realpath", system_realpath},
+	    {"terminal", system_terminal}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	system_push_program(L);

@@ -89,12 +89,15 @@ function flags.transfer(command)
     command:flag("--preserve-mtime", "fail where the modification time cannot be kept"),
     command:flag("--no-preserve-mtime", "do not keep the modification time"):target "preserve_mtime":action "store_false",
     command:flag("-v --verbose", "say how much, and how fast"),
-    command:flag("-q --quiet", "say nothing of what went well")
+    command:flag("-q --quiet", "say nothing of what went well, and show no progress"),
+    command:flag("--progress", "show how far it is also where there is no terminal: a line every 10 s"),
+    command:flag("--no-progress", "do not show how far it is"):target "progress":action "store_false"
 end
 
 --- These as options of `dest:put` and `dest:get`.
 function flags.transfer_opts(args)
-  return { overwrite = not args.keep, parents = args.parents, resume = args.resume, preserve_mtime = args.preserve_mtime }
+  return { overwrite = not args.keep, parents = args.parents, resume = args.resume, preserve_mtime = args.preserve_mtime,
+    progress = args.meter and args.meter.callback }
 end
 
 return flags

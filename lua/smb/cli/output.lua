@@ -1,6 +1,7 @@
 --- What commands print: results on the standard output, in lines or in JSON; complaints on the standard error.
 -- @module smb.cli.output
 
+local core = require "smb.core"
 local json = require "smb.cli.json"
 local outcome = require "smb.cli.outcome"
 local show = require "smb.show"
@@ -14,8 +15,14 @@ local HOPELESS = {
   share_missing = true, cancelled = true,
 }
 
+local clear_line -- removes a line of progress from the terminal, as long as there is one
+
+--- What is to be called before anything else is written to the terminal; nil for nothing.
+function output.before(fn) clear_line = fn end
+
 --- Writes to a stream; a full disk or a closed pipe ends the command.
 function output.write(stream, ...)
+  if clear_line then clear_line() end
   local ok, problem = stream:write(...)
   if not ok then outcome.stop("writing the output: " .. tostring(problem), "local_io") end
 end
@@ -29,9 +36,20 @@ function output.flush()
   if not ok then outcome.stop("writing the output: " .. tostring(problem), "local_io") end
 end
 
+--- Whether the standard error is a terminal that shows colours, and whose owner likes them (no-color.org).
+function output.has_colours()
+  local unwanted, terminal = os.getenv "NO_COLOR", os.getenv "TERM"
+  return (unwanted == nil or unwanted == "") and terminal ~= nil and terminal ~= "dumb" and core.terminal(2) ~= nil
+end
+
 --- Says something to people on the standard error.
 function output.complain(text)
-  io.stderr:write("lua-smb: ", texts.message(text), "\n")
+  if clear_line then clear_line() end
+  local name, off = "lua-smb: ", ""
+  if output.has_colours() then
+    name, off = (text:find "^warning:" and "\27[33m" or "\27[31m") .. name, "\27[0m"
+  end
+  io.stderr:write(name, off, texts.message(text), "\n")
 end
 
 --- Prints a document where `--json` was given, else lines for people.
@@ -70,7 +88,8 @@ end
 -- @tparam[opt] function named gives an item's name; by default an item is its name
 function output.each(args, items, action, named)
   local results, first = json.array(), nil
-  for _, item in ipairs(items) do
+  for i, item in ipairs(items) do
+    if args.meter then args.meter:item(i, #items) end
     local name = named and named(item) or item
     local result, message, code, told = action(item)
     if result == nil then

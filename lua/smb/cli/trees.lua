@@ -88,7 +88,7 @@ function trees.opts(args)
   return { filter = args.globs, mirror = args.mirror, force = args.force, dry_run = args.dry_run,
     changed = args.changed or args.keep and "missing" or nil,
     on_error = args.on_error, symlinks = args.symlinks, encode_names = args.encode_names, bins = args.bins,
-    preserve_mtime = args.preserve_mtime }
+    preserve_mtime = args.preserve_mtime, progress = args.meter and args.meter.callback }
 end
 
 -- What was left out, though nothing excludes it.

@@ -6,6 +6,7 @@ local logon = require "smb.cli.logon"
 local names = require "smb.cli.names"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
+local progress = require "smb.cli.progress"
 local show = require "smb.show"
 local trees = require "smb.cli.trees"
 local base = require "smb.name".base
@@ -91,6 +92,8 @@ local function make_target(args, items)
 end
 
 function get.run(dest, args)
+  local meter <close> = args["local"] ~= "-" and progress.new(args) or nil
+  args.meter = meter
   if args["local"] == "-" then
     local bytes = require "smb.cli.commands.cat".stream(dest, args.names[1])
     args.json_stream = io.stderr
@@ -104,6 +107,7 @@ function get.run(dest, args)
   local result, message, code = get_one(dest, args, items[1])
   if not result then result = get_by_url(dest, args, code) end
   outcome.try(result, message, code)
+  if meter then meter:finish() end
   local name = args.names[1]
   local document = { name = name }
   output.warn_of_time(name, result)

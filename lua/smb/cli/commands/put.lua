@@ -7,6 +7,7 @@ local lfs = require "lfs"
 local names = require "smb.cli.names"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
+local progress = require "smb.cli.progress"
 local show = require "smb.show"
 local trees = require "smb.cli.trees"
 
@@ -147,12 +148,15 @@ local function put_one(dest, args, file)
     return true
   end
   if not source then return dest:put(file, name, flags.transfer_opts(args)) end
-  local result, message, code = dest:write(name, source, { overwrite = not args.keep, parents = args.parents })
+  local result, message, code = dest:write(name, source, { overwrite = not args.keep, parents = args.parents,
+    progress = args.meter and args.meter.callback })
   if result and args.source then pass_on(args.source) end
   return result, message, code
 end
 
 function put.run(dest, args)
+  local meter <close> = progress.new(args)
+  args.meter = meter
   output.each(args, args.files, function(file) return put_one(dest, args, file) end)
 end
 
