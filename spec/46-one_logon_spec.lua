@@ -267,6 +267,68 @@ it("a call that waits for another worker's logon ends when it is cancelled, and 
   end)
 end)
 
+describe("when the answer to a logon is lost with its connection", function()
+  local AT = 3 -- the frame that proves the password
+
+  -- Loses the answer to the next logon.
+  local function lose()
+    srv:mark()
+    net:tell("lose", AT)
+  end
+
+  -- Loses it again and again, as long as a job makes attempts; gives that, and how many were sent.
+  local function lose_all(dest, ...)
+    local sent = 0
+    lose()
+    local before = net:stats().frames
+    local job = dest:submit(...)
+    assert.is_true(shell.poll(function()
+      core.poll(dest, 0)
+      if net:stats().frames - before >= AT then
+        sent = sent + 1
+        net:tell("lose", AT)
+        before = net:stats().frames
+      end
+      return job:status() ~= "running" and job:status() ~= "queued"
+    end, 20))
+    return job, sent
+  end
+
+  it("a password that never was right is not sent again by the same call", function()
+    for _, password in ipairs { "wr0ng", PASSWORD } do
+      lose()
+      local message = assert_fails("disconnected", smb.open(net:url "backup", { password = password, retries = 5,
+        retry_delay = 0.01 }))
+      assert.matches("before the logon was answered: the password, which may be wrong, is not sent again", message, 1, true)
+      assert.equal(1, (srv:logons()))
+    end
+    assert(smb.open(net:url "backup")):close()
+  end)
+
+  it("one that was right before is sent once more", function()
+    local dest <close> = assert(smb.open(net:url "backup", { connections = 1, retries = 5, retry_delay = 0.01 }))
+    for _ = 1, 3 do
+      net:tell "kill"
+      lose()
+      assert.is_true(dest:exists "")
+      assert.equal(0, refused_logons())
+    end
+  end)
+
+  it("one that was right before, and is wrong now, is sent twice at most by a call", function()
+    local dest <close> = assert(smb.open(net:url "backup", { connections = 1, retries = 5, retry_delay = 1 }))
+    change_password()
+    net:tell "kill"
+    local job, sent = lose_all(dest, "exists", "")
+    assert_fails("disconnected", job:wait())
+    assert.equal(2, sent)
+    assert.equal(2, refused_logons())
+    net:tell "calm"
+    srv:set_password("bob", PASSWORD)
+    assert.is_true(dest:exists "")
+  end)
+end)
+
 describe("a password that was changed on another server is sent once", function()
   local function assert_sent_once(options, extra)
     local other <close> = server.start(options)

@@ -325,6 +325,8 @@ struct smb_turn {
 	_Atomic uint32_t accepted; /* how often the password was right, modulo 2^32 */
 	_Atomic uint32_t refused;  /* enum smb_turn_state; CLOSED: the password was refused, `refusal` says why; CLOSING: it is being written */
 	_Atomic uint32_t changes;  /* grows with each change of the others: workers wait for that */
+	_Atomic uint32_t sent;     /* the holder has sent the password, and there is no answer; 1 without a holder: there will be none */
+	_Atomic uint32_t lost;     /* answers that never came, since the password was right or a call of the user's began */
 	struct smb_fault refusal;
 };
 

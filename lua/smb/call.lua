@@ -36,6 +36,9 @@ end
 -- What fails for now and may succeed another time. Not a crashed worker: what killed it might again.
 local PASSING = { timeout = true, disconnected = true, unreachable = true, busy = true }
 
+-- With the connection: another attempt logs on again.
+local BREAKS = { timeout = true, disconnected = true }
+
 local PROGRESS_INTERVAL = 0.1 -- seconds between two calls of a progress function
 local SOON = 0.01 -- seconds between two starts of a worker, where an event loop waits
 local LONGEST_DELAY = 30 -- seconds between two attempts
@@ -49,8 +52,17 @@ function call.is_passing(code)
   return PASSING[code] or false
 end
 
+-- A password whose answer was lost may have been refused: it is not sent again and again, lest it lock the account.
+local LOST = "the connection broke before the logon was answered: the password, which may be wrong, is not sent again"
+
 local operation = {}
 operation.__index = operation
+
+local function new_operation(state, progress, total, name)
+  local fields, now = state.fields, core.clock()
+  return setmetatable({ state = state, began = now, fields = fields, retries = 0, done = 0, total = total, name = name,
+    deadline = fields.total_timeout and now + fields.total_timeout, progress = progress, told = now }, operation)
+end
 
 --- Begins a call.
 -- @tparam table state the destination's state, whose `fields` say how it goes: retries, retry_delay, total_timeout
@@ -59,10 +71,9 @@ operation.__index = operation
 -- @tparam[opt] string name for progress
 -- @treturn table the operation
 function call.operation(state, progress, total, name)
-  local fields, now = state.fields, core.clock()
   local me = task.running()
-  local self = setmetatable({ state = state, began = now, fields = fields, retries = 0, done = 0, total = total, name = name,
-    deadline = fields.total_timeout and now + fields.total_timeout, progress = progress, told = now }, operation)
+  local self = new_operation(state, progress, total, name)
+  core.begin_call(state.dest)
   if me and not me.operation then me.operation = self end
   return self
 end
@@ -70,7 +81,7 @@ end
 --- For what has to be done after a failure: it ends no later than the call, and nobody cancels it.
 -- @treturn table a operation
 function operation:to_tidy()
-  local own = call.operation(self.state)
+  local own = new_operation(self.state)
   own.deadline, own.retries, own.tidying = self.deadline, self.retries, true
   return own
 end
@@ -154,10 +165,12 @@ function operation:wait_slice()
 end
 
 --- After a failure: waits until it is time for another attempt. False when there is to be none; with "cancelled" and the reason
--- where somebody has cancelled meanwhile.
+-- where somebody has cancelled meanwhile, or with nil and the reason where the password is not to be sent again.
 function operation:should_retry(code)
   local fields = self.fields
-  if not PASSING[code] or self.retries >= fields.retries then return false end
+  if not PASSING[code] then return false end
+  if BREAKS[code] and core.logon_is_lost(self.state.dest) then return false, nil, LOST end
+  if self.retries >= fields.retries then return false end
   local delay = math.min(fields.retry_delay * 2 ^ self.retries, LONGEST_DELAY)
   local till = core.clock() + delay * (0.75 + math.random() / 2) -- many clients must not come back at the same moment
   if self.deadline and till >= self.deadline then return false end
@@ -361,9 +374,9 @@ function call.remember(state, arguments, reply, code)
     { to = arguments.to, aside = arguments.aside, temp = not arguments.resume and arguments.temp or nil }
   if not core.is_open(state.dest) then return end
   -- The worker has failed, not the server.
-  if code == "failed" then clean_leftovers(state.dest, state, call.operation(state)) end
+  if code == "failed" then clean_leftovers(state.dest, state, new_operation(state)) end
   if code == "cancelled" then
-    local own = call.operation(state):to_tidy()
+    local own = new_operation(state):to_tidy()
     own.deadline = core.clock() + MOMENT
     clean_leftovers(state.dest, state, own)
   end

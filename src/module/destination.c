@@ -241,6 +241,23 @@ static int destination_settled(lua_State *L)
 	return 1;
 }
 
+/* begin_call(destination): see pool_begin_call; nothing where it is closed */
+static int destination_begin_call(lua_State *L)
+{
+	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
+	if (d->pool != NULL && d->host == getpid())
+		pool_begin_call(d->pool);
+	return 0;
+}
+
+/* logon_is_lost(destination) -> see pool_logon_is_lost */
+static int destination_logon_is_lost(lua_State *L)
+{
+	struct destination *d = luaL_checkudata(L, 1, DESTINATION_TYPE);
+	lua_pushboolean(L, d->pool != NULL && d->host == getpid() && pool_logon_is_lost(d->pool));
+	return 1;
+}
+
 /* ---- waiting ---- */
 
 /* poll(destination, seconds): moves all connections on; waits until there is something to do, a slice at most */
@@ -383,6 +400,8 @@ static const luaL_Reg functions[] = {
 	{"connections", destination_connections},
 	{"connections_at_most", destination_connections_at_most},
 	{"warm", destination_warm},
+	{"begin_call", destination_begin_call},
+	{"logon_is_lost", destination_logon_is_lost},
 	{NULL, NULL},
 };
 

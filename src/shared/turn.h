@@ -27,4 +27,20 @@ static inline void turn_pass(struct smb_turn *turn, uint32_t process)
 		turn_changed(turn);
 }
 
+/*
+ * Whether the password may be sent after so many answers that never came: each may have been a refusal. One that was right before may
+ * be sent once more; one that never was may not.
+ */
+static inline bool turn_bears(const struct smb_turn *turn, uint32_t lost)
+{
+	return lost <= (atomic_load(&turn->accepted) > 0 ? 1u : 0u);
+}
+
+/* Whether no worker sends the password any more, until the user's next call. */
+static inline bool turn_is_lost(const struct smb_turn *turn)
+{
+	uint32_t unanswered = atomic_load(&turn->holder) == 0 ? atomic_load(&turn->sent) : 0;
+	return !turn_bears(turn, atomic_load(&turn->lost) + unanswered);
+}
+
 #endif

@@ -22,6 +22,7 @@ enum refusal {
 	REFUSED_REPLACE,   /* the library would replace a file that is not to be replaced */
 	REFUSED_ELSEWHERE, /* it would go where a DFS link leads */
 	REFUSED_PASSWORD,  /* the password was refused, and is not sent again */
+	REFUSED_LOST,      /* the answer to an earlier logon never came: the password is not sent again */
 	REFUSED_CANCELLED, /* the module gave up while the worker waited for its turn to log on */
 	REFUSED_STOPPED    /* the session wants nothing to leave any more */
 };

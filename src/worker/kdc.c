@@ -176,12 +176,14 @@ static bool kdc_proves_password(const uint8_t *bytes, size_t size)
 	return kdc_kind(bytes, size) == AS_REQ && memmem(bytes, size, timestamp, sizeof timestamp) != NULL;
 }
 
-bool kdc_may_leave(const uint8_t *bytes, size_t size)
+enum logon_turn kdc_turn(const uint8_t *bytes, size_t size)
 {
-	if (!kdc_proves_password(bytes, size))
-		return true;
-	kdc.proves = logon_await() == LOGON_GO;
-	return kdc.proves;
+	enum logon_turn turn = LOGON_GO;
+	if (kdc_proves_password(bytes, size)) {
+		turn = logon_await();
+		kdc.proves = turn == LOGON_GO;
+	}
+	return turn;
 }
 
 void kdc_sent(const uint8_t *bytes, size_t size)
@@ -205,7 +207,7 @@ static void kdc_judge(void)
 		kdc_fault(&fault, "", "");
 		logon_refuse(&fault);
 	} else {
-		logon_give_up();
+		logon_says_nothing();
 	}
 }
 

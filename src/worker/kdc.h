@@ -6,6 +6,7 @@
 #ifndef LUA_SMB_KDC_H
 #define LUA_SMB_KDC_H
 
+#include "logon.h"
 #include "protocol.h"
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@ void kdc_end(void);
 /* A connection to it is about to be made; by UDP that is no more than an address. */
 void kdc_tried(void);
 
-/* Before bytes leave: false when they must not, since the password that they prove was refused. */
-bool kdc_may_leave(const uint8_t *bytes, size_t size);
+/* Before bytes leave: whether they may, or why not. What proves the password has its turn. */
+enum logon_turn kdc_turn(const uint8_t *bytes, size_t size);
 void kdc_sent(const uint8_t *bytes, size_t size);
 void kdc_received(const uint8_t *bytes, size_t size);
 

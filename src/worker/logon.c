@@ -47,6 +47,21 @@ static void wait_for_change(uint32_t changes)
 	counters_wait_for_turn();
 }
 
+/* This worker holds the turn. What the holder before has sent without an answer, killed or not, counts as lost. */
+static enum logon_turn send_first(void)
+{
+	if (logon.open) /* to the KDC once more: the same logon */
+		return LOGON_GO;
+	if (atomic_exchange(&logon.turn->sent, 0) != 0)
+		atomic_fetch_add(&logon.turn->lost, 1);
+	if (atomic_load(&logon.turn->refused) == SMB_TURN_OPEN && turn_bears(logon.turn, atomic_load(&logon.turn->lost))) {
+		atomic_store(&logon.turn->sent, 1);
+		return go();
+	}
+	turn_pass(logon.turn, logon.self);
+	return atomic_load(&logon.turn->refused) == SMB_TURN_OPEN ? LOGON_LOST : LOGON_REFUSED;
+}
+
 /* `changes` is read before all else, so that no change is missed. */
 enum logon_turn logon_await(void)
 {
@@ -59,16 +74,12 @@ enum logon_turn logon_await(void)
 		if (atomic_load(&logon.turn->accepted) != accepted)
 			return go();
 		if (atomic_compare_exchange_strong(&logon.turn->holder, &holder, logon.self) || holder == logon.self)
-			break;
+			return send_first();
 		if (lifeline_cancelled())
 			return LOGON_CANCELLED;
 		wait_for_change(changes);
 		pass_from_dead(holder);
 	}
-	if (atomic_load(&logon.turn->refused) == SMB_TURN_OPEN)
-		return go();
-	turn_pass(logon.turn, logon.self);
-	return LOGON_REFUSED;
 }
 
 /* ---- what becomes of it ---- */
@@ -77,6 +88,14 @@ void logon_give_up(void)
 {
 	logon.open = false;
 	turn_pass(logon.turn, logon.self);
+}
+
+/* Of a worker that others' success has let go there is no mark. */
+static void answered(void)
+{
+	if (atomic_load(&logon.turn->holder) == logon.self)
+		atomic_store(&logon.turn->sent, 0);
+	logon_give_up();
 }
 
 /* The first reason is kept. */
@@ -88,7 +107,7 @@ void logon_refuse(const struct smb_fault *why)
 		logon.turn->refusal = *why;
 		atomic_store(&logon.turn->refused, SMB_TURN_CLOSED);
 	}
-	logon_give_up();
+	answered();
 	turn_changed(logon.turn);
 }
 
@@ -107,11 +126,18 @@ void logon_answered(uint32_t status, bool guest)
 		logon_refuse(&fault);
 		return;
 	}
-	if (status == 0)
+	if (status == 0) {
 		atomic_fetch_add(&logon.turn->accepted, 1);
-	logon_give_up();
+		atomic_store(&logon.turn->lost, 0);
+	}
+	answered();
 	if (status == 0)
 		turn_changed(logon.turn);
+}
+
+void logon_says_nothing(void)
+{
+	answered();
 }
 
 bool logon_refused(struct smb_fault *why)

@@ -11,7 +11,12 @@
 
 #include <stdbool.h>
 
-enum logon_turn { LOGON_GO, LOGON_REFUSED, LOGON_CANCELLED };
+enum logon_turn {
+	LOGON_GO,
+	LOGON_REFUSED,
+	LOGON_LOST, /* the answer to an earlier one never came: it may have been a refusal */
+	LOGON_CANCELLED
+};
 
 /* All workers of the destination share that page. */
 void logon_share(struct smb_turn *turn);
@@ -28,7 +33,10 @@ void logon_answered(uint32_t status, bool guest);
 /* The password was refused for that reason: no worker of the destination sends it again. */
 void logon_refuse(const struct smb_fault *why);
 
-/* There will be no answer: another worker may try. */
+/* The answer says nothing of the password. */
+void logon_says_nothing(void);
+
+/* There will be no answer: another worker may try, if the password was right before. */
 void logon_give_up(void);
 
 /* Whether the password was refused, here or elsewhere; then `why` says how. */

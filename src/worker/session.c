@@ -179,6 +179,8 @@ static bool failed_with(struct smb_fault *fault, int error)
 		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
 	if (wire_refusal() == REFUSED_NOBODY)
 		return fault_set(fault, SMB_AUTH_FAILED, "the logon would have been one without a name");
+	if (wire_refusal() == REFUSED_LOST)
+		return fault_set(fault, SMB_DISCONNECTED, "the answer to the logon was lost");
 	if (wire_refusal() == REFUSED_CANCELLED)
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
 	if (wire_refusal() == REFUSED_STOPPED)

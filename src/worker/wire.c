@@ -203,13 +203,22 @@ static bool wire_refuse(enum refusal why)
 	return true;
 }
 
+static enum refusal wire_refusal_of(enum logon_turn turn)
+{
+	switch (turn) {
+	case LOGON_REFUSED: return REFUSED_PASSWORD;
+	case LOGON_LOST: return REFUSED_LOST;
+	default: return REFUSED_CANCELLED;
+	}
+}
+
 /* Waits for this worker's turn to send the password. */
 static bool wire_may_log_on(struct connection *c)
 {
 	enum logon_turn turn = logon_await();
 
 	c->logs_on = turn == LOGON_GO;
-	return c->logs_on || !wire_refuse(turn == LOGON_REFUSED ? REFUSED_PASSWORD : REFUSED_CANCELLED);
+	return c->logs_on || !wire_refuse(wire_refusal_of(turn));
 }
 
 static void wire_note_logon(const struct demand_logon *logon)
@@ -570,11 +579,12 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 	struct connection *c = wire_connection(fd);
 	uint8_t head[STREAM_LENGTH + LOOK_SIZE];
 	size_t have, total = 0;
+	enum logon_turn turn;
 	bool refused;
 
 	if (c == NULL)
-		return wire_gets_ticket() && !kdc_may_leave(head, stream_gather(parts, count, head, sizeof head)) &&
-		       wire_refuse(REFUSED_PASSWORD);
+		return wire_gets_ticket() && (turn = kdc_turn(head, stream_gather(parts, count, head, sizeof head))) != LOGON_GO &&
+		       wire_refuse(wire_refusal_of(turn));
 	if (wire.refusal != REFUSED_NOT)
 		return wire_refuse(wire.refusal);
 	wire.sending_since = meter_now();

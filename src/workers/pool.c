@@ -4,6 +4,7 @@
 #include "shared/descriptor.h"
 #include "shared/fault.h"
 #include "shared/memory.h"
+#include "shared/turn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -273,6 +274,17 @@ static bool pool_is_refused(struct pool *pool)
 		refusal->text[sizeof refusal->text - 1] = '\0';
 	}
 	return refusal->code != SMB_OK;
+}
+
+void pool_begin_call(struct pool *pool)
+{
+	if (pool->common.pace != NULL)
+		atomic_store(&pool->common.pace->turn.lost, 0);
+}
+
+bool pool_logon_is_lost(const struct pool *pool)
+{
+	return pool->common.pace != NULL && turn_is_lost(&pool->common.pace->turn);
 }
 
 /* Finds a free link, or starts one. */

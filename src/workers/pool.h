@@ -81,6 +81,12 @@ bool pool_settle(struct pool *pool, int wait_ms);
 
 /* ---- what a pool is like ---- */
 
+/* A call of the user's begins: answers to logons that were lost before do not count against it. A refused password stays refused. */
+void pool_begin_call(struct pool *pool);
+
+/* Whether no worker sends the password any more during this call, since answers to it were lost. */
+bool pool_logon_is_lost(const struct pool *pool);
+
 /* What was negotiated on the connection that was used last; the highest throughput of any. */
 const struct smb_info *pool_info(const struct pool *pool);
 
