@@ -3,6 +3,7 @@
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
+local names = require "smb.name"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
@@ -214,6 +215,38 @@ for _, encryption in ipairs { "default", "required" } do
       assert_swept({ aside }, {}, dest:sweep())
       assert.same({ "file" }, everything())
       assert.is_true(files.read(on_server "file") == NEW)
+    end)
+
+    -- Names of more than 50 bytes are shortened: no temporary name is longer than its file's, or than any server's limit.
+    it("under a shortened name goes when it is old, and its file is there", function()
+      share.clean()
+      lfs.mkdir(on_server "sub")
+      for _, long in ipairs { ("n"):rep(51), "sub/" .. ("ü"):rep(71) } do
+        local short = transfer.target(long).aside
+        put_there(long, long .. ".other", short)
+        assert_swept({}, {}, dest:sweep())
+        later(25 * HOUR)
+        assert_swept({ short }, {}, dest:sweep())
+        later(0)
+        assert.is_true(files.read(on_server(long)) == OLD)
+      end
+    end)
+
+    it("under a shortened name stays, and is told, where its file is missing; the next put puts it back", function()
+      share.clean()
+      local long = ("n"):rep(100)
+      local short, others = transfer.target(long).aside, names.aside(long, "00000000")
+      put_there(short, others, long .. ".other")
+      later(25 * HOUR)
+      local swept = assert(dest:sweep())
+      table.sort(swept.unknown)
+      local unknown = { short, others }
+      table.sort(unknown)
+      assert.same(unknown, swept.unknown)
+      assert_swept({}, {}, swept)
+      assert_fails("exists", dest:put(source, long, { overwrite = false }))
+      assert.is_true(files.read(on_server(long)) == OLD)
+      assert.same({ others }, dest:sweep().unknown)
     end)
 
     it("by two hosts is put back once", function()

@@ -460,11 +460,12 @@ end
 -- Tidying up. --------------------------------------------------------------------------------------------------------
 
 --- Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
--- name is missing is put back, whatever its age.
+-- name is missing is put back, whatever its age; if its name had to be shortened, the next `put` of that name does so.
 -- @tparam[opt=""] string text the folder to look in, with all below it
 -- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours); `bins`: look
 -- into recycle bins and snapshots, too
--- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back
+-- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back; `unknown`: files moved aside
+-- whose names had to be shortened, and are not there, or which another host has moved. They stay
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code

@@ -6,6 +6,7 @@ local core = require "smb.core"
 local states = require "smb.state"
 local listing = require "smb.listing"
 local name = require "smb.name"
+local transfer = require "smb.transfer"
 
 local sweep = {}
 
@@ -32,9 +33,28 @@ local function sweep_aside(dest, swept, path, owner, is_old)
   table.insert(swept.restored, owner)
 end
 
-local function sweep_one(dest, swept, path, is_old)
+-- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one for which this host would
+-- shorten so. `folders`: what was listed before.
+local function find_owner(dest, folders, path)
+  local folder, top = name.parent(path), core.state(dest).fields.path
+  local message, code
+  if not folders[folder] then folders[folder], message, code = dest:list(folder) end
+  if not folders[folder] then return nil, message, code end
+  for _, entry in ipairs(folders[folder]) do
+    local owner = name.join(folder, entry.name)
+    local is_possible = entry.type ~= "directory" and not name.is_temporary(entry.name)
+    if is_possible and transfer.target(name.join(top, owner)).aside == name.join(top, path) then return owner end
+  end
+end
+
+local function sweep_one(dest, swept, path, is_old, folders)
   local kind, owner = name.parse_temporary(path)
-  if kind == "aside" and not owner then return end -- nobody can tell what it belongs to
+  if kind == "aside" and not owner then
+    local message, code
+    owner, message, code = find_owner(dest, folders, path)
+    if code then return nil, message, code end
+    if not owner then return table.insert(swept.unknown, path) end
+  end
   if kind == "aside" then return sweep_aside(dest, swept, path, owner, is_old) end
   if is_old then return sweep_old(dest, swept, path) end
 end
@@ -47,7 +67,7 @@ local OTHERS = { busy = true, not_found = true, exists = true }
 function sweep.run(dest, state, text, opts)
   -- A second more: os.time leaves out its fraction, and with 0 all are meant.
   local before = os.time() + 1 + core.info(dest).clock_ahead - (opts.older_than or OLD)
-  local swept, found = { restored = {} }, {}
+  local swept, found, folders = { restored = {}, unknown = {} }, {}, {}
   local ok, failure = pcall(function()
     for path, entry in listing.walk(state, text, true, not opts.bins and bins.is_one or nil) do
       if entry.type == "file" and name.is_temporary(entry.name) then
@@ -60,7 +80,7 @@ function sweep.run(dest, state, text, opts)
   if not ok and type(failure) == "table" and failure.code then return nil, failure.message, failure.code end
   if not ok then error(failure, 0) end
   for _, each in ipairs(found) do
-    local _, message, code = sweep_one(dest, swept, each.path, each.is_old)
+    local _, message, code = sweep_one(dest, swept, each.path, each.is_old, folders)
     if code and not OTHERS[code] then return nil, message, code end
   end
   return swept

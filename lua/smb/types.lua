@@ -452,10 +452,10 @@ function destination:get_tree(text, localdir, opts) end
 function destination:open(text, mode) end
 
 ---Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
----name is missing is put back, whatever its age.
+---name is missing is put back, whatever its age; if its name had to be shortened, the next `put` of that name does so.
 ---@param text? string the folder to look in, with all below it
 ---@param opts? table `older_than`: seconds by the server's clock since it was last changed (default 24 hours); `bins`: look into recycle bins and snapshots, too
----@return string[]|nil # names that were removed; `restored`: a list of the names that were put back
+---@return string[]|nil # names that were removed; `restored`: a list of the names that were put back; `unknown`: files moved aside whose names had to be shortened, and are not there, or which another host has moved. They stay
 ---@return string|nil # message
 ---@return string|nil # code
 function destination:sweep(text, opts) end
