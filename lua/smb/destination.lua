@@ -464,8 +464,8 @@ end
 -- @tparam[opt=""] string text the folder to look in, with all below it
 -- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours); `bins`: look
 -- into recycle bins and snapshots, too
--- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back; `unknown`: files moved aside
--- whose names had to be shortened, and are not there, or which another host has moved. They stay
+-- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back; `unknown`: files moved
+-- aside whose names had to be shortened, and are not there, or which another host has moved. They stay
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code

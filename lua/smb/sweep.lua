@@ -33,7 +33,7 @@ local function sweep_aside(dest, swept, path, owner, is_old)
   table.insert(swept.restored, owner)
 end
 
--- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one for which this host would
+-- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this host would
 -- shorten so. `folders`: what was listed before.
 local function find_owner(dest, folders, path)
   local folder, top = name.parent(path), core.state(dest).fields.path
@@ -42,8 +42,8 @@ local function find_owner(dest, folders, path)
   if not folders[folder] then return nil, message, code end
   for _, entry in ipairs(folders[folder]) do
     local owner = name.join(folder, entry.name)
-    local is_possible = entry.type ~= "directory" and not name.is_temporary(entry.name)
-    if is_possible and transfer.target(name.join(top, owner)).aside == name.join(top, path) then return owner end
+    local may_be = entry.type ~= "directory" and not name.is_temporary(entry.name)
+    if may_be and transfer.target(name.join(top, owner)).aside == name.join(top, path) then return owner end
   end
 end
 
