@@ -313,7 +313,7 @@ static bool do_hash(const struct request *r, struct smb_reply *reply)
 static bool do_size(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = handles_find_file(r->head.handle, &reply->fault);
-	return h != NULL && session_size(h->upload.file, &reply->entry.size, &reply->entry.mtime, &reply->fault);
+	return h != NULL && session_look(h->upload.file, &reply->entry, &reply->fault);
 }
 
 static bool do_truncate(const struct request *r, struct smb_fault *fault)

@@ -11,11 +11,14 @@
 bool download_describe(struct session_file *file, const struct session_opened *opened, struct smb_entry *entry,
 		       struct smb_fault *fault)
 {
-	if (!opened->is_known)
-		return session_size(file, &entry->size, &entry->mtime, fault);
-	entry->size = opened->size;
-	entry->mtime = opened->mtime;
-	entry->btime = opened->btime;
+	struct smb_entry found = opened->entry;
+
+	if (!opened->is_known && !session_look(file, &found, fault))
+		return false;
+	entry->size = found.size;
+	entry->mtime = found.mtime;
+	if (opened->is_known)
+		entry->btime = found.btime;
 	return true;
 }
 

@@ -138,6 +138,16 @@ bool identity_choose(const struct smb_connect *target, struct identity *identity
 	return true;
 }
 
+void identity_show(const struct smb_connect *target, const struct identity *identity, struct smb_info *info)
+{
+	const char *name = strchr(info->user, '\\');
+
+	if (info->mechanism == SMB_MECHANISM_KERBEROS)
+		snprintf(info->user, sizeof info->user, "%.255s", identity->owner);
+	else if (name != NULL && target->domain[0] == '\0' && strchr(target->username, '\\') == NULL)
+		memmove(info->user, name + 1, strlen(name + 1) + 1);
+}
+
 /* ---- why it failed ---- */
 
 static bool identity_is_address(const char *server)

@@ -32,6 +32,11 @@ static inline bool identity_may_use_ntlm(const struct smb_connect *target)
 	return !identity_wants_kerberos(target) || (target->kerberos == SMB_DEMAND_DESIRED && target->password[0] != '\0');
 }
 
+/*
+ * Puts into `info` who has logged on: a ticket hides that from the wire, and the library adds a domain of its own where none was named.
+ */
+void identity_show(const struct smb_connect *target, const struct identity *identity, struct smb_info *info);
+
 /* A logon by Kerberos has failed: says why, as far as that is known. `status` is the server's, 0 when it was not asked. */
 void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info, uint32_t status,
 		      struct smb_fault *fault);

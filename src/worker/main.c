@@ -2,6 +2,7 @@
  * smb-worker: the program that calls libsmbclient, a process for each connection. The module starts it, never a user. It greets, is told
  * whom to connect to, and replies to one request after another until the module hangs up.
  */
+#include "connect.h"
 #include "counters.h"
 #include "detach.h"
 #include "dispatch.h"
@@ -210,7 +211,7 @@ static bool main_start(void)
 	main_keep_memory();
 	wire_watch((uint16_t)target.port);
 	reply = main_new_reply();
-	if (session_start(&target, &reply->fault))
+	if (connect_share(&target, &reply->fault))
 		memset(&reply->fault, 0, sizeof reply->fault);
 	session_info(&reply->info);
 	return message_send(SMB_WORKER_SOCKET, outbox, sizeof *reply, NULL, 0, 0) && reply->fault.code == SMB_OK;

@@ -2,11 +2,14 @@
 
 #include "shared/ticks.h"
 
+#include "entry.h"
 #include "fault.h"
 #include "session.h"
 #include "transfer.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static bool mtime_refused;
 static int64_t mtime_instead = TICKS_UNKNOWN;
@@ -74,12 +77,64 @@ static bool mtime_check(const struct replacement *t, struct smb_fault *fault)
 	return true;
 }
 
+/* ---- attributes, which the library clears when it sets a time ---- */
+
+/* Where no answer can be read, only a listing tells a folder's. */
+static uint32_t mtime_listed_attributes(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *name;
+	char *parent = strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
+	struct session_list *list = parent != NULL && base[0] != '\0' ? session_list(parent, &(struct smb_fault){0}) : NULL;
+	uint32_t attributes = 0;
+	struct smb_entry entry;
+	bool exact = false;
+
+	while (list != NULL && !exact && session_list_next(list, &entry, &name)) {
+		exact = strcmp(name, base) == 0;
+		if (exact || strcasecmp(name, base) == 0)
+			attributes = entry.attributes;
+	}
+	if (list != NULL)
+		session_list_close(list);
+	free(parent);
+	return attributes;
+}
+
+static bool mtime_find_attributes(const char *path, uint32_t *attributes, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+
+	if (!session_stat(path, &entry, fault))
+		return false;
+	*attributes = entry.type == SMB_ENTRY_DIRECTORY && !session_tells_opened() ? mtime_listed_attributes(path) : entry.attributes;
+	return true;
+}
+
+/* Where answers can be read, the one to the opening, which setting a time costs, tells the attributes. */
+static bool mtime_set_nothing_else(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
+{
+	uint32_t attributes = 0;
+
+	if (!session_tells_opened() && !mtime_find_attributes(path, &attributes, fault))
+		return false;
+	if (!session_set_time(path, mtime, opened, fault))
+		return false;
+	if (opened->is_known)
+		attributes = opened->entry.attributes;
+	attributes &= ENTRY_SETTABLE;
+	if (attributes == 0 || session_set_attributes(path, attributes, fault))
+		return true;
+	return fault_broke(fault) && session_set_attributes(path, attributes, fault);
+}
+
+/* ---- times ---- */
+
 bool mtime_change(const char *path, int64_t mtime, struct smb_fault *fault)
 {
 	struct replacement t = {.temporary = path, .mtime = mtime, .flags = SMB_FLAG_INSIST};
 	struct session_opened opened;
 
-	return session_utime(path, mtime, &opened, fault) && mtime_check(&t, fault);
+	return mtime_set_nothing_else(path, mtime, &opened, fault) && mtime_check(&t, fault);
 }
 
 bool mtime_set(const struct replacement *t, const uint64_t *size, struct smb_fault *fault)
@@ -90,7 +145,7 @@ bool mtime_set(const struct replacement *t, const uint64_t *size, struct smb_fau
 
 	if (!(t->flags & SMB_FLAG_MTIME))
 		return true;
-	if (!(keeps_attributes ? session_utime : session_set_new_time)(t->temporary, t->mtime, &opened, fault))
+	if (!(keeps_attributes ? mtime_set_nothing_else : session_set_new_time)(t->temporary, t->mtime, &opened, fault))
 		return mtime_do_without(t, size, fault);
-	return (size == NULL || transfer_check_size(opened.is_known ? opened.size : 0, *size, fault)) && mtime_check(t, fault);
+	return (size == NULL || transfer_check_size(opened.is_known ? opened.entry.size : 0, *size, fault)) && mtime_check(t, fault);
 }

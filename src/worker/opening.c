@@ -19,7 +19,7 @@ static bool opening_try(struct upload *up, uint32_t flags, struct smb_fault *fau
 	up->file = session_open(up->target.temporary, flags, &found, fault);
 	up->overt = found.is_known;
 	up->blind = (flags & SMB_FLAG_BLIND) != 0;
-	if (up->file != NULL && found.is_known && (found.attributes & PLACE_ATTRIBUTES))
+	if (up->file != NULL && found.is_known && (found.entry.attributes & PLACE_ATTRIBUTES))
 		up->target.occupied = true; /* by a file whose attributes are to be kept */
 	return up->file != NULL;
 }
@@ -38,12 +38,14 @@ static bool opening_try_in_folder(struct upload *up, uint32_t flags, struct smb_
 /* Opens what an earlier attempt left, if it can still be written. True with no file when there is nothing. */
 static bool opening_again(struct upload *up, struct smb_fault *fault)
 {
-	int64_t mtime;
+	struct smb_entry entry;
 
 	if (!opening_try(up, SMB_FLAG_WRITABLE, fault))
 		return opening_is_missing(fault);
-	if (session_size(up->file, &up->kept, &mtime, fault))
+	if (session_look(up->file, &entry, fault)) {
+		up->kept = entry.size;
 		return true;
+	}
 	session_close(up->file, &(struct smb_fault){0});
 	up->file = NULL;
 	return false;

@@ -117,9 +117,8 @@ bool upload_abandon(struct upload *up, struct smb_fault *fault)
 
 static bool upload_check_size(struct session_file *file, uint64_t size, struct smb_fault *fault)
 {
-	uint64_t found;
-	int64_t mtime;
-	return session_size(file, &found, &mtime, fault) && transfer_check_size(found, size, fault);
+	struct smb_entry entry;
+	return session_look(file, &entry, fault) && transfer_check_size(entry.size, size, fault);
 }
 
 /* A hidden file stays hidden when it is replaced. A refusal is ignored: the contents count. */

@@ -34,6 +34,7 @@ static struct {
 	uint32_t status, first;          /* the last failure of this call, and its first one */
 	bool is_broken;
 	enum refusal refusal;
+	bool was_led_elsewhere;          /* a link was met that leads to another share */
 	bool is_created;                 /* the answer to a CREATE was seen during this call: */
 	struct smb_entry created;
 	struct smb_info info;
@@ -109,6 +110,11 @@ void wire_blame_first(void)
 {
 	if (wire.first != 0 && !wire.is_broken)
 		wire.status = wire.first;
+}
+
+bool wire_has_links(void)
+{
+	return wire.info.dfs || wire.was_led_elsewhere;
 }
 
 bool wire_is_broken(void)
@@ -199,6 +205,7 @@ static bool wire_leads_elsewhere(const struct connection *c)
 static bool wire_refuse(enum refusal why)
 {
 	wire.refusal = why;
+	wire.was_led_elsewhere = wire.was_led_elsewhere || why == REFUSED_ELSEWHERE;
 	errno = EPIPE;
 	return true;
 }

@@ -43,6 +43,7 @@ bool wire_is_broken(void);            /* the connection was lost during this cal
 enum refusal wire_refusal(void);      /* why a frame was refused during this call */
 enum smb_step wire_step(void);        /* how far the connection has come */
 bool wire_is_overt(void);             /* answers to openings can be read: SMB 2 and above, not encrypted */
+bool wire_has_links(void);            /* the share may have links to others, as far as is known by now */
 bool wire_is_guest(void);             /* a named user was made a guest, or nobody */
 enum smb_mechanism wire_mechanism(void); /* of the last logon of this call, well or not; UNKNOWN: there was none */
 const char *wire_domain(void);        /* that the server belongs to, as it said when somebody logged on by NTLM; "": none */

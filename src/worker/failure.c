@@ -1,0 +1,82 @@
+#include "failure.h"
+
+#include "fault.h"
+#include "logon.h"
+#include "wire.h"
+
+#include <string.h>
+
+/* MS-ERREF 2.3.1 */
+bool failure_ends_session(void)
+{
+	const uint32_t network_name_deleted = 0xc00000c9, user_session_deleted = 0xc0000203, session_expired = 0xc000035c;
+	uint32_t status = wire_status();
+
+	return status == network_name_deleted || status == user_session_deleted || status == session_expired;
+}
+
+/* A name such as NetBIOS has may be known there and nowhere else. */
+static void failure_advise_broadcast(const struct smb_connect *target, struct smb_fault *fault)
+{
+	const char *server = target->server;
+	const size_t longest = 15;
+
+	if (target->broadcast || strpbrk(server, ".:") != NULL || strlen(server) > longest)
+		return;
+	fault_set(fault, SMB_HOST_NOT_FOUND,
+		  "the server's name does not resolve (broadcast = true asks the local network, where anybody may answer and get "
+		  "the logon)");
+}
+
+/* What is known of a failed request; of a logon more than the server says. */
+static bool failure_of_request(const struct smb_connect *target, const struct identity *identity, int error, struct smb_fault *fault)
+{
+	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
+	struct smb_info info;
+
+	fault_remote(fault, wire_step(), wire_status(), error, wire_is_broken());
+	if (fault->code == SMB_HOST_NOT_FOUND)
+		failure_advise_broadcast(target, fault);
+	if (!logs_on || wire_is_broken())
+		return false;
+	wire_info(&info);
+	if (identity_wants_kerberos(target) && wire_mechanism() != SMB_MECHANISM_NTLM)
+		identity_explain(target, identity, &info, wire_status(), fault);
+	else if (target->domain[0] == '\0')
+		identity_hint(target, wire_domain(), fault);
+	return false;
+}
+
+static bool failure_of_links(const struct smb_connect *target, struct smb_fault *fault)
+{
+	return fault_set(fault, SMB_UNSUPPORTED,
+			 target->dfs ? "a link leads to another share or server (DFS): what is there is left alone"
+				     : "a link leads to another share or server (DFS), and dfs is off");
+}
+
+bool failure_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_fault *stopped, int error,
+		     struct smb_fault *fault)
+{
+	switch (wire_refusal()) {
+	case REFUSED_CLEAR:
+		return fault_set(fault, SMB_PROTOCOL,
+				 target->share[0] == '\0' ? "encryption is required, and libsmbclient lists shares in clear, unless the "
+							    "server encrypts all that it says"
+							  : "encryption is required, but the library would send clear text (the server does "
+							    "not offer encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
+	case REFUSED_UNSIGNED: return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
+	case REFUSED_NOBODY: return fault_set(fault, SMB_AUTH_FAILED, "the logon would have been one without a name");
+	case REFUSED_LOST: return fault_set(fault, SMB_DISCONNECTED, "the answer to the logon was lost");
+	case REFUSED_CANCELLED: return fault_set(fault, SMB_CANCELLED, "cancelled");
+	case REFUSED_ELSEWHERE: return failure_of_links(target, fault);
+	case REFUSED_REPLACE: return fault_set(fault, SMB_EXISTS, "it exists already");
+	case REFUSED_STOPPED: *fault = *stopped; return false;
+	case REFUSED_PASSWORD: logon_refused(fault); return false;
+	default: break;
+	}
+	if (wire_is_guest()) {
+		fault_guest(fault);
+		return false;
+	}
+	return failure_of_request(target, identity, error, fault);
+}
