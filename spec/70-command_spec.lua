@@ -354,7 +354,7 @@ describe("lua-smb", function()
     end
 
     it("2 for a wrong use", function()
-      ends({}, 2, "^lua%-smb: ")
+      ends({}, 2, "^lua%-smb ")
       ends({ "lst", url }, 2, "^lua%-smb: ")
       ends({ "list", url, "--transprt", "netbios" }, 2, "unknown option '%-%-transprt' %(did you mean '%-%-transport'%?%)")
       ends({ "get", url }, 2, "missing argument 'name'")

@@ -10,6 +10,7 @@ local json = require "smb.cli.json"
 local logon = require "smb.cli.logon"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
+local slips = require "smb.cli.slips"
 local smb = require "smb"
 local texts = require "smb.text"
 
@@ -63,22 +64,30 @@ local function make_parser()
   return parser
 end
 
--- argparse shows the word that it took for a command, which may be a URL with a password.
-local function explained(message, words)
-  if message:find "^unknown command" then
-    for _, word in ipairs(words) do
-      if not word:find "^%-" and (#word > 20 or word:find "[^%a-]") then
-        return "the first argument must be a command, such as list, and the URL comes after it"
-      end
-    end
+-- All names of commands, aliases included.
+local function all_names(parser)
+  local names = {}
+  for _, command in ipairs(parser._commands) do
+    table.move(command._public_aliases, 1, #command._public_aliases, #names + 1, names)
   end
-  return (message:gsub("\nDid you mean (.*)%?$", " (did you mean %1?)"))
+  return names
 end
 
+local SHORT_HELP = [[
+lua-smb puts files on SMB/CIFS shares and brings them back.
+
+  lua-smb test   smb://bob@nas/backup               connect, log on and list
+  lua-smb put    smb://bob@nas/backup FILE...       send files, with -r folders
+  lua-smb get    smb://bob@nas/backup NAME [LOCAL]  fetch a file, with -r a folder
+  lua-smb list   smb://bob@nas/backup               list a folder
+  lua-smb --help                                    all commands
+]]
+
 local function parse(words)
+  if #words == 0 then error({ message = SHORT_HELP, code = "usage", status = outcome.WRONG_USE, is_help = true }, 0) end
   local parser = make_parser()
   local ok, args = parser:pparse(words)
-  if not ok then outcome.wrong_use(explained(args, words)) end
+  if not ok then outcome.wrong_use(slips.explained(args, all_names(parser))) end
   local command = command_of(args.command)
   if command.check then command.check(args) end
   return args, command
@@ -97,6 +106,8 @@ end
 local function report(failure, wants, stream)
   if failure.answered then
     return failure.status or outcome.FAILED -- all is said
+  elseif failure.is_help then
+    io.stderr:write(failure.message)
   elseif wants then
     local document = { error = texts.message(failure.message), code = failure.code, results = failure.results }
     stream:write(json.encode(document), "\n")
@@ -109,6 +120,7 @@ end
 
 local function run(words, state)
   local args, command = parse(words)
+  state.args = args
   state.json_stream = args["local"] == "-" and io.stderr or io.stdout
   if command.alone and command.alone(args) then return output.flush() end
   local dest <close> = logon.open(args, command.place)
@@ -124,7 +136,11 @@ function cli.main(words)
   local state = { json_stream = io.stdout }
   local ok, problem = pcall(run, words, state)
   if ok then return 0 end
-  return report(outcome.of(problem), wants_json(words), state.json_stream)
+  local failure = outcome.of(problem)
+  if state.args and failure.code ~= "usage" and not failure.is_hinted then
+    failure.message = failure.message .. slips.hint(failure.code, state.args)
+  end
+  return report(failure, wants_json(words), state.json_stream)
 end
 
 return cli

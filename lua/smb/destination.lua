@@ -28,6 +28,7 @@ local fail, resolve, resolve_below, resolve_change, run =
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
 local function state_of(dest)
+  if type(dest) ~= "userdata" then error("this is a method, to be called with a colon: dest:list(), not dest.list()", 3) end
   local state = core.state(dest)
   if not core.is_open(dest) then error("attempt to use a closed destination", 3) end
   return state

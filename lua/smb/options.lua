@@ -242,9 +242,24 @@ function options.nearest(word, candidates)
   return nearest
 end
 
+-- What other programs call our options.
+local SYNONYMS = { user = "username", login = "username", pass = "password", passwd = "password", host = "server",
+  hostname = "server", address = "server", workgroup = "domain", realm = "domain", credentials = "credentials_file",
+  directory = "path", folder = "path", dir = "path", sharename = "share", timeout = "total_timeout", tls = "encryption",
+  encrypt = "encryption", seal = "encryption", sign = "signing", protocol = "max_protocol", vers = "max_protocol",
+  guest = "anonymous", rsize = "read_buffer_size", wsize = "write_buffer_size", bwlimit = "rate" }
+
+-- The candidate that another program's word means, if there is one.
+local function synonym(word, candidates)
+  local row = options.by_name[SYNONYMS[unlike(word)]]
+  for _, candidate in ipairs(row and candidates or {}) do
+    if candidate == row.name or candidate == row.url then return candidate end
+  end
+end
+
 local function unknown_option(word, candidates, better)
   if type(word) ~= "string" then return ("options have names, but one is a %s"):format(type(word)) end
-  local nearest = better or options.nearest(word, candidates)
+  local nearest = better or synonym(word, candidates) or options.nearest(word, candidates)
   local message = "unknown option " .. shown_name(word)
   return nearest and ("%s (did you mean '%s'?)"):format(message, nearest) or message
 end

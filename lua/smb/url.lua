@@ -36,6 +36,7 @@ local function split(text)
   if text:find("\0", 1, true) then return nil, "it holds a NUL" end
   if text:find("#", 1, true) then return nil, "it holds a '#', which must be written %23" end
   local scheme, rest = text:match("^(%a+):[/\\][/\\](.*)$")
+  if text:find "^[/\\][/\\]" then return nil, "it does not begin with smb:// (\\\\server\\share is smb://server/share)" end
   if not scheme or not SCHEMES[scheme:lower()] then return nil, "it does not begin with smb:// or cifs://" end
   local place, query = rest:match("^([^?]*)%?(.*)$")
   local authority, below = (place or rest):match("^([^/\\]*)(.*)$")
@@ -142,6 +143,9 @@ end
 
 -- "smb://bob:12/34@nas/backup" would read as a share of a server bob, and be shown.
 local function refuse_torn(authority, below)
+  if below:find("^\\[^/\\]*@") and not authority:find("@", 1, true) then
+    return "a domain stands before the user with a ';': smb://DOMAIN;USER@SERVER/SHARE"
+  end
   if authority:find(":%d*$") and not authority:find("@", 1, true) and below:find("@", 1, true) then
     return "behind a port an '@' must be written %40 (within a user name or password '/' as %2F)"
   end

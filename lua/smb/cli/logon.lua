@@ -7,6 +7,7 @@ local options = require "smb.options"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
 local show = require "smb.show"
+local slips = require "smb.cli.slips"
 local smb = require "smb"
 local url = require "smb.url"
 
@@ -55,17 +56,19 @@ local function environment()
 end
 
 -- Fills in user and password from where they may be.
-local function complete(fields)
+local function complete(fields, args)
   local ok, problem, code = credentials.complete(fields, { sources = { environment() }, ask = ask_password,
     anonymous = "--auth-username NAME; --anonymous logs on without one" })
+  if not ok and code == "auth_failed" then problem = problem .. slips.logon_hint(args) end
   if not ok then outcome.stop(problem, code) end
   fields.credentials_file = nil -- it has been read
 end
 
 -- The URL's fields with the flags' over them.
 local function fields_of(args, without_share)
+  args.url = slips.url(args.url)
   local fields, problem = url.read(args.url, without_share)
-  if not fields then outcome.wrong_use(problem) end
+  if not fields then slips.refuse_url(args.url, problem) end
   local given = {}
   for _, row in ipairs(options.list) do given[row.name] = args[flags.target(row.name)] end
   return credentials.merge(fields, given)
@@ -76,6 +79,16 @@ local function check(fields, without_share)
   if not checked then outcome.wrong_use(problem) end
 end
 
+-- Names that were given as whole URLs.
+local function take_names(args, fields)
+  for _, key in ipairs { "name", "path", "from", "to" } do
+    if type(args[key]) == "string" then args[key] = slips.name(args[key], fields) end
+  end
+  for _, key in ipairs { "names", "paths" } do
+    for i, text in ipairs(args[key] or {}) do args[key][i] = slips.name(text, fields) end
+  end
+end
+
 --- The fields of the connection that the arguments are about, with all that a logon needs.
 -- @tparam table args
 -- @tparam[opt] function place is called with the arguments and the fields, which it may change
@@ -84,15 +97,16 @@ end
 function logon.fields(args, place, without_share)
   local fields = fields_of(args, without_share)
   if place then place(args, fields) end
+  if fields.share then take_names(args, fields) end
   check(fields, without_share)
-  complete(fields)
+  complete(fields, args)
   check(fields, without_share)
   return fields
 end
 
 --- Whether the arguments' URL has no share: it is a server's.
 function logon.is_server(args)
-  local fields = url.read(args.url, true)
+  local fields = url.read(slips.url(args.url), true)
   return fields ~= nil and fields.share == nil
 end
 

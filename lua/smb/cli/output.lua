@@ -5,6 +5,7 @@ local core = require "smb.core"
 local json = require "smb.cli.json"
 local outcome = require "smb.cli.outcome"
 local show = require "smb.show"
+local slips = require "smb.cli.slips"
 local texts = require "smb.text"
 
 local output = {}
@@ -93,7 +94,8 @@ function output.each(args, items, action, named)
     local name = named and named(item) or item
     local result, message, code, told = action(item)
     if result == nil then
-      first = first or { message = message, code = code, told = not args.json }
+      message = message .. slips.hint(code, args)
+      first = first or { message = message, code = code, told = not args.json, is_hinted = true, results = results }
       if not args.json and not told then output.complain(message) end
       results[#results + 1] = document_of(name, told)
       results[#results].error, results[#results].code = message, code
@@ -106,7 +108,7 @@ function output.each(args, items, action, named)
       end
     end
   end
-  if first then error({ message = first.message, code = first.code, told = first.told, results = results }, 0) end
+  if first then error(first, 0) end
   output.answer(args, results)
 end
 

@@ -1,6 +1,7 @@
 --- `lua-smb mkdir`.
 
 local flags = require "smb.cli.flags"
+local names = require "smb.cli.names"
 local output = require "smb.cli.output"
 
 local mkdir = {}
@@ -14,7 +15,7 @@ end
 
 function mkdir.run(dest, args)
   if #args.paths == 0 then args.paths = { "" } end
-  output.each(args, args.paths, function(path) return dest:mkdir(path) end)
+  output.each(args, args.paths, function(path) return dest:mkdir((names.clean(path))) end)
 end
 
 return mkdir

@@ -1,6 +1,7 @@
 --- `lua-smb stat`.
 
 local flags = require "smb.cli.flags"
+local names = require "smb.cli.names"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
 local show = require "smb.show"
@@ -14,7 +15,7 @@ function stat.add(parser)
 end
 
 function stat.run(dest, args)
-  local entry = outcome.try(dest:stat(args.name or ""))
+  local entry = outcome.try(dest:stat((names.clean(args.name or ""))))
   output.answer(args, entry, show.columns(show.entry_rows(entry)))
 end
 
