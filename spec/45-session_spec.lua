@@ -4,6 +4,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local files = require "spec.support.files"
+local operations = require "smb.operation"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 local smb = require "smb"
@@ -96,7 +97,7 @@ for _, encryption in ipairs { "default", "required" } do
     local dest <close> = opened { retries = 5, connections = 1 }
     srv:mark()
     -- Past the module's own look at names: the server's status has no errno but EINVAL.
-    local reply, code, reason = call.run(dest, "stat", { name = "a*b" }, call.operation(core.state(dest)))
+    local reply, code, reason = call.run(dest, "stat", { name = "a*b" }, operations.new(core.state(dest)))
     assert.is_nil(reply)
     assert.equal(encryption == "required" and "failed" or "invalid_name", code, reason)
     assert.is_true(dest:exists "")

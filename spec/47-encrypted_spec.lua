@@ -4,6 +4,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local files = require "spec.support.files"
+local operations = require "smb.operation"
 local share = require "spec.support.share"
 local smb = require "smb"
 
@@ -56,7 +57,7 @@ for _, encryption in ipairs { "default", "required" } do
             assert(dest:write(to, "to"))
             -- As a call does that has looked before, and found nothing of that name.
             local reply, code, reason = call.run(dest, "rename", { name = "from", to = to, aside = "aside", new = true },
-              call.operation(core.state(dest)))
+              operations.new(core.state(dest)))
             assert.is_nil(reply)
             assert.equal("exists", code, reason)
             assert.same({ "from", "to" }, { content "from", content(to) })

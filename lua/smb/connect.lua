@@ -4,6 +4,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
+local operations = require "smb.operation"
 local options = require "smb.options"
 local settings = require "smb.settings"
 local states = require "smb.state"
@@ -26,7 +27,7 @@ function connect.open(fields, warnings, operation)
     on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)
   settings.set_limits(dest, fields)
-  local reply, code, reason = call.retry(dest, "connect", {}, call.operation(state))
+  local reply, code, reason = call.retry(dest, "connect", {}, operations.new(state))
   if reply then return dest end
   core.close(dest)
   return states.fail(state, operation or "open", nil, code, reason)
@@ -38,7 +39,7 @@ end
 function connect.close(dest, is_failing)
   local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
   local state = core.state(dest)
-  local under = call.operation(state)
+  local under = operations.new(state)
   task.end_all(state)
   local ok, message, code = file.close_all(state, is_failing)
   local till = is_failing and core.clock() + MOMENT

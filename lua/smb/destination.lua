@@ -9,6 +9,8 @@ local call_options = require "smb.call_options"
 local connect = require "smb.connect"
 local core = require "smb.core"
 local file = require "smb.file"
+local leftovers = require "smb.leftovers"
+local operations = require "smb.operation"
 local states = require "smb.state"
 local listing = require "smb.listing"
 local name = require "smb.name"
@@ -214,24 +216,24 @@ function methods:rmdir(text, opts)
   return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
 end
 
-local function from_to(dest, operation, from, to, opts, allowed, told)
+local function from_to(dest, operation, from, to, opts, allowed, result_of)
   local state = state_of(dest)
   if type(from) ~= "string" then check_string(from, 1, operation) end
   if type(to) ~= "string" then check_string(to, 2, operation) end
   opts = check_opts(opts, allowed, operation)
-  local arguments, reason = states.two_names(state, from, to, opts.overwrite, operation == "copy")
+  local request, reason = states.two_names(state, from, to, opts.overwrite, operation == "copy")
   local reply, code
-  if arguments then
+  if request then
     if operation == "copy" and opts.preserve_mtime ~= false then
-      arguments.mtime, arguments.insist = 0, opts.preserve_mtime
+      request.mtime, request.insist = 0, opts.preserve_mtime
     end
-    reply, code, reason = call.retry(state.dest, operation, arguments, call.operation(state))
-    call.remember(state, arguments, reply, code)
+    reply, code, reason = call.retry(state.dest, operation, request, operations.new(state))
+    leftovers.remember(state, request, reply, code)
   end
   if not reply then
     return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("%c", "?"), reason))
   end
-  return true, told and told(reply, arguments) or nil
+  return true, result_of and result_of(reply, request) or nil
 end
 
 --- Renames or moves a file or folder. While an existing file is replaced, one whole copy, old or new, is on the share.
@@ -256,8 +258,8 @@ end
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:copy(from, to, opts)
-  return from_to(self, "copy", from, to, opts, call_options.COPY, function(reply, arguments)
-    return whole.is_time_kept(arguments.mtime, reply.time_refused) == false and { mtime_kept = false } or nil
+  return from_to(self, "copy", from, to, opts, call_options.COPY, function(reply, request)
+    return whole.is_time_kept(request.mtime, reply.time_refused) == false and { mtime_kept = false } or nil
   end)
 end
 

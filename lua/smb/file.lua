@@ -8,6 +8,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local file_io = require "smb.file_io"
+local operations = require "smb.operation"
 local stripe = require "smb.stripe"
 local texts = require "smb.text"
 
@@ -285,7 +286,7 @@ function file.open(dest, state, text, path, mode, sizes)
   local self, private, word, problem = file.new(dest, state, text, sizes)
   if not self then return file_io.fail(private, "open", word, problem) end
   flags.name, flags.buffer = path, self
-  local reply, code, reason = call.retry(dest, "open", flags, call.operation(state))
+  local reply, code, reason = call.retry(dest, "open", flags, operations.new(state))
   if not reply then return file_io.fail(private, "open", code, reason) end
   private.reopen_verb, private.reopen = "open", { name = path, buffer = self, writable = flags.writable }
   private.append, private.identity = append, { size = reply.size, mtime = reply.mtime, btime = reply.btime }

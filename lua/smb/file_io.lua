@@ -5,6 +5,8 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local operations = require "smb.operation"
+local requests = require "smb.request"
 local stripe = require "smb.stripe"
 local task = require "smb.task"
 
@@ -34,34 +36,34 @@ end
 -- The operation of a request; an upload has one for all of them.
 local function operation_of(private)
   if private.under then return private.under end
-  local under = call.operation(private.state)
+  local under = operations.new(private.state)
   under.deadline = private.deadline
   return under
 end
 
 -- Starts a request at a handle.
-local function start(private, at, verb, arguments, under)
-  arguments.link, arguments.handle = at.link, at.handle
+local function start(private, at, verb, request, under)
+  request.link, request.handle = at.link, at.handle
   while true do
     local other, ok = private.state.on_links[at.link], true
-    local request, code, reason
-    if other then ok, code, reason = call.collect(other, under) end
+    local started, code, reason
+    if other then ok, code, reason = requests.collect(other, under) end
     if not ok then return nil, code, reason end
-    request, code, reason = core.start(private.dest, verb, arguments)
-    if request or code ~= "full" then return request, code, reason end
+    started, code, reason = core.start(private.dest, verb, request)
+    if started or code ~= "full" then return started, code, reason end
     if under then code, reason = under:must_stop() else code = nil end
     if code then return nil, code, reason end
     task.pause(private.state, nil, task.SLICE, true) -- another task's request is under way there
   end
 end
 
-local function ask_once(private, verb, arguments, under)
-  local request <close>, code, reason = start(private, private, verb, arguments, under)
-  if not request then return nil, code, reason end
+local function ask_once(private, verb, request, under)
+  local started <close>, code, reason = start(private, private, verb, request, under)
+  if not started then return nil, code, reason end
   private.unsettled = true
-  local reply, word, problem, come = call.finish(private.state, request, under)
-  private.unsettled = not reply and not come
-  private.unfinished = come and come.unfinished -- what an upload has left
+  local reply, word, problem, remains = requests.finish(private.state, started, under)
+  private.unsettled = not reply and not remains
+  private.unfinished = remains and remains.unfinished -- what an upload has left
   return reply, word, problem
 end
 
@@ -115,7 +117,7 @@ local function open_lane(private)
   table.insert(private.opening, me)
   local name = private.reopen.temp or private.reopen.name
   local reply = call.run(private.dest, "open", { name = name, writable = private.writable, own = true, buffer = self },
-    call.operation(private.state))
+    operations.new(private.state))
   forget_opening(private, me)
   local lane = reply and call.handle(private.state, reply)
   if not lane or private.no_more or not core.file_is_open(self) then
@@ -168,12 +170,13 @@ local function reopen(private, size, under)
   private.epoch = private.epoch + 1
   -- The worker may still hold the old handle.
   call.run(private.dest, "close", { link = private.link, handle = private.handle, keep = true }, under)
-  local arguments = private.reopen
-  arguments.size, arguments.offset = size or math.maxinteger, size or 0
-  local reply, code, reason = call.run(private.dest, private.reopen_verb, arguments, under)
+  local is_upload = private.reopen_verb == "upload"
+  local attempt = { size = size or nil, offset = size or nil, again = is_upload, ours = is_upload,
+    keep = is_upload and private.keep }
+  local reply, code, reason = call.run(private.dest, private.reopen_verb, private.reopen, under, attempt)
   if not reply then return nil, code, reason end
   if reply.handle == 0 then return "placed" end
-  if private.reopen_verb == "upload" then
+  if is_upload then
     if reply.bytes < private.arrived then return nil, "failed", "what had arrived is no longer there" end
     private.resumed = private.arrived
   elseif is_another(private, reply) then
@@ -186,30 +189,30 @@ local function reopen(private, size, under)
 end
 
 -- After an attempt, which may have failed: makes others where that may help.
-local function retry(private, verb, arguments, under, reply, code, reason)
+local function retry(private, verb, request, under, reply, code, reason)
   while not reply do
     local ok, word, problem = under:should_retry(code)
     if not ok then return nil, word or code, problem or reason end
     -- A commit closes its file, well or not.
-    if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(private, verb == "commit" and arguments.size, under) end
+    if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(private, verb == "commit" and request.size, under) end
     if ok == "placed" then return {} end
-    if ok then reply, code, reason = ask_once(private, verb, arguments, under) end
+    if ok then reply, code, reason = ask_once(private, verb, request, under) end
   end
   return reply, code, reason
 end
 
 --- Sends a request and waits for it, again where that may help.
-function file_io.ask(private, verb, arguments)
+function file_io.ask(private, verb, request)
   local under = operation_of(private)
-  return retry(private, verb, arguments, under, ask_once(private, verb, arguments, under))
+  return retry(private, verb, request, under, ask_once(private, verb, request, under))
 end
 
 -- Sends a request whose reply is collected later.
-local function post(private, at, verb, arguments)
-  local request, code, reason = start(private, at, verb, arguments, operation_of(private))
-  local pending = call.pending(private.state, at.link, request, code, reason)
+local function post(private, at, verb, request)
+  local started, code, reason = start(private, at, verb, request, operation_of(private))
+  local pending = requests.pending(private.state, at.link, started, code, reason)
   pending.main, pending.epoch, pending.calls = at == private, private.epoch, private.calls
-  pending.offset, pending.from, pending.size = arguments.offset, arguments.from, arguments.size
+  pending.offset, pending.from, pending.size = request.offset, request.from, request.size
   table.insert(private.pending, pending)
 end
 
@@ -217,20 +220,20 @@ end
 
 -- A write that failed is done again, by the first connection, from the slot where its bytes still are.
 local function write_again(private, pending)
-  local arguments = { offset = pending.offset, size = pending.size, from = pending.from, io_size = private.write_size }
+  local request = { offset = pending.offset, size = pending.size, from = pending.from, io_size = private.write_size }
   if pending.main and pending.epoch == private.epoch then
-    return retry(private, "write", arguments, operation_of(private), nil, pending.code, pending.reason)
+    return retry(private, "write", request, operation_of(private), nil, pending.code, pending.reason)
   end
-  if not call.is_passing(pending.code) then return nil, pending.code, pending.reason end
+  if not operations.is_passing(pending.code) then return nil, pending.code, pending.reason end
   drop_lanes(private)
-  return file_io.ask(private, "write", arguments)
+  return file_io.ask(private, "write", request)
 end
 
 -- The end of the oldest write that is on its way. A failed one is remembered: close must not say that all is well.
 local function settle_oldest(private)
   local pending = private.pending[1]
   if pending then
-    local ok, word, problem = call.collect(pending, operation_of(private))
+    local ok, word, problem = requests.collect(pending, operation_of(private))
     if not ok then return file_io.fail(private, "write", word, problem) end
     local reply, code, reason = pending.reply, nil, nil
     if not reply and not private.failure then reply, code, reason = write_again(private, pending) end
@@ -293,7 +296,7 @@ end
 function file_io.drop_ahead(private)
   while private.pending[1] do
     local pending = private.pending[1]
-    local ok, code, reason = call.collect(pending, operation_of(private))
+    local ok, code, reason = requests.collect(pending, operation_of(private))
     if not ok then return false, code, reason end
     if private.pending[1] == pending then table.remove(private.pending, 1) end
   end
@@ -321,7 +324,7 @@ local function fetch(self, private, offset, from)
   local ahead = private.pending[1]
   local ok, word, problem = true, nil, nil
   if ahead and ahead.offset == offset then
-    ok, word, problem = call.collect(ahead, operation_of(private))
+    ok, word, problem = requests.collect(ahead, operation_of(private))
     if ok then table.remove(private.pending, 1) end
     local is_old = ahead.calls ~= private.calls
     if ok and ahead.reply and not (is_old and ahead.reply.bytes == 0) then return ahead.reply, ahead.from, ahead.size, is_old end
@@ -383,7 +386,7 @@ end
 
 --- Discards what is on its way.
 function file_io.discard(private)
-  for _, pending in ipairs(private.pending) do call.discard(pending) end
+  for _, pending in ipairs(private.pending) do requests.discard(pending) end
   private.pending = {}
 end
 

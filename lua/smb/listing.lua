@@ -3,6 +3,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local requests = require "smb.request"
 local states = require "smb.state"
 local name = require "smb.name"
 local show = require "smb.show"
@@ -48,7 +49,7 @@ function found_entries:next()
       return nil
     end
     local ahead = self.ahead
-    call.collect(ahead)
+    requests.collect(ahead)
     self.batch, self.at = ahead.reply, 0
     if not self.batch then return states.fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
     self:ask_ahead()
@@ -59,7 +60,7 @@ end
 function found_entries:ask_ahead()
   local batch = self.batch
   if batch.handle == 0 then return end
-  self.ahead = call.pending(self.state, batch.link, call.start(self.dest, self.state, "list_next",
+  self.ahead = requests.pending(self.state, batch.link, requests.start(self.dest, self.state, "list_next",
     { handle = batch.handle, link = batch.link, inner = self.inner }))
 end
 
@@ -69,7 +70,7 @@ function found_entries:__close()
   if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
   local last = batch
   if self.ahead then
-    call.collect(self.ahead)
+    requests.collect(self.ahead)
     last = self.ahead.reply
   end
   if last and last.handle ~= 0 then

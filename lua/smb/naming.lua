@@ -22,7 +22,7 @@ names.__index = names
 --- The names of one tree.
 -- @tparam[opt] boolean encode what SMB cannot hold is written with look-alikes
 -- @tparam[opt] boolean dry_run nothing on the share is renamed
--- @tparam[opt] function ask sends a request: of verb and arguments, gives its reply or nil, code
+-- @tparam[opt] function ask sends a request: takes its verb and fields, returns its reply or nil, code
 -- @treturn table
 function naming.new(encode, dry_run, ask)
   return setmetatable({ encode = encode, dry_run = dry_run, ask = ask, cased = {}, paired = {}, refused = {}, count = 0,

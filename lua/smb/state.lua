@@ -6,6 +6,7 @@
 
 local call = require "smb.call"
 local name = require "smb.name"
+local operations = require "smb.operation"
 local transfer = require "smb.transfer"
 
 local states = {}
@@ -48,13 +49,13 @@ function states.resolve_change(state, text, below)
 end
 
 --- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.retry.
-function states.run(state, operation, subject, verb, arguments, under, prepare)
-  local reply, code, reason = call.retry(state.dest, verb, arguments, under or call.operation(state), prepare)
+function states.run(state, operation, subject, verb, request, under, prepare)
+  local reply, code, reason = call.retry(state.dest, verb, request, under or operations.new(state), prepare)
   if reply then return reply end
   return states.fail(state, operation, subject, code, reason)
 end
 
---- Both names of a rename or copy as a request's arguments; nil, reason for what is no name. With `reading` the first one is only
+--- Both names of a rename or copy as a request; nil, reason for what is no name. With `reading` the first one is only
 -- read.
 function states.two_names(state, from, to, overwrite, reading)
   local source, path, reason
@@ -63,9 +64,9 @@ function states.two_names(state, from, to, overwrite, reading)
   if not source then return nil, "the source: " .. reason end
   path, reason = states.resolve_change(state, to, true)
   if not path then return nil, "the target: " .. reason end
-  local arguments = transfer.target(path, overwrite)
-  arguments.name = source
-  return arguments
+  local request = transfer.target(path, overwrite)
+  request.name = source
+  return request
 end
 
 return states

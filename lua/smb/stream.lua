@@ -61,11 +61,11 @@ end
 -- @treturn[2] string the message
 -- @treturn[2] string the error word
 function stream.send(state, how, reader, under)
-  local arguments = transfer.upload_target(state, how.path, how.overwrite, how.in_place)
+  local request = transfer.upload_target(state, how.path, how.overwrite, how.in_place)
   local hash = how.sha256 and core.sha256()
-  arguments.parents, arguments.io_size, arguments.in_order = how.parents, how.sizes.write, how.in_order
+  request.parents, request.io_size, request.in_order = how.parents, how.sizes.write, how.in_order
   under.measure = function() end -- what the reader gave counts
-  local up, message, code = upload.begin(state.dest, state, how.text, arguments, how.sizes, under, how.operation)
+  local up, message, code = upload.begin(state.dest, state, how.text, request, how.sizes, under, how.operation)
   if not up then return nil, message, code end
   local _ <close> = setmetatable({}, { __close = function() upload.abandon(up) end })
   local ok, size, resumed

@@ -7,6 +7,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local requests = require "smb.request"
 local task = require "smb.task"
 
 local stripe = {}
@@ -102,12 +103,12 @@ local function measure(self)
 end
 
 local function request_range(self, handle, range)
-  local request <close>, code, reason = call.start(self.state.dest, self.state, self.verb,
+  local request <close>, code, reason = requests.start(self.state.dest, self.state, self.verb,
     { link = handle.link, handle = handle.handle, file = self.file, offset = range.offset, size = range.size,
       io_size = self.ranges.io_size }, self.under)
   if not request then return nil, code, reason end
   self.under_way[range] = request
-  local reply, word, problem = call.finish(self.state, request, self.under)
+  local reply, word, problem = requests.finish(self.state, request, self.under)
   self.under_way[range] = nil
   return reply, word, problem
 end
@@ -206,11 +207,11 @@ function transfer:close(handle)
     self:settle()
     return true
   end
-  local request <close>, code, reason = call.start(state.dest, state, "release", { link = handle.link, handle = handle.handle },
-    self.under)
+  local request <close>, code, reason = requests.start(state.dest, state, "release",
+    { link = handle.link, handle = handle.handle }, self.under)
   self:settle()
   if not request then return nil, code, reason end
-  return call.finish(state, request, self.under)
+  return requests.finish(state, request, self.under)
 end
 
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
@@ -271,11 +272,11 @@ end
 -- @treturn table `bytes`: how many have arrived; `high`: the end of the last of them
 function stripe.left(state, verb, first, size, io_size)
   local round_trip = round_trip_of(state)
-  local requests, reads = under_way(round_trip)
-  local connections = math.min(requests, state.fields.connections)
+  local most, reads = under_way(round_trip)
+  local connections = math.min(most, state.fields.connections)
   local step, step_alone = io_size, io_size
   if verb == "receive" then
-    step = math.min(reads, requests // connections) * io_size
+    step = math.min(reads, most // connections) * io_size
     step_alone = reads * io_size
   end
   io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)

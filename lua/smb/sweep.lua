@@ -25,10 +25,10 @@ local function sweep_aside(dest, swept, path, owner, is_old)
   if found and is_old then return sweep_old(dest, swept, path) end
   if found then return end
   local state = core.state(dest)
-  local arguments = states.two_names(state, path, owner, false)
-  arguments.aside = arguments.temp -- else the rename itself would put it back, and find its target there
+  local request = states.two_names(state, path, owner, false)
+  request.aside = request.temp -- else the rename itself would put it back, and find its target there
   local ok
-  ok, message, code = states.run(state, "sweep", path, "rename", arguments)
+  ok, message, code = states.run(state, "sweep", path, "rename", request)
   if not ok then return nil, message, code end
   table.insert(swept.restored, owner)
 end

@@ -1,11 +1,12 @@
 --- Whole files, to the share and from it: what put, get, read and the trees have in common.
 --
--- Functions give `nil, code, reason` on failure; their callers find words for it.
+-- Functions return `nil, code, reason` on failure; their callers find words for it.
 -- @module smb.transfer
 
 local call = require "smb.call"
 local core = require "smb.core"
 local host = require "smb.host"
+local leftovers = require "smb.leftovers"
 local name = require "smb.name"
 local stripe = require "smb.stripe"
 local task = require "smb.task"
@@ -19,7 +20,7 @@ local UNFINISHED, NAME_TAKEN = 1, 2 -- protocol.h's enum smb_unfinished
 -- What may be gone on with, in this run or the next.
 local LASTING = { timeout = true, disconnected = true, unreachable = true, cancelled = true, busy = true }
 
---- Where a new file goes, as a request's arguments. The temporary name is used once, or found again by the next run; the aside
+--- Where a new file goes: a request's names. The temporary name is used once, or found again by the next run; the aside
 -- name is always found again by this host: what it moved there and could not put back, it puts back the next time.
 -- @tparam string path below the share
 -- @tparam ?boolean overwrite
@@ -57,139 +58,135 @@ function transfer.upload_target(state, path, overwrite, in_place)
   if in_place then return { to = path, temp = path, aside = "", overwrite = overwrite ~= false, in_place = true } end
   local known = temporary_digits(state, path)
   local digits = known or core.random()
-  local arguments = transfer.target(path, overwrite, digits)
-  arguments.lasting, arguments.digits = known ~= nil, digits
-  return arguments
+  local target = transfer.target(path, overwrite, digits)
+  target.lasting, target.digits = known ~= nil, digits
+  return target
 end
 
--- Another temporary name, since this one is another run's.
-local function rename_temporary(arguments)
-  arguments.temp, arguments.lasting, arguments.again = name.temporary(arguments.to, core.random()), nil, nil
-end
-
---- Whether a request has failed since its temporary name is in use: then it has another one, and is to be sent again.
--- @tparam table arguments `transfer.upload_target`'s
--- @tparam ?table come how far the request had come
-function transfer.is_name_taken(arguments, come)
-  if not come or come.unfinished ~= NAME_TAKEN then return false end
-  rename_temporary(arguments)
+--- Whether an upload has failed because its temporary name is another run's: it has another one then, and is to be sent again.
+-- @tparam table request `transfer.upload_target`'s
+-- @tparam ?table remains the failed request's
+-- @treturn boolean
+function transfer.is_name_taken(request, remains)
+  if not remains or remains.unfinished ~= NAME_TAKEN then return false end
+  request.temp, request.lasting = name.temporary(request.to, core.random()), nil
   return true
 end
 
 --- A file has its name: here renaming works.
-function transfer.placed(state, arguments)
+function transfer.placed(state, request)
   local temps = state.temps
-  if arguments.in_place or not temps then return end
-  temps.stuck[arguments.to] = nil
+  if request.in_place or not temps then return end
+  temps.stuck[request.to] = nil
   temps.proven, temps.tried = true, {}
 end
 
 --- What a failed upload has left on the share, for the end of its message.
 -- @tparam table state the destination's state
--- @tparam table arguments `transfer.upload_target`'s
+-- @tparam table request `transfer.upload_target`'s
 -- @tparam string code the error word
 -- @tparam ?integer unfinished what the worker says
 -- @treturn string
-function transfer.leftover(state, arguments, code, unfinished)
+function transfer.leftover(state, request, code, unfinished)
   if unfinished ~= UNFINISHED then return "" end
-  if arguments.in_place then return "; an incomplete file is left under this name" end
+  if request.in_place then return "; an incomplete file is left under this name" end
   -- The next call removes it; this one does already where the worker has died before it could.
   if LASTING[code] or code == "failed" then return "" end
-  if state.temps and arguments.digits then state.temps.stuck[arguments.to] = arguments.digits end
+  if state.temps and request.digits then state.temps.stuck[request.to] = request.digits end
   local path = state.fields.path
-  local left = path ~= "" and arguments.temp:sub(#path + 2) or arguments.temp
+  local left = path ~= "" and request.temp:sub(#path + 2) or request.temp
   return ("; '%s' is left there, since it can be neither renamed nor removed (in_place = true needs neither)"):format(left)
 end
 
--- Does it again as long as that may help. `attempt` gives a reply, or nil, code, reason and how far it had come.
-local function persist(under, attempt)
+-- Tries again as long as that may help. `try` returns a reply, or nil, code, reason and the remains.
+local function retry(under, try)
   while true do
-    local reply, code, reason, come = attempt()
+    local reply, code, reason, remains = try()
     if reply then return reply end
     local is_next, word, problem = under:should_retry(code)
-    if not is_next then return nil, word or code, problem or reason, come end
+    if not is_next then return nil, word or code, problem or reason, remains end
   end
 end
 
 -- Sending. -------------------------------------------------------------------------------------------------------------
 
-local function is_kept(arguments, code, under)
-  if code == "cancelled" then return arguments.resume end
-  return LASTING[code] and (arguments.resume or arguments.keep and not under:is_late())
+-- Whether what has arrived is kept: for another attempt, or the next run.
+local function is_kept(request, attempt, code, under)
+  if code == "cancelled" then return request.resume end
+  return LASTING[code] and (request.resume or attempt.keep and not under:is_late())
 end
 
 -- One attempt at a file that goes over several connections. `plan` outlives it: what is left, and the digest.
-local function send_striped(state, source, arguments, under, plan)
-  arguments.keep = under:may_retry()
-  arguments.file = arguments.resume and source or nil
-  arguments.offset = plan.left and plan.left.bytes or 0
-  local up, code, reason, come = call.run(state.dest, "upload", arguments, under)
-  if not up then return nil, code, reason, come end
-  arguments.again = true
-  if up.handle == 0 then return { bytes = arguments.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
-  local guard <close> = call.handle(state, up, arguments.resume)
+local function send_striped(state, source, request, under, plan)
+  local attempt = { keep = under:may_retry(), again = plan.again, offset = plan.left and plan.left.bytes or 0 }
+  local up, code, reason, remains = call.run(state.dest, "upload", request, under, attempt)
+  if not up then return nil, code, reason, remains end
+  plan.again = true
+  if up.handle == 0 then return { bytes = request.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
+  local guard <close> = call.handle(state, up, request.resume)
   if not plan.left or up.bytes < plan.left.high then
-    plan.left = stripe.left(state, "send", arguments.resume and up.resumed or 0, arguments.size, arguments.io_size)
+    plan.left = stripe.left(state, "send", request.resume and up.resumed or 0, request.size, request.io_size)
   end
   local resumed = plan.left.bytes
   local function hash()
-    if not arguments.sha256 or plan.sha256 then return end
-    local reply = call.run(state.dest, "hash", { file = source, size = arguments.size }, under)
+    if not request.sha256 or plan.sha256 then return end
+    local reply = call.run(state.dest, "hash", { file = source, size = request.size }, under)
     plan.sha256 = reply and reply.sha256
   end
   local ok
-  ok, code, reason = stripe.move(state, { verb = "send", name = arguments.temp, handle = up, file = source,
+  ok, code, reason = stripe.move(state, { verb = "send", name = request.temp, handle = up, file = source,
     beside = hash, is_changed = function() return not core.local_is_unchanged(source) end, closing = true },
     plan.left, under)
-  if ok and arguments.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
+  if ok and request.sha256 and not plan.sha256 then ok, code, reason = nil, "disconnected", "the SHA-256 is missing" end
   if ok and not core.local_is_unchanged(source) then
     ok, code, reason = nil, "source_changed", "the local file changed while it was read"
   end
   if not ok then
-    guard.keep = is_kept(arguments, code, under)
+    guard.keep = is_kept(request, attempt, code, under)
     return nil, code, reason, guard:close_for(under)
   end
   guard:is_gone()
   local done
-  done, code, reason, come = call.run(state.dest, "commit", { link = up.link, handle = up.handle, size = arguments.size,
-    mtime = arguments.mtime, digest = plan.sha256, read_back = arguments.read_back }, under)
-  if not done then return nil, code, reason, come end
-  return { bytes = arguments.size, resumed = resumed, sha256 = plan.sha256, left = done.left, mtime = done.mtime,
+  done, code, reason, remains = call.run(state.dest, "commit", { link = up.link, handle = up.handle, size = request.size,
+    mtime = request.mtime, digest = plan.sha256, read_back = request.read_back }, under)
+  if not done then return nil, code, reason, remains end
+  return { bytes = request.size, resumed = resumed, sha256 = plan.sha256, left = done.left, mtime = done.mtime,
     time_refused = done.time_refused }
 end
 
 -- One connection, in order.
-local function send_in_order(state, source, arguments, under)
-  arguments.file = source
-  return call.retry(state.dest, "put", arguments, under, function(come)
+local function send_in_order(state, source, request, under)
+  request.file = source
+  return call.retry(state.dest, "put", request, under, function(remains, attempt)
     if not core.local_is_unchanged(source) then
       return nil, "source_changed", "the local file changed between two attempts"
     end
-    arguments.ours = arguments.ours or come.unfinished == UNFINISHED
-    arguments.offset = math.max(arguments.offset, come.done)
+    attempt.ours = attempt.ours or remains.unfinished == UNFINISHED
+    attempt.offset = math.max(attempt.offset or 0, remains.done)
     return true
   end)
 end
 
-local function send(state, source, arguments, under)
-  arguments.again, arguments.ours, arguments.offset, under.measure = nil, nil, 0, nil
-  if arguments.in_order or arguments.in_place or arguments.size < stripe.FROM or state.fields.connections == 1 then
-    return send_in_order(state, source, arguments, under)
+local function send(state, source, request, under)
+  under.measure = nil
+  if request.in_order or request.in_place or request.size < stripe.FROM or state.fields.connections == 1 then
+    return send_in_order(state, source, request, under)
   end
   local plan = {}
+  request.file = request.resume and source or nil
   stripe.warm(state)
-  return persist(under, function()
+  return retry(under, function()
     if plan.left and not core.local_is_unchanged(source) then
       return nil, "source_changed", "the local file changed between two attempts"
     end
-    return send_striped(state, source, arguments, under, plan)
+    return send_striped(state, source, request, under, plan)
   end)
 end
 
-local function send_named(state, source, arguments, under)
+local function send_named(state, source, request, under)
   while true do
-    local reply, code, reason, come = send(state, source, arguments, under)
-    if reply or not transfer.is_name_taken(arguments, come) then return reply, code, reason, come end
+    local reply, code, reason, remains = send(state, source, request, under)
+    if reply or not transfer.is_name_taken(request, remains) then return reply, code, reason, remains end
   end
 end
 
@@ -197,33 +194,33 @@ end
 -- drop what lies beyond the end of a file.
 -- @tparam table state the destination's state
 -- @tparam userdata source core.open_local's
--- @tparam table arguments `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
+-- @tparam table request `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
 -- parents, resume, sha256, read_back, new, insist (on its time)
 -- @tparam table under the call's operation
 -- @treturn[1] table bytes, resumed, sha256, time_refused (then `mtime`: the one that it has, if that was seen)
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.put(state, source, arguments, under)
-  local reply, code, reason, come = send_named(state, source, arguments, under)
+function transfer.put(state, source, request, under)
+  local reply, code, reason, remains = send_named(state, source, request, under)
   if code == "mismatch" then
     under.retries = under.retries + 1
-    arguments.in_order = true
-    reply, code, reason, come = send_named(state, source, arguments, under)
+    request.in_order = true
+    reply, code, reason, remains = send_named(state, source, request, under)
   end
-  call.remember(state, arguments, reply, code)
-  if not reply then return nil, code, reason .. transfer.leftover(state, arguments, code, come and come.unfinished) end
-  transfer.placed(state, arguments)
+  leftovers.remember(state, request, reply, code)
+  if not reply then return nil, code, reason .. transfer.leftover(state, request, code, remains and remains.unfinished) end
+  transfer.placed(state, request)
   return reply
 end
 
 -- Fetching. ------------------------------------------------------------------------------------------------------------
 
 -- SHA-256s: of what was written here and, to verify, of what the server says when it is asked once more.
-local function verify_fetched(state, arguments, offered, size, under)
-  local here, code, reason = call.run(state.dest, "hash", { file = arguments.file, size = size }, under)
+local function verify_fetched(state, request, offered, size, under)
+  local here, code, reason = call.run(state.dest, "hash", { file = request.file, size = size }, under)
   if not here then return nil, code, reason end
-  if not arguments.read_back then return here.sha256 end
+  if not request.read_back then return here.sha256 end
   local there
   there, code, reason = call.run(state.dest, "hash", { link = offered.link, handle = offered.handle, size = size }, under)
   if not there then return nil, code, reason end
@@ -232,22 +229,22 @@ local function verify_fetched(state, arguments, offered, size, under)
 end
 
 -- One attempt at a file that comes over several connections, on a handle that the server's side is open at.
-local function fetch_striped(state, arguments, under, plan, offered)
+local function fetch_striped(state, request, under, plan, offered)
   local guard <close> = call.handle(state, offered)
   local identity = plan.identity or { size = offered.size, mtime = offered.mtime }
   if offered.size ~= identity.size or offered.mtime ~= identity.mtime then
     return nil, "source_changed", "the file changed while it was read"
   end
   plan.identity = identity
-  plan.left = plan.left or stripe.left(state, "receive", offered.resumed, identity.size, arguments.io_size)
+  plan.left = plan.left or stripe.left(state, "receive", offered.resumed, identity.size, request.io_size)
   local resumed = plan.left.bytes
-  local ok, code, reason = stripe.move(state, { verb = "receive", name = arguments.name, handle = offered, file = arguments.file,
-    identity = identity, closing = not arguments.read_back }, plan.left, under)
-  if ok and not arguments.read_back then guard:is_gone() end
-  if ok then ok, code, reason = call.run(state.dest, "sync", { file = arguments.file }, under) end
+  local ok, code, reason = stripe.move(state, { verb = "receive", name = request.name, handle = offered, file = request.file,
+    identity = identity, closing = not request.read_back }, plan.left, under)
+  if ok and not request.read_back then guard:is_gone() end
+  if ok then ok, code, reason = call.run(state.dest, "sync", { file = request.file }, under) end
   local sha256
-  if ok and arguments.sha256 then
-    sha256, code, reason = verify_fetched(state, arguments, offered, identity.size, under)
+  if ok and request.sha256 then
+    sha256, code, reason = verify_fetched(state, request, offered, identity.size, under)
     ok = sha256
   end
   guard:close_for(under)
@@ -255,55 +252,55 @@ local function fetch_striped(state, arguments, under, plan, offered)
   return { bytes = identity.size, mtime = identity.mtime, resumed = resumed, sha256 = sha256 }
 end
 
-local function fetch_once(state, arguments, under)
-  arguments.offer = state.fields.connections > 1
-  local offered, code, reason = call.retry(state.dest, "get", arguments, under, function(come)
-    arguments.offset = math.min(core.local_stat(arguments.file) or 0, come.done)
-    if come.size > 0 then arguments.size, arguments.mtime = come.size, come.mtime end
+local function fetch_once(state, request, under)
+  request.offer = state.fields.connections > 1
+  local offered, code, reason = call.retry(state.dest, "get", request, under, function(remains, attempt)
+    attempt.offset = math.min(core.local_stat(request.file) or 0, remains.done)
+    if remains.size > 0 then attempt.size, attempt.mtime = remains.size, remains.mtime end
     return true
   end)
   if not offered then return nil, code, reason end
   if offered.handle == 0 then return offered end
   local plan = {}
-  return persist(under, function()
+  return retry(under, function()
     if not offered then
-      arguments.again = true
-      offered, code, reason = call.run(state.dest, "open", { name = arguments.name }, under)
+      offered, code, reason = call.run(state.dest, "open", { name = request.name }, under)
       if not offered then return nil, code, reason end
     end
     local from = offered
     offered = nil
-    return fetch_striped(state, arguments, under, plan, from)
+    return fetch_striped(state, request, under, plan, from)
   end)
 end
 
 --- Forgets what was fetched: the next attempt begins with the first byte.
--- @tparam table arguments those of `transfer.fetch`
+-- @tparam table request that of `transfer.fetch`
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.begin_anew(arguments)
-  arguments.offset, arguments.again, arguments.resume = 0, nil, nil
-  return core.local_cut(arguments.file, 0)
+function transfer.begin_anew(request)
+  request.offset, request.size, request.mtime, request.resume = 0, nil, nil, nil
+  return core.local_cut(request.file, 0)
 end
 
 --- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
 -- @tparam table state the destination's state
--- @tparam table arguments name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size and
+-- @tparam table request name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size and
 -- mtime (of the file that they are of), io_size, resume, sha256, read_back
 -- @tparam table under the call's operation
 -- @treturn[1] table bytes, mtime, resumed, sha256
 -- @treturn[2] nil
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
-function transfer.fetch(state, arguments, under)
-  local from = arguments.offset
-  local reply, code, reason = fetch_once(state, arguments, under)
-  if reply or code ~= "source_changed" or (from == 0 and not arguments.again) then return reply, code, reason end
-  local ok, word, problem = transfer.begin_anew(arguments)
+function transfer.fetch(state, request, under)
+  local tries = under.retries
+  local reply, code, reason = fetch_once(state, request, under)
+  local has_kept = request.offset > 0 or under.retries > tries
+  if reply or code ~= "source_changed" or not has_kept then return reply, code, reason end
+  local ok, word, problem = transfer.begin_anew(request)
   if not ok then return nil, word, problem end
-  return fetch_once(state, arguments, under)
+  return fetch_once(state, request, under)
 end
 
 local function sync_folder(state, folder)

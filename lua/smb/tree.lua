@@ -8,6 +8,7 @@
 local lfs = require "lfs"
 
 local call = require "smb.call"
+local operations = require "smb.operation"
 local compare = require "smb.tree_compare"
 local core = require "smb.core"
 local folders = require "smb.tree_folders"
@@ -62,8 +63,8 @@ end
 -- @tparam table opts as `call_options.check_tree` returns them
 -- @treturn table the sync
 function tree.new(direction, state, top, opts)
-  local under = call.operation(state, opts.progress, 0, top)
-  local function ask(verb, arguments) return call.retry(state.dest, verb, arguments, call.part(under)) end
+  local under = operations.new(state, opts.progress, 0, top)
+  local function ask(verb, request) return call.retry(state.dest, verb, request, operations.part(under)) end
   return setmetatable({ state = state, top = top, opts = opts, turn = 0, count = 0, there = 0,
     filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run, ask),
     unanswered = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
@@ -153,15 +154,15 @@ function sync:try(subject, reply, code, reason)
   return reply
 end
 
-function sync:ask(subject, verb, arguments)
-  return self:try(subject, call.retry(self.state.dest, verb, arguments, call.part(self.under)))
+function sync:ask(subject, verb, request)
+  return self:try(subject, call.retry(self.state.dest, verb, request, operations.part(self.under)))
 end
 
 -- The work. ------------------------------------------------------------------------------------------------------------
 
 -- Moves one file.
 function sync:move_one(item)
-  local part = call.part(self.under)
+  local part = operations.part(self.under)
   local reply, code, reason = self:move(item, part)
   part:finished(reply and reply.bytes or 0)
   if not reply then return self:fail(item.subject, code, reason) end

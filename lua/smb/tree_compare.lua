@@ -4,6 +4,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
+local operations = require "smb.operation"
 
 local compare = {}
 
@@ -39,7 +40,7 @@ end
 local function same_contents(self, here, size, path)
   local source <close>, is = core.open_local(here)
   if not source or is ~= size then return false end
-  local part = call.part(self.under)
+  local part = operations.part(self.under)
   local ours = call.run(self.state.dest, "hash", { file = source, size = size }, part)
   local opened = call.run(self.state.dest, "open", { name = path }, part)
   if not ours or not opened then return false end

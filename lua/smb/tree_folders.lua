@@ -4,6 +4,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
+local operations = require "smb.operation"
 
 local folders = {}
 
@@ -79,9 +80,9 @@ end
 -- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
 -- may have listed this one ahead.
 function folders:each_reply(subject, path, batch, fn, following, wished)
-  local arguments = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil,
+  local request = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil,
     inner = not batch }
-  local reply, code, reason = call.retry(self.state.dest, "list_open", arguments, call.part(self.under))
+  local reply, code, reason = call.retry(self.state.dest, "list_open", request, operations.part(self.under))
   while reply do
     local listing <close> = call.handle(self.state, reply)
     local is_last = reply.handle == 0
@@ -99,7 +100,7 @@ function folders:each_reply(subject, path, batch, fn, following, wished)
     end
     listing:is_gone() -- the request has it
     reply, code, reason = call.run(self.state.dest, "list_next",
-      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, call.part(self.under))
+      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, operations.part(self.under))
   end
   local is_fine = self.is_missing_fine and folders.IS_MISSING[code] or self:may_be_unlisted(code)
   if not is_fine then self:fail(subject, code, reason) end

@@ -7,6 +7,7 @@ local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
 local naming = require "smb.naming"
+local operations = require "smb.operation"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
 
@@ -110,10 +111,10 @@ end
 function get:move(item, part)
   local copy <close>, code, reason = core.create_local(item.spot, core.random(), true, false, item.root)
   if not copy then return nil, code, ("'%s': %s"):format(item.here, reason) end
-  local arguments = { name = item.path, file = copy, offset = 0, io_size = self.opts.io_size.read,
+  local request = { name = item.path, file = copy, offset = 0, io_size = self.opts.io_size.read,
     read_back = self.opts.read_back, sha256 = self.opts.read_back }
   local reply
-  reply, code, reason = transfer.fetch(self.state, arguments, part)
+  reply, code, reason = transfer.fetch(self.state, request, part)
   if not reply then
     transfer.discard(self.state, copy)
     return nil, code, reason
@@ -127,7 +128,7 @@ end
 
 -- Fetches several small files; gives how many, of the first ones, are there. The others are to be fetched one by one.
 local function move_some(self, items)
-  local part = call.part(self.under)
+  local part = operations.part(self.under)
   local sizes, refused = transfer.fetch_some(self.state, items, self.opts.io_size.read, part, self.opts.preserve_mtime)
   self:note_time_refused(refused)
   local bytes = 0
@@ -163,7 +164,7 @@ end
 function tree_get.fetch(state, top, path, place, opts)
   local self = tree.new(get, state, top, opts)
   -- What is not there must not leave an empty folder here.
-  local entry, code, reason = call.retry(state.dest, "stat", { name = path }, call.part(self.under))
+  local entry, code, reason = call.retry(state.dest, "stat", { name = path }, operations.part(self.under))
   if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
   if not entry and opts.mirror and opts.force and tree.IS_MISSING[code] then
     if not tree.is_missing(place) and not hold(self, place) then return nil, self.stopped.message, self.stopped.code end

@@ -3,8 +3,10 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local leftovers = require "smb.leftovers"
 local name = require "smb.name"
 local naming = require "smb.naming"
+local operations = require "smb.operation"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
@@ -99,7 +101,7 @@ function put:make_folder(subject, path, exclusive)
   self:note("mkdir", subject)
   local ok, code, reason = self.opts.dry_run, nil, nil
   if not ok then
-    ok, code, reason = call.retry(self.state.dest, "mkdir", { name = path, exclusive = exclusive }, call.part(self.under))
+    ok, code, reason = call.retry(self.state.dest, "mkdir", { name = path, exclusive = exclusive }, operations.part(self.under))
   end
   if ok then self.summary.folders = self.summary.folders + 1
   elseif exclusive and code == "exists" then return nil, code
@@ -118,10 +120,10 @@ function put:rename_outdated(known, folder)
   local has_changed = false
   for text, old in pairs(self.names:outdated(folder.below, known)) do
     if self:is_over() then break end
-    local arguments = transfer.target(name.join(folder.path, text))
-    arguments.name = name.join(folder.path, old)
-    local reply, code, reason = call.retry(self.state.dest, "rename", arguments, call.part(self.under))
-    call.remember(self.state, arguments, reply, code)
+    local request = transfer.target(name.join(folder.path, text))
+    request.name = name.join(folder.path, old)
+    local reply, code, reason = call.retry(self.state.dest, "rename", request, operations.part(self.under))
+    leftovers.remember(self.state, request, reply, code)
     has_changed = self:try(name.join(folder.below, old), reply, code, reason) ~= nil or has_changed
   end
   if has_changed then folder.wished = nil end
@@ -311,15 +313,15 @@ function put:move(item, part)
   local source <close>, size, mtime, is_stream = core.open_local(item.here)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
   if is_stream then return send_stream(self, item, source, part) end
-  local arguments = transfer.upload_target(self.state, item.path, not item.is_unlisted, self.opts.in_place)
-  arguments.new, arguments.size = item.is_new, size
+  local request = transfer.upload_target(self.state, item.path, not item.is_unlisted, self.opts.in_place)
+  request.new, request.size = item.is_new, size
   local is_holdable, wanted = core.is_holdable(mtime), self.opts.preserve_mtime
   if wanted and not is_holdable then return nil, "unsupported", ("'%s': SMB cannot hold its time"):format(item.here) end
-  if wanted ~= false then arguments.mtime, arguments.insist = mtime, wanted end
-  arguments.io_size, arguments.read_back = self.opts.io_size.write, self.opts.read_back
-  arguments.sha256 = self.opts.read_back
-  local reply, code, reason = transfer.put(self.state, source, arguments, part)
-  if reply and arguments.mtime then
+  if wanted ~= false then request.mtime, request.insist = mtime, wanted end
+  request.io_size, request.read_back = self.opts.io_size.write, self.opts.read_back
+  request.sha256 = self.opts.read_back
+  local reply, code, reason = transfer.put(self.state, source, request, part)
+  if reply and request.mtime then
     if reply.time_refused or not is_holdable then self:note_time_refused(1) else self:sample(item.path, mtime) end
     if reply.time_refused and reply.mtime ~= UNKNOWN then self:remember_instead(item.path, mtime, reply.mtime) end
   end

@@ -5,28 +5,29 @@ local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
 local file_io = require "smb.file_io"
+local leftovers = require "smb.leftovers"
 local transfer = require "smb.transfer"
 
 local upload = {}
 
 --- Begins an upload: a file to be written, which gets its name when it is committed. `operation`: for messages.
 -- @local
-function upload.begin(dest, state, text, arguments, sizes, under, operation)
+function upload.begin(dest, state, text, request, sizes, under, operation)
   local self, private, word, problem = file.new(dest, state, text, sizes)
   private.operation = operation
   if not self then return file_io.fail(private, "write", word, problem) end
-  arguments.buffer, arguments.size = self, math.maxinteger
-  local reply, code, reason, come
+  request.buffer, request.size = self, math.maxinteger
+  local reply, code, reason, remains
   repeat
-    reply, code, reason, come = call.retry(dest, "upload", arguments, under)
-  until reply or not transfer.is_name_taken(arguments, come)
+    reply, code, reason, remains = call.retry(dest, "upload", request, under)
+  until reply or not transfer.is_name_taken(request, remains)
   if not reply then
-    call.remember(state, arguments, nil, code)
-    return file_io.fail(private, "write", code, reason .. transfer.leftover(state, arguments, code, come and come.unfinished))
+    leftovers.remember(state, request, nil, code)
+    return file_io.fail(private, "write", code, reason .. transfer.leftover(state, request, code, remains and remains.unfinished))
   end
-  arguments.again, arguments.ours = true, true
-  private.no_more = arguments.in_place or arguments.in_order -- else its size might be reached before all has arrived
-  private.under, private.reopen_verb, private.reopen = under, "upload", arguments
+  private.keep = under:may_retry()
+  private.no_more = request.in_place or request.in_order -- else its size might be reached before all has arrived
+  private.under, private.reopen_verb, private.reopen = under, "upload", request
   return file.opened(self, private, reply, false, true)
 end
 
@@ -44,7 +45,7 @@ function upload.commit(self, digest)
   local reply, word, reason = file_io.ask(private, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
   private.state.files[self] = nil
-  call.remember(private.state, private.reopen, reply, word)
+  leftovers.remember(private.state, private.reopen, reply, word)
   if not reply then
     local left = transfer.leftover(private.state, private.reopen, word, private.unfinished)
     return file_io.fail(private, "write", word, reason .. left)
@@ -65,7 +66,7 @@ function upload.abandon(self, why)
     local _, code = file_io.ask(private, "close", {})
     -- It may not have been sent: nothing else closes the file.
     if code == "timeout" then call.handle(private.state, private):drop() end
-    call.remember(private.state, private.reopen, nil, code)
+    leftovers.remember(private.state, private.reopen, nil, code)
   end
   core.file_closed(self)
   private.state.files[self] = nil

@@ -5,10 +5,10 @@
 
 local lfs = require "lfs"
 
-local call = require "smb.call"
 local core = require "smb.core"
 local file = require "smb.file"
 local name = require "smb.name"
+local operations = require "smb.operation"
 local settings = require "smb.settings"
 local show = require "smb.show"
 local states = require "smb.state"
@@ -54,31 +54,31 @@ end
 function whole.put(state, localpath, text, path, opts)
   local source <close>, size, mtime, is_stream = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
-  local under = call.operation(state, opts.progress, not is_stream and size or nil, text)
+  local under = operations.new(state, opts.progress, not is_stream and size or nil, text)
   if is_stream then return put_stream(state, source, localpath, text, path, opts, under) end
   local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, mtime, path)
-  local arguments = digits and transfer.target(path, opts.overwrite, digits)
+  local request = digits and transfer.target(path, opts.overwrite, digits)
     or transfer.upload_target(state, path, opts.overwrite, settings.is_in_place(state, opts))
-  arguments.size, arguments.parents, arguments.resume = size, opts.parents, opts.resume
-  arguments.io_size = settings.buffer_sizes(state).write
-  arguments.read_back, arguments.sha256 = settings.verification(state, opts)
-  if opts.preserve_mtime ~= false then arguments.mtime, arguments.insist = mtime, opts.preserve_mtime end
+  request.size, request.parents, request.resume = size, opts.parents, opts.resume
+  request.io_size = settings.buffer_sizes(state).write
+  request.read_back, request.sha256 = settings.verification(state, opts)
+  if opts.preserve_mtime ~= false then request.mtime, request.insist = mtime, opts.preserve_mtime end
   if opts.preserve_mtime and not core.is_holdable(mtime) then
     return fail(state, "put", text, "unsupported", ("'%s': SMB cannot hold its time"):format(localpath))
   end
-  local reply, code, problem = transfer.put(state, source, arguments, under)
+  local reply, code, problem = transfer.put(state, source, request, under)
   if not reply then
     under:failed()
     return fail(state, "put", text, code, problem)
   end
-  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil,
-    whole.is_time_kept(arguments.mtime, reply.time_refused))
+  return result_of(reply.bytes, under, reply.resumed, request.sha256 and reply.sha256 or nil,
+    whole.is_time_kept(request.mtime, reply.time_refused))
 end
 
 --- See `dest:write`. `from`: a source (smb.source).
 -- @local
 function whole.write(state, text, path, from, opts)
-  local under = call.operation(state, opts.progress, from.whole and #from.whole or nil, text)
+  local under = operations.new(state, opts.progress, from.whole and #from.whole or nil, text)
   local how = stream_how(state, "write", text, path, opts)
   local sent, message, code = from:start()
   if not sent then return fail(state, "write", text, code, message) end
@@ -131,23 +131,23 @@ local function make_local_parents(localpath)
 end
 
 -- The local file that a get writes. With `resume` it is what an earlier run left, if the remote file is still the same.
-local function local_copy(state, text, path, target, opts, arguments, under)
+local function local_copy(state, text, path, target, opts, request, under)
   if target.code then return fail(state, "get", text, target.code, ("'%s': %s"):format(target.path, target.reason)) end
   local digits, again = core.random(), false
   if opts.resume then
     local entry, message, code = states.run(state, "get", text, "stat", { name = path, inner = true }, under)
     if not entry then return nil, message, code end
     digits = transfer.lasting_digits(state.place, path, entry.size, entry.ticks)
-    arguments.size, arguments.mtime, again = entry.size, entry.ticks, true
+    request.size, request.mtime, again = entry.size, entry.ticks, true
   end
   local overwrite = opts.overwrite ~= false
   local copy, left, problem = core.create_local(target.spot, digits, overwrite, again, target.root)
   if not copy and again and left == "local_io" then -- another run is at it, or it is no file
-    arguments.size, arguments.mtime, again = nil, nil, false
+    request.size, request.mtime, again = nil, nil, false
     copy, left, problem = core.create_local(target.spot, core.random(), overwrite, false, target.root)
   end
   if not copy then return fail(state, "get", text, left, ("'%s': %s"):format(target.path, problem)) end
-  arguments.file, arguments.offset, arguments.resume = copy, again and left or 0, again
+  request.file, request.offset, request.resume = copy, again and left or 0, again
   return copy
 end
 
@@ -156,17 +156,17 @@ end
 function whole.get(state, text, path, localpath, opts)
   local target = local_target(localpath, text)
   if opts.parents then make_local_parents(target.path) end
-  local under = call.operation(state, opts.progress, nil, text)
-  local arguments = { name = path, io_size = settings.buffer_sizes(state).read }
-  arguments.read_back, arguments.sha256 = settings.verification(state, opts)
-  local copy <close>, problem, word = local_copy(state, text, path, target, opts, arguments, under)
+  local under = operations.new(state, opts.progress, nil, text)
+  local request = { name = path, io_size = settings.buffer_sizes(state).read }
+  request.read_back, request.sha256 = settings.verification(state, opts)
+  local copy <close>, problem, word = local_copy(state, text, path, target, opts, request, under)
   if not copy then
     under:failed()
     return nil, problem, word
   end
   if opts.resume then core.keep(copy) end
-  local reply, code, why = try_twice(under, function() return transfer.fetch(state, arguments, under) end,
-    function() return transfer.begin_anew(arguments) end)
+  local reply, code, why = try_twice(under, function() return transfer.fetch(state, request, under) end,
+    function() return transfer.begin_anew(request) end)
   if not reply then
     local kept = opts.resume and transfer.is_lasting(code)
     if not kept then
@@ -181,18 +181,18 @@ function whole.get(state, text, path, localpath, opts)
   ok, failure, why = core.local_cut(copy, reply.bytes)
   if ok then ok, failure, why = transfer.complete(state, copy, mtime, opts.overwrite ~= false, opts.preserve_mtime) end
   if not ok then return fail(state, "get", text, failure, ("'%s': %s"):format(target.path, why)) end
-  return result_of(reply.bytes, under, reply.resumed, arguments.sha256 and reply.sha256 or nil,
+  return result_of(reply.bytes, under, reply.resumed, request.sha256 and reply.sha256 or nil,
     whole.is_time_kept(mtime, failure))
 end
 
 --- See `dest:read`.
 -- @local
 function whole.read(state, text, path)
-  local under = call.operation(state, nil, nil, text)
+  local under = operations.new(state, nil, nil, text)
   local memory <close>, word, problem = core.memory()
   if not memory then return fail(state, "read", text, word, problem) end
-  local arguments = { name = path, file = memory, io_size = settings.buffer_sizes(state).read, offset = 0 }
-  local reply, code, why = transfer.fetch(state, arguments, under)
+  local request = { name = path, file = memory, io_size = settings.buffer_sizes(state).read, offset = 0 }
+  local reply, code, why = transfer.fetch(state, request, under)
   if not reply then return fail(state, "read", text, code, why) end
   return core.take(memory, reply.bytes)
 end
@@ -200,7 +200,7 @@ end
 --- Reads a file into an LTN12 sink; a failure goes there, too. See `dest:read`.
 -- @local
 function whole.read_into(state, text, path, sink)
-  local under = call.operation(state, nil, nil, text)
+  local under = operations.new(state, nil, nil, text)
   local source <close>, message, code = file.open(state.dest, state, text, path, "r", settings.buffer_sizes(state))
   if not source then
     sink(nil, message)

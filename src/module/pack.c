@@ -31,19 +31,26 @@ bool pack_is_set(lua_State *L, int table, const char *field)
 	return set;
 }
 
+static bool pack_has(lua_State *L, int table, const char *field)
+{
+	bool has = lua_getfield(L, table, field) != LUA_TNIL;
+	lua_pop(L, 1);
+	return has;
+}
+
 static uint32_t pack_flags(lua_State *L, int table)
 {
 	static const struct {
 		const char *field;
 		enum smb_flags flag;
 	} all[] = {
-	    {"overwrite", SMB_FLAG_OVERWRITE}, {"parents", SMB_FLAG_PARENTS},   {"recursive", SMB_FLAG_RECURSIVE},
-	    {"missing_ok", SMB_FLAG_MISSING_OK}, {"new", SMB_FLAG_NEW},         {"writable", SMB_FLAG_WRITABLE},
-	    {"create", SMB_FLAG_CREATE},       {"truncate", SMB_FLAG_TRUNCATE}, {"exclusive", SMB_FLAG_EXCLUSIVE},
-	    {"again", SMB_FLAG_AGAIN},         {"keep", SMB_FLAG_KEEP},         {"resume", SMB_FLAG_RESUME},
-	    {"sha256", SMB_FLAG_DIGEST},       {"read_back", SMB_FLAG_VERIFY},  {"offer", SMB_FLAG_OFFER},
-	    {"ahead", SMB_FLAG_AHEAD},         {"in_place", SMB_FLAG_IN_PLACE}, {"ours", SMB_FLAG_OURS},
-	    {"lasting", SMB_FLAG_LASTING},     {"insist", SMB_FLAG_INSIST},     {"spare_bins", SMB_FLAG_SPARE_BINS},
+	    {"overwrite", SMB_FLAG_OVERWRITE},   {"parents", SMB_FLAG_PARENTS},   {"recursive", SMB_FLAG_RECURSIVE},
+	    {"missing_ok", SMB_FLAG_MISSING_OK}, {"new", SMB_FLAG_NEW},           {"writable", SMB_FLAG_WRITABLE},
+	    {"create", SMB_FLAG_CREATE},         {"truncate", SMB_FLAG_TRUNCATE}, {"exclusive", SMB_FLAG_EXCLUSIVE},
+	    {"keep", SMB_FLAG_KEEP},             {"resume", SMB_FLAG_RESUME},     {"sha256", SMB_FLAG_DIGEST},
+	    {"read_back", SMB_FLAG_VERIFY},      {"offer", SMB_FLAG_OFFER},       {"ahead", SMB_FLAG_AHEAD},
+	    {"in_place", SMB_FLAG_IN_PLACE},     {"lasting", SMB_FLAG_LASTING},   {"insist", SMB_FLAG_INSIST},
+	    {"spare_bins", SMB_FLAG_SPARE_BINS},
 	};
 	uint32_t flags = 0;
 
@@ -177,6 +184,26 @@ void pack_read(lua_State *L, int table, enum smb_verb verb, struct pack *p)
 	for (int i = 0; i < SMB_NAME_COUNT; i++)
 		pack_path(L, table, p, i, names[i]);
 	pack_fds(L, table, p);
+}
+
+void pack_attempt(lua_State *L, int table, struct pack *p)
+{
+	struct smb_request *head = &p->head;
+
+	if (!lua_istable(L, table))
+		return;
+	if (pack_is_set(L, table, "again"))
+		head->flags |= SMB_FLAG_AGAIN;
+	if (pack_is_set(L, table, "keep"))
+		head->flags |= SMB_FLAG_KEEP;
+	if (pack_is_set(L, table, "ours"))
+		head->flags |= SMB_FLAG_OURS;
+	if (pack_has(L, table, "offset"))
+		head->offset = (uint64_t)pack_integer(L, table, "offset", LUA_MAXINTEGER);
+	if (pack_has(L, table, "size"))
+		head->size = (uint64_t)pack_integer(L, table, "size", LUA_MAXINTEGER);
+	if (pack_has(L, table, "mtime"))
+		head->mtime = pack_mtime(L, table, &head->flags);
 }
 
 struct smb_request *pack_message(const struct pack *p, size_t *size)

@@ -103,13 +103,13 @@ static bool request_stash_ended(void *holder)
 	return true;
 }
 
-static struct pool_wish request_wish(lua_State *L, int table)
+static struct pool_wish request_wish(lua_State *L, int table, int gently)
 {
 	return (struct pool_wish){
 	    .link = (uint32_t)pack_integer(L, table, "link", UINT32_MAX),
 	    .rather = (uint32_t)pack_integer(L, table, "wished", UINT32_MAX),
 	    .own = pack_is_set(L, table, "own"),
-	    .gently = pack_is_set(L, table, "gently"),
+	    .gently = lua_toboolean(L, gently),
 	};
 }
 
@@ -162,8 +162,9 @@ static int request_push_not_sent(lua_State *L)
 }
 
 /*
- * start(destination, verb, arguments) -> request | nil, code, text. The code "full": try again when a request has
- * ended; "soon": in a few milliseconds, since `gently` was set.
+ * start(destination, verb, fields [, attempt [, gently]]) -> request | nil, code, text. The code "full": try again when a
+ * request has ended; "soon": in a few milliseconds, since `gently` was set. `attempt`: fields that differ from one try to
+ * the next.
  */
 static int request_start(lua_State *L)
 {
@@ -176,25 +177,26 @@ static int request_start(lua_State *L)
 	enum pool_answer answer;
 
 	luaL_checktype(L, 3, LUA_TTABLE);
-	lua_settop(L, 3);
+	lua_settop(L, 5);
 	r = lua_newuserdatauv(L, sizeof *r, 1);
 	memset(r, 0, sizeof *r);
 	r->destination = d;
 	r->shape.verb = verb;
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
-	lua_setiuservalue(L, 4, 1);
+	lua_setiuservalue(L, 6, 1);
 	r->shape.inner = pack_is_set(L, 3, "inner") || verb == SMB_VERB_GET_SOME;
 	r->shape.batch = pack_is_set(L, 3, "batch");
-	wish = request_wish(L, 3);
+	wish = request_wish(L, 3, 5);
 	pack_read(L, 3, verb, &pack);
+	pack_attempt(L, 4, &pack);
 	destination_check(L, 1); /* again: a collector may have closed it. None runs from here on */
 	answer = request_take_link(r, &wish, &fault);
 	if (answer != POOL_LEASED)
 		return request_push_no_link(L, answer, &fault);
 	if (!request_hand_over(r, &pack))
 		return request_push_not_sent(L);
-	lua_settop(L, 4);
+	lua_settop(L, 6);
 	return 1;
 }
 

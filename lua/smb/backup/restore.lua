@@ -12,6 +12,7 @@ local lanes = require "smb.backup.lanes"
 local manifest = require "smb.backup.manifest"
 local name = require "smb.name"
 local names = require "smb.backup.names"
+local operations = require "smb.operation"
 local pattern = require "smb.pattern"
 local places = require "smb.backup.place"
 local repository = require "smb.backup.repository"
@@ -115,7 +116,7 @@ end
 local function hash_here(self, path)
   local source <close>, size = core.open_local(self.folder .. "/" .. path)
   if not source then return nil end
-  local reply = call.run(self.state.dest, "hash", { file = source, size = size }, call.part(self.under))
+  local reply = call.run(self.state.dest, "hash", { file = source, size = size }, operations.part(self.under))
   return reply and reply.sha256
 end
 
@@ -151,7 +152,7 @@ end
 local function fetch(self, entry)
   local copy <close>, code, reason = self.place:file(entry.path)
   if not copy then return nil, code, reason end
-  local part = call.part(self.under)
+  local part = operations.part(self.under)
   local arguments = { name = name.join(self.from, entry.stored), file = copy, offset = 0, io_size = self.read_size,
     sha256 = self.opts.verify == "sha256" }
   local reply
@@ -192,7 +193,7 @@ local function fetch_some(self, entries)
     if not made[i] then break end
     paths[i] = name.join(self.from, entry.stored)
   end
-  local part = call.part(self.under)
+  local part = operations.part(self.under)
   local reply = #paths > 0 and call.run(self.state.dest, "get_some", { files = made, names = paths, io_size = self.read_size },
     part) or {}
   for i, entry in ipairs(entries) do
@@ -333,7 +334,7 @@ end
 local function new_run(repo, folder, opts)
   local state = core.state(repo.dest)
   return setmetatable({ repo = repo, state = state, opts = opts, folder = #folder > 1 and folder:gsub("/+$", "") or folder,
-    under = call.operation(state, opts.progress, 0, repo.path), top = opts.path or "",
+    under = operations.new(state, opts.progress, 0, repo.path), top = opts.path or "",
     filter = opts.filter and pattern.filter(opts.filter) or nil, above = {}, finished = {}, batch = {}, batch_length = 0,
     read_size = repo.dest.options.read_buffer_size,
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, links = 0, times_refused = 0, errors = {},

@@ -6,6 +6,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
+local operations = require "smb.operation"
 local transfer = require "smb.transfer"
 
 local send = {}
@@ -16,7 +17,7 @@ local LINE = 125000000 -- bytes per second: what is counted on where nothing lar
 local TICKS_EACH = 100 -- nanoseconds in one of the core's ticks
 
 local function ask(run, verb, arguments)
-  return call.retry(run.state.dest, verb, arguments, call.part(run.under))
+  return call.retry(run.state.dest, verb, arguments, operations.part(run.under))
 end
 
 local function done(reply, code, reason)
@@ -35,7 +36,7 @@ local function listing(run, path)
     for _, entry in ipairs(reply) do found[entry.name] = entry end
     if reply.handle == 0 then return found end
     reply, code, reason = call.run(run.state.dest, "list_next", { handle = reply.handle, link = reply.link, inner = true },
-      call.part(run.under))
+      operations.part(run.under))
   end
   return nil, code, reason
 end
@@ -120,7 +121,7 @@ end
 
 -- The SHA-256 of what is open here.
 local function hash(run, source, size)
-  local reply, code, reason = call.run(run.state.dest, "hash", { file = source, size = size }, call.part(run.under))
+  local reply, code, reason = call.run(run.state.dest, "hash", { file = source, size = size }, operations.part(run.under))
   if not reply then return nil, code, reason end
   if not core.local_is_unchanged(source) then return nil, "source_changed", "the local file changed while it was read" end
   return reply.sha256
@@ -139,7 +140,7 @@ local function is_there(run, item, source)
 end
 
 local function put(run, item, source, is_stream)
-  local entry, part = item.entry, call.part(run.under)
+  local entry, part = item.entry, operations.part(run.under)
   if is_stream then
     local how = { operation = "snapshot", text = entry.path, path = item.place, sizes = run.sizes, in_place = true,
       sha256 = true }

@@ -13,6 +13,7 @@ local name = require "smb.name"
 local names = require "smb.backup.names"
 local repository = require "smb.backup.repository"
 local send = require "smb.backup.send"
+local operations = require "smb.operation"
 local show = require "smb.show"
 local texts = require "smb.text"
 local walk = require "smb.backup.walk"
@@ -35,7 +36,7 @@ local RESULT_COUNTS = { "sent", "copied", "unchanged", "resumed" }
 local function new_run(repo, opts)
   local state = core.state(repo.dest)
   local self = setmetatable({ repo = repo, state = state, dest = repo.dest, opts = opts,
-    under = call.operation(state, opts.progress, 0, repo.path),
+    under = operations.new(state, opts.progress, 0, repo.path),
     sizes = { write = repo.dest.options.write_buffer_size, read = repo.dest.options.read_buffer_size },
     window = core.ticks(state.fields.time_window or 0), read_back = (opts.verify or state.fields.verify) == "sha256",
     ready = {}, added = 0, written = 0, seen = 0, owners = {},

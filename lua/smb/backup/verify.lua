@@ -9,6 +9,7 @@ local name = require "smb.name"
 local names = require "smb.backup.names"
 local repository = require "smb.backup.repository"
 local send = require "smb.backup.send"
+local operations = require "smb.operation"
 local texts = require "smb.text"
 local walk = require "smb.backup.walk"
 
@@ -121,7 +122,7 @@ end
 -- Reads a file on the share and compares its contents.
 local function compare_data(self, entry)
   if self.stopped then return end
-  local dest, part = self.state.dest, call.part(self.under)
+  local dest, part = self.state.dest, operations.part(self.under)
   local opened, code, reason = call.retry(dest, "open", { name = name.join(self.top, entry.stored) }, part)
   local reply
   if opened then
@@ -129,7 +130,7 @@ local function compare_data(self, entry)
     reply, code, reason = call.run(dest, "hash", { link = handle.link, handle = handle.handle, size = entry.size }, part)
     handle:close()
   end
-  if not reply and call.is_passing(code) and part:may_retry() and not entry.is_again then
+  if not reply and operations.is_passing(code) and part:may_retry() and not entry.is_again then
     entry.is_again = true
     return compare_data(self, entry)
   end
@@ -153,7 +154,7 @@ end
 local function hash_here(self, here, size)
   local source <close>, is = core.open_local(here)
   if not source or is ~= size then return nil end
-  local reply = call.run(self.state.dest, "hash", { file = source, size = size }, call.part(self.under))
+  local reply = call.run(self.state.dest, "hash", { file = source, size = size }, operations.part(self.under))
   return reply and reply.sha256
 end
 
@@ -228,7 +229,7 @@ function verify.compare(repo, wanted, opts)
   if not list then return nil, call.message("verify", repo.path, state.place, own), code end
   list:close()
   local self = setmetatable({ repo = repo, state = state, opts = opts, above = {}, turn = 0,
-    under = call.operation(state, opts.progress, 0, own), window = core.ticks(state.fields.time_window or 0),
+    under = operations.new(state, opts.progress, 0, own), window = core.ticks(state.fields.time_window or 0),
     top = name.join(state.fields.path, repository.at(repo, own)), report = { name = own, files = 0, differences = {} } }, run)
   compare_share(self)
   if opts.sources and not self.stopped then compare_source(self, opts.sources, opts.several) end
