@@ -25,6 +25,16 @@ static const char *signing_word(enum smb_demand demand)
 	}
 }
 
+smbc_smb_encrypt_level configuration_encryption(enum smb_demand demand)
+{
+	switch (demand) {
+	case SMB_DEMAND_OFF: return SMBC_ENCRYPTLEVEL_NONE;
+	case SMB_DEMAND_DESIRED: return SMBC_ENCRYPTLEVEL_REQUEST;
+	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
+	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
+	}
+}
+
 /*
  * Says what is not the library's default, and what a distribution may have built in otherwise. A lock directory that cannot exist
  * keeps the name cache, which all of a machine's programs share, out of it.

@@ -2,21 +2,24 @@
 
 #include "shared/ticks.h"
 
+#include <libsmbclient.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The library makes of FILETIME's 0 nanoseconds that say "leave it alone". */
-int64_t entry_time_if_known(struct timespec t)
+static int64_t entry_time_if_known(struct timespec t)
 {
 	return t.tv_nsec >= 0 && t.tv_nsec < 1000000000 ? ticks_of_timespec(t) : TICKS_UNKNOWN;
 }
 
-int64_t entry_time(struct timespec t)
+/* A file's own time is never unknown: 0 is the first moment of 1601. */
+static int64_t entry_time(struct timespec t)
 {
 	int64_t time = entry_time_if_known(t);
 	return time != TICKS_UNKNOWN ? time : TICKS_FIRST;
 }
 
-uint16_t entry_type(uint32_t attributes)
+static uint16_t entry_type(uint32_t attributes)
 {
 	if (attributes & ENTRY_REPARSE)
 		return SMB_ENTRY_LINK;
@@ -52,6 +55,35 @@ void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct 
 	entry->attributes = opened != NULL ? opened->attributes : entry_attributes(st->st_mode);
 	entry->type = entry_type(entry->attributes);
 	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
+}
+
+void entry_of_info(struct smb_entry *entry, const struct libsmb_file_info *info)
+{
+	*entry = (struct smb_entry){
+	    .mtime = entry_time(info->mtime_ts),
+	    .atime = entry_time(info->atime_ts),
+	    .btime = entry_time_if_known(info->btime_ts),
+	    .ctime = entry_time_if_known(info->ctime_ts),
+	    .attributes = info->attrs,
+	    .type = entry_type(info->attrs),
+	};
+	if (entry->type == SMB_ENTRY_FILE)
+		entry->size = info->size;
+}
+
+static uint32_t entry_share_type(const struct smbc_dirent *share)
+{
+	switch (share->smbc_type) {
+	case SMBC_FILE_SHARE: return SMB_SHARE_DISK;
+	case SMBC_IPC_SHARE: return SMB_SHARE_IPC;
+	default: return SMB_SHARE_PRINTER;
+	}
+}
+
+void entry_of_share(struct smb_entry *entry, const struct smbc_dirent *share, char *name, size_t size)
+{
+	*entry = (struct smb_entry){.type = SMB_ENTRY_SHARE, .attributes = entry_share_type(share)};
+	snprintf(name, size, "%s/%s", share->name, share->comment != NULL ? share->comment : "");
 }
 
 bool entry_is_none(const char *name)

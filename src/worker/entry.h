@@ -5,24 +5,27 @@
 #include "protocol.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { ENTRY_READONLY = 1, ENTRY_HIDDEN = 2, ENTRY_SYSTEM = 4, ENTRY_DIRECTORY = 0x10, ENTRY_ARCHIVE = 0x20, ENTRY_REPARSE = 0x400 };
 
 /* The attributes that can be set. */
 enum { ENTRY_SETTABLE = ENTRY_READONLY | ENTRY_HIDDEN | ENTRY_SYSTEM | ENTRY_ARCHIVE };
 
-/* A file's own time is never unknown: 0 is the first moment of 1601. Others may be TICKS_UNKNOWN. */
-int64_t entry_time(struct timespec t);
-int64_t entry_time_if_known(struct timespec t);
-
-uint16_t entry_type(uint32_t attributes);
 mode_t entry_mode(uint32_t attributes);
 
 /* `opened`: what the answer to an opening said of the same file, which is more than stat does; NULL: it was not seen. */
 void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct smb_entry *opened);
+
+/* An entry of a listing, as the library has it. */
+struct libsmb_file_info;
+void entry_of_info(struct smb_entry *entry, const struct libsmb_file_info *info);
+
+/* A share of a server; its name becomes "name/comment". */
+struct smbc_dirent;
+void entry_of_share(struct smb_entry *entry, const struct smbc_dirent *share, char *name, size_t size);
 
 /* The folder itself, its parent, and names that no server may send: they would lead a careless script astray. */
 bool entry_is_none(const char *name);

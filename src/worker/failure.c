@@ -2,6 +2,7 @@
 
 #include "fault.h"
 #include "logon.h"
+#include "logon_frames.h"
 #include "wire.h"
 
 #include <string.h>
@@ -40,10 +41,10 @@ static bool failure_of_request(const struct smb_connect *target, const struct id
 	if (!logs_on || wire_is_broken())
 		return false;
 	wire_info(&info);
-	if (identity_wants_kerberos(target) && wire_mechanism() != SMB_MECHANISM_NTLM)
+	if (identity_wants_kerberos(target) && logon_frames_mechanism() != SMB_MECHANISM_NTLM)
 		identity_explain(target, identity, &info, wire_status(), fault);
 	else if (target->domain[0] == '\0')
-		identity_hint(target, wire_domain(), fault);
+		identity_hint(target, logon_frames_domain(), fault);
 	return false;
 }
 

@@ -6,6 +6,7 @@
 #include "fault.h"
 #include "session.h"
 #include "transfer.h"
+#include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,7 @@ static bool mtime_find_attributes(const char *path, uint32_t *attributes, struct
 
 	if (!session_stat(path, &entry, fault))
 		return false;
-	*attributes = entry.type == SMB_ENTRY_DIRECTORY && !session_tells_opened() ? mtime_listed_attributes(path) : entry.attributes;
+	*attributes = entry.type == SMB_ENTRY_DIRECTORY && !wire_is_overt() ? mtime_listed_attributes(path) : entry.attributes;
 	return true;
 }
 
@@ -115,7 +116,7 @@ static bool mtime_set_nothing_else(const char *path, int64_t mtime, struct sessi
 {
 	uint32_t attributes = 0;
 
-	if (!session_tells_opened() && !mtime_find_attributes(path, &attributes, fault))
+	if (!wire_is_overt() && !mtime_find_attributes(path, &attributes, fault))
 		return false;
 	if (!session_set_time(path, mtime, opened, fault))
 		return false;

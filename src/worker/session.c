@@ -180,16 +180,6 @@ static int session_share_opened(SMBCCTX *context, SMBCSRV *server, const char *n
 	return session.keep_server(context, server, name, share, workgroup, username);
 }
 
-static smbc_smb_encrypt_level session_encryption_level(enum smb_demand demand)
-{
-	switch (demand) {
-	case SMB_DEMAND_OFF: return SMBC_ENCRYPTLEVEL_NONE;
-	case SMB_DEMAND_DESIRED: return SMBC_ENCRYPTLEVEL_REQUEST;
-	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
-	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
-	}
-}
-
 static void session_set_options(SMBCCTX *context, const struct smb_connect *t)
 {
 	smbc_setDebug(context, 0);
@@ -200,7 +190,7 @@ static void session_set_options(SMBCCTX *context, const struct smb_connect *t)
 	smbc_setOptionUseCCache(context, 0);
 	smbc_setOptionUseKerberos(context, identity_wants_kerberos(t));
 	smbc_setOptionFallbackAfterKerberos(context, identity_wants_kerberos(t) && identity_may_use_ntlm(t));
-	smbc_setOptionSmbEncryptionLevel(context, session_encryption_level(t->encryption));
+	smbc_setOptionSmbEncryptionLevel(context, configuration_encryption(t->encryption));
 }
 
 /* The library reads its configuration here, and never again. */
@@ -292,22 +282,26 @@ bool session_mkdir(const char *path, struct smb_fault *fault)
 	       session_finish(url, smbc_getFunctionMkdir(session.context)(session.context, url, 0755), fault);
 }
 
+static bool session_begin_removal_at(const char *path, char **url, struct smb_fault *fault)
+{
+	if (!session_begin_change_at(path, url, fault))
+		return false;
+	counters_add_removal();
+	return true;
+}
+
 bool session_rmdir(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	if (!session_begin_change_at(path, &url, fault))
-		return false;
-	counters_add_removal();
-	return session_finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
+	return session_begin_removal_at(path, &url, fault) &&
+	       session_finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
 }
 
 bool session_unlink(const char *path, struct smb_fault *fault)
 {
 	char *url;
-	if (!session_begin_change_at(path, &url, fault))
-		return false;
-	counters_add_removal();
-	return session_finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
+	return session_begin_removal_at(path, &url, fault) &&
+	       session_finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
 }
 
 bool session_rename(const char *from, const char *to, struct smb_fault *fault)
@@ -404,26 +398,6 @@ uint32_t session_list_place(const struct session_list *list)
 	return list->place;
 }
 
-bool session_tells_opened(void)
-{
-	return wire_is_overt();
-}
-
-uint32_t session_place(void)
-{
-	return wire_place();
-}
-
-void session_stay(bool on, uint32_t place)
-{
-	wire_stay(on, place);
-}
-
-bool session_has_links(void)
-{
-	return wire_has_links();
-}
-
 struct session_list *session_list(const char *path, struct smb_fault *fault)
 {
 	struct session_list *list = calloc(1, sizeof *list);
@@ -442,16 +416,6 @@ struct session_list *session_list(const char *path, struct smb_fault *fault)
 	return NULL;
 }
 
-static uint32_t session_share_type(unsigned type)
-{
-	switch (type) {
-	case SMBC_FILE_SHARE: return SMB_SHARE_DISK;
-	case SMBC_IPC_SHARE: return SMB_SHARE_IPC;
-	default: return SMB_SHARE_PRINTER;
-	}
-}
-
-/* Names a share "name/comment". */
 static bool session_next_share(struct session_list *list, struct smb_entry *entry, const char **name)
 {
 	const struct smbc_dirent *share;
@@ -461,8 +425,7 @@ static bool session_next_share(struct session_list *list, struct smb_entry *entr
 		if (share == NULL)
 			return false;
 	} while (entry_is_none(share->name));
-	*entry = (struct smb_entry){.type = SMB_ENTRY_SHARE, .attributes = session_share_type(share->smbc_type)};
-	snprintf(list->share, sizeof list->share, "%s/%s", share->name, share->comment != NULL ? share->comment : "");
+	entry_of_share(entry, share, list->share, sizeof list->share);
 	*name = list->share;
 	return true;
 }
@@ -480,17 +443,7 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 		if (info == NULL)
 			return false;
 	} while (entry_is_none(info->name));
-	*entry = (struct smb_entry){
-	    .size = info->size,
-	    .mtime = entry_time(info->mtime_ts),
-	    .atime = entry_time(info->atime_ts),
-	    .btime = entry_time_if_known(info->btime_ts),
-	    .ctime = entry_time_if_known(info->ctime_ts),
-	    .attributes = info->attrs,
-	    .type = entry_type(info->attrs),
-	};
-	if (entry->type != SMB_ENTRY_FILE)
-		entry->size = 0;
+	entry_of_info(entry, info);
 	*name = info->name;
 	return true;
 }

@@ -63,21 +63,8 @@ struct session_list *session_list(const char *path, struct smb_fault *fault);
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name);
 void session_list_close(struct session_list *list);
 
-/*
- * Where a DFS link leads, another share answers, over a connection of its own: a number for each such share, 0 for the one that was
- * connected to. Of a listing; and of whatever was asked last.
- */
+/* Which share answered (wire_place): where a DFS link leads, another does. */
 uint32_t session_list_place(const struct session_list *list);
-uint32_t session_place(void);
-
-/* While on, what leads to another share than that is refused. */
-void session_stay(bool on, uint32_t place);
-
-/* The answers to openings can be read: nothing is encrypted. */
-bool session_tells_opened(void);
-
-/* Whether the share may have links to others, as far as is known by now. */
-bool session_has_links(void);
 
 /*
  * `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. Fills `opened` unless it is NULL. NULL is

@@ -6,13 +6,12 @@
 #include "frame.h"
 #include "kdc.h"
 #include "logon.h"
+#include "logon_frames.h"
 #include "meter.h"
 #include "rename_guard.h"
 #include "stream.h"
-#include "token.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -22,9 +21,6 @@ static struct {
 	uint16_t port;
 	bool is_watching;
 	struct demand demand;
-	enum smb_mechanism mechanism;    /* of the logon under way, or of the last one, */
-	char user[SMB_TEXT_SIZE];        /* and who logs on, where that can be seen */
-	char domain[SMB_TEXT_SIZE];      /* the server's */
 	bool is_answered_unseen;         /* an encrypted answer has come during this call */
 	uint64_t sending_since;          /* microseconds: when the call began that sends, or the last that did */
 	int own, last;                   /* the share's connection, and the one that was sent a frame last; -1: none */
@@ -66,19 +62,9 @@ void wire_stop(void)
 	wire.refusal = REFUSED_STOPPED;
 }
 
-enum smb_mechanism wire_mechanism(void)
-{
-	return wire.mechanism;
-}
-
-const char *wire_domain(void)
-{
-	return wire.domain;
-}
-
 void wire_begin(enum smb_patience patience)
 {
-	wire.mechanism = SMB_MECHANISM_UNKNOWN;
+	logon_frames_begin_call();
 	wire.status = wire.first = 0;
 	wire.is_broken = wire.is_answered_unseen = wire.is_created = false;
 	wire.refusal = REFUSED_NOT;
@@ -210,51 +196,6 @@ static bool wire_refuse(enum refusal why)
 	return true;
 }
 
-static enum refusal wire_refusal_of(enum logon_turn turn)
-{
-	switch (turn) {
-	case LOGON_REFUSED: return REFUSED_PASSWORD;
-	case LOGON_LOST: return REFUSED_LOST;
-	default: return REFUSED_CANCELLED;
-	}
-}
-
-/* Waits for this worker's turn to send the password. */
-static bool wire_may_log_on(struct connection *c)
-{
-	enum logon_turn turn = logon_await();
-
-	c->logs_on = turn == LOGON_GO;
-	return c->logs_on || !wire_refuse(wire_refusal_of(turn));
-}
-
-static void wire_note_logon(const struct demand_logon *logon)
-{
-	const struct token *token = &logon->token;
-
-	wire.user[0] = '\0';
-	if (token->kind == TOKEN_KERBEROS)
-		wire.mechanism = SMB_MECHANISM_KERBEROS;
-	if (logon->is_ntlm)
-		wire.mechanism = SMB_MECHANISM_NTLM;
-	if (token->kind != TOKEN_NTLM_AUTHENTICATE)
-		return;
-	if (token->user[0] == '\0')
-		wire.mechanism = SMB_MECHANISM_ANONYMOUS;
-	snprintf(wire.user, sizeof wire.user, "%.100s%s%.150s", token->domain, token->domain[0] != '\0' ? "\\" : "", token->user);
-}
-
-static bool wire_refuses_logon(struct connection *c, const struct frame *f)
-{
-	struct demand_logon logon;
-	enum refusal why = demand_check_logon(&wire.demand, f, &logon);
-
-	if (why != REFUSED_NOT)
-		return wire_refuse(why);
-	wire_note_logon(&logon);
-	return logon.proves_password && wire.demand.named && !wire_may_log_on(c);
-}
-
 /* Checks a frame of which nothing has left yet; true when it must not leave. */
 static bool wire_refuses_frame(struct connection *c, const uint8_t *bytes, size_t size)
 {
@@ -268,7 +209,8 @@ static bool wire_refuses_frame(struct connection *c, const uint8_t *bytes, size_
 		return wire_refuse(why);
 	if (rename_guard_refuses(&f))
 		return wire_refuse(REFUSED_REPLACE);
-	return demand_is_logon(&f) && wire_refuses_logon(c, &f);
+	why = demand_is_logon(&f) ? logon_frames_check(c, &wire.demand, &f) : REFUSED_NOT;
+	return why != REFUSED_NOT && wire_refuse(why);
 }
 
 /* ---- frames that have left ---- */
@@ -293,8 +235,7 @@ static void wire_frame_sent(void *connection, const struct frame *f)
 static void wire_logged_on(const struct frame *f)
 {
 	agreement_logged_on(&wire.info, f);
-	wire.info.mechanism = (uint8_t)wire.mechanism;
-	memcpy(wire.info.user, wire.user, sizeof wire.info.user);
+	logon_frames_accepted(&wire.info);
 	wire_set_step(SMB_STEP_SHARE);
 }
 
@@ -336,26 +277,6 @@ static bool wire_concerns_caller(uint32_t smb2_command)
 	}
 }
 
-/* NTLM's second message tells which domain the server belongs to. */
-static void wire_note_challenge(const struct frame *f)
-{
-	struct token token;
-
-	token_read(f->bytes, f->size, &token);
-	if (token.kind == TOKEN_NTLM_CHALLENGE)
-		memcpy(wire.domain, token.domain, sizeof wire.domain);
-}
-
-static void wire_logon_answered(struct connection *c, const struct frame *f, uint32_t status)
-{
-	if (status == STATUS_MORE_PROCESSING_REQUIRED) {
-		wire_note_challenge(f);
-		return;
-	}
-	c->logs_on = false;
-	logon_answered(status, status == 0 && wire_is_guest());
-}
-
 static void wire_smb2_answered(struct connection *c, const struct frame *f)
 {
 	uint32_t status = frame_status(f), command = frame_command(f);
@@ -368,7 +289,7 @@ static void wire_smb2_answered(struct connection *c, const struct frame *f)
 			wire.first = status;
 	}
 	if (command == SMB2_SESSION_SETUP)
-		wire_logon_answered(c, f, status);
+		logon_frames_answered(c, f, wire_is_guest());
 }
 
 /* An error of TRANSACTION2 is kept where there is no other. */
@@ -377,7 +298,7 @@ static void wire_smb1_failed(struct connection *c, const struct frame *f)
 	uint32_t status = frame_status(f), command = frame_command(f);
 
 	if (command == SMB1_SESSION_SETUP)
-		wire_logon_answered(c, f, status);
+		logon_frames_answered(c, f, wire_is_guest());
 	if (frame_is_failure(f) && (command != SMB1_TRANSACTION2 || wire.status == 0))
 		wire.status = status;
 }
@@ -392,7 +313,7 @@ static void wire_smb1_answered(struct connection *c, const struct frame *f)
 	case SMB1_NEGOTIATE: wire_negotiated(f); break;
 	case SMB1_SESSION_SETUP:
 		wire_logged_on(f);
-		wire_logon_answered(c, f, 0);
+		logon_frames_answered(c, f, wire_is_guest());
 		break;
 	case SMB1_TREE_CONNECT: wire_tree_connected(f); break;
 	default: break;
@@ -423,21 +344,13 @@ static struct connection *wire_connection(int fd)
 	return wire.is_watching ? connection_find(fd) : NULL;
 }
 
-/* The server will not say any more whether the password was right. */
-static void wire_end_logon(struct connection *c)
-{
-	if (c->logs_on)
-		logon_give_up();
-	c->logs_on = false;
-}
-
 void wire_closes(int fd)
 {
 	struct connection *c = wire_connection(fd);
 
 	if (c == NULL)
 		return;
-	wire_end_logon(c);
+	logon_frames_lost(c);
 	connection_remove(c);
 	if (wire.own == fd)
 		wire.own = -1;
@@ -447,7 +360,7 @@ void wire_closes(int fd)
 
 static void wire_broke(struct connection *c)
 {
-	wire_end_logon(c);
+	logon_frames_lost(c);
 	wire.is_broken = true;
 	wire.status = 0;
 }
@@ -591,7 +504,7 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 
 	if (c == NULL)
 		return wire_gets_ticket() && (turn = kdc_turn(head, stream_gather(parts, count, head, sizeof head))) != LOGON_GO &&
-		       wire_refuse(wire_refusal_of(turn));
+		       wire_refuse(logon_frames_refusal(turn));
 	if (wire.refusal != REFUSED_NOT)
 		return wire_refuse(wire.refusal);
 	wire.sending_since = meter_now();

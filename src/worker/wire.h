@@ -45,8 +45,6 @@ enum smb_step wire_step(void);        /* how far the connection has come */
 bool wire_is_overt(void);             /* answers to openings can be read: SMB 2 and above, not encrypted */
 bool wire_has_links(void);            /* the share may have links to others, as far as is known by now */
 bool wire_is_guest(void);             /* a named user was made a guest, or nobody */
-enum smb_mechanism wire_mechanism(void); /* of the last logon of this call, well or not; UNKNOWN: there was none */
-const char *wire_domain(void);        /* that the server belongs to, as it said when somebody logged on by NTLM; "": none */
 void wire_info(struct smb_info *info); /* fills all but `library` */
 
 /* What the last answer to a CREATE said of the file, during this call; false where none was seen, as behind encryption. */
@@ -59,7 +57,10 @@ void wire_share_lost(void);
 /* Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads elsewhere. */
 void wire_follow(bool on);
 
-/* 0 when the share itself was asked last, else a number that tells one share that a link led to from others. */
+/*
+ * Which share answered last: 0 for the one that was connected to. Where a DFS link leads, another share answers, over a connection of its
+ * own: a number for each of them.
+ */
 uint32_t wire_place(void);
 
 /* While on, other connections than the share's own, and those to `place`, are refused all requests. */
