@@ -5,11 +5,13 @@ local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
 local operations = require "smb.operation"
+local task = require "smb.task"
 
 local compare = {}
 
 local COARSEST = core.ticks(2) -- of what disks keep
 local INSTEAD = 10000 -- files of which it is remembered what time a server gave them instead of their own
+local FINE = core.ticks(1600000001.123456) -- a time of which each disk keeps another part
 local SAMPLES = 64 -- files whose times are looked at again, to see how exactly a server keeps them
 
 function compare:sample(path, ticks)
@@ -34,6 +36,43 @@ end
 function compare:is_instead(path, ours, theirs)
   local known = self.state.instead and self.state.instead[path]
   return known ~= nil and known.ours == ours and known.theirs == theirs
+end
+
+-- What becomes of a fine time on the share: nil where that cannot be found out. By a file of our own, which goes at once.
+local function set_fine_time(self, path)
+  local function ask(verb, arguments) return call.retry(self.state.dest, verb, arguments, operations.part(self.under)) end
+  local place = name.join(path, name.temporary("lua-smb-time", core.random()))
+  local file = ask("open", { name = place, writable = true, create = true, exclusive = true })
+  if not file then return nil end
+  ask("close", { link = file.link, handle = file.handle })
+  local entry = ask("utime", { name = place, mtime = FINE }) and ask("stat", { name = place, inner = true })
+  ask("delete", { name = place, missing_ok = true })
+  return entry and entry.ticks
+end
+
+-- What becomes of a fine time there, found out once for a destination, and only if that tells whether a file has to be sent.
+function compare:fine_time(path)
+  local state = self.state
+  if self.opts.dry_run or self.opts.in_place then return nil end
+  while state.fine_time == "asked" and not self:is_over() do task.pause(state, nil, task.SLICE, true) end
+  if state.fine_time == nil then
+    local _ <close> = setmetatable({}, { __close = function()
+      if state.fine_time == "asked" then state.fine_time = nil end
+    end })
+    state.fine_time = "asked"
+    state.fine_time = set_fine_time(self, path) or false
+  end
+  return math.tointeger(state.fine_time)
+end
+
+-- Whether the share's disk has made a time of a local one. Where the folder's times tell that it may have, but not that it has,
+-- the disk is asked.
+function compare:is_cut(known, ours, theirs, path)
+  if not core.name_index_may_be_cut(known, ours, theirs) then return false end
+  local got = self:fine_time(path)
+  if not got then return false end
+  core.name_index_believe(known, FINE, got)
+  return core.name_index_is_same_time(known, ours, theirs)
 end
 
 -- Whether two files of one size have the same contents.
@@ -69,6 +108,7 @@ function compare:is_unchanged(ours, theirs, here, path, known)
   if known then
     return core.name_index_is_same_time(known, ours.ticks, theirs.ticks)
       or self:is_instead(name.join(path, theirs.name), ours.ticks, theirs.ticks)
+      or self:is_cut(known, ours.ticks, theirs.ticks, path)
   end
   if core.is_same_time(ours.ticks, theirs.ticks, self.opts.window) then return true end
   return is_as_kept_here(here, ours.ticks, theirs.ticks)

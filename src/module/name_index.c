@@ -347,6 +347,20 @@ static int name_index_measure(lua_State *L)
 	return 0;
 }
 
+/* name_index_may_be_cut(known, ours, theirs) -> see ticks_may_be_cut */
+static int name_index_may_be_cut(lua_State *L)
+{
+	lua_pushboolean(L, ticks_may_be_cut(&name_index_check(L, 1)->grain, luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
+	return 1;
+}
+
+/* name_index_believe(known, set, got): on that share, elsewhere, the time `set` was seen to become `got` */
+static int name_index_believe(lua_State *L)
+{
+	name_index_check(L, 1)->grain.measured |= ticks_cut_to(luaL_checkinteger(L, 2), luaL_checkinteger(L, 3));
+	return 0;
+}
+
 /* Takes a copy: the array may move while the fields are pushed. */
 static void name_index_push_item(lua_State *L, const struct name_index *k, struct item i)
 {
@@ -475,6 +489,8 @@ void name_index_register(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{"name_index_is_same_time", name_index_is_same_time},
 		{"name_index_measure", name_index_measure},
+		{"name_index_may_be_cut", name_index_may_be_cut},
+		{"name_index_believe", name_index_believe},
 		{"name_index", name_index_new},
 		{"name_index_take", name_index_take_name},
 		{"name_index_learn", name_index_learn},

@@ -135,6 +135,11 @@ bool ticks_same(const struct ticks_grain *g, int64_t ours, int64_t theirs)
 	return multiple_of(ticks_settable(ours)) == 0 || ((cut_to & EVERY_OTHER_SECOND) && g->files >= many);
 }
 
+bool ticks_may_be_cut(const struct ticks_grain *g, int64_t ours, int64_t theirs)
+{
+	return (ticks_cut_to(ours, theirs) & g->steps) != 0;
+}
+
 bool ticks_within(int64_t ours, int64_t theirs, int64_t window)
 {
 	int64_t set = ticks_settable(ours);

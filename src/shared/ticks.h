@@ -52,6 +52,9 @@ unsigned ticks_cut_to(int64_t ours, int64_t theirs);
 /* Whether `theirs` is what such a disk makes of `ours`; one that is only near is not the same. */
 bool ticks_same(const struct ticks_grain *g, int64_t ours, int64_t theirs);
 
+/* Whether such a disk may have made `theirs` of `ours`, as far as the times seen there tell; a step that is measured would prove it. */
+bool ticks_may_be_cut(const struct ticks_grain *g, int64_t ours, int64_t theirs);
+
 /* Whether two times are no further apart than that. */
 bool ticks_within(int64_t ours, int64_t theirs, int64_t window);
 
