@@ -264,6 +264,43 @@ describe("jobs: readers inside", function()
     assert_nothing_open()
   end)
 
+  -- The network stands still from the function's call on: what is under way cannot be tidied up before it goes on.
+  it("that raise while the server is silent hold up nobody who only asks", function()
+    local far <close> = assert(smb.open(net:url "backup", { retries = 0, short_timeout = 60, read_write_timeout = 60 }))
+    files.make(on_server "big", 3 * MIB)
+    lfs.mkdir(dir .. "/tree")
+    for i = 1, 3 do files.make(dir .. "/tree/" .. i, 1000) end
+    local function stall()
+      net:tell "stall"
+      error("mine", 0)
+    end
+    local given = false
+    local function second()
+      if given then stall() end
+      given = true
+      return "x"
+    end
+    for _, case in ipairs {
+      { "write", "up", second }, { "read", "big", stall }, { "put_tree", dir .. "/tree", "tree", { filter = stall } },
+      { "get_tree", "", dir .. "/got", { filter = stall } },
+    } do
+      local job = far:submit(table.unpack(case))
+      local ended, longest = nil, 0
+      for _ = 1, 100 do
+        local from = shell.now()
+        ended = smb.wait({ job }, 0)
+        longest = math.max(longest, shell.now() - from)
+        if ended then break end
+        shell.sleep(0.01)
+      end
+      assert(longest < 20, ("%s: smb.wait(jobs, 0) lasted %.1f s"):format(case[1], longest))
+      net:tell "go"
+      local ok, raised = pcall(job.wait, job)
+      assert.same({ case[1], false, "mine" }, { case[1], ok, raised })
+    end
+    assert.same({ "big" }, everything())
+  end)
+
   it("that yield are resumed whenever the job moves on", function()
     local count = 0
     local job = dest:submit("write", "file", function()

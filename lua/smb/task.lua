@@ -30,10 +30,16 @@ local function can_yield(me)
   return me and me.status == "running" and not me.killed and coroutine.isyieldable()
 end
 
+-- An error is caught inside: there its `<close>` variables can still yield while they tidy up. A coroutine that has died of one
+-- closes them where nothing can, and whoever only asked about a job would wait for the network.
+local function body(fn)
+  return function(...) return pcall(fn, ...) end
+end
+
 -- It is in its group, if any, before it begins: else, if memory ended in between, nobody would end it.
 local function new(state, group, parent, fn, ...)
   local me = { state = state, parent = parent, status = "new", till = 0, results = false, killed = false }
-  me.thread = coroutine.create(fn)
+  me.thread = coroutine.create(body(fn))
   by_thread[me.thread] = me
   state.tasks[#state.tasks + 1] = me
   if group then group[#group + 1] = me end
@@ -83,7 +89,7 @@ local function take(me, ok, first, ...)
     return
   end
   lose(me, NO_MEMORY)
-  me.results = table.pack(ok, first, ...)
+  me.results = ok and table.pack(first, ...) or { false, first, n = 2 }
   for _, other in ipairs(me.state.tasks) do
     if other.any then other.till = 0 end -- that a task has ended is something, too
   end
