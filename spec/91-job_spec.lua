@@ -90,7 +90,7 @@ describe("jobs:", function()
     assert.is_true(run("rmdir", "a", { recursive = true }))
     assert.equal("integer", math.type(run("quota").total))
     assert.is_true(run("test", { write = true }))
-    assert.same({ restored = {} }, run "sweep")
+    assert.same({ restored = {}, unknown = {} }, run "sweep")
     lfs.mkdir(dir .. "/tree")
     files.write(dir .. "/tree/f", "1")
     assert.equal(1, run("put_tree", dir .. "/tree", "tree").files)
@@ -285,10 +285,10 @@ describe("jobs: readers inside", function()
       { "get_tree", "", dir .. "/got", { filter = stall } },
     } do
       local job = far:submit(table.unpack(case))
-      local ended, longest = nil, 0
+      local longest = 0
       for _ = 1, 100 do
         local from = shell.now()
-        ended = smb.wait({ job }, 0)
+        local ended = smb.wait({ job }, 0)
         longest = math.max(longest, shell.now() - from)
         if ended then break end
         shell.sleep(0.01)
@@ -519,6 +519,72 @@ describe("jobs: smb.wait", function()
     end
     assert.equal(20, count)
     assert.equal(20, #everything())
+  end)
+
+  -- Counted by what Lua does, not by the clock.
+  it("asks little more of each job when there are thousands", function()
+    local function steps_for_each(many)
+      local jobs, steps = {}, 0
+      for i = 1, many do jobs[i] = dest:submit("exists", "") end
+      debug.sethook(function() steps = steps + 1 end, "", 1000)
+      while #jobs > 0 do
+        local job = smb.wait(jobs)
+        for i = 1, #jobs do
+          if jobs[i] == job then table.remove(jobs, i) break end
+        end
+      end
+      debug.sethook()
+      return steps * 1000 / many
+    end
+    local few, more = steps_for_each(500), steps_for_each(4000)
+    assert(more < few + 20000, ("%.0f instructions for each of 4000, %.0f for each of 500"):format(more, few))
+  end)
+
+  it("moves on the jobs of all destinations in the list, those behind one that has ended, too", function()
+    local other <close> = assert(smb.open(srv:url "other", { retries = 0 }))
+    local first, last = dest:submit("exists", ""), other:submit("write", "moved", "x")
+    assert(first:wait())
+    local found
+    for _ = 1, 1000 do
+      assert.equal(first, smb.wait({ first, last }, 0))
+      found = files.exists(srv:path("other", "moved"))
+      if found then break end
+      shell.sleep(0.01)
+    end
+    assert.is_true(found)
+    assert(last:wait())
+  end)
+end)
+
+describe("jobs: what they are given", function()
+  it("is theirs: the caller may change its options meanwhile", function()
+    local one <close> = open { connections = 1 }
+    assert(one:write("there", "old"))
+    lfs.mkdir(dir .. "/chosen")
+    for _, each in ipairs { "a.log", "b.txt" } do files.write(dir .. "/chosen/" .. each, each) end
+    local opts, tree_opts = { overwrite = false }, { filter = { "*.txt" } }
+    local jobs = { one:submit("exists", ""), one:submit("write", "there", "new", opts),
+      one:submit("put_tree", dir .. "/chosen", "tree", tree_opts) }
+    opts.overwrite, opts.nonsense, tree_opts.filter[1] = true, true, "*.log"
+    assert.is_true(jobs[1]:wait())
+    assert_fails("exists", jobs[2]:wait())
+    assert.equal(1, assert(jobs[3]:wait()).files)
+    assert.is_true(files.exists(on_server "tree/b.txt"))
+  end)
+
+  it("is freed when they have ended, though they are kept", function()
+    local jobs, dropped = {}, dest:submit("write", "dropped", ("x"):rep(20 * MIB))
+    dropped:cancel()
+    pcall(dropped.wait, dropped)
+    collectgarbage()
+    local before = collectgarbage "count"
+    for i = 1, 20 do jobs[i] = dest:submit("write", "f" .. i, ("%d"):format(i):rep(MIB)) end
+    for i = 1, 20 do assert(jobs[i]:wait()) end
+    collectgarbage()
+    collectgarbage()
+    local kept = collectgarbage "count" - before
+    assert(kept < 2048, ("20 ended jobs of 1 MiB keep %.0f KiB"):format(kept))
+    assert.equal(20, #jobs)
   end)
 end)
 

@@ -22,7 +22,7 @@ function connect.open(fields, warnings, operation)
     { __index = fields }))
   fields.password = nil -- from here on only the C side has it
   local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), leftovers = {},
-    tasks = {}, queue = task.queue(),
+    tasks = {}, queue = task.queue(), ended = 0,
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)

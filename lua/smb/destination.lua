@@ -494,7 +494,9 @@ local NO_JOB = { dir = true, walk = true, open = true, close = true, submit = tr
 --     local result, message, code = job:wait()
 --
 -- @tparam string what a method's name; not dir, walk, open, close
--- @param ... its arguments. Functions among them (readers, progress, filters) are called whenever the job moves on
+-- @param ... its arguments, of which tables are copied. Functions among them (readers, progress, filters) are called
+-- whenever the job moves on; what they call of a destination lets others go on meanwhile, unless they do so in a coroutine of
+-- their own, as a reader that `coroutine.wrap` has made: then whoever asks about a job waits, too
 -- @treturn job
 function methods:submit(what, ...)
   local state = state_of(self)

@@ -13,8 +13,11 @@ local methods = {}
 local metatable = core.job_metatable
 metatable.__index = methods
 
+-- What stands in jobs, by job: quicker than to ask C, for lists of thousands.
+local privates = setmetatable({}, { __mode = "k" })
+
 local function check(self, method)
-  local private = core.job_state(self)
+  local private = privates[self]
   if not private then error(("bad argument #1 to '%s' (job expected)"):format(method), 3) end
   return private
 end
@@ -33,15 +36,17 @@ end
 
 local function count_running(state)
   local count = 0
-  for _, each in ipairs(state.tasks) do count = count + (each.is_job and 1 or 0) end
+  for _, each in ipairs(state.tasks) do count = count + (each.job and 1 or 0) end
   return count
 end
 
 local function run(private)
   local me = task.running()
+  me.job = private
   private.task = me
-  me.is_job = true
-  return private.fn(table.unpack(private.arguments, 1, private.arguments.n))
+  local fn, arguments = private.fn, private.arguments
+  private.fn, private.arguments = nil, nil -- it may hold a file's contents: nobody else needs it from here on
+  return fn(table.unpack(arguments, 1, arguments.n))
 end
 
 local function start(private) task.spawn(private.state, run, private) end
@@ -62,11 +67,27 @@ local function move_on(state)
   start_queued(state)
 end
 
+-- A plain table's contents, further plain tables in it, too: what the caller does to it later is not the job's.
+local function copied(value, depth)
+  if type(value) ~= "table" or getmetatable(value) or depth == 0 then return value end
+  local copy = {}
+  for key, each in pairs(value) do copy[key] = copied(each, depth - 1) end
+  return copy
+end
+
+local function copy_arguments(...)
+  local arguments = table.pack(...)
+  for i = 1, arguments.n do arguments[i] = copied(arguments[i], 3) end -- a filter's globs are the deepest
+  return arguments
+end
+
 --- Takes a call in: it runs at once or waits for its turn.
 -- @local
 function job.new(state, what, fn, ...)
-  local private = { state = state, what = what, fn = fn, arguments = table.pack(...), task = false, dropped = false, done = 0 }
+  local private = { state = state, what = what, fn = fn, arguments = copy_arguments(...), task = false, dropped = false,
+    is_over = false, done = 0 }
   local self, queue = core.job(private), state.queue
+  privates[self] = private
   queue[queue.last + 1] = private
   queue.last = queue.last + 1
   start_queued(state)
@@ -91,8 +112,9 @@ local function status(private)
   return results[4] == "cancelled" and "cancelled" or "failed"
 end
 
+-- `is_over` is set as the job ends, but for one that ends with its destination.
 local function is_over(private)
-  return is_cancelled(private) or (private.task and private.task.status == "done")
+  return private.is_over or is_cancelled(private)
 end
 
 local function results_of(private)
@@ -104,28 +126,65 @@ local function results_of(private)
   return table.unpack(results, 2, results.n)
 end
 
+-- By list: the destinations' states of its jobs, as far as that many jobs. A long list is not read to its end for each job that
+-- has ended, and all its destinations are moved on nevertheless.
+local known = setmetatable({}, { __mode = "k" })
+local LONG = 64 -- jobs
+
+-- The states of the jobs in a list, each once, and the first job that is over.
+local function look_through(jobs)
+  local count, before, found = #jobs, known[jobs], nil
+  local is_known = count > LONG and before ~= nil and count <= before.count
+  local states, last, is_open = { count = count }, nil, nil
+  for i = 1, count do
+    local private = privates[jobs[i]] or check(jobs[i], "wait")
+    if private.state ~= last then
+      last, is_open = private.state, core.is_open(private.state.dest)
+      if not states[last] then states[#states + 1], states[last] = last, true end
+    end
+    if not found and (private.is_over or not is_open) then
+      found = jobs[i]
+      if is_known then return before, found end
+    end
+  end
+  if count > LONG then known[jobs] = states end
+  return states, found
+end
+
+-- The turn of queued jobs may be that of the task that waits for them.
+local function start_all(jobs)
+  for _, each in ipairs(jobs) do
+    local private = privates[each]
+    if not private.task and not is_over(private) then start(private) end
+  end
+end
+
+local function count_ended(states)
+  local count = 0
+  for _, state in ipairs(states) do count = count + state.ended + (core.is_open(state.dest) and 0 or 1) end
+  return count
+end
+
 --- Waits for jobs until one of them has ended.
 -- @local
 function job.wait_any(jobs, seconds)
   if #jobs == 0 then return nil end
   local till = seconds and core.clock() + seconds
+  local states, found = look_through(jobs)
+  if task.running() and not found then start_all(jobs) end
+  local before = count_ended(states)
   while true do
-    local homes = {}
-    for _, each in ipairs(jobs) do
-      local private = check(each, "wait")
-      -- Its turn may be that of the task that waits.
-      if task.running() and not private.task and not is_cancelled(private) then start(private) end
-      homes[#homes + 1] = not homes[private.state] and private.state or nil
-      homes[private.state] = true
-    end
-    for _, state in ipairs(homes) do move_on(state) end
-    for _, each in ipairs(jobs) do
-      if is_over(core.job_state(each)) then return each end
+    for _, state in ipairs(states) do move_on(state) end
+    if found then return found end
+    if count_ended(states) ~= before then
+      states, found = look_through(jobs)
+      if found then return found end
+      before = count_ended(states)
     end
     local left = till and till - core.clock() or task.SLICE
     if left <= 0 then return nil end
     -- Of several destinations each is looked at often.
-    task.pause(homes[1], nil, math.min(left, #homes > 1 and 0.005 or task.SLICE), true)
+    task.pause(states[1], nil, math.min(left, #states > 1 and 0.005 or task.SLICE), true)
   end
 end
 
@@ -169,7 +228,7 @@ end
 function methods:cancel()
   local private = check(self, "cancel")
   if not is_over(private) and not private.task then
-    private.dropped, private.fn, private.arguments = true, nil, nil
+    private.dropped, private.is_over, private.fn, private.arguments = true, true, nil, nil
   elseif not is_over(private) then
     task.cancel(private.task)
     move_on(private.state)

@@ -80,6 +80,10 @@ end
 local function lose(me, results)
   forget(me)
   me.status, me.results = "done", results
+  if me.job then
+    me.job.is_over = true
+    me.state.ended = me.state.ended + 1
+  end
   coroutine.close(me.thread)
 end
 
@@ -122,6 +126,7 @@ function task.end_all(state)
   for i = state.queue.first, state.queue.last do
     local waiting = state.queue[i]
     waiting.dropped = not waiting.task
+    waiting.is_over = waiting.is_over or waiting.dropped
   end
   state.queue = task.queue()
   for _, each in ipairs { table.unpack(state.tasks) } do
@@ -211,7 +216,7 @@ end
 function task.is_job()
   local me = task.running()
   while me do
-    if me.is_job then return true end
+    if me.job then return true end
     me = me.parent
   end
   return false

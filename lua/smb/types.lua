@@ -466,7 +466,7 @@ function destination:sweep(text, opts) end
 ---    ...
 ---    local result, message, code = job:wait()
 ---@param what string a method's name; not dir, walk, open, close
----@param ... any its arguments. Functions among them (readers, progress, filters) are called whenever the job moves on
+---@param ... any its arguments, of which tables are copied. Functions among them (readers, progress, filters) are called whenever the job moves on; what they call of a destination lets others go on meanwhile, unless they do so in a coroutine of their own, as a reader that `coroutine.wrap` has made: then whoever asks about a job waits, too
 ---@return smb.job # 
 function destination:submit(what, ...) end
 
