@@ -177,6 +177,28 @@ describe("the worker's program", function()
       run('say(require "smb".open(URL))', paths))
   end)
 
+  it("of another version is an error for the call that needs it, though the connection that stands goes on", function()
+    local paths = module_with(nil)
+    shell.check { "cp", BUILD .. "/smb/smb-worker", dir .. "/copy/smb/" }
+    local output = run([[
+      local processes = require "spec.support.processes"
+      local dest <close> = assert(require "smb".open(URL, { retries = 0 }))
+      os.remove(DIR .. "/copy/smb/smb-worker")
+      local file = assert(io.open(DIR .. "/copy/smb/smb-worker", "w"))
+      file:write "#!/bin/sh\nprintf 'LSMb\\347\\003\\000\\000\\000\\000\\000\\000' >&3\n"
+      file:close()
+      shell.check { "chmod", "+x", DIR .. "/copy/smb/smb-worker" }
+      local old = processes.fork_servers()[1]
+      shell.kill(old, "KILL")
+      processes.await_end(old)
+      local first, second = dest:submit("exists", ""), dest:submit("exists", "")
+      say(first:wait())
+      say(second:wait())
+      say(dest:exists "")
+    ]], paths)
+    assert.matches("^true\nnil\t[^\n]*different versions: restart this program\tfailed\ntrue\n$", output)
+  end)
+
   it("of another build gives an error that says so", function()
     local paths = module_with "#!/bin/sh\nprintf 'LSMb\\001\\000\\000\\000\\000\\000\\000\\000' >&3\n"
     assert.matches("different versions[^\n]*\tfailed\n$", run('say(require "smb".open(URL))', paths))

@@ -188,7 +188,19 @@ describe("connections:", function()
     end)
   end)
 
-  it("one is free for an open file after a write was cut off just before its file got its name", function()
+  it("may wait for a script that computes for longer than short_timeout before it waits", function()
+    with({ short_timeout = 3 }, function(dest)
+      log_on(dest, 1)
+      local jobs = { dest:submit("write", "a", "content"), dest:submit("write", "b", "content") }
+      local until_then = shell.now() + 3.5
+      while shell.now() < until_then do end -- luacheck: ignore
+      for _, job in ipairs(jobs) do assert(job:wait()) end
+      assert.equal(2, core.connections(dest))
+      assert.is_true(core.connections_at_most(dest) > 2)
+    end)
+  end)
+
+  it("one has nothing open after a write was cut off just before its file got its name", function()
     with({ connections = 1 }, function(dest)
       local function finish(request)
         while not core.ended(request) do core.poll(dest, 0.1) end
@@ -197,10 +209,10 @@ describe("connections:", function()
       local upload = finish(assert(core.start(dest, "upload",
         { to = "x", temp = "x.12345678.part", aside = "x.12345678.aside", overwrite = true })))
       core.abandon(assert(core.start(dest, "commit", { link = upload.link, handle = upload.handle, size = 0 })))
-      local f <close> = assert(dest:open("y", "w"))
-      assert(f:write "content")
+      while not core.settled(dest, 0.1) do end
+      local request <close> = assert(core.start(dest, "connect", { own = true }))
+      assert.is_true(core.ended(request))
     end)
-    assert.equal("content", files.read(on_server "y"))
   end)
 
   it("what a worker was sent and has not taken when it ends, another one does", function()

@@ -14,7 +14,8 @@ local listing = {}
 local TURN = 256 -- names after which it is looked whether others want their turn
 local SORTED_AT_ONCE = 1024 -- names
 
--- A listing under way: `next` gives entries, closing it tells the worker. Small: the rest waits in the worker.
+-- A listing under way: `next` returns entries, closing it tells the worker. Small: the rest waits in the worker. `open` is the
+-- handle there, until it is closed.
 local found_entries = {}
 found_entries.__index = found_entries
 
@@ -34,6 +35,7 @@ function listing.open(state, operation, text, inner)
   if not batch then return nil, message, code end
   local found = setmetatable({ dest = state.dest, state = state, operation = operation, text = text, inner = inner,
     batch = batch, at = 0 }, found_entries)
+  if batch.handle ~= 0 then found.open = { link = batch.link, handle = batch.handle } end
   found:ask_ahead()
   return found
 end
@@ -45,7 +47,7 @@ function found_entries:next()
     local entry = self.batch[self.at]
     if entry then return show.entry(entry) end
     if self.batch.handle == 0 then
-      self.batch = nil
+      self.batch, self.open = nil, nil
       return nil
     end
     local ahead = self.ahead
@@ -65,17 +67,19 @@ function found_entries:ask_ahead()
 end
 
 function found_entries:__close()
-  local batch = self.batch
   self.batch = nil
-  if not batch or batch.handle == 0 or not core.is_open(self.dest) then return end
-  local last = batch
-  if self.ahead then
-    requests.collect(self.ahead)
-    last = self.ahead.reply
-  end
-  if last and last.handle ~= 0 then
-    call.run(self.dest, "list_close", { handle = batch.handle, link = batch.link })
-  end
+  if not self.open or not core.is_open(self.dest) then return end
+  requests.collect(self.ahead)
+  local last = self.ahead.reply
+  if last and last.handle ~= 0 then call.run(self.dest, "list_close", { handle = self.open.handle, link = self.open.link }) end
+  self.open = nil
+end
+
+-- Nobody ends the listing: the worker closes it when it comes to that. What is on its way comes before.
+function found_entries:__gc()
+  local open = self.open
+  self.open = nil
+  if open and core.is_open(self.dest) and core.is_ours(self.dest) then core.post_close(self.dest, open.link, open.handle) end
 end
 
 -- In order. -----------------------------------------------------------------------------------------------------------

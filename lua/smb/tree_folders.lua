@@ -98,9 +98,9 @@ function folders:each_reply(subject, path, batch, fn, following, wished)
       listing:close()
       return false
     end
-    listing:is_gone() -- the request has it
     reply, code, reason = call.run(self.state.dest, "list_next",
       { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, operations.part(self.under))
+    if reply then listing:is_gone() end -- the next round has it
   end
   local is_fine = self.is_missing_fine and folders.IS_MISSING[code] or self:may_be_unlisted(code)
   if not is_fine then self:fail(subject, code, reason) end

@@ -66,7 +66,7 @@ static void request_take_outcome(struct request *r, struct outcome *o, void *bat
 
 	memset(o, 0, sizeof *o);
 	o->dead = link_is_dead(link);
-	o->unread = link_was_unread(link) || pool_is_full(pool, r->lease);
+	o->unread = link_was_unread(link) || pool_has_another(pool, r->lease);
 	o->fault = *link_fault(link);
 	o->come = link_progress(link);
 	if (reply != NULL) {

@@ -30,6 +30,8 @@ struct link {
 	bool cancelling;        /* the worker was asked to stop an abandoned request */
 	struct smb_fault fault; /* why there is no reply */
 	bool was_ready;
+	bool foreign;           /* the program is not this module's smb-worker */
+	bool found_no_room;     /* server or machine had no room for the connection */
 	bool unread;            /* the worker ended before it took the request: another one can do it */
 	uint32_t sent_so_far;   /* requests, modulo 2^32 */
 	uint32_t number;        /* of the awaited one among them */
@@ -181,10 +183,11 @@ static void link_die(struct link *l, enum smb_code code, const char *text)
 static void link_greeted(struct link *l, ssize_t n)
 {
 	struct smb_fault fault = {0};
-	if (worker_greet(&l->worker, l->message, (size_t)n, &fault))
-		l->state = LINK_CONNECTING;
-	else
-		link_die_of(l, &fault);
+	l->foreign = !worker_greet(&l->worker, l->message, (size_t)n, &fault);
+	if (l->foreign)
+		return link_die_of(l, &fault);
+	l->state = LINK_CONNECTING;
+	deadline_restart(&l->deadline); /* until now the greeting may have waited for a host that was busy with other things */
 }
 
 /* Terminates the reply's texts and checks its code: the worker is not trusted with them. */
@@ -214,8 +217,10 @@ static void link_send_or_die(struct link *l)
 static void link_connected(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
-	if (reply->fault.code != SMB_OK)
+	if (reply->fault.code != SMB_OK) {
+		l->found_no_room = reply->fault.code != SMB_AUTH_FAILED;
 		return link_die_of(l, &reply->fault);
+	}
 	l->state = LINK_READY;
 	l->was_ready = true;
 	deadline_restart(&l->deadline);
@@ -253,8 +258,10 @@ static void link_replied(struct link *l)
 
 static void link_arrived(struct link *l, ssize_t n)
 {
-	if (n == 0)
+	if (n == 0) {
+		l->found_no_room = l->state == LINK_GREETING; /* it could not even be forked */
 		return link_die(l, SMB_FAILED, "the worker process ended unexpectedly");
+	}
 	if (l->state == LINK_GREETING)
 		return link_greeted(l, n);
 	if (!link_take_reply(l, n))
@@ -297,8 +304,10 @@ int64_t link_time_left(struct link *l)
 
 static void link_check_deadline(struct link *l)
 {
-	if (link_time_left(l) <= 0)
-		link_die(l, SMB_TIMEOUT, link_what_stalled(l));
+	if (link_time_left(l) > 0)
+		return;
+	l->found_no_room = l->state == LINK_CONNECTING;
+	link_die(l, SMB_TIMEOUT, link_what_stalled(l));
 }
 
 /* ---- what others ask ---- */
@@ -465,9 +474,14 @@ bool link_works_ahead(const struct link *l)
 	return l->state == LINK_READY && atomic_load(&l->worker.page->ahead);
 }
 
-bool link_was_ready(const struct link *l)
+bool link_needs_another(const struct link *l)
 {
-	return l->was_ready;
+	return l->state == LINK_DEAD && !l->was_ready && !l->foreign && l->fault.code != SMB_AUTH_FAILED;
+}
+
+bool link_found_no_room(const struct link *l)
+{
+	return l->found_no_room;
 }
 
 bool link_was_unread(const struct link *l)

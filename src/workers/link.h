@@ -79,9 +79,10 @@ bool link_is_free(struct link *l);          /* may be given a request, perhaps w
 bool link_is_settled(struct link *l);       /* free, and all posted and abandoned requests have ended; or dead */
 bool link_is_dead(const struct link *l);    /* of no more use */
 bool link_is_ready(const struct link *l);   /* logged on */
-bool link_was_ready(const struct link *l);  /* logged on, or was before it died */
 bool link_works_ahead(const struct link *l); /* its worker prefetches a listing before it does what it was asked for */
 bool link_was_unread(const struct link *l); /* its worker ended before it took the request */
+bool link_needs_another(const struct link *l); /* it died before it was logged on, and another link may do better */
+bool link_found_no_room(const struct link *l); /* it died because server or machine had no room for one more */
 
 /* Keeps the worker from leaving when nobody needs it. */
 void link_stay(struct link *l);

@@ -380,18 +380,23 @@ void pool_warm(struct pool *pool, unsigned count)
 		pool_start(pool, missing, &last, &ignored);
 }
 
-bool pool_is_full(struct pool *pool, uint32_t lease)
+static bool pool_has_living(const struct pool *pool)
+{
+	for (int i = 0; i < POOL_LINKS; i++)
+		if (pool->slots[i].link != NULL && !link_is_dead(pool->slots[i].link))
+			return true;
+	return false;
+}
+
+bool pool_has_another(struct pool *pool, uint32_t lease)
 {
 	const struct link *lost = pool_link(pool, lease);
 
-	if (lost == NULL || !link_is_dead(lost) || link_was_ready(lost) || link_fault(lost)->code == SMB_AUTH_FAILED)
+	if (lost == NULL || !link_needs_another(lost) || !pool_has_living(pool))
 		return false;
-	for (int i = 0; i < POOL_LINKS; i++)
-		if (pool->slots[i].link != NULL && !link_is_dead(pool->slots[i].link)) {
-			pool->full_until = clock_ms() + FULL_MS;
-			return true;
-		}
-	return false;
+	if (link_found_no_room(lost))
+		pool->full_until = clock_ms() + FULL_MS;
+	return true;
 }
 
 static void pool_learn(struct pool *pool, const struct smb_info *info)

@@ -59,8 +59,8 @@ void pool_abandon(struct pool *pool, uint32_t lease);
  */
 bool pool_evict(struct pool *pool, uint32_t number, bool (*take)(void *holder));
 
-/* Whether the link died because the server takes no more connections, while others live: those can do the request. */
-bool pool_is_full(struct pool *pool, uint32_t lease);
+/* Whether the link died before it was logged on, while others live that can do the request. */
+bool pool_has_another(struct pool *pool, uint32_t lease);
 
 /* Starts links that will be needed soon, until there are `count`, as far as that is allowed now. Waits for none. */
 void pool_warm(struct pool *pool, unsigned count);
