@@ -87,6 +87,7 @@ enum smb_code { SMB_CODES(SMB_CODE_ENUM) SMB_CODE_COUNT };
 	X(RECEIVE, "receive")                                                                                          \
 	X(HASH, "hash")                                                                                                \
 	X(SYNC, "sync")                                                                                                \
+	X(LOCK, "lock")                                                                                                \
 	X(SETTLE, "settle")                                                                                            \
 	X(CLOSE, "close")
 
@@ -251,8 +252,9 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   RECEIVE, with a descriptor  handle, offset, size: the other way round -> bytes
  *   HASH                        size -> digest of the first bytes of the local file that comes with it, or of a handle's
  *   SYNC, with a descriptor     writes the local file to disk
+ *   LOCK                        name, to: the content of a new lock file (again: which an earlier attempt may have made) -> handle
  *   SETTLE                      to, aside, perhaps temp: what a request that broke off left there is put right
- *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept
+ *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept; so is a lock's file
  *
  * A buffer is a memfd, sealed against shrinking, that both sides map.
  */
@@ -275,7 +277,7 @@ struct smb_reply {
 	struct smb_fault fault;
 	struct smb_info info;
 	struct smb_entry entry;  /* STAT, GET */
-	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD */
+	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD, LOCK */
 	uint32_t count;          /* entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way;
 				    else, by their paths, the bins that it has spared, as many as there is room for */
 	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */

@@ -19,6 +19,7 @@ local SOURCES = {
   { key = "job", path = "lua/smb/job.lua", prefix = "job:", owner = "methods", title = "A job, as dest:submit returns it" },
   { key = "command", path = "lua/smb/command.lua", prefix = "command:", owner = "methods",
     title = "A command, as smb.command returns it" },
+  { key = "lock", path = "lua/smb/lock.lua", prefix = "lock:", owner = "methods", title = "A lock, as dest:lock returns it" },
   { key = "repo", path = "lua/smb/backup/init.lua", prefix = "repo:", owner = "methods",
     title = "A folder of snapshots, as smb.backup returns it" },
   { key = "ltn12", path = "lua/smb/ltn12.lua", prefix = "smb.ltn12.", owner = "ltn12", title = "LTN12 sources and sinks" },

@@ -40,6 +40,7 @@ function connect.close(dest, is_failing)
   local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
   local state = core.state(dest)
   local under = operations.new(state)
+  if state.locks and not is_failing then require "smb.lock".release_all(state) end
   task.end_all(state)
   local ok, message, code = file.close_all(state, is_failing)
   local till = is_failing and core.clock() + MOMENT

@@ -483,6 +483,26 @@ function methods:sweep(text, opts)
   return show.lines(swept)
 end
 
+--- Locks a folder against other programs that lock it, on this machine or another. It is made where it is missing.
+--
+--     local lock <close> = assert(dest:lock "host1")
+--
+-- The lock ends when it is released, its scope or the destination is left, or its program dies. Who has not refreshed it for its
+-- time to live loses it to the next who asks; while calls of the destination are under way that is done by itself.
+-- @tparam string text the folder's name
+-- @tparam[opt] lock_options opts
+-- @treturn[1] lock
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code: "busy" when it is held; the message says by whom
+function methods:lock(text, opts)
+  local state = state_of(self)
+  check_string(text, 1, "lock")
+  local path, reason = resolve_change(state, text)
+  if not path then return fail(state, "lock", text, "invalid_name", reason) end
+  return require "smb.lock".take(self, text, opts)
+end
+
 -- Several things at a time. -------------------------------------------------------------------------------------------
 
 local NO_JOB = { dir = true, walk = true, open = true, close = true, submit = true }

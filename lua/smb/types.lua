@@ -94,6 +94,12 @@
 ---@field server_address? string|nil numeric
 ---@field library string libsmbclient's version
 
+---Options of `dest:lock`.
+---@class smb.lock_options
+---@field ttl? string|number how long it holds without being refreshed, by the server's clock
+---@field wait? string|number how long to wait for who holds it
+---@field shared? boolean not against others who share it
+
 ---What a comparison has come to.
 ---@class smb.report
 ---@field ok boolean whether there is no difference
@@ -460,6 +466,19 @@ function destination:open(text, mode) end
 ---@return string|nil # code
 function destination:sweep(text, opts) end
 
+---Locks a folder against other programs that lock it, on this machine or another. It is made where it is missing.
+---
+---    local lock <close> = assert(dest:lock "host1")
+---
+---The lock ends when it is released, its scope or the destination is left, or its program dies. Who has not refreshed it for its
+---time to live loses it to the next who asks; while calls of the destination are under way that is done by itself.
+---@param text string the folder's name
+---@param opts? smb.lock_options 
+---@return lock|nil # 
+---@return string|nil # message
+---@return string|nil # code: "busy" when it is held; the message says by whom
+function destination:lock(text, opts) end
+
 ---Starts a call that goes on while the script does something else.
 ---
 ---    local job = dest:submit("put", "etc.tar.zst")
@@ -577,6 +596,19 @@ local command = {}
 function command:close() end
 
 ---@class nil
+local lock = {}
+
+---Tells the server that the lock is in use still. While calls of the destination are under way that happens by itself.
+---@return boolean|nil # true
+---@return string|nil # message
+---@return string|nil # code; "busy" when it was lost: it had expired, and somebody else has taken it, or it was removed
+function lock:refresh() end
+
+---Releases the lock. Doing so twice is no failure.
+---@return boolean # true
+function lock:release() end
+
+---@class nil
 local repo = {}
 
 ---Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files that have
@@ -619,6 +651,12 @@ function repo:verify(wanted, opts) end
 ---@return string|nil # message
 ---@return string|nil # code
 function repo:prune(rules) end
+
+---Removes the lock of a run that has not done so, whoever holds it. Look before whether that run has ended.
+---@return boolean|nil # whether there was one
+---@return string|nil # message
+---@return string|nil # code
+function repo:unlock() end
 
 ---@class smb.ltn12
 local ltn12 = {}

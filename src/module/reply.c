@@ -11,7 +11,8 @@ bool reply_has_entries(enum smb_verb verb)
 
 bool reply_opens(enum smb_verb verb)
 {
-	return verb == SMB_VERB_OPEN || verb == SMB_VERB_UPLOAD || verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_GET;
+	return verb == SMB_VERB_OPEN || verb == SMB_VERB_UPLOAD || verb == SMB_VERB_LIST_OPEN || verb == SMB_VERB_GET ||
+	       verb == SMB_VERB_LOCK;
 }
 
 static struct batch reply_entries(lua_State *L, int message)

@@ -20,7 +20,7 @@ static inline bool bins_matches(const char *text, const char *small, bool open)
 static inline bool bins_is_one(const char *name)
 {
 	static const char *const names[] = {".recycle", "#recycle", "@recycle", "$recycle.bin",
-					    "@eadir", "#snapshot", ".snapshot", "lost+found"};
+					    "@eadir", "#snapshot", ".snapshot", "lost+found", "lua-smb.lock" /* see lock.lua */};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (bins_matches(name, names[i], false))

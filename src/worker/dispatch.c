@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "handles.h"
 #include "lifeline.h"
+#include "lock.h"
 #include "local_io.h"
 #include "mtime.h"
 #include "prefetch.h"
@@ -60,6 +61,28 @@ static bool do_close(const struct request *r, struct smb_fault *fault)
 	if (h != NULL && h->kind == HANDLE_UPLOAD && (r->head.flags & SMB_FLAG_KEEP))
 		upload_leave(&h->upload);
 	return h != NULL && handles_free(h, fault);
+}
+
+/* As long as the handle is open the lock's file is removed if the module goes. */
+static bool do_lock(const struct request *r, struct smb_reply *reply)
+{
+	const char *path = r->names[SMB_NAME], *content = r->names[SMB_TO];
+	struct handle *h = handles_new(HANDLE_LOCK, &reply->handle, &reply->fault);
+
+	if (h == NULL)
+		return false;
+	if (handles_keep_lock(h, path, content, &reply->fault)) {
+		h->owed = lifeline_owe();
+		if (h->owed && lock_make(path, content, r->head.flags & SMB_FLAG_AGAIN, &reply->fault))
+			return true;
+		if (h->owed)
+			lifeline_settle();
+		else
+			fault_set(&reply->fault, SMB_CANCELLED, "cancelled");
+		h->owed = false;
+	}
+	handles_free(h, &(struct smb_fault){0});
+	return false;
 }
 
 /* ---- files ---- */
@@ -377,6 +400,7 @@ static bool dispatch_verb(const struct request *r, struct smb_reply *reply, size
 	case SMB_VERB_RECEIVE: return do_receive(r, reply);
 	case SMB_VERB_HASH: return do_hash(r, reply);
 	case SMB_VERB_SYNC: return local_io_sync(r->fd, fault);
+	case SMB_VERB_LOCK: return do_lock(r, reply);
 	case SMB_VERB_SETTLE: return replace_settle(&target, fault);
 	default: return fault_set(fault, SMB_FAILED, "the worker does not know this request");
 	}

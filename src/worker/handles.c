@@ -2,6 +2,7 @@
 
 #include "fault.h"
 #include "lifeline.h"
+#include "lock.h"
 #include "shared/memory.h"
 
 #include <stdlib.h>
@@ -71,6 +72,13 @@ bool handles_keep_target(struct handle *h, const struct replacement *target, str
 	       fault_set(fault, SMB_FAILED, "the worker is out of memory");
 }
 
+bool handles_keep_lock(struct handle *h, const char *path, const char *content, struct smb_fault *fault)
+{
+	h->paths[0] = strdup(path);
+	h->paths[1] = strdup(content);
+	return (h->paths[0] != NULL && h->paths[1] != NULL) || fault_set(fault, SMB_FAILED, "the worker is out of memory");
+}
+
 bool handles_free(struct handle *h, struct smb_fault *fault)
 {
 	bool ok = true;
@@ -78,6 +86,8 @@ bool handles_free(struct handle *h, struct smb_fault *fault)
 		session_list_close(h->list);
 	if (handles_is_upload(h))
 		ok = upload_abandon(&h->upload, fault);
+	else if (h->kind == HANDLE_LOCK && h->owed)
+		ok = lock_remove(h->paths[0], h->paths[1], fault);
 	else if (h->upload.file != NULL)
 		ok = session_close(h->upload.file, fault);
 	if (h->owed)

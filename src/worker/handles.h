@@ -6,7 +6,7 @@
 #include "session.h"
 #include "upload.h"
 
-enum handle_kind { HANDLE_FREE, HANDLE_LIST, HANDLE_FILE, HANDLE_UPLOAD };
+enum handle_kind { HANDLE_FREE, HANDLE_LIST, HANDLE_FILE, HANDLE_UPLOAD, HANDLE_LOCK };
 
 struct handle {
 	enum handle_kind kind;
@@ -14,8 +14,8 @@ struct handle {
 	struct smb_entry next;   /* of a listing: the entry that did not fit into the last batch, */
 	const char *next_name;   /* and its name, which the listing holds; NULL: there is none */
 	struct upload upload;    /* of a file only `upload.file` is used */
-	char *paths[3];          /* of the upload */
-	bool owed;               /* the file's last writes and its close: see lifeline_owe */
+	char *paths[3];          /* of the upload; of a lock its file's path and content */
+	bool owed;               /* the file's last writes and its close, or the lock's removal: see lifeline_owe */
 	uint8_t *buffer;         /* shared with the module */
 	size_t buffer_size;
 };
@@ -32,6 +32,9 @@ bool handles_is_upload(const struct handle *h);
 
 /* Copies an upload's target, whose names belong to the request. */
 bool handles_keep_target(struct handle *h, const struct replacement *target, struct smb_fault *fault);
+
+/* Copies a lock's path and content. */
+bool handles_keep_lock(struct handle *h, const char *path, const char *content, struct smb_fault *fault);
 
 /* Maps the memory that the handle shares with the module. */
 bool handles_map_buffer(struct handle *h, int fd, struct smb_fault *fault);

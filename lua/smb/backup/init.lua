@@ -25,6 +25,13 @@ local function check_opts(opts, allowed, method)
   return own
 end
 
+-- Calls fn(lock) while the repository is locked. Where nothing may be written a shared lock is done without.
+local function locked(self, shared, fn)
+  local lock <close>, message, code = self.dest:lock(self.path, { shared = shared })
+  if not lock and not (shared and code == "access_denied") then return nil, message, code end
+  return fn(lock)
+end
+
 -- The kinds of a value that may have several, as `options.check_opts` takes them.
 local function either(opts, key, ...)
   local kind = type(opts) == "table" and type(opts[key]) or nil
@@ -115,7 +122,7 @@ function methods:snapshot(sources, opts)
   local all = sources_of(given)
   local ok, reason, code = check_sources(all, several)
   if not ok then return nil, call.message("snapshot", self.path, core.state(self.dest).place, reason), code end
-  return require "smb.backup.snapshot".make(self, all, several, opts)
+  return locked(self, false, function(lock) return require "smb.backup.snapshot".make(self, all, several, opts, lock) end)
 end
 
 --- The snapshots, newest last.
@@ -181,7 +188,7 @@ function methods:restore(wanted, folder, opts)
     "restore")
   if opts.owners == nil then opts.owners = core.user() == 0 end
   opts.path = opts.path and opts.path:gsub("^/+", ""):gsub("/+$", "") or nil
-  return require "smb.backup.restore".bring(self, wanted, folder, opts)
+  return locked(self, true, function() return require "smb.backup.restore".bring(self, wanted, folder, opts) end)
 end
 
 --- Compares a snapshot with its manifest: whether all files are there, with their sizes and times, and nothing else.
@@ -200,7 +207,7 @@ function methods:verify(wanted, opts)
     opts.several = type(opts.source) == "table"
     opts.sources = sources_of(opts.several and opts.source or { opts.source })
   end
-  return require "smb.backup.verify".compare(self, wanted, opts)
+  return locked(self, true, function() return require "smb.backup.verify".compare(self, wanted, opts) end)
 end
 
 --- Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete one always
@@ -221,7 +228,18 @@ function methods:prune(rules)
   own.dry_run = nil
   local ok, problem = pcall(retention.plan, {}, own)
   if not ok then error(tostring(problem):gsub("^.*smb%.retention: ", "prune: "), 2) end
-  return require "smb.backup.prune".run(self, own, { dry_run = dry_run })
+  return locked(self, dry_run or false, function(lock)
+    return require "smb.backup.prune".run(self, own, { dry_run = dry_run, lock = lock })
+  end)
+end
+
+--- Removes the lock of a run that has not done so, whoever holds it. Look before whether that run has ended.
+-- @treturn[1] boolean whether there was one
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function methods:unlock()
+  return require "smb.lock".remove(self.dest, self.path)
 end
 
 function metatable.__tostring(self)

@@ -86,8 +86,7 @@ function prune.run(repo, rules, opts)
   for _, found in ipairs(all) do by_name[found.name] = found end
   local lines <close> = lanes.new(core.state(repo.dest), function(found)
     if failure then return end
-    local ok, problem, word
-    if opts.lock then ok, problem, word = opts.lock:refresh() else ok = true end
+    local ok, problem, word = opts.lock:refresh()
     if ok then ok, problem, word = delete(repo, found) end
     if not ok then failure = failure or { problem, word } end
   end)

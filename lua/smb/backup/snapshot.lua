@@ -337,7 +337,6 @@ end
 
 -- Whether the lock is ours still.
 function run:still_holds()
-  if not self.lock then return true end
   return self.lock:refresh()
 end
 
@@ -420,11 +419,12 @@ end
 -- @tparam {string,...} sources absolute paths
 -- @tparam boolean several whether they stand under their whole paths
 -- @tparam table opts
-function snapshot.make(repo, sources, several, opts)
+-- @tparam table lock the repository's
+function snapshot.make(repo, sources, several, opts, lock)
   local self = new_run(repo, opts)
   self.in_place = opts.in_place
   if self.in_place == nil then self.in_place = repo.dest.options.in_place or false end
-  self.lock = opts.lock
+  self.lock = lock
   local ok, message, code = make(self, sources, several)
   if not ok then return nil, message, code end
   self.result.seconds = core.clock() - self.under.began
