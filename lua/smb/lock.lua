@@ -204,7 +204,7 @@ local function make(self)
       if not ok then return nil, code, reason end
     elseif code == "exists" then
       local held, holder, problem = is_held(self)
-      if held == nil then return nil, holder, problem end
+      if held == nil and not MISSING[holder] then return nil, holder, problem end -- else the folder has gone with the lock
       if held then return false, holder end
     elseif code ~= "busy" and code ~= "access_denied" then
       return nil, code, reason
