@@ -14,6 +14,7 @@ local core = require "smb.core"
 local host = require "smb.host"
 local json = require "smb.backup.json"
 local name = require "smb.name"
+local operations = require "smb.operation"
 local options = require "smb.options"
 local show = require "smb.show"
 local task = require "smb.task"
@@ -57,7 +58,7 @@ end
 
 -- Looking. ---------------------------------------------------------------------------------------------------------------
 
-local function ask(self, verb, arguments) return call.retry(self.state.dest, verb, arguments, call.operation(self.state)) end
+local function ask(self, verb, arguments) return call.retry(self.state.dest, verb, arguments, operations.inner(self.state)) end
 
 local function at(self, text) return name.join(self.folder, text) end
 
