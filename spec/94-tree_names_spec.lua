@@ -349,6 +349,27 @@ it("letters whose case not all servers know stop nobody", function()
   end)
 end)
 
+-- A Mac's copy of a folder is put beside the folder, whose name came from Linux.
+it("a folder whose twin in another normal form is added later is told in each run, and nothing is deleted", function()
+  with("nfd", function(dest, path)
+    put("later/" .. NFC .. "/same", "first's")
+    put("later/" .. NFC .. "/own", "own")
+    assert(dest:put_tree(dir .. "/later", "tree", { mirror = true }))
+    put("later/" .. NFD .. "/same", "second's")
+    for _ = 1, 3 do
+      local again <close> = assert(smb.open((place "nfd"), { retries = 0 }))
+      local summary = assert(again:put_tree(dir .. "/later", "tree", { mirror = true, on_error = "continue" }))
+      assert.equal(1, #summary.errors)
+      assert.equal(NFC, summary.errors[1].name)
+      assert.equal("exists", summary.errors[1].code)
+      assert.matches("which differs from it in Unicode's normal form only", summary.errors[1].message, 1, true)
+      assert.equal(0, summary.deleted)
+      assert.equal("own", files.read(path .. "/tree/" .. NFD .. "/own"))
+      assert.equal("exists", select(3, again:put_tree(dir .. "/later", "tree")))
+    end
+  end)
+end)
+
 -- eCryptfs, and with it encrypted shares of Synology's, has names of 143 bytes at most.
 describe("a server with shorter names", function()
   local LONG = { ("n"):rep(143), ("n"):rep(139) .. ".tar", ("\u{FC}"):rep(71), ("\u{5B57}"):rep(47), ("n"):rep(130),

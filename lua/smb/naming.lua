@@ -424,7 +424,7 @@ function names:is_ours(folder, entry, remote, known)
   local other = how ~= "exact" and twin(self, folder, entry.name, there)
     or double_of(self, folder, entry, remote, there, known)
   if not other then return true end
-  return false, ("the server takes it for the same name as '%s'"):format(other)
+  return false, naming.double(entry.name, other)
 end
 
 --- What a local folder holds, as the core's `known`; what cannot be read holds nothing.
@@ -439,5 +439,15 @@ end
 
 --- What is said of a name that another file has.
 naming.DOUBLE = "the server takes it for the same name as another one"
+
+--- The same, where the other one is known. Two normal forms of a name look alike.
+-- @tparam string text
+-- @tparam string other
+-- @treturn string
+function naming.double(text, other)
+  local is_form = text ~= other and core.composed(text) == core.composed(other)
+  return ("the server takes it for the same name as '%s'%s"):format(other,
+    is_form and ", which differs from it in Unicode's normal form only" or "")
+end
 
 return naming

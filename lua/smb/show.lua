@@ -208,8 +208,9 @@ end
 -- @tfield integer folders folders that were made
 -- @tfield number seconds how long the call took
 -- @tfield {table,...} errors each with `name`, `message` and `code`
--- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts`, `bins`, and `names`, the first 100, each
--- with `name` and `reason`
+-- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts` (always 0: libsmbclient does not tell a
+-- mount from other links), `bins` (which kept a folder that mirror would have deleted), and `names`, the first 100, each with
+-- `name` and `reason`
 -- @tfield integer times_refused files whose time was refused
 -- @tfield ?{table,...} actions of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
 

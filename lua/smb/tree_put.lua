@@ -196,7 +196,7 @@ end
 
 function put:fail_double(item, folder, other)
   self:fail(name.join(folder.below, item.entry.name), "exists",
-    other and ("the server takes it for the same name as '%s'"):format(other) or naming.DOUBLE)
+    other and naming.double(item.entry.name, other) or naming.DOUBLE)
 end
 
 function put:is_same(entry, there, folder)

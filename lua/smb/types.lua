@@ -184,7 +184,7 @@
 ---@field folders integer folders that were made
 ---@field seconds number how long the call took
 ---@field errors table[] each with `name`, `message` and `code`
----@field skipped table what was left out: `count`, `links`, `special`, `dfs`, `mounts`, `bins`, and `names`, the first 100, each with `name` and `reason`
+---@field skipped table what was left out: `count`, `links`, `special`, `dfs`, `mounts` (always 0: libsmbclient does not tell a mount from other links), `bins` (which kept a folder that mirror would have deleted), and `names`, the first 100, each with `name` and `reason`
 ---@field times_refused integer files whose time was refused
 ---@field actions? table[]|nil of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
 
