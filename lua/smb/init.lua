@@ -142,7 +142,8 @@ end
 
 local COMPLETING = { ask = no_password, anonymous = "a logon without one needs anonymous = true" }
 
--- Checked fields with all that a logon needs, and warnings; or nil, message, code. A mistake of the script's raises.
+-- Checked fields with all that a logon needs; `without_share`: true drops what is said of a share, "perhaps" keeps it. They come
+-- with warnings; or nil, message, code. A mistake of the script's raises.
 local function prepare(where, more, method, without_share)
   if type(where) ~= "string" and type(where) ~= "table" then
     error(("smb.%s: a URL or a table of fields expected, got %s"):format(method, type(where)), 3)
@@ -152,7 +153,7 @@ local function prepare(where, more, method, without_share)
   end
   local fields, reason, code = where_from(where, more, method, without_share)
   if not fields then return nil, reason, code end
-  if without_share then fields.share, fields.path = nil, nil end
+  if without_share == true then fields.share, fields.path = nil, nil end
   local checked, warnings = check(where, fields, method, without_share, 3)
   if not checked then return nil, warnings, "invalid_url" end
   local place = url.place(checked)
@@ -185,6 +186,30 @@ function smb.shares(where, more)
   local fields, warnings, code = prepare(where, more, "shares", true)
   if not fields then return nil, warnings, code end
   return require "smb.shares".list(fields, warnings)
+end
+
+--- Finds out what works with a server and what does not, step by step. What is written for that has temporary names, and is
+-- deleted. A wrong password is tried once.
+--
+--     print(smb.diagnose "smb://bob@nas/backup")
+--
+-- @tparam string|table where a URL, or a table of the options of `smb.options`; without a share only the server is looked at
+-- @tparam[opt] table more options, stronger than those of `where`; `read_only`: make nothing on the share
+-- @treturn[1] diagnosis
+-- @treturn[2] nil for a URL that is none, and where there is nobody to log on as
+-- @treturn[2] string what happened
+-- @treturn[2] string the error word
+function smb.diagnose(where, more)
+  local read_only = type(more) == "table" and more.read_only
+  if type(more) == "table" then
+    local rest = {}
+    for key, value in pairs(more) do rest[key] = value end
+    rest.read_only = nil
+    more = rest
+  end
+  local fields, warnings, code = prepare(where, more, "diagnose", "perhaps")
+  if not fields then return nil, warnings, code end
+  return require "smb.diagnose".run(fields, read_only)
 end
 
 return smb

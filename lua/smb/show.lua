@@ -283,6 +283,27 @@ show.shares = kind("smb.shares", function(shares)
   return #lines > 0 and table.concat(lines, "\n") or "no shares"
 end)
 
+--- What `smb.diagnose` returns.
+-- @table diagnosis
+-- @tfield boolean ok nothing is broken
+-- @tfield {table,...} steps each with `step`, `ok`, `value` (what was seen) and, where something can be done, `advice`
+
+--- Makes a diagnosis print, a line for each step.
+-- @function show.diagnosis
+-- @tparam diagnosis diagnosis
+-- @treturn table the same
+show.diagnosis = kind("smb.diagnosis", function(diagnosis)
+  local widest, lines = 0, {}
+  for _, each in ipairs(diagnosis.steps) do widest = math.max(widest, #each.step) end
+  for _, each in ipairs(diagnosis.steps) do
+    local space = (" "):rep(widest - #each.step)
+    lines[#lines + 1] = ("%s  %s%s  %s"):format(each.ok and "ok " or "BAD", each.step, space, show.text(each.value or ""))
+    if each.advice then lines[#lines + 1] = (" "):rep(widest + 7) .. show.text(each.advice) end
+  end
+  lines[#lines + 1] = diagnosis.ok and "Nothing is broken." or "Something is broken: see the lines that begin with BAD."
+  return table.concat(lines, "\n")
+end)
+
 --- Makes a table print as its fields, one a line, sorted.
 -- @function show.fields
 -- @tparam table fields

@@ -31,6 +31,9 @@ return { groups = {
     { name = "shares", call = "smb.shares(where [, more])",
       summary = "Lists what a server shares.",
       text = "smb.shares(where [, more])\n  Lists what a server shares.\n\n  where  string or table: a URL, or a table of the options of `smb.options`; a share in it\n         is passed over, and may be missing\n  more   table, optional: options, stronger than those of `where`\n\n  returns  {share,...} shares sorted by name\n  or       nil, string what happened, string the error word" },
+    { name = "diagnose", call = "smb.diagnose(where [, more])",
+      summary = "Finds out what works with a server and what does not, step by step.",
+      text = "smb.diagnose(where [, more])\n  Finds out what works with a server and what does not, step by step. What is written for\n  that has temporary names, and is deleted. A wrong password is tried once.\n\n      print(smb.diagnose \"smb://bob@nas/backup\")\n\n  where  string or table: a URL, or a table of the options of `smb.options`; without a\n         share only the server is looked at\n  more   table, optional: options, stronger than those of `where`; `read_only`: make\n         nothing on the share\n\n  returns  diagnosis\n  or       nil for a URL that is none, and where there is nobody to log on as, string what\n           happened, string the error word" },
   },
   { title = "A destination, as smb.open returns it", prefix = "dest:",
     { name = "close", call = "dest:close()",
@@ -203,6 +206,8 @@ return { groups = {
       text = "smb.ltn12.sink(file [, problem])\n  A sink that writes what it is given to a file and closes it at the end, or after a\n  failure. A failed write or close is reported.\n\n  file     any: the file; nil gives a sink that fails with the second argument, as\n           io.open's results are\n  problem  string, optional: why there is no file\n\n  returns  function sink: gives 1, or nil and an error" },
   },
 }, tables = {
+  { name = "diagnosis", summary = "What `smb.diagnose` returns.",
+    text = "diagnosis, a table\n  What `smb.diagnose` returns.\n\n  ok     boolean: nothing is broken\n  steps  {table,...}: each with `step`, `ok`, `value` (what was seen) and, where something\n         can be done, `advice`" },
   { name = "entry", summary = "A file or folder, as `stat`, `list`, `dir` and `walk` return it.",
     text = "entry, a table\n  A file or folder, as `stat`, `list`, `dir` and `walk` return it.\n\n  name       string: its last part\n  type       string: \"file\", \"directory\" or \"link\"\n  size       integer: bytes\n  mtime      number: last change of the contents, seconds since 1970 with a fraction\n  atime      number: last access, likewise\n  btime      number, optional: creation, likewise; nil where the server's answer cannot be\n             read (`stat` on an encrypted connection)\n  archive    boolean: a file attribute\n  hidden     boolean: likewise\n  system     boolean: likewise\n  readonly   boolean: likewise\n  directory  boolean, optional: of a link: whether it leads to a folder" },
   { name = "info", summary = "What `dest.info` is: what was agreed with the server, as seen on the wire.",

@@ -61,6 +61,11 @@
 ---@field in_place? boolean send files straight under their names, where they may only be made; an old file is lost on failure
 ---@field time_window? number|string seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly
 
+---What `smb.diagnose` returns.
+---@class smb.diagnosis
+---@field ok boolean nothing is broken
+---@field steps table[] each with `step`, `ok`, `value` (what was seen) and, where something can be done, `advice`
+
 ---A file or folder, as `stat`, `list`, `dir` and `walk` return it.
 ---@class smb.entry
 ---@field name string its last part
@@ -288,6 +293,17 @@ function smb.open(where, more) end
 ---@return string|nil # what happened
 ---@return string|nil # the error word
 function smb.shares(where, more) end
+
+---Finds out what works with a server and what does not, step by step. What is written for that has temporary names, and is
+---deleted. A wrong password is tried once.
+---
+---    print(smb.diagnose "smb://bob@nas/backup")
+---@param where string|table a URL, or a table of the options of `smb.options`; without a share only the server is looked at
+---@param more? table options, stronger than those of `where`; `read_only`: make nothing on the share
+---@return smb.diagnosis|nil # for a URL that is none, and where there is nobody to log on as
+---@return string|nil # what happened
+---@return string|nil # the error word
+function smb.diagnose(where, more) end
 
 ---@class smb.destination
 local destination = {}

@@ -35,5 +35,6 @@ int luaopen_smb_core(lua_State *L)
 	times_register(L);
 	attributes_register(L);
 	private_register(L);
+	probe_register(L);
 	return 1;
 }

@@ -15,6 +15,7 @@ void local_register(lua_State *L);
 void name_index_register(lua_State *L);
 void name_register(lua_State *L);
 void private_register(lua_State *L);
+void probe_register(lua_State *L);
 void request_register(lua_State *L);
 void system_register(lua_State *L);
 void times_register(lua_State *L);
