@@ -199,6 +199,19 @@ describe("the worker's program", function()
     assert.matches("^true\nnil\t[^\n]*different versions: restart this program\tfailed\ntrue\n$", output)
   end)
 
+  it("that sends descriptors which nobody asked for leaves none of them in the host", function()
+    local paths = module_with(nil)
+    shell.check { "cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", dir .. "/copy/smb/smb-worker", "spec/support/giver.c" }
+    assert.equal("failed\nfailed\ntrue\n", run([[
+      local processes = require "spec.support.processes"
+      local smb = require "smb"
+      say(select(3, smb.open(URL)))
+      local before = processes.count_descriptors()
+      say(select(3, smb.open(URL)))
+      say(processes.count_descriptors() == before)
+    ]], paths))
+  end)
+
   it("of another build gives an error that says so", function()
     local paths = module_with "#!/bin/sh\nprintf 'LSMb\\001\\000\\000\\000\\000\\000\\000\\000' >&3\n"
     assert.matches("different versions[^\n]*\tfailed\n$", run('say(require "smb".open(URL))', paths))

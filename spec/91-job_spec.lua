@@ -342,6 +342,27 @@ describe("jobs: readers inside", function()
 end)
 
 describe("jobs: cancel", function()
+  it("ends a copy on the server before its next piece, and leaves nothing", function()
+    local file <close> = assert(io.open(on_server "huge", "w"))
+    file:seek("set", 1024 * MIB - 1)
+    file:write "x"
+    file:flush()
+    net:tell("latency", 50)
+    local job = dest:submit("copy", "huge", "copy")
+    local function part() return share.part_in(srv:path "backup") end
+    assert.is_truthy(shell.poll(function()
+      job:wait(0.01)
+      return part() and lfs.attributes(part(), "size") > 0
+    end))
+    local frames = net:stats().frames
+    assert.is_true(job:cancel())
+    assert_fails("cancelled", job:wait())
+    assert.is_true(net:stats().frames - frames < 20, net:stats().frames - frames)
+    net:tell("latency", 0)
+    assert.same({ "huge" }, everything())
+    assert_nothing_open()
+  end)
+
   it("drops one that is queued", function()
     dest:close()
     dest = open { connections = 1 }

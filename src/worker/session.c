@@ -8,6 +8,7 @@
 #include "fault.h"
 #include "identity.h"
 #include "kdc.h"
+#include "lifeline.h"
 #include "logon.h"
 #include "remote_url.h"
 #include "rename_guard.h"
@@ -568,11 +569,12 @@ bool session_write(struct session_file *file, uint64_t offset, const void *from,
 	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
 }
 
-static int session_go_on(off_t done, void *counter)
+/* Between two pieces of a copy on the server: 0 ends it. */
+static int session_goes_on(off_t done, void *unused)
 {
 	(void)done;
-	(void)counter;
-	return 1;
+	(void)unused;
+	return !lifeline_cancelled();
 }
 
 bool session_copy(struct session_file *from, struct session_file *to, uint64_t size, struct smb_fault *fault)
@@ -582,7 +584,9 @@ bool session_copy(struct session_file *from, struct session_file *to, uint64_t s
 		return false;
 	if (size == 0)
 		return true;
-	n = smbc_getFunctionSplice(session.context)(session.context, session_handle_of(from), session_handle_of(to), (off_t)size, session_go_on, NULL);
+	n = smbc_getFunctionSplice(session.context)(session.context, session_handle_of(from), session_handle_of(to), (off_t)size, session_goes_on, NULL);
+	if ((n < 0 || (uint64_t)n != size) && lifeline_stops(fault))
+		return false;
 	if (n < 0)
 		return session_handle_failed(NULL, fault);
 	return (uint64_t)n == size || fault_set(fault, SMB_FAILED, "the server copied only a part of the file");
