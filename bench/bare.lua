@@ -1,8 +1,9 @@
---- The least that a Lua program with the library in a process of its own does: smb.core alone, with none of lua-smb's Lua.
+--- The least that a Lua program with the library in a process of its own does: smb.core alone, with none of lua-smb's
+-- Lua.
 --
--- `bare.lua stat SERVER PORT SHARE NAME CREDENTIALS` asks for a file's entry; `list` prints a folder's entries as they come;
--- `again ... FOLDER` compares a local folder that is on the share, unchanged, over two connections: it looks at no name before
--- that and could not send what it finds changed.
+-- `bare.lua stat SERVER PORT SHARE NAME CREDENTIALS` asks for a file's entry; `list` prints a folder's entries as they
+-- come; `again ... FOLDER` compares a local folder that is on the share, unchanged, over two connections: it looks at
+-- no name before that and could not send what it finds changed.
 
 local what, server, port, share, name, credentials, place = table.unpack(arg)
 local core = require "smb.core"

@@ -1,7 +1,8 @@
 --- What `make bench` compares, and how many times as fast as each peer lua-smb is wanted to be.
 --
--- A function of the size of the big file. Clients beyond those with a wanted ratio take part for comparison. `loops`, for the
--- part "floor": how many share the work at once, from `least` to `most`, and with how many connections lua-smb does it.
+-- A function of the size of the big file. Clients beyond those with a wanted ratio take part for comparison. `loops`,
+-- for the part "floor": how many share the work at once, from `least` to `most`, and with how many connections lua-smb
+-- does it.
 
 return function(size)
   local KiB, MiB = 1024, 1024 * 1024
@@ -12,14 +13,16 @@ return function(size)
   local trees = { "lua-smb", "smbclient", "rclone", "pysmbc" }
   local cases = {
     lan = {
-      { operation = "put_tree", count = 2000, size = 8 * KiB, clients = { "lua-smb", "smbclient", "smbclient, safe", "rclone" },
+      { operation = "put_tree", count = 2000, size = 8 * KiB,
+        clients = { "lua-smb", "smbclient", "smbclient, safe", "rclone" },
         wanted = { smbclient = 2, rclone = 3.5, ["smbclient, safe"] = 5 } },
       { operation = "get_tree", count = 2000, size = 8 * KiB, wanted = { smbclient = 4.5, rclone = 2.3 } },
       { operation = "put", size = size, wanted = { smbclient = 1, rclone = 1, line = 0.95 } },
       { operation = "get", size = size, wanted = { smbclient = 1, rclone = 1, line = 0.95 } },
       { operation = "put_volumes", count = 12, size = 50 * MiB, clients = volumes, wanted = { line = 0.97 } },
       { operation = "get_volumes", count = 12, size = 50 * MiB, clients = volumes, wanted = { line = 0.97 } },
-      { operation = "again", count = 20000, size = 8 * KiB, clients = { "lua-smb", "rclone" }, wanted = { rclone = 1.5 } },
+      { operation = "again", count = 20000, size = 8 * KiB, clients = { "lua-smb", "rclone" },
+        wanted = { rclone = 1.5 } },
       { operation = "mirror", count = 20000, size = 8 * KiB, changes = 100, clients = { "lua-smb", "rclone" },
         wanted = { rclone = 2 } },
     },
@@ -47,10 +50,10 @@ return function(size)
         loops = { ours = 16, least = 16, most = 16 } },
       { operation = "put_folder", count = 16000, size = KiB, clients = { "lua-smb", "smbclient", "rclone" },
         wanted = { smbclient = 1.5, rclone = 1.8 } },
-      { operation = "put_volumes", count = 12, size = 50 * MiB, round_trip = 10, clients = { "lua-smb", "smbclient", "rclone" },
-        wanted = { smbclient = 1.25, rclone = 3 } },
-      { operation = "get_volumes", count = 12, size = 50 * MiB, round_trip = 10, clients = { "lua-smb", "smbclient", "rclone" },
-        wanted = { smbclient = 1.25, rclone = 3 } },
+      { operation = "put_volumes", count = 12, size = 50 * MiB, round_trip = 10,
+        clients = { "lua-smb", "smbclient", "rclone" }, wanted = { smbclient = 1.25, rclone = 3 } },
+      { operation = "get_volumes", count = 12, size = 50 * MiB, round_trip = 10,
+        clients = { "lua-smb", "smbclient", "rclone" }, wanted = { smbclient = 1.25, rclone = 3 } },
       { operation = "again", count = 20000, size = 8 * KiB, clients = { "lua-smb", "rclone" }, wanted = { rclone = 3 },
         loops = { ours = 2, most = 4 } },
       { operation = "list", count = 20000, clients = trees, wanted = { smbclient = 1.2 }, loops = { most = 1 } },

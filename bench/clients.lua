@@ -1,8 +1,8 @@
---- The clients that are compared. Each has a name and, by operation (see bench/operations.lua), a function that gives the
--- command to run: a list of words, or a line for sh. What has no function cannot be done, or is not asked of it.
+--- The clients that are compared. Each has a name and, by operation (see bench/operations.lua), a function that gives
+-- the command to run: a list of words, or a line for sh. What has no function cannot be done, or is not asked of it.
 --
--- The functions get a job: `stage`, `port`, `here` (a local path), `there` (a name on the share) and, when they are prescribed,
--- `connections`.
+-- The functions get a job: `stage`, `port`, `here` (a local path), `there` (a name on the share) and, when they are
+-- prescribed, `connections`.
 
 local shell = require "spec.support.shell"
 
@@ -61,13 +61,14 @@ for what, order in pairs { put_volumes = "put_tree", get_volumes = "get_tree", p
   clients.smbclient[what] = clients.smbclient[order]
 end
 
--- smbclient as a script has to use it for what put_tree promises: each file goes to a temporary name, gets its time and is
--- renamed.
+-- smbclient as a script has to use it for what put_tree promises: each file goes to a temporary name, gets its time and
+-- is renamed.
 clients["smbclient, safe"] = {
   name = "smbclient, safe", keeps_mtime = true,
   put_tree = function(job)
     local line = [[cd "$1" && { echo "mkdir $2"; find . -mindepth 1 -type d -printf "mkdir $2/%P\n"
-      find . -type f -printf "put %p $2/%P.part\nutimes $2/%P.part -1 -1 %TY:%Tm:%Td-%TH:%TM:%TS -1\nrename $2/%P.part $2/%P\n" |
+      at=%TY:%Tm:%Td-%TH:%TM:%TS
+      find . -type f -printf "put %p $2/%P.part\nutimes $2/%P.part -1 -1 $at -1\nrename $2/%P.part $2/%P\n" |
       sed '/^utimes/s/[.][0-9]* -1$/ -1/'; } | smbclient -s /dev/null -A "$3" -p "$4" "$5" >/dev/null]]
     return { "sh", "-c", line, "sh", job.here, job.there, job.stage.credentials, job.port,
       ("//%s/backup"):format(job.stage.srv.address) }
@@ -101,7 +102,8 @@ clients.rclone.mirror = rclone("sync", "HERE", "THERE")
 
 local function pysmbc(what)
   return function(job)
-    return { "/usr/bin/python3", "bench/peers/pysmbc.py", job.stage.credentials, what, job.here, place(job) .. "/" .. job.there }
+    return { "/usr/bin/python3", "bench/peers/pysmbc.py", job.stage.credentials, what, job.here, place(job) .. "/"
+      .. job.there }
   end
 end
 

@@ -12,7 +12,8 @@ local NAMES = {
 }
 -- Who is compared with whom.
 local RATIOS = {
-  lan = { { "lua-smb", "smbclient" }, { "lua-smb", "smbclient, safe" }, { "lua-smb", "rclone" }, { "lua-smb", "line" } },
+  lan = { { "lua-smb", "smbclient" }, { "lua-smb", "smbclient, safe" }, { "lua-smb", "rclone" },
+    { "lua-smb", "line" } },
   transfer = { { "lua-smb", "C loop" }, { "lua-smb", "smbclient" }, { "lua-smb", "rclone" }, { "handle", "C loop" } },
   trees = { { "lua-smb", "smbclient" }, { "lua-smb", "rclone" } },
 }
@@ -53,7 +54,8 @@ local function cell(case, result)
   if not result then return "" end
   local function shown(seconds) return number(operations[case.operation].shown(case, seconds)) end
   local fastest, slowest = shown(result.seconds[1]), shown(result.seconds[#result.seconds])
-  return { shown(result:median()), ("%s (%s to %s, %d)"):format(shown(result:median()), slowest, fastest, #result.seconds) }
+  return { shown(result:median()), ("%s (%s to %s, %d)")
+    :format(shown(result:median()), slowest, fastest, #result.seconds) }
 end
 
 -- Measured, and wanted in brackets; a star where that is missed.

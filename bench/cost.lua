@@ -1,5 +1,5 @@
---- The part "cost": where the time of a case goes: processor seconds of the server, of the network's proxy, and of all else on
--- the machine, which is the client. Nothing can be done in less time than these take on the machine's cores.
+--- The part "cost": where the time of a case goes: processor seconds of the server, of the network's proxy, and of all
+-- else on the machine, which is the client. Nothing can be done in less time than these take on the machine's cores.
 
 local clients = require "bench.clients"
 local compare = require "bench.compare"
@@ -73,9 +73,10 @@ end
 local function is_quick(case, name) return not case.round_trip or name == "lua-smb" or name == "smbclient" end
 
 return function(options)
-  local section = report.section("cost", "Where the time goes", ("Processor seconds of the fastest of %d runs, on %d cores: of "
-    .. "the server, of the proxy that stands for the network, and of the client (all else on the machine). Bound is what they "
-    .. "take on all cores: no client that asks the server for the same can be faster."):format(RUNS, CORES))
+  local section = report.section("cost", "Where the time goes", ("Processor seconds of the fastest of %d runs, on %d "
+    .. "cores: of the server, of the proxy that stands for the network, and of the client (all else on the machine). "
+    .. "Bound is what they take on all cores: no client that asks the server for the same can be faster.")
+    :format(RUNS, CORES))
   local rows = section:table { "case", "seconds", "server", "network", "client", "bound" }
   local place <close> = stage.start()
   for _, case in ipairs(cases(options.size)) do

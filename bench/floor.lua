@@ -1,5 +1,5 @@
---- The part "floor": what libsmbclient alone does, by several processes that do nothing but call it and share the work. No
--- program that uses the library can be much faster than the best of them.
+--- The part "floor": what libsmbclient alone does, by several processes that do nothing but call it and share the work.
+-- No program that uses the library can be much faster than the best of them.
 
 local cases = require "bench.cases"
 local clients = require "bench.clients"
@@ -20,7 +20,8 @@ local function loops(count, one_first)
       local proven = shell.quote(job.stage:here "proven")
       local lines = { "rm -f " .. proven }
       for part = 0, count - 1 do
-        lines[#lines + 1] = ("%s %d %d %s & pids=\"$pids $!\""):format(shell.quote(one), part, count, one_first and proven or "")
+        lines[#lines + 1] = ("%s %d %d %s & pids=\"$pids $!\"")
+          :format(shell.quote(one), part, count, one_first and proven or "")
       end
       return table.concat(lines, "\n") .. "\nfor pid in $pids; do wait $pid || exit 1; done"
     end
@@ -98,12 +99,12 @@ end
 
 return function(options)
   local section = report.section("floor", "What libsmbclient alone can do",
-    ("Seconds, the median of %d runs, fewer where one is slow. 1 to 16 processes at once (bench/loop.c) share the work and do "
-    .. "nothing but call the library: each logs on at once, big files go straight to their name and get no time, small ones are "
-    .. "put atomically with their time; nothing is looked up or checked. Floor is the fastest of them. After 1: as many as "
-    .. "lua-smb makes, the others logging on when one has, as lua-smb must: a wrong password, tried by many, would lock the "
-    .. "account. Bare: Lua that calls smb.core, which has the library in a process of its own, and does nothing else of what "
-    .. "lua-smb does."):format(options.runs))
+    ("Seconds, the median of %d runs, fewer where one is slow. 1 to 16 processes at once (bench/loop.c) share the "
+    .. "work and do nothing but call the library: each logs on at once, big files go straight to their name and get "
+    .. "no time, small ones are put atomically with their time; nothing is looked up or checked. Floor is the "
+    .. "fastest of them. After 1: as many as lua-smb makes, the others logging on when one has, as lua-smb must: a "
+    .. "wrong password, tried by many, would lock the account. Bare: Lua that calls smb.core, which has the library "
+    .. "in a process of its own, and does nothing else of what lua-smb does."):format(options.runs))
   local header = { "case", "lua-smb" }
   table.move(COUNTS, 1, #COUNTS, #header + 1, header)
   for _, name in ipairs { ONE_FIRST, BARE, "smbclient", "rclone", "lua-smb : floor" } do header[#header + 1] = name end
@@ -115,8 +116,9 @@ return function(options)
     add_seconds(rows, case, found[case])
   end
   section:write ""
-  section:say("How many times as fast as smbclient and rclone they all are, in these runs; with a star where that is less than "
-    .. "wanted. What none of the loops reaches, nor bare Lua, no program does that is built on the library in this way.")
+  section:say("How many times as fast as smbclient and rclone they all are, in these runs; with a star where that is "
+    .. "less than wanted. What none of the loops reaches, nor bare Lua, no program does that is built on the library "
+    .. "in this way.")
   rows = section:table { "case", "beside", "wanted", "lua-smb", "floor", ONE_FIRST, BARE }
   for _, case in ipairs(all.transfer) do add_ratios(rows, case, found[case]) end
   section:finish()

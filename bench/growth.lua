@@ -1,5 +1,5 @@
---- The part "growth": how cost grows with the number of files, their size and the number of connections. What a file or a
--- byte costs is told for each size, so that whatever is steeper than linear is seen. Files grow to four times SIZE.
+--- The part "growth": how cost grows with the number of files, their size and the number of connections. What a file or
+-- a byte costs is told for each size, so that whatever is steeper than linear is seen. Files grow to four times SIZE.
 
 local clients = require "bench.clients"
 local files = require "spec.support.files"
@@ -13,7 +13,8 @@ local SIZES = { 1 << 10, 1 << 14, 1 << 18, 1 << 22, 1 << 26, 1 << 30, 1 << 32 }
 local CONNECTIONS = { 1, 2, 4, 8, 16 }
 local DISTANCE = 10 -- ms, where the number of connections is varied
 
--- Measures lua-smb and adds two cells: seconds, and what one of so many costs. Gives the result, or nil where it cannot.
+-- Measures lua-smb and adds two cells: seconds, and what one of so many costs. Gives the result, or nil where it
+-- cannot.
 local function measured(row, place, runs, case, count, unit)
   local result = measure.run(place, case, { clients["lua-smb"] }, runs)["lua-smb"]
   row[#row + 1] = result and ("%.3f"):format(result:median()) or "not there yet"
@@ -22,8 +23,8 @@ local function measured(row, place, runs, case, count, unit)
 end
 
 local function count_files(place, runs, section)
-  local rows = section:table { "files of 1 KiB", "put_tree s", "ms a file", "again s", "ms a file", "list s", "ms a file",
-    "put_tree MiB", "list MiB" }
+  local rows = section:table { "files of 1 KiB", "put_tree s", "ms a file", "again s", "ms a file", "list s",
+    "ms a file", "put_tree MiB", "list MiB" }
   for _, count in ipairs(COUNTS) do
     local row, results = { ("%d"):format(count) }, {}
     for _, operation in ipairs { "put_tree", "again", "list" } do
@@ -66,9 +67,10 @@ end
 
 return function(options)
   local place <close> = stage.start()
-  local section = report.section("growth", "How cost grows", ("lua-smb; the median of %d runs, fewer where they are long. Trees "
-    .. "have 100 files a folder; what is listed is one folder. Starting and connecting is in all figures. MiB: the most memory "
-    .. "of the Lua process beyond bare Lua; put_tree's is the higher one of both runs."):format(options.runs))
+  local section = report.section("growth", "How cost grows", ("lua-smb; the median of %d runs, fewer where they are "
+    .. "long. Trees have 100 files a folder; what is listed is one folder. Starting and connecting is in all "
+    .. "figures. MiB: the most memory of the Lua process beyond bare Lua; put_tree's is the higher one of both "
+    .. "runs."):format(options.runs))
   count_files(place, options.runs, section)
   grow_file(place, options, section)
   add_connections(place, options, section)

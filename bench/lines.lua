@@ -23,7 +23,8 @@ return function(options)
     here[run], there[run] = tonumber(disk), tonumber(share)
   end
   local disk, share = median(here), median(there)
-  local section = report.section("lines", "Reading by lines", ('10^6 lines of 80 bytes by read "l": io %.2f s, lua-smb %.2f s, '
+  local section = report.section("lines", "Reading by lines", ('10^6 lines of 80 bytes by read "l": io %.2f s, '
+    .. 'lua-smb %.2f s, '
     .. "speed %.2f of io's."):format(disk, share, disk / share))
   section:finish()
 end

@@ -1,12 +1,12 @@
 /*
- * What libsmbclient does without us, to hold lua-smb against: a plain loop between a local file and a share, one connection,
- * 8 MiB a request. Several of these, each at its part of the work, are as fast as any program can be that uses the library:
- * they do nothing but call it.
+ * What libsmbclient does without us, to hold lua-smb against: a plain loop between a local file and a share, one
+ * connection, 8 MiB a request. Several of these, each at its part of the work, are as fast as any program can be that
+ * uses the library: they do nothing but call it.
  *
  *   loop put|get|put_tree|get_tree|again|list|stat LOCAL smb://SERVER:PORT/SHARE/NAME CREDENTIALS [PART PARTS [PROVEN]]
  *
- * CREDENTIALS is a file with username= and password= lines. PROVEN: a file that PART 0 makes when it is logged on; the others log on
- * when it is there, so that a wrong password is tried once and locks no account.
+ * CREDENTIALS is a file with username= and password= lines. PROVEN: a file that PART 0 makes when it is logged on; the
+ * others log on when it is there, so that a wrong password is tried once and locks no account.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -45,8 +45,8 @@ static void read_credentials(const char *path)
 	fclose(file);
 }
 
-static void answer(SMBCCTX *context, const char *server, const char *share, char *workgroup, int workgroup_size, char *user,
-		   int user_size, char *secret, int secret_size)
+static void answer(SMBCCTX *context, const char *server, const char *share, char *workgroup, int workgroup_size,
+		   char *user, int user_size, char *secret, int secret_size)
 {
 	(void)context, (void)server, (void)share, (void)workgroup, (void)workgroup_size;
 	snprintf(user, (size_t)user_size, "%s", username);
@@ -237,8 +237,8 @@ static void get_small(const struct job *j, const char *local, const char *url, c
 	int to = open_local(&file, O_WRONLY | O_CREAT | O_TRUNC);
 	ssize_t n = smbc_getFunctionRead(j->context)(j->context, from, j->buffer, (size_t)entry->size);
 
-	if (n != (ssize_t)entry->size || write(to, j->buffer, (size_t)n) != n || futimens(to, times) < 0 || close(to) < 0 ||
-	    smbc_getFunctionClose(j->context)(j->context, from) < 0)
+	if (n != (ssize_t)entry->size || write(to, j->buffer, (size_t)n) != n || futimens(to, times) < 0 ||
+	    close(to) < 0 || smbc_getFunctionClose(j->context)(j->context, from) < 0)
 		fail(url);
 }
 
@@ -349,6 +349,7 @@ int main(int argc, char **argv)
 		free(j.buffer);
 		return 0;
 	}
-	fprintf(stderr, "usage: loop put|get|put_tree|get_tree|again|list|stat LOCAL URL CREDENTIALS [PART PARTS [PROVEN]]\n");
+	fprintf(stderr,
+		"usage: loop put|get|put_tree|get_tree|again|list|stat LOCAL URL CREDENTIALS [PART PARTS [PROVEN]]\n");
 	return 2;
 }

@@ -18,7 +18,8 @@ function machine.load() return files.read("/proc/loadavg"):match "%S+" end
 
 --- Date and commit.
 function machine.moment()
-  return ("%s, commit %s"):format(os.date "!%Y-%m-%d %H:%M UTC", first_line "git describe --always --dirty --exclude '*'")
+  return ("%s, commit %s")
+    :format(os.date "!%Y-%m-%d %H:%M UTC", first_line "git describe --always --dirty --exclude '*'")
 end
 
 --- A list for results.md: the machine and the versions of all that takes part.
@@ -29,7 +30,8 @@ function machine.description()
     ("- machine: %s cores (%s), %.0f GiB of memory, %s\n"):format(first_line "nproc", processor, memory / 2 ^ 20,
       first_line "uname -sr"),
     ("- server, on the same machine: Samba %s\n"):format(first_line("smbd --version"):match "%d%S*"),
-    ("- lua-smb: %s, libsmbclient %s\n"):format(first_line { LUA, "-v" }, first_line "pkg-config --modversion smbclient"),
+    ("- lua-smb: %s, libsmbclient %s\n")
+      :format(first_line { LUA, "-v" }, first_line "pkg-config --modversion smbclient"),
     ("- smbclient: %s\n"):format(first_line("smbclient --version"):match "%d%S*"),
     ("- rclone: %s\n"):format(first_line "rclone version"),
     ("- pysmbc: %s\n"):format(first_line "dpkg-query -W -f '${Version}' python3-smbc"),

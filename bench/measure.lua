@@ -1,5 +1,5 @@
---- Times clients against each other. Each run is a process of its own, timed as a whole, connecting and all; the clients take
--- turns, and each first warms up.
+--- Times clients against each other. Each run is a process of its own, timed as a whole, connecting and all; the
+-- clients take turns, and each first warms up.
 
 local operations = require "bench.operations"
 local shell = require "spec.support.shell"
@@ -61,7 +61,8 @@ end
 
 --- Runs a case.
 -- @param stage of bench.stage
--- @tparam table case `operation`, `size` or `count` or both, `round_trip` in milliseconds, `connections` when prescribed
+-- @tparam table case `operation`, `size` or `count` or both, `round_trip` in milliseconds, `connections` when
+-- prescribed
 -- @tparam table clients a list of bench.clients
 -- @tparam integer runs of each client; fewer when it is slow
 -- @tparam[opt=30] number patience seconds after which it gets no further run

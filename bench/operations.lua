@@ -1,7 +1,9 @@
---- What the clients are asked to do: for each operation what has to be there, what must not, and how the outcome is judged.
+--- What the clients are asked to do: for each operation what has to be there, what must not, and how the outcome is
+-- judged.
 --
--- `ready(stage, case)` once for a case; `before(stage, case)` before each run, untimed; `check(stage, case, client, output)`
--- after it, raises when the client did not do all that was asked. `shown(case, seconds)` is what a table tells, in `unit`.
+-- `ready(stage, case)` once for a case; `before(stage, case)` before each run, untimed; `check(stage, case, client,
+-- output)` after it, raises when the client did not do all that was asked. `shown(case, seconds)` is what a table
+-- tells, in `unit`.
 
 local files = require "spec.support.files"
 local shell = require "spec.support.shell"
@@ -111,7 +113,8 @@ operations.get_volumes = {
     files.remove(stage:here "back-volumes")
     shell.check { "mkdir", stage:here "back-volumes" }
   end,
-  check = function(stage, case, client) check_tree(client, stage:here "back-volumes", stage:here(volumes_name(case))) end,
+  check = function(stage, case, client) check_tree(client, stage:here "back-volumes",
+    stage:here(volumes_name(case))) end,
 }
 
 -- New files in one folder.

@@ -23,7 +23,8 @@ local function speeds(place, operation, options, section)
   local rows, table_of = section:table { operation .. ", round trip in ms", table.unpack(NAMES) }, {}
   for i, round_trip in ipairs(ROUND_TRIPS) do
     local case = { operation = operation, size = options.size, round_trip = round_trip }
-    local results, row, line = measure.run(place, case, all(), options.runs), { ("%d"):format(round_trip) }, { round_trip }
+    local results, row, line = measure.run(place, case, all(), options.runs), { ("%d"):format(round_trip) },
+      { round_trip }
     for _, name in ipairs(NAMES) do
       line[#line + 1] = operations[operation].shown(case, results[name]:median())
       row[#row + 1] = ("%.0f"):format(line[#line])
@@ -38,8 +39,8 @@ local function panel(lines, operation, data)
   lines[#lines + 1] = ("$%s << END\n%s\nEND\nset title '%s'"):format(operation, data, operation)
   local curves = {}
   for i, name in ipairs(NAMES) do
-    curves[i] = ("$%s using 1:%d with linespoints linewidth %d pointtype 7 pointsize 0.5 title '%s'"):format(operation, i + 1,
-      name == "lua-smb" and 3 or 1, name)
+    curves[i] = ("$%s using 1:%d with linespoints linewidth %d pointtype 7 pointsize 0.5 title '%s'"):format(operation,
+      i + 1, name == "lua-smb" and 3 or 1, name)
   end
   lines[#lines + 1] = "plot " .. table.concat(curves, ", ")
 end
@@ -57,8 +58,8 @@ end
 
 return function(options)
   local place <close> = stage.start()
-  local section = report.section("plot", "Throughput over the round-trip time", ("A file of %s; MiB/s, the median of %d runs, "
-    .. "fewer where a client is slow."):format(options.size_text, options.runs))
+  local section = report.section("plot", "Throughput over the round-trip time", ("A file of %s; MiB/s, the median of "
+    .. "%d runs, fewer where a client is slow."):format(options.size_text, options.runs))
   local put = speeds(place, "put", options, section)
   draw(place, put, speeds(place, "get", options, section), options.size_text)
   section:write "\n![Throughput over the round-trip time](throughput.svg)\n"

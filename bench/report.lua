@@ -1,5 +1,5 @@
---- What the benchmark tells: on the terminal while it runs, and in bench/results.md. That file is made of sections, one a part;
--- a run replaces those of its own parts and keeps the others, each with its date.
+--- What the benchmark tells: on the terminal while it runs, and in bench/results.md. That file is made of sections, one
+-- a part; a run replaces those of its own parts and keeps the others, each with its date.
 
 local files = require "spec.support.files"
 local machine = require "bench.machine"
@@ -66,7 +66,9 @@ end
 -- The sections that the file has, by name.
 local function kept()
   local sections = {}
-  for name, text in (files.read(RESULTS) or ""):gmatch "<!%-%- (%l+) %-%->\n(.-)<!%-%- end %-%->\n" do sections[name] = text end
+  for name, text in (files.read(RESULTS) or ""):gmatch "<!%-%- (%l+) %-%->\n(.-)<!%-%- end %-%->\n" do
+    sections[name] = text
+  end
   return sections
 end
 

@@ -32,8 +32,9 @@ local function per_file(place, client)
 end
 
 return function()
-  local section = report.section("requests", "SMB requests for a small file", ("Sending folders of %d and %d files of %d bytes: "
-    .. "what a file more costs. Requests in one message (compound) share a round trip."):format(FEW, MANY, SIZE))
+  local section = report.section("requests", "SMB requests for a small file", ("Sending folders of %d and %d files "
+    .. "of %d bytes: what a file more costs. Requests in one message (compound) share a round trip.")
+    :format(FEW, MANY, SIZE))
   local place <close> = stage.start(true)
   local rows = section:table { "put_tree", "requests", "messages", table.unpack(COMMANDS) }
   for _, name in ipairs { "lua-smb", "smbclient", "rclone", "pysmbc" } do

@@ -1,5 +1,5 @@
---- Where the clients of the benchmark meet: a private server, a slow network before it, and the files that go there and back,
--- all of them in TMPDIR, which should be in memory.
+--- Where the clients of the benchmark meet: a private server, a slow network before it, and the files that go there and
+-- back, all of them in TMPDIR, which should be in memory.
 
 local lfs = require "lfs"
 local faults = require "spec.support.faults"
@@ -23,7 +23,8 @@ end
 
 -- What the clients log on with. rclone wants its password obscured, and in the environment.
 local function write_credentials(srv)
-  local credentials = write_secret(srv.dir .. "/credentials", ("username=%s\npassword=%s\n"):format(srv.user, srv.password))
+  local credentials =
+    write_secret(srv.dir .. "/credentials", ("username=%s\npassword=%s\n"):format(srv.user, srv.password))
   local line = ("sed -n 's/^password=//p' %s | rclone obscure -"):format(shell.quote(credentials))
   local environment = { RCLONE_CONFIG = "", RCLONE_CONFIG_BENCH_TYPE = "smb", RCLONE_CONFIG_BENCH_HOST = srv.address,
     RCLONE_CONFIG_BENCH_USER = srv.user, RCLONE_CONFIG_BENCH_PASS = shell.check(line):match "%S+" }
@@ -48,8 +49,8 @@ local function count_processes(self)
   return select(2, files.read(("/proc/%d/task/%d/children"):format(pid, pid)):gsub("%d+", ""))
 end
 
---- Waits until the server's processes for the client before, rclone's many, have ended; so many seconds at most, since others may
--- have come to stay.
+--- Waits until the server's processes for the client before, rclone's many, have ended; so many seconds at most, since
+-- others may have come to stay.
 function Stage:await_rest()
   shell.poll(function()
     local count = count_processes(self)
@@ -70,8 +71,8 @@ function Stage:here(name) return self.srv.dir .. "/" .. name end
 function Stage:there(name) return self.srv:path("backup", name) end
 
 --- Port of the server over a network.
--- @tparam table case `round_trip` in milliseconds, `line` in bytes a second, shared by all connections; the server itself, with
--- no proxy between, where it has neither
+-- @tparam table case `round_trip` in milliseconds, `line` in bytes a second, shared by all connections; the server
+-- itself, with no proxy between, where it has neither
 function Stage:port(case)
   if not case.round_trip and not case.line then return self.srv.port end
   self.net:tell("latency", case.round_trip or 0)

@@ -1,10 +1,10 @@
---- lua-smb's side of the benchmark, a process of its own: `transfer.lua ACTION HERE URL THERE`. Prints at last the most memory
--- that this process ever had, in KiB; without arguments, that of bare Lua.
+--- lua-smb's side of the benchmark, a process of its own: `transfer.lua ACTION HERE URL THERE`. Prints at last the most
+-- memory that this process ever had, in KiB; without arguments, that of bare Lua.
 --
--- put, get, put_tree, get_tree: between the local path HERE and THERE on the share. write, read: the same as put and get, through
--- a file handle, in pieces of 64 KiB. list, stat: what THERE is. lines: reads a file by lines, from the disk and from the share,
--- and prints the seconds of each. put_volumes, get_volumes: the files of a folder, one after another; put_jobs, get_jobs: side by
--- side. mirror: put_tree, with what is too much deleted.
+-- put, get, put_tree, get_tree: between the local path HERE and THERE on the share. write, read: the same as put and
+-- get, through a file handle, in pieces of 64 KiB. list, stat: what THERE is. lines: reads a file by lines, from the
+-- disk and from the share, and prints the seconds of each. put_volumes, get_volumes: the files of a folder, one after
+-- another; put_jobs, get_jobs: side by side. mirror: put_tree, with what is too much deleted.
 
 local what, localpath, url, name = ...
 local PIECE = 64 * 1024

@@ -2,8 +2,8 @@
 --
 --     lua5.4 examples/backup.lua /etc 'smb://nas/backup/host1?credentials-file=/root/.smbcredentials'
 --
--- Files whose size and time are the same on the share are left alone; what an earlier run left behind when it was killed is
--- tidied up first. Exit status 1 when something could not be saved.
+-- Files whose size and time are the same on the share are left alone; what an earlier run left behind when it was
+-- killed is tidied up first. Exit status 1 when something could not be saved.
 
 local smb = require "smb"
 

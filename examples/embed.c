@@ -4,8 +4,9 @@
  *     cc -Wall -Wextra -o embed examples/embed.c $(pkg-config --cflags --libs lua5.4)
  *     ./embed 'smb://nas/backup/host1?credentials-file=/root/.smbcredentials' etc.tar.zst
  *
- * lua-smb has to be where Lua looks for modules (`make install`, or LUA_PATH and LUA_CPATH). The program itself links nothing of
- * Samba's: that lives in a process of its own. Exit status: 0, 1 when the file is not on the share, 2 for a wrong call.
+ * lua-smb has to be where Lua looks for modules (`make install`, or LUA_PATH and LUA_CPATH). The program itself links
+ * nothing of Samba's: that lives in a process of its own. Exit status: 0, 1 when the file is not on the share, 2 for a
+ * wrong call.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -21,7 +22,10 @@ static const char script[] =
     "local result, problem = dest:put(path)\n"
     "return result and result.bytes, problem\n";
 
-/* What can happen at run time is returned; mistakes, and a missing module, are raised. Both end as a message on the stack. */
+/*
+ * What can happen at run time is returned; mistakes, and a missing module, are raised. Both end as a message on the
+ * stack.
+ */
 static int put(lua_State *L, const char *url, const char *path)
 {
 	if (luaL_loadstring(L, script) != LUA_OK)

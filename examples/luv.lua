@@ -2,8 +2,8 @@
 --
 --     lua5.4 examples/luv.lua 'smb://nas/backup/host1?credentials-file=/root/.smbcredentials' FILE...
 --
--- libuv wants one handle for a descriptor, and all jobs of a destination have the same. Exit status 1 when something could not be
--- sent.
+-- libuv wants one handle for a descriptor, and all jobs of a destination have the same. Exit status 1 when something
+-- could not be sent.
 
 local smb = require "smb"
 local uv = require "luv"

@@ -318,8 +318,9 @@ end)
 
 describe("a password that was not encoded", function()
   local TORN = { "smb://bob:a?Secret9=b@h/s", "smb://bob:a/b?Secret9=c@h/s", "smb://bob:12/Secret9@h/s",
-    "smb://bob:12/x?Secret9=c@h/s", "smb://bob:a#Secret9@h/s", "smb://bob:Secret9", "smb://h/s?auth-password=a&Secret9=b",
-    "smb://h/s?auth-password=a&Secret9", "smb://h/s?auth-password=a&rate=Secret9", "smb://bob:x?rate=Secret9@h/s",
+    "smb://bob:12/x?Secret9=c@h/s", "smb://bob:a#Secret9@h/s", "smb://bob:Secret9",
+    "smb://h/s?auth-password=a&Secret9=b", "smb://h/s?auth-password=a&Secret9",
+    "smb://h/s?auth-password=a&rate=Secret9", "smb://bob:x?rate=Secret9@h/s",
     "smb://bob:1/x?rate=Secret9@h/s", "smb://bob:a%Secret9@h/s", "smb:/bob:Secret9@h/s", "bob:Secret9@h/s" }
 
   for _, each in ipairs(TORN) do
@@ -331,7 +332,8 @@ describe("a password that was not encoded", function()
   end
 
   it("is no reason to hide what was misspelt elsewhere", function()
-    assert.matches("unknown option 'verfy' %(did you mean 'verify'%?%)", (select(2, url.parse "smb://bob:x@h/s?verfy=none")))
+    assert.matches("unknown option 'verfy' %(did you mean 'verify'%?%)",
+      (select(2, url.parse "smb://bob:x@h/s?verfy=none")))
   end)
 
   it("is told from a path with an '@', which is encoded behind a port", function()

@@ -163,7 +163,8 @@ describe("temporary and aside names", function()
           assert.is_true(units(part) <= units(text))
           assert.is_true(#part <= #text)
           assert.is_true(name.is_temporary(part))
-          assert.same({ kind == "aside" and "aside" or "part" }, { name.parse_temporary(part) }) -- nobody can tell whose it is
+          -- nobody can tell whose it is
+          assert.same({ kind == "aside" and "aside" or "part" }, { name.parse_temporary(part) })
           assert.equal(text:sub(1, 48), part:sub(1, 48))
         end)
       end
@@ -244,7 +245,9 @@ describe("names that are known", function()
 
   it("tell how a name differs from the one that is there, and nothing where that is told apart there", function()
     local known = core.name_index()
-    for _, text in ipairs { "Readme", "caf\u{E9}", "X", "x", "\u{B5}", "\u{3BC}" } do core.name_index_take(known, text) end
+    for _, text in ipairs { "Readme", "caf\u{E9}", "X", "x", "\u{B5}", "\u{3BC}" } do
+      core.name_index_take(known, text)
+    end
     local function found(text)
       local entry, how = core.name_index_find(known, text)
       return entry and { entry.name, how }
@@ -278,7 +281,8 @@ describe("names that are known", function()
 end)
 
 it("names fold alike for certain where all servers know their letters", function()
-  for _, pair in ipairs { { "File", "fILE" }, { "Ärger", "ärger" }, { "ПРИВЕТ", "привет" }, { "ΣΑΣ", "σας" }, { "ÿ", "Ÿ" } } do
+  for _, pair in ipairs { { "File", "fILE" }, { "Ärger", "ärger" }, { "ПРИВЕТ", "привет" }, { "ΣΑΣ", "σας" },
+    { "ÿ", "Ÿ" } } do
     assert.equal(name.fold_certain(pair[1]), name.fold_certain(pair[2]))
   end
   for _, pair in ipairs {

@@ -1,5 +1,5 @@
--- Whose password is used, and out of which files. Everybody's password is the same here: what is sent for the wrong user would
--- succeed.
+-- Whose password is used, and out of which files. Everybody's password is the same here: what is sent for the wrong
+-- user would succeed.
 
 local lfs = require "lfs"
 local accounts = require "spec.support.accounts"
@@ -39,7 +39,8 @@ local function credentials_file(text, mode)
   return path
 end
 
--- Each: the URL's front and query, options, file, environment; then who logs on, or none. The library knows no environment.
+-- Each: the URL's front and query, options, file, environment; then who logs on, or none. The library knows no
+-- environment.
 local MIXES = {
   -- one source
   { front = "bob:same", who = "bob" },
@@ -77,7 +78,8 @@ local MIXES = {
   { query = "auth-username=alice", file = "username=bob\npassword=same\n" },
   { file = "username=alice\n", environment = { "bob", "same" } },
   { options = { username = "alice" }, front = "bob:same", file = "username=alice\npassword=same\n", who = "alice" },
-  { options = { username = "alice" }, file = "username=bob\npassword=wrong\n", environment = { "alice", "same" }, who = "alice" },
+  { options = { username = "alice" }, file = "username=bob\npassword=wrong\n", environment = { "alice", "same" },
+    who = "alice" },
   { front = "alice", query = "auth-username=bob&auth-password=wrong", file = "password=same\n", who = "alice" },
   -- another domain's user of that name
   { front = "ONE;bob", file = "username=bob\npassword=same\ndomain=TWO\n" },
@@ -146,8 +148,10 @@ describe("the library, by", function()
 
   it("a user alone says what is missing", function()
     local _, message = smb.open(place { front = "bob" })
-    assert.matches('open on smb://[^ ]*: no password is given for the user bob %(password = "" is an empty one%)$', message)
-    _, message = smb.open(place { front = "alice" }, { credentials_file = credentials_file "username=bob\npassword=same\n" })
+    assert.matches('open on smb://[^ ]*: no password is given for the user bob %(password = "" is an empty one%)$',
+      message)
+    _, message =
+      smb.open(place { front = "alice" }, { credentials_file = credentials_file "username=bob\npassword=same\n" })
     assert.matches("no password is given for the user alice .*the credentials file is about another user$", message)
   end)
 
@@ -165,7 +169,8 @@ describe("the command, by", function()
   for _, mix in ipairs(MIXES) do
     it(title(mix) .. outcome(mix), function()
       local words = { "env", "-u", "AUTH_USERNAME", "-u", "AUTH_PASSWORD",
-        ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(HERE, HERE), ("LUA_CPATH_5_4=%s/?.so;;"):format(BUILD) }
+        ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(HERE, HERE), ("LUA_CPATH_5_4=%s/?.so;;")
+          :format(BUILD) }
       local environment = mix.environment or {}
       if environment[1] then words[#words + 1] = "AUTH_USERNAME=" .. environment[1] end
       if environment[2] then words[#words + 1] = "AUTH_PASSWORD=" .. environment[2] end
@@ -240,8 +245,8 @@ describe("a credentials file", function()
     assert.equal("bob", assert(credentials.read(path)).username)
   end)
 
-  -- systemd/systemd#29435: LoadCredential= gives a service with User= files of root's, which that user can read by an access
-  -- list.
+  -- systemd/systemd#29435: LoadCredential= gives a service with User= files of root's, which that user can read by an
+  -- access list.
   it("that systemd gives a service is taken", function()
     if accounts.uid() ~= 0 then return pending "needs root" end
     credentials_file(TEXT, "400")
@@ -249,7 +254,8 @@ describe("a credentials file", function()
     shell.check { "chmod", "711", dir }
     local copy = dir .. "/product" -- where that user can read it
     shell.check { "mkdir", "-p", copy .. "/smb" }
-    shell.check(("cp -r %s/lua %s && cp %s/smb/core.so %s/smb && chmod -R a+rX %s"):format(HERE, copy, BUILD, copy, copy))
+    shell.check(("cp -r %s/lua %s && cp %s/smb/core.so %s/smb && chmod -R a+rX %s")
+      :format(HERE, copy, BUILD, copy, copy))
     local said = shell.check { "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "env", "LUA_INIT=",
       ("LUA_PATH_5_4=%s/lua/?.lua;;"):format(copy), ("LUA_CPATH_5_4=%s/?.so;;"):format(copy), "lua5.4", "-e",
       ("print(require 'smb.credentials'.read(%q).username)"):format(path) }

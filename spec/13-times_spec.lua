@@ -7,7 +7,8 @@ local FIRST, LAST = -116444736000000000, math.maxinteger - 116444736000000000 --
 
 describe("times", function()
   it("are rounded to the nearest tick, not cut", function()
-    for seconds, ticks in pairs { [0] = 0, [1] = SECOND, [-1.5] = -15000000, [1e-7] = 1, [-1e-7] = -1, [0.99999999] = SECOND,
+    for seconds,
+      ticks in pairs { [0] = 0, [1] = SECOND, [-1.5] = -15000000, [1e-7] = 1, [-1e-7] = -1, [0.99999999] = SECOND,
       [1796052355.123457] = 17960523551234570, [9.1e11] = 9100000000000000000 } do
       assert.is_true(math.abs(ticks - core.ticks(seconds)) <= 2, seconds) -- a float of today resolves 2.4 ticks
     end
@@ -40,7 +41,8 @@ describe("times", function()
     for _, seconds in ipairs { 315619200, 1000000000, 1600000000.5, 2147483647 } do
       assert.is_true(core.is_held_everywhere(core.ticks(seconds)), seconds)
     end
-    for _, t in ipairs { math.mininteger, FIRST, -1, 0, core.ticks(315532800), core.ticks(2147483648), LAST, math.maxinteger } do
+    for _, t in ipairs { math.mininteger, FIRST, -1, 0, core.ticks(315532800), core.ticks(2147483648), LAST,
+      math.maxinteger } do
       assert.is_false(core.is_held_everywhere(t), t)
     end
   end)
@@ -51,8 +53,10 @@ describe("times", function()
       { t, t, true }, { t + 1234567, t + 1234567, true }, -- whoever keeps all of it
       { t + 1234567, t + 1234570, true }, -- the library, which is given microseconds,
       { t + 1234567, t + 1234560, true }, -- and other programs, which cut
-      { t + 9999996, t + SECOND, true }, { t + 1234567, t + 1234580, false }, { t, t + 10, false }, { t, t - 10, false },
-      { t + SECOND, t, false }, { t + 5000000, t, false }, { -15000003, -15000000, true }, { -15000003, -15000010, true },
+      { t + 9999996, t + SECOND, true }, { t + 1234567, t + 1234580, false }, { t, t + 10, false },
+        { t, t - 10, false },
+      { t + SECOND, t, false }, { t + 5000000, t, false }, { -15000003, -15000000, true },
+      { -15000003, -15000010, true },
       { -15000003, -15000020, false }, { 0, 0, true },
       { FIRST - SECOND, FIRST + 1, true }, { FIRST, FIRST + 1, true }, { math.maxinteger, LAST // 10 * 10, true },
       { math.maxinteger, t, false }, { math.mininteger, t, false },

@@ -1,4 +1,5 @@
--- What the documents show works: their examples run against a real server as they stand, and their links lead somewhere.
+-- What the documents show works: their examples run against a real server as they stand, and their links lead
+-- somewhere.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"

@@ -1,4 +1,5 @@
--- smb.retention: which snapshots to keep. What restic makes of the same histories is recorded in spec/support/retention.lua.
+-- smb.retention: which snapshots to keep. What restic makes of the same histories is recorded in
+-- spec/support/retention.lua.
 
 local shell = require "spec.support.shell"
 local smb = require "smb"
@@ -71,7 +72,9 @@ describe("smb.retention", function()
 
   if shell.run "command -v restic" then
     it("keeps what restic keeps of two histories of right now", function()
-      for _, case in ipairs(load(shell.check { "lua5.4", "spec/support/retention-cases", 2, 12 })()) do assert_as_restic(case) end
+      for _, case in ipairs(load(shell.check { "lua5.4", "spec/support/retention-cases", 2, 12 })()) do
+        assert_as_restic(case)
+      end
     end)
   end
 

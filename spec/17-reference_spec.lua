@@ -58,7 +58,9 @@ describe("the reference", function()
   for prefix, path in pairs { ["dest:"] = "destination", ["file:"] = "file" } do
     it("has every method of a " .. path, function()
       local names = {}
-      for name in files.read("lua/smb/" .. path .. ".lua"):gmatch "\nfunction methods:([%l_]+)" do names[name] = true end
+      for name in files.read("lua/smb/" .. path .. ".lua"):gmatch "\nfunction methods:([%l_]+)" do
+        names[name] = true
+      end
       for name in files.read("lua/smb/" .. path .. ".lua"):gmatch "\nmethods%.([%l_]+)[,%s=]" do names[name] = true end
       local all = table.concat(documented(prefix), " ")
       for _, name in ipairs(sorted(names)) do assert.is_truthy(all:find(name, 1, true), name) end

@@ -1,5 +1,5 @@
--- What a worker knows stays with it: no core file, no other process of the user, no environment has the password. (RLIMIT_CORE
--- does not bind a core_pattern that begins with a pipe: systemd-coredump, apport.)
+-- What a worker knows stays with it: no core file, no other process of the user, no environment has the password.
+-- (RLIMIT_CORE does not bind a core_pattern that begins with a pipe: systemd-coredump, apport.)
 
 local child = require "spec.support.child"
 local files = require "spec.support.files"
@@ -49,9 +49,9 @@ local function environment_of(pid)
 end
 
 describe("the environment of a worker", function()
-  local GIVEN = { "env", "AUTH_PASSWORD=" .. SECRET, "USER=bob%" .. SECRET, "PASSWD=" .. SECRET, "DATABASE_PASSWORD=" .. SECRET,
-    "api_token=" .. SECRET, "MY_OWN=1", "KRB5CCNAME=FILE:/none", "KRB5_CONFIG=/none", "TMPDIR=" .. (os.getenv "TMPDIR" or "/tmp"),
-    "LC_ALL=C.UTF-8", "TZ=UTC", "LD_LIBRARY_PATH=/none", "RES_OPTIONS=timeout:1" }
+  local GIVEN = { "env", "AUTH_PASSWORD=" .. SECRET, "USER=bob%" .. SECRET, "PASSWD=" .. SECRET, "DATABASE_PASSWORD="
+    .. SECRET, "api_token=" .. SECRET, "MY_OWN=1", "KRB5CCNAME=FILE:/none", "KRB5_CONFIG=/none", "TMPDIR="
+    .. (os.getenv "TMPDIR" or "/tmp"), "LC_ALL=C.UTF-8", "TZ=UTC", "LD_LIBRARY_PATH=/none", "RES_OPTIONS=timeout:1" }
 
   local function check(words, fn)
     connected(words, srv:url "backup", function(...)
@@ -59,7 +59,8 @@ describe("the environment of a worker", function()
         local variables = environment_of(pid)
         if not variables then return pending "only root may read it" end
         for name, value in pairs(variables) do assert.is_nil(value:find(SECRET, 1, true), name) end
-        for _, name in ipairs { "KRB5CCNAME", "KRB5_CONFIG", "TMPDIR", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "RES_OPTIONS" } do
+        for _, name in ipairs { "KRB5CCNAME", "KRB5_CONFIG", "TMPDIR", "LC_ALL", "TZ", "LD_LIBRARY_PATH",
+          "RES_OPTIONS" } do
           assert.is_string(variables[name], name)
         end
         fn(variables)
@@ -71,7 +72,8 @@ describe("the environment of a worker", function()
     check(GIVEN, function(variables) assert.is_nil(variables.MY_OWN) end)
   end)
 
-  it("is all that is no secret where a library of the user's own is loaded into all programs, faketime's for one", function()
+  it("is all that is no secret where a library of the user's own is loaded into all programs, faketime's for one",
+    function()
     if os.getenv "ASAN_OPTIONS" then return pending "the sanitizer is such a library, and is taken out" end
     files.write(dir .. "/own.c", "int lua_smb_own_library;")
     shell.check { "cc", "-shared", "-fPIC", "-o", dir .. "/own.so", dir .. "/own.c" }
@@ -81,7 +83,8 @@ describe("the environment of a worker", function()
   end)
 end)
 
-it("a worker and its fork server can be looked into by nobody but root, and an ordinary user's work all the same", function()
+it("a worker and its fork server can be looked into by nobody but root, and an ordinary user's work all the same",
+  function()
   -- Where the module is, that user may have no business.
   local home = dir .. "/home"
   lfs.mkdir(home)
@@ -90,7 +93,8 @@ it("a worker and its fork server can be looked into by nobody but root, and an o
   local words = { "env", "HOME=/", ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(home, home),
     "LUA_CPATH_5_4=" .. home .. "/?.so;;" }
   if IS_ROOT then
-    words = table.move(words, 1, #words, 6, { "setpriv", "--reuid=" .. USER, "--regid=nogroup", "--clear-groups", "--" })
+    words = table.move(words, 1, #words, 6,
+      { "setpriv", "--reuid=" .. USER, "--regid=nogroup", "--clear-groups", "--" })
   end
   files.write(dir .. "/program.lua", ([[
     local dest = assert(require "smb".open(%q))

@@ -179,7 +179,8 @@ describe("stat", function()
 end)
 
 describe("stat and list", function()
-  -- Entries of all names, as list and dir give them, against what stat says. Encryption hides the creation time from stat.
+  -- Entries of all names, as list and dir give them, against what stat says. Encryption hides the creation time from
+  -- stat.
   local function assert_agree(where)
     local list = assert(where:list())
     assert.is_true(#list >= #NAMES)
@@ -385,7 +386,8 @@ describe("dir", function()
 
     it("closes itself when the loop is left", function()
       -- Names of such a length that a message takes about 200 entries.
-      shell.check(("cd %s && seq -f '%s%%g' 100 350 | xargs touch"):format(shell.quote(quiet:path "backup"), ("n"):rep(240)))
+      shell.check(("cd %s && seq -f '%s%%g' 100 350 | xargs touch")
+        :format(shell.quote(quiet:path "backup"), ("n"):rep(240)))
       local worker = processes.worker()
       local function leave(times)
         for _ = 1, times do
@@ -761,8 +763,10 @@ describe("rename", function()
     assert(dest:write("there", "x"))
     for _, how in ipairs { "rename", "copy" } do
       for _, case in ipairs {
-        { "there", "no/folder/x", "folder_missing", "the target's folder" }, { "gone", "new", "not_found", "the source" },
-        { "no/gone", "new", "folder_missing", "the source's folder" }, { "gone", "no/folder/x", "not_found", "the source" },
+        { "there", "no/folder/x", "folder_missing", "the target's folder" },
+        { "gone", "new", "not_found", "the source" },
+        { "no/gone", "new", "folder_missing", "the source's folder" },
+        { "gone", "no/folder/x", "not_found", "the source" },
         { "there", "a:b", "invalid_name", "the target: " }, { "a:b", "new", "invalid_name", "the source: " },
       } do
         local result, message, code = dest[how](dest, case[1], case[2])
@@ -833,8 +837,8 @@ describe("rename", function()
       return (path:match "([^/]*)/?$")
     end
 
-    -- Does again, to names alone, what the server's file system was told since the mark: after each step the old file has to
-    -- be there, under whatever name, or the new one in its place.
+    -- Does again, to names alone, what the server's file system was told since the mark: after each step the old file
+    -- has to be there, under whatever name, or the new one in its place.
     local function replay(contents)
       local steps = 0
       for operation, arguments in srv:log():gmatch "audit|(%l+)|ok|([^\n]*)" do
@@ -1199,7 +1203,8 @@ describe("names", function()
   end)
 
   it("that cannot be are refused before the network is touched", function()
-    local bad = { "..", "a/../b", "/a", "a/", "a//b", "a\0b", "a\nb", "a:b", "a*", "a.", "a ", "NUL", "com1.txt", "\xFF" }
+    local bad =
+      { "..", "a/../b", "/a", "a/", "a//b", "a\0b", "a\nb", "a:b", "a*", "a.", "a ", "NUL", "com1.txt", "\xFF" }
     local counts = srv:requests(function()
       for _, name in ipairs(bad) do
         assert_fails("invalid_name", dest:stat(name))
@@ -1228,8 +1233,8 @@ end)
 describe("wrong arguments raise", function()
   it("of every method", function()
     local wrong = {
-      stat = { nil }, exists = { 1 }, list = { {} }, dir = { true }, walk = { 1 }, mkdir = {}, delete = { {} }, rmdir = {},
-      rename = { "a" }, copy = { nil, "b" }, utime = { "a", "1" },
+      stat = { nil }, exists = { 1 }, list = { {} }, dir = { true }, walk = { 1 }, mkdir = {}, delete = { {} },
+      rmdir = {}, rename = { "a" }, copy = { nil, "b" }, utime = { "a", "1" },
     }
     local counts = srv:requests(function()
       for method, arguments in pairs(wrong) do
@@ -1244,7 +1249,8 @@ describe("wrong arguments raise", function()
   it("of options, naming the nearest that there is", function()
     for _, call in ipairs {
       { "delete", "a", { missing_okay = true } }, { "rmdir", "a", { recursiv = true } },
-      { "rename", "a", "b", { overwrit = true } }, { "copy", "a", "b", { overwrit = true } }, { "test", { wrte = true } },
+      { "rename", "a", "b", { overwrit = true } }, { "copy", "a", "b", { overwrit = true } },
+      { "test", { wrte = true } },
     } do
       local ok, problem = pcall(dest[call[1]], dest, table.unpack(call, 2))
       assert.is_false(ok)

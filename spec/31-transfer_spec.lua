@@ -69,8 +69,8 @@ local function endless(path)
   return path
 end
 
--- The server's process that serves the only connection there is. Killing it is less than srv:disconnect(), which has done with
--- clients that connect anew, too.
+-- The server's process that serves the only connection there is. Killing it is less than srv:disconnect(), which has
+-- done with clients that connect anew, too.
 local function serving_process()
   local _, session = next(srv:status().sessions)
   return math.tointeger(tonumber(session.server_id.pid))
@@ -212,7 +212,8 @@ describe("put", function()
   end)
 
   local changes = {
-    ["became shorter"] = "truncate -s 10 %s", ["grew"] = "echo more >>%s", ["was rewritten"] = "touch -d @1600000000 %s",
+    ["became shorter"] = "truncate -s 10 %s", ["grew"] = "echo more >>%s",
+    ["was rewritten"] = "touch -d @1600000000 %s",
     ["was emptied"] = "truncate -s 0 %s",
   }
   for what, command in pairs(changes) do
@@ -780,8 +781,8 @@ describe("the number of requests", function()
   end
 
   it("of a put is 11 at most", function()
-    -- One to learn that the name is free, one that no old file waits aside; open, write, close; 3 for the time, which tell the
-    -- size, too, and 3 for the name.
+    -- One to learn that the name is free, one that no old file waits aside; open, write, close; 3 for the time, which
+    -- tell the size, too, and 3 for the name.
     local counts = assert_cost(11, function()
       return dest:put(source, "new")
     end)

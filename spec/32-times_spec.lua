@@ -48,7 +48,8 @@ describe("a time that is read and set again", function()
 
   it("that put gives is the local one, rounded to the microsecond", function()
     local source = files.write(dir .. "/local/source", "content")
-    for given, kept in pairs { ["1600000000.123456500"] = "1600000000.1234570", ["1600000000.999999900"] = "1600000001.0000000",
+    for given,
+      kept in pairs { ["1600000000.123456500"] = "1600000000.1234570", ["1600000000.999999900"] = "1600000001.0000000",
       ["-1.000000400"] = "-1.0000000", ["1600000000.000000449"] = "1600000000.0000000" } do
       touch(source, given)
       assert(dest:put(source, "file"))

@@ -1,5 +1,5 @@
--- Times far off: of 1601 and before, of 2446 and after. Servers' disks and local ones that hold them, and such that set the
--- nearest that they hold, and say that all is well (ext4, XFS, FAT).
+-- Times far off: of 1601 and before, of 2446 and after. Servers' disks and local ones that hold them, and such that set
+-- the nearest that they hold, and say that all is well (ext4, XFS, FAT).
 -- Public reports: TalAloni/SMBLibrary#183 and #280 (NTFS's zero, cameras, archives).
 
 local lfs = require "lfs"
@@ -29,8 +29,8 @@ end
 
 local function mtime_of(path) return tonumber((shell.check({ "stat", "-c", "%.7Y", path }):match "%S+")) end
 
--- A server with all its disks in memory, which hold any time; `how`: what the share "backup" makes of times all the same. What is
--- local is in "here".
+-- A server with all its disks in memory, which hold any time; `how`: what the share "backup" makes of times all the
+-- same. What is local is in "here".
 local function with_server(how, fn)
   local srv <close> = server.start { shares = { backup = {}, here = {} }, tmpfs = true,
     environment = how and disktimes.environment(tools, how) }
@@ -57,7 +57,9 @@ end
 local function counts(summary) return { summary.files, summary.unchanged, summary.times_refused, #summary.errors } end
 
 describe("times far off", function()
-  if os.getenv "LUA_SMB_SANDBOX" ~= "1" then return pending "needs spec/support/sandbox: disks in memory hold any time" end
+  if os.getenv "LUA_SMB_SANDBOX" ~= "1" then
+    return pending "needs spec/support/sandbox: disks in memory hold any time"
+  end
 
   describe("a time far off that all disks hold", function()
     it("goes and comes with put and get, and is kept", function()
@@ -66,7 +68,8 @@ describe("times far off", function()
           local path = touch(files.write(here .. "/source", "content"), time)
           local result = assert(dest:put(path, year, { preserve_mtime = true }))
           assert.is_nil(result.mtime_kept, year)
-          assert.near(tonumber(time), mtime_of(srv:path("backup", year)), 1, year) -- the first second of 1601 is one moment
+          -- the first second of 1601 is one moment
+          assert.near(tonumber(time), mtime_of(srv:path("backup", year)), 1, year)
           assert.is_nil(assert(dest:get(year, here .. "/got", { preserve_mtime = true })).mtime_kept, year)
           assert.equal(mtime_of(srv:path("backup", year)), mtime_of(here .. "/got"), year)
         end)
@@ -132,7 +135,8 @@ describe("times far off", function()
 
   describe("a server whose disk does not reach as far as a time", function()
     local DISK = { first = FIRST, last = LAST }
-    local LOST = { [1600] = BEYOND[1600], [1601] = HELD[1601], [1700] = HELD[1700], [2500] = HELD[2500], [30828] = HELD[30828] }
+    local LOST =
+      { [1600] = BEYOND[1600], [1601] = HELD[1601], [1700] = HELD[1700], [2500] = HELD[2500], [30828] = HELD[30828] }
     local KEPT = { [1969] = HELD[1969], [2038] = HELD[2038], [2446] = HELD[2446], [2020] = "1600000000.5" }
 
     it("has put tell so, and insist where it is told to", function()
@@ -181,7 +185,8 @@ describe("times far off", function()
         local tree = make_tree(here, LOST, KEPT)
         assert.same({ 9, 0, 5, 0 }, counts(assert(dest:put_tree(tree, "tree"))))
         assert.same({ 0, 9, 0, 0 }, counts(assert(dest:put_tree(tree, "tree"))))
-        assert.same({ 0, 9, 0, 0 }, counts(assert(dest:put_tree(tree, "tree", { filter = function() return true end }))))
+        assert.same({ 0, 9, 0, 0 },
+          counts(assert(dest:put_tree(tree, "tree", { filter = function() return true end }))))
         local later <close> = assert(smb.open(srv:url "backup", { retries = 0 }))
         assert.same({ 5, 4, 5, 0 }, counts(assert(later:put_tree(tree, "tree"))))
         assert.same({ 0, 9, 0, 0 }, counts(assert(later:put_tree(tree, "tree"))))
@@ -246,7 +251,8 @@ describe("times far off", function()
     -- Archives without times are unpacked with 1970, where FAT begins ten years later.
     it("has put tell so of 1970 on FAT", function()
       with_server({ step = 2000000000, first = ZIP, last = 4354819198 }, function(srv, dest, here)
-        local tree = make_tree(here, { none = "0", one = "1", odd = "1600000001", first = tostring(ZIP), late = "5000000000" })
+        local tree =
+          make_tree(here, { none = "0", one = "1", odd = "1600000001", first = tostring(ZIP), late = "5000000000" })
         assert.same({ 5, 0, 3, 0 }, counts(assert(dest:put_tree(tree, "tree"))))
         assert.same({ 0, 5, 0, 0 }, counts(assert(dest:put_tree(tree, "tree"))))
         assert.equal(ZIP, mtime_of(srv:path("backup", "tree/none")))
@@ -272,7 +278,8 @@ describe("times far off", function()
   end)
 
   -- A backup of an odd server that is restored onto ext4.
-  it("a local disk that does not reach as far as the server's times is told of, and its files are fetched once", function()
+  it("a local disk that does not reach as far as the server's times is told of, and its files are fetched once",
+    function()
     with_server(nil, function(srv, dest, here)
       local tree, count = make_tree(here, HELD)
       assert(dest:put_tree(tree, "tree"))
@@ -287,7 +294,8 @@ describe("times far off", function()
         end
         say(assert(dest:get("tree/1700", here .. "/one")).mtime_kept)
         say(assert(dest:get("tree/2038", here .. "/one")).mtime_kept)
-        say(select(3, dest:get("tree/2500", here .. "/one", { preserve_mtime = true })))]], srv:url "backup", here):await_end()
+        say(select(3, dest:get("tree/2500", here .. "/one", { preserve_mtime = true })))]],
+        srv:url "backup", here):await_end()
       assert.equal(("%d 0 4\n0 %d 0\nfalse\nnil\nlocal_io\n"):format(count, count), said)
       assert.equal(2147483648.25, mtime_of(here .. "/one"))
     end)

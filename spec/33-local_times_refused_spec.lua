@@ -14,7 +14,8 @@ local srv, dir, tools
 
 setup(function()
   tools = files.directory()
-  srv, dir = share.start { shares = { backup = {} }, environment = disktimes.environment(tools, { refuse = "/foreign" }) }
+  srv, dir =
+    share.start { shares = { backup = {} }, environment = disktimes.environment(tools, { refuse = "/foreign" }) }
 end)
 
 teardown(function()
@@ -46,7 +47,8 @@ end
 -- What a program says whose disk does not let the times of files in `refused` be set, and holds 1901 to 2446 elsewhere.
 local function run(text, ...)
   local how = { refuse = "/refused", first = FIRST, last = LAST }
-  local program = "local dest <close> = assert(smb.open(%q, { retries = 0 }))\nlfs = require 'lfs'\nlfs.chdir(%q)\n" .. text
+  local program = "local dest <close> = assert(smb.open(%q, { retries = 0 }))\nlfs = require 'lfs'\nlfs.chdir(%q)\n"
+    .. text
   return child.start_under(preload(how), dir, program, srv:url "backup", dir .. "/local", ...):await_end()
 end
 
@@ -71,7 +73,8 @@ describe("where the local disk does not take a time", function()
       local result, message, code = dest:get("file", "refused/file", { preserve_mtime = true })
       say(result, code, message)
       say(assert(dest:get("file", "kept/file", { preserve_mtime = true })).mtime_kept)]]
-    assert.matches("^nil\tlocal_io\tget 'file'[^\n]*refused/file': the local file's time cannot be set[^\n]*\nnil\n$", said)
+    assert.matches("^nil\tlocal_io\tget 'file'[^\n]*refused/file': the local file's time cannot be set[^\n]*\nnil\n$",
+      said)
     assert.equal("old", files.read(dir .. "/local/refused/file"))
     assert.same({ "file" }, files.list(dir .. "/local/refused"))
     assert.equal(TIME, mtime_of(dir .. "/local/kept/file"))
@@ -122,10 +125,10 @@ describe("where the local disk does not take a time", function()
   end)
 end)
 
--- The command. ---------------------------------------------------------------------------------------------------------
+-- The command. --------------------------------------------------------------------------------------------------------
 
-local WARNING = "^lua%-smb: warning: '[^\n]*file' has arrived whole, but its modification time was refused %(%-%-preserve%-mtime "
-  .. "makes that a failure%)\n$"
+local WARNING = "^lua%-smb: warning: '[^\n]*file' has arrived whole, but its modification time was refused "
+  .. "%(%-%-preserve%-mtime makes that a failure%)\n$"
 
 describe("of a time that was not kept the command", function()
   local HERE, BUILD = lfs.currentdir(), os.getenv "BUILD" or "build"
@@ -168,11 +171,14 @@ describe("of a time that was not kept the command", function()
   end)
 
   it("does not speak where it was not to be kept", function()
-    assert.same({ 0, "", "" }, { command(nil, "put", srv:url "backup", "file", "--into", "foreign", "--no-preserve-mtime") })
+    assert.same({ 0, "", "" },
+      { command(nil, "put", srv:url "backup", "file", "--into", "foreign", "--no-preserve-mtime") })
     assert.equal("content", files.read(on_server "foreign/file"))
-    assert.same({ 0, "", "" }, { command(nil, "put", srv:url "backup", "file", "--name", "now", "--no-preserve-mtime") })
+    assert.same({ 0, "", "" },
+      { command(nil, "put", srv:url "backup", "file", "--name", "now", "--no-preserve-mtime") })
     assert.not_equal(TIME, mtime_of(on_server "now"))
-    assert.same({ 0, "", "" }, { command(refusing, "get", srv:url "backup", "file", "refused/file", "--no-preserve-mtime") })
+    assert.same({ 0, "", "" },
+      { command(refusing, "get", srv:url "backup", "file", "refused/file", "--no-preserve-mtime") })
     assert.equal("content", files.read(dir .. "/local/refused/file"))
   end)
 

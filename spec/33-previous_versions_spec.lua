@@ -1,5 +1,5 @@
--- A part of a name like @GMT-2025.01.01-00.00.00 means "as it was then" to SMB (MS-SMB 2.2.1.1.1). The library takes it out of
--- the path, so that a server without such a version does what is asked to the living file.
+-- A part of a name like @GMT-2025.01.01-00.00.00 means "as it was then" to SMB (MS-SMB 2.2.1.1.1). The library takes it
+-- out of the path, so that a server without such a version does what is asked to the living file.
 
 local files = require "spec.support.files"
 local lookalike = require "smb.lookalike"
@@ -13,8 +13,8 @@ local MOMENT = "@GMT-2025.01.01-00.00.00"
 local SPELLINGS = { MOMENT, "@GMT-2025.1.1-0.0.0", "@GMT-1970.01.01-00.00.00", "@GMT- 2025. 1. 1- 0. 0. 0",
   "@GMT-25.01.01-00.00.00", "@GMT-2025.12.31-23.59.60", "@GMT-2025.02.31-00.00.00" }
 -- What it takes for names.
-local NAMES = { "@gmt-2025.01.01-00.00.00", "x" .. MOMENT, MOMENT .. "x", "@GMT-2025.13.01-00.00.00", "@GMT-2025.01.01-24.00.00",
-  "@GMT-2025.01.01", "@GMT-", "@GMT-2025.01.01-00.00.00.00", "@GMT-20250.01.01-00.00.00" }
+local NAMES = { "@gmt-2025.01.01-00.00.00", "x" .. MOMENT, MOMENT .. "x", "@GMT-2025.13.01-00.00.00",
+  "@GMT-2025.01.01-24.00.00", "@GMT-2025.01.01", "@GMT-", "@GMT-2025.01.01-00.00.00.00", "@GMT-20250.01.01-00.00.00" }
 
 local srv, dir, dest
 
@@ -42,11 +42,13 @@ local function assert_untouched()
   assert.equal("living, too", files.read(on_server "host/docs/more"))
 end
 
--- Every call that would change something, the name in each place that takes one. `at`: a file of the past, `folder`: a folder.
+-- Every call that would change something, the name in each place that takes one. `at`: a file of the past, `folder`: a
+-- folder.
 local function changes(at, folder)
   local past = folder .. "/new"
   return {
-    { "delete", at }, { "delete", at, { missing_ok = true } }, { "rmdir", folder }, { "rmdir", folder, { recursive = true } },
+    { "delete", at }, { "delete", at, { missing_ok = true } }, { "rmdir", folder },
+    { "rmdir", folder, { recursive = true } },
     { "mkdir", past }, { "mkdir", folder }, { "rename", at, "other" }, { "rename", "host/precious", past },
     { "rename", folder, "other" }, { "copy", "host/precious", past },
     { "write", at, "x" }, { "write", past, "x", { parents = true } },

@@ -13,7 +13,8 @@ local srv, dir, dest, tools
 
 setup(function()
   tools = files.directory()
-  srv, dir = share.start { shares = { backup = {} }, environment = disktimes.environment(tools, { refuse = "/foreign" }) }
+  srv, dir =
+    share.start { shares = { backup = {} }, environment = disktimes.environment(tools, { refuse = "/foreign" }) }
 end)
 
 teardown(function()
@@ -44,7 +45,9 @@ local function touch(path, time)
   return path
 end
 
-local function source(name, content, time) return touch(files.write(dir .. "/local/" .. name, content), time or TIME) end
+local function source(name, content, time)
+  return touch(files.write(dir .. "/local/" .. name, content), time or TIME)
+end
 
 local CONNECTIONS = { ["in clear"] = {}, encrypted = { encryption = "required" } }
 
@@ -119,7 +122,8 @@ for kind, options in pairs(CONNECTIONS) do
     end)
   end)
 
-  -- libsmbclient takes a failure for a sign of an old server: from then on it sets whole seconds only, and no folder's time.
+  -- libsmbclient takes a failure for a sign of an old server: from then on it sets whole seconds only, and no folder's
+  -- time.
   describe("after a time could not be set, " .. kind, function()
     before_each(function()
       dest:close()
@@ -207,7 +211,9 @@ for kind, options in pairs(CONNECTIONS) do
           assert.equal(1500000000.25, after.mtime)
           for letter, field in pairs(fields) do
             assert.equal(before[field], after[field], name .. " " .. field)
-            if what == "file" and is_kept then assert.equal(flags:find(letter) ~= nil, after[field], name .. " " .. field) end
+            if what == "file" and is_kept then
+              assert.equal(flags:find(letter) ~= nil, after[field], name .. " " .. field)
+            end
           end
         end
       end

@@ -1,4 +1,5 @@
--- Trees between disks of which one keeps times coarsely: FAT every other second, exFAT hundredths, old ones whole seconds.
+-- Trees between disks of which one keeps times coarsely: FAT every other second, exFAT hundredths, old ones whole
+-- seconds.
 
 local lfs = require "lfs"
 local smb = require "smb"
@@ -20,7 +21,8 @@ end
 
 -- Calls fn with a server on such a disk, and with a function that opens a destination.
 local function on_disk(step, fn)
-  local dir <close> = setmetatable({ path = files.directory() }, { __close = function(self) files.remove(self.path) end })
+  local dir <close> =
+    setmetatable({ path = files.directory() }, { __close = function(self) files.remove(self.path) end })
   local srv <close> = server.start { environment = step and disktimes.environment(tools, { step = step }) }
   fn(dir.path, srv, function(options)
     local all = { retries = 0 }
@@ -95,7 +97,8 @@ describe("on a share that keeps all of a time", function()
       local dest <close> = open()
       local tree = dir .. "/tree"
       for before, after in pairs { ["1700000000"] = "1700000001", ["1700000000.000"] = "1700000000.5",
-        ["1700000000.25"] = "1700000000.75", ["1700000000.123456"] = "1700000000.123457", ["1700000002"] = "1700000000" } do
+        ["1700000000.25"] = "1700000000.75", ["1700000000.123456"] = "1700000000.123457",
+        ["1700000002"] = "1700000000" } do
         lfs.mkdir(tree)
         for run, content in ipairs { "after!", "later!" } do
           touch(files.write(tree .. "/file", "before"), before)
@@ -199,7 +202,8 @@ it("a tree that is fetched onto a disk of even seconds is fetched once", functio
     for key, value in pairs(disktimes.environment(tools, { step = 2 * S })) do
       environment[#environment + 1] = key .. "=" .. value
     end
-    local command = table.move({ "lua5.4", script, srv:url "backup", dir .. "/got" }, 1, 4, #environment + 1, environment)
+    local command =
+      table.move({ "lua5.4", script, srv:url "backup", dir .. "/got" }, 1, 4, #environment + 1, environment)
     assert.equal("5 0 0\n0 5 0\n", shell.check(command))
     assert.equal("0 5 0\n", shell.check(command):match "^[^\n]*\n")
     touch(files.write(srv:path("backup", "tree/2"), "CONTENT"), "1700000016.5")

@@ -26,7 +26,8 @@ before_each(share.clean)
 describe("a slow local disk", function()
   local SLOW, LIMIT = 1, 0.4 -- seconds: of each call on the disk; what the server is given
 
-  -- Runs a program, in which `dest` is open with that limit, on a disk of which one kind of call is slow; gives what it says.
+  -- Runs a program, in which `dest` is open with that limit, on a disk of which one kind of call is slow; gives what it
+  -- says.
   local function on_slow_disk(what, text, ...)
     local preload = dir .. "/slowdisk.so"
     if not files.exists(preload) then
@@ -35,9 +36,11 @@ describe("a slow local disk", function()
     end
     local run = dir .. "/run"
     lfs.mkdir(run)
-    local program = child.start_under({ "env", "LD_PRELOAD=" .. preload, "SLOWDISK_CALL=" .. what, "SLOWDISK_SECONDS=" .. SLOW },
+    local program = child.start_under(
+      { "env", "LD_PRELOAD=" .. preload, "SLOWDISK_CALL=" .. what, "SLOWDISK_SECONDS=" .. SLOW },
       run, ([[
-        local dest <close> = assert(smb.open(%q, { short_timeout = %s, read_write_timeout = %s, retries = 0, connections = 1,
+        local dest <close> = assert(smb.open(%q, { short_timeout = %s, read_write_timeout = %s, retries = 0,
+          connections = 1,
           read_buffer_size = "1M", write_buffer_size = "1M" }))
         local clock = require "smb.core".clock
         local function tell(result, message, code)
@@ -197,7 +200,8 @@ describe("a file whose size means nothing", function()
     assert.matches("put 'file' on smb://", message, 1, true)
     assert.matches("/pipe': nobody writes to this pipe", message, 1, true)
     os.remove(dir .. "/pipe")
-    assert.is_truthy(shell.poll(function() return #share.everything() == 1 end, 10)) -- what nobody waits for tidies up by itself
+    -- what nobody waits for tidies up by itself
+    assert.is_truthy(shell.poll(function() return #share.everything() == 1 end, 10))
     assert.equal("old", files.read(on_server "file"))
   end)
 

@@ -1,5 +1,5 @@
--- A server that is neither Samba nor Windows: impacket's smbserver, which many have put up for a moment. It drops what is written
--- beyond the end of a file, and says that all is well.
+-- A server that is neither Samba nor Windows: impacket's smbserver, which many have put up for a moment. It drops what
+-- is written beyond the end of a file, and says that all is well.
 
 local files = require "spec.support.files"
 local share = require "spec.support.share"
@@ -21,7 +21,8 @@ describe("a server that drops what lies beyond the end of a file", function()
     dir = files.directory()
     shell.check { "mkdir", dir .. "/share", dir .. "/tree" }
     shell.check { "mkfifo", dir .. "/answers" }
-    orders = assert(io.popen(("exec spec/support/impacket-server %s >%s 2>/dev/null"):format(shell.quote(dir .. "/share"),
+    orders = assert(io.popen(("exec spec/support/impacket-server %s >%s 2>/dev/null")
+      :format(shell.quote(dir .. "/share"),
       shell.quote(dir .. "/answers")), "w")) -- it ends with this pipe
     local answers <close> = assert(io.open(dir .. "/answers"))
     port = assert(math.tointeger(tonumber(answers:read "l")), "impacket's server did not start")

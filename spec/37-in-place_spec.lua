@@ -1,5 +1,6 @@
 -- Shares where one may make files, but neither rename nor delete them: drop boxes, WORM, protection against ransomware
--- (restic/restic#187, nextcloud/server#11295). `in_place` writes straight under the name; put without it says what it leaves.
+-- (restic/restic#187, nextcloud/server#11295). `in_place` writes straight under the name; put without it says what it
+-- leaves.
 
 local lfs = require "lfs"
 local accounts = require "spec.support.accounts"
@@ -264,7 +265,8 @@ end
 describe("a WORM share", function()
   it("takes files in place, once", function()
     assert_takes "worm"
-    local message = assert_fails("access_denied", dest:put(source, "put", IN_PLACE)) -- its time is long ago: it is locked
+    -- its time is long ago: it is locked
+    local message = assert_fails("access_denied", dest:put(source, "put", IN_PLACE))
     assert.not_matches("left", message)
     assert.is_true(files.same(source, srv:path "worm" .. "/put"))
   end)
@@ -299,7 +301,8 @@ describe("a drop box", function()
     assert_takes "blind"
     assert(dest:put(source, "written", IN_PLACE))
     assert.is_true(files.same(source, srv:path "blind" .. "/written"))
-    assert(dest:put(source, "new", { in_place = true, verify = "sha256" })) -- who makes a file may read it while it is open
+    -- who makes a file may read it while it is open
+    assert(dest:put(source, "new", { in_place = true, verify = "sha256" }))
     assert_fails("access_denied", dest:put(source, "new", { in_place = true, verify = "sha256" }))
   end)
 

@@ -1,14 +1,15 @@
--- What may leave for the server in clear, unsigned, for a guest, by NTLM, without a name: the worker's rules themselves, with
--- frames that are made here. No server takes part. That they hold against one is spec/44-promises_spec.lua.
+-- What may leave for the server in clear, unsigned, for a guest, by NTLM, without a name: the worker's rules
+-- themselves, with frames that are made here. No server takes part. That they hold against one is
+-- spec/44-promises_spec.lua.
 
 local files = require "spec.support.files"
 local shell = require "spec.support.shell"
 
-local SMB2 = { NEGOTIATE = 0, SESSION_SETUP = 1, LOGOFF = 2, TREE_CONNECT = 3, TREE_DISCONNECT = 4, CREATE = 5, CLOSE = 6,
-  FLUSH = 7, READ = 8, WRITE = 9, LOCK = 10, IOCTL = 11, CANCEL = 12, ECHO = 13, QUERY_DIRECTORY = 14, CHANGE_NOTIFY = 15,
-  QUERY_INFO = 16, SET_INFO = 17, OPLOCK_BREAK = 18 }
-local SMB1 = { NEGOTIATE = 0x72, SESSION_SETUP = 0x73, TREE_CONNECT = 0x75, ECHO = 0x2b, TRANSACTION2 = 0x32, NT_CREATE = 0xa2,
-  WRITE = 0x2f }
+local SMB2 = { NEGOTIATE = 0, SESSION_SETUP = 1, LOGOFF = 2, TREE_CONNECT = 3, TREE_DISCONNECT = 4, CREATE = 5,
+  CLOSE = 6, FLUSH = 7, READ = 8, WRITE = 9, LOCK = 10, IOCTL = 11, CANCEL = 12, ECHO = 13, QUERY_DIRECTORY = 14,
+  CHANGE_NOTIFY = 15, QUERY_INFO = 16, SET_INFO = 17, OPLOCK_BREAK = 18 }
+local SMB1 = { NEGOTIATE = 0x72, SESSION_SETUP = 0x73, TREE_CONNECT = 0x75, ECHO = 0x2b, TRANSACTION2 = 0x32,
+  NT_CREATE = 0xa2, WRITE = 0x2f }
 local FLAG_SIGNED, VALIDATE_NEGOTIATE_INFO, COPYCHUNK = 8, 0x00140204, 0x001440f2
 
 -- MS-SMB2 2.2.1
@@ -101,7 +102,8 @@ describe("What may leave for the server", function()
     local bare = { NEGOTIATE = true, SESSION_SETUP = true, CANCEL = true, ECHO = true }
 
     for name, command in pairs(SMB2) do
-      it(("is %s without a signature: %s"):format(name, bare[name] and "it carries nothing of the user's" or "never"), function()
+      it(("is %s without a signature: %s"):format(name, bare[name] and "it carries nothing of the user's" or "never"),
+        function()
         assert.equal(not bare[name] and "unsigned" or nil, (check(DEMAND, {}, smb2(command))))
       end)
 
@@ -132,7 +134,8 @@ describe("What may leave for the server", function()
       it("is only what logs on and off", function()
         for name, command in pairs(SMB2) do
           local allowed = command <= SMB2.LOGOFF
-          assert.equal(not allowed and "guest" or nil, (check({ named = true }, AGREED, smb2(command, { signed = true }))), name)
+          assert.equal(not allowed and "guest" or nil,
+            (check({ named = true }, AGREED, smb2(command, { signed = true }))), name)
         end
         for name, command in pairs(SMB1) do
           local allowed = name == "NEGOTIATE" or name == "SESSION_SETUP"

@@ -42,7 +42,8 @@ end
 describe("dest.info", function()
   for _, dialect in ipairs(DIALECTS) do
     it("agrees with a server that speaks only " .. dialect, function()
-      local srv <close> = server.start { global = { ["server min protocol"] = dialect, ["server max protocol"] = dialect } }
+      local srv <close> =
+        server.start { global = { ["server min protocol"] = dialect, ["server max protocol"] = dialect } }
       local dest <close> = opened(srv:fields())
       local info = assert_agreed(dest, srv)
       assert.equal(dialect, info.dialect)
@@ -248,8 +249,8 @@ describe("NT1", function()
   end)
 end)
 
--- What goes wrong in a folder that holds a file "file" and a folder "full" with a file in it; `ro` is the same, read-only.
--- Each: code, NT status where the server says one, method, arguments.
+-- What goes wrong in a folder that holds a file "file" and a folder "full" with a file in it; `ro` is the same,
+-- read-only. Each: code, NT status where the server says one, method, arguments.
 local FAILURES = {
   { "not_found", "OBJECT_NAME_NOT_FOUND", "stat", "missing" },
   { "not_found", "OBJECT_NAME_NOT_FOUND", "read", "missing" },

@@ -59,7 +59,8 @@ describe("on a share", function()
     { "not_found", "no such file %(NT_STATUS_OBJECT_NAME_NOT_FOUND%)", "delete", "missing" },
     { "not_found", "no such file %(NT_STATUS_OBJECT_NAME_NOT_FOUND%)", "rmdir", "missing" },
     { "folder_missing", "the folder does not exist %(NT_STATUS_OBJECT_PATH_NOT_FOUND%)", "write", "missing/file", "x" },
-    { "folder_missing", "the folder does not exist %(NT_STATUS_OBJECT_PATH_NOT_FOUND%)", "put", "/etc/passwd", "no/file" },
+    { "folder_missing", "the folder does not exist %(NT_STATUS_OBJECT_PATH_NOT_FOUND%)", "put", "/etc/passwd",
+      "no/file" },
     { "folder_missing", "the folder does not exist %(NT_STATUS_OBJECT_NAME_NOT_FOUND%)", "list", "missing" },
     { "exists", ".*exists.*", "write", "file", "x", { overwrite = false } },
     { "exists", ".*exists.*", "rename", "file", "full/file", { overwrite = false } },
@@ -119,7 +120,8 @@ describe("on a share", function()
   end)
 
   it("a local folder that is missing is local_io", function()
-    assert_failed("local_io", "get 'file' on " .. place_of(srv), ".*/none/file.*", dest:get("file", dir .. "/none/file"))
+    assert_failed("local_io", "get 'file' on " .. place_of(srv), ".*/none/file.*",
+      dest:get("file", dir .. "/none/file"))
   end)
 
   it("a local disk that fills up is local_io", function()
@@ -347,14 +349,16 @@ describe("a logon that is refused", function()
     closed:mark()
     local dest, message, code = smb.open(closed:fields { retries = 0 })
     if dest then dest:close() end
-    assert_failed("access_denied", "open on " .. place_of(closed), ".+ %(NT_STATUS_ACCESS_DENIED%)", dest, message, code)
+    assert_failed("access_denied", "open on " .. place_of(closed), ".+ %(NT_STATUS_ACCESS_DENIED%)", dest, message,
+      code)
   end)
 end)
 
 describe("a server", function()
   it("whose name does not resolve is host_not_found", function()
     assert_failed("host_not_found", "open on smb://no-such-server.invalid/backup", ".*name.*",
-      smb.open { server = "no-such-server.invalid", share = "backup", username = "bob", password = "s3cret", retries = 0 })
+      smb.open { server = "no-such-server.invalid", share = "backup", username = "bob", password = "s3cret",
+        retries = 0 })
   end)
 
   it("that refuses the connection is unreachable", function()
@@ -389,7 +393,8 @@ describe("a server", function()
       local took = shell.now() - began
       assert.is_true(took >= 0.35 and took < 15, ("after %.2f s"):format(took))
     end
-    assert_failed("timeout", "open on " .. place_of(srv), ".*answer.*", smb.open(srv:fields { short_timeout = 0.4, retries = 0 }))
+    assert_failed("timeout", "open on " .. place_of(srv), ".*answer.*",
+      smb.open(srv:fields { short_timeout = 0.4, retries = 0 }))
     srv:resume()
     dest.options.short_timeout = 30
     assert.equal(7, assert(dest:stat "file").size)

@@ -1,4 +1,5 @@
--- What a program gets wrong is told before anything is sent: nothing on the server changes, the destination stays usable.
+-- What a program gets wrong is told before anything is sent: nothing on the server changes, the destination stays
+-- usable.
 
 local files = require "spec.support.files"
 local server = require "spec.support.server"
@@ -75,8 +76,8 @@ describe("a name that SMB cannot hold", function()
     "..", ".", "../file", "folder/../file", "folder/./file", "folder/..", "../../etc/passwd", "./file",
     "/file", "//file", "folder//file", "file/", "/", "folder/",
     "\0", "file\0", "fi\0le", "\0file", "a\nb", "a\tb", "a\rb", "\27[2J", "a\127", "a\31b",
-    "a\\b", "..\\file", "folder\\file", "a:b", "file:stream", "file::$DATA", "a*", "a?b", 'a"b', "a<b", "a>b", "a|b", "*", "?",
-    "file.", "file ", "folder./file", "folder /file", "...", " ", ". ",
+    "a\\b", "..\\file", "folder\\file", "a:b", "file:stream", "file::$DATA", "a*", "a?b", 'a"b', "a<b", "a>b", "a|b",
+    "*", "?", "file.", "file ", "folder./file", "folder /file", "...", " ", ". ",
     ("a"):rep(256), ("ü"):rep(256), ("\u{1F600}"):rep(128), "folder/" .. ("a"):rep(256), ("a"):rep(256) .. "/file",
     "\xff", "a\x80b", "\xc0\xaf", "\xed\xa0\x80", "caf\xe9", "\xf4\x90\x80\x80",
     "CON", "nul", "Aux", "prn", "COM1", "lpt9", "con.txt", "NUL.tar.gz", "folder/COM3", "aux/file", "COM\u{B9}",
@@ -94,7 +95,8 @@ describe("a name that SMB cannot hold", function()
   local function filled(arguments, name)
     local result = {}
     for i, value in ipairs(arguments) do
-      result[i] = value == "NAME" and name or value == "LOCAL" and dir .. "/local" or value == "NEW" and dir .. "/new" or value
+      result[i] = value == "NAME" and name or value == "LOCAL" and dir .. "/local" or value == "NEW" and dir .. "/new"
+        or value
     end
     return result
   end
@@ -139,7 +141,8 @@ describe("a name that SMB cannot hold", function()
     silently(function()
       for _, arguments in ipairs {
         { "read", "" }, { "write", "", "data" }, { "put", dir .. "/local", "" }, { "get", "", dir .. "/new" },
-        { "rename", "", "new" }, { "rename", "file", "" }, { "copy", "", "new" }, { "copy", "file", "" }, { "rmdir", "" },
+        { "rename", "", "new" }, { "rename", "file", "" }, { "copy", "", "new" }, { "copy", "file", "" },
+        { "rmdir", "" },
         { "rmdir", "", { recursive = true } }, { "put", "/" }, { "put", "/etc/.." },
       } do
         local result, _, code = call(table.unpack(arguments))
@@ -182,9 +185,12 @@ describe("a wrong argument raises:", function()
       { "file", INFINITY }, { "file", -INFINITY }, { "file", 2 ^ 63 }, { "file", -2 ^ 63 }, { "file", math.maxinteger },
       { "file", math.mininteger } },
     test = { { true }, { "write" }, { { write = 1 } }, { { 1 } } },
-    put = { {}, { 7 }, { {} }, { "LOCAL", 7 }, { "LOCAL", {} }, { "LOCAL", "new", true }, { "LOCAL", "new", { overwrite = 1 } },
-      { "LOCAL", "new", { parents = "yes" } }, { "LOCAL", "new", { verify = "maybe" } }, { "LOCAL", "new", { verify = true } } },
-    get = { {}, { 7 }, { {} }, { "file", 7 }, { "file", {} }, { "file", "NEW", true }, { "file", "NEW", { overwrite = 1 } },
+    put = { {}, { 7 }, { {} }, { "LOCAL", 7 }, { "LOCAL", {} }, { "LOCAL", "new", true },
+      { "LOCAL", "new", { overwrite = 1 } },
+      { "LOCAL", "new", { parents = "yes" } }, { "LOCAL", "new", { verify = "maybe" } },
+      { "LOCAL", "new", { verify = true } } },
+    get = { {}, { 7 }, { {} }, { "file", 7 }, { "file", {} }, { "file", "NEW", true },
+      { "file", "NEW", { overwrite = 1 } },
       { "file", "NEW", { verify = 1 } } },
     write = { {}, { "new" }, { 7, "data" }, { "new", 7 }, { "new", {} }, { "new", true }, { "new", "data", true },
       { "new", "data", { overwrite = 1 } }, { "new", never_called, { parents = 1 } } },
@@ -215,7 +221,8 @@ describe("a wrong argument raises:", function()
 
   it("a method called with a dot, or on something else", function()
     silently(function()
-      for _, method in ipairs { "stat", "exists", "list", "mkdir", "delete", "rename", "put", "get", "write", "read", "close" } do
+      for _, method in ipairs { "stat", "exists", "list", "mkdir", "delete", "rename", "put", "get", "write", "read",
+        "close" } do
         for _, other in ipairs { false, {}, "file", 7, io.stdout } do
           assert.matches("destination", raised(dest[method], other or nil, "file", "new"))
         end
@@ -291,11 +298,14 @@ describe("smb.open", function()
   -- Fields as a program would write them, with something wrong.
   local FIELDS = {
     { "server", nil }, { "server", 7 }, { "server", "" }, { "server", "na\0s" }, { "server", ("a"):rep(256) },
-    { "server", "a/b" }, { "share", 7 }, { "share", "" }, { "share", "a/b" }, { "share", "back\0up" }, { "share", ".." },
+    { "server", "a/b" }, { "share", 7 }, { "share", "" }, { "share", "a/b" }, { "share", "back\0up" },
+    { "share", ".." },
     { "share", ("a"):rep(256) }, { "path", 7 }, { "path", ".." }, { "path", "../up" }, { "path", "a/../../b" },
     { "path", "a\0b" }, { "path", "a:b" }, { "path", "CON" }, { "path", ("a"):rep(256) },
-    { "port", 0 }, { "port", -1 }, { "port", 65536 }, { "port", 1.5 }, { "port", NAN }, { "port", 2 ^ 63 }, { "port", "445" },
-    { "username", 7 }, { "username", "" }, { "username", ("u"):rep(256) }, { "username", "bo\0b" }, { "username", "b\xf6b" },
+    { "port", 0 }, { "port", -1 }, { "port", 65536 }, { "port", 1.5 }, { "port", NAN }, { "port", 2 ^ 63 },
+    { "port", "445" },
+    { "username", 7 }, { "username", "" }, { "username", ("u"):rep(256) }, { "username", "bo\0b" },
+    { "username", "b\xf6b" },
     { "password", 7 }, { "password", (SECRET):rep(43) }, { "password", SECRET .. "\0" }, { "domain", ("d"):rep(256) },
     { "domain", "D\0" }, { "domain", 7 },
     { "write_buffer_size", -1 }, { "write_buffer_size", NAN }, { "write_buffer_size", INFINITY },
@@ -336,8 +346,8 @@ describe("smb.open", function()
   end)
 
   for word, meant in pairs {
-    user_name = "username", pasword = "password", write_bufer_size = "write_buffer_size", ["auth-username"] = "username",
-    timeout = false, ["min-protocol"] = "min_protocol", shre = "share",
+    user_name = "username", pasword = "password", write_bufer_size = "write_buffer_size",
+    ["auth-username"] = "username", timeout = false, ["min-protocol"] = "min_protocol", shre = "share",
   } do
     it("raises for the unknown field " .. word .. (meant and " and names " .. meant or ""), function()
       silently(function()
@@ -356,7 +366,8 @@ describe("smb.open", function()
       for _, url in ipairs {
         "smb://" .. long .. ":" .. SECRET .. "@127.0.0.1/backup", "smb://bob:" .. SECRET .. long .. "@127.0.0.1/backup",
         "smb://" .. long .. ";bob:" .. SECRET .. "@127.0.0.1/backup", "smb://bob:" .. SECRET .. "%00@127.0.0.1/backup",
-        "smb://bob:" .. SECRET .. "@127.0.0.1/backup/../../etc", "smb://bob:" .. SECRET .. "@127.0.0.1/backup/%2e%2e/etc",
+        "smb://bob:" .. SECRET .. "@127.0.0.1/backup/../../etc", "smb://bob:" .. SECRET
+          .. "@127.0.0.1/backup/%2e%2e/etc",
         "smb://bob:" .. SECRET .. "@127.0.0.1/backup/a\0b", "smb://bob:" .. SECRET .. "@127.0.0.1/backup/a%00b",
         "smb://bob:" .. SECRET .. "@127.0.0.1/backup?write-buffer-size=-1",
         "smb://bob:" .. SECRET .. "@127.0.0.1/backup?write-buffer-size=nan",

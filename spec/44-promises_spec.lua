@@ -1,5 +1,5 @@
--- What was demanded of the wire is on the wire: told by what the destination says, by what the server says (smbstatus) and by
--- a proxy between them that counts the client's frames (spec/support/framewatch.c).
+-- What was demanded of the wire is on the wire: told by what the destination says, by what the server says (smbstatus)
+-- and by a proxy between them that counts the client's frames (spec/support/framewatch.c).
 
 local files = require "spec.support.files"
 local server = require "spec.support.server"
@@ -296,7 +296,8 @@ describe("a user who turns into a guest while the destination is open", function
     local srv <close> = start({ ["map to guest"] = "bad password" }, { ["guest ok"] = "yes" })
     local dest <close> = assert(smb.open(srv:fields()))
     assert.equal("content", dest:read "file")
-    shell.check(("printf 'other\\nother\\n' | pdbedit -s %s -t -a %s"):format(shell.quote(srv.conf), srv:unix_name "bob"))
+    shell.check(("printf 'other\\nother\\n' | pdbedit -s %s -t -a %s")
+      :format(shell.quote(srv.conf), srv:unix_name "bob"))
     srv:disconnect()
     srv:mark()
     local code

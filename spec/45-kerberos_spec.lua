@@ -122,7 +122,8 @@ describe("in a domain", function()
         assert.not_equal(writes_as(bob), writes_as(alice))
       end)
 
-      it(("that is missing logs nobody on, not even where guests are let in, with kerberos = %q"):format(kerberos), function()
+      it(("that is missing logs nobody on, not even where guests are let in, with kerberos = %q"):format(kerberos),
+        function()
         for _, username in ipairs { false, "bob" } do
           local message = assert_fails("auth_failed", open("files", { kerberos = kerberos, username = username or nil,
             share = "open", ccache = "FILE:/none" }))
@@ -134,7 +135,8 @@ describe("in a domain", function()
 
     for _, kind in ipairs { "FILE", "DIR", "KEYRING" } do
       it(("is found in a credential cache of the kind %s"):format(kind), function()
-        local names = { FILE = "FILE:" .. ad.dir .. "/a.cc", DIR = "DIR:" .. ad.dir .. "/a.dir", KEYRING = "KEYRING:user:luasmb" }
+        local names =
+          { FILE = "FILE:" .. ad.dir .. "/a.cc", DIR = "DIR:" .. ad.dir .. "/a.dir", KEYRING = "KEYRING:user:luasmb" }
         local name = names[kind]
         if kind == "DIR" then shell.check { "mkdir", ad.dir .. "/a.dir" } end
         local ok, problem = pcall(ad.kinit, ad, "alice", { cache = name })
@@ -184,7 +186,8 @@ describe("in a domain", function()
     end
 
     refused("a name that the server has no key for", "alias", { username = "bob" }, "auth_failed",
-      "Kerberos gives bob@LUASMB.TEST no ticket for cifs/alias.luasmb.test: use the name that the server has in its domain")
+      "Kerberos gives bob@LUASMB.TEST no ticket for cifs/alias.luasmb.test: "
+        .. "use the name that the server has in its domain")
     refused("an address", "files", { username = "bob", server = "10.53.57.11" }, "auth_failed",
       "Kerberos needs the server's name: it knows no addresses")
     refused("a ticket that has expired", "files", function()
@@ -203,7 +206,8 @@ describe("in a domain", function()
           ad:set_clock(ahead)
           local message = assert_fails("auth_failed", open("files", by == "ticket" and { username = "bob" }
             or { username = "bob", password = password, kerberos = "desired" }))
-          local seconds, told = message:match "the clocks differ too much for Kerberos: the server's is (%d+) s (.*) this"
+          local seconds,
+            told = message:match "the clocks differ too much for Kerberos: the server's is (%d+) s (.*) this"
           assert.is_truthy(seconds, message)
           assert.equal(side, told)
           assert.is_true(math.abs(seconds - 600) < 60)
@@ -239,14 +243,14 @@ describe("in a domain", function()
       "the Kerberos server knows no such user (is the realm right?)")
     refused("a ticket of another realm", "files", function()
       return { ccache = ad:kinit("bob@OTHER.TEST", { cache = "FILE:" .. ad.dir .. "/other.cc" }) }
-    end, "auth_failed", "Kerberos gives bob@OTHER.TEST no ticket for cifs/files.luasmb.test: use the name that the server has in "
-      .. "its domain, or a ticket of its realm")
+    end, "auth_failed", "Kerberos gives bob@OTHER.TEST no ticket for cifs/files.luasmb.test: use the name that the "
+      .. "server has in its domain, or a ticket of its realm")
 
     it("a realm that has no KDC", function()
       domain.krb5 { realm = "NOWHERE.TEST" }
       local message = assert_fails("auth_failed", open("files", with_password "bob"()))
-      assert.matches("the logon by Kerberos as bob@NOWHERE.TEST failed: no Kerberos server (KDC) of the realm is known", message,
-        1, true)
+      assert.matches("the logon by Kerberos as bob@NOWHERE.TEST failed: no Kerberos server (KDC) of the realm is known",
+        message, 1, true)
     end)
 
     for _, by in ipairs { "ticket", "password" } do
@@ -281,7 +285,8 @@ describe("in a domain", function()
   describe("a password", function()
     it("gets a ticket, whatever the domain is called and the realm is spelt", function()
       for _, spelt in ipairs { { username = "bob" }, { username = "bob", domain = "LUASMB" },
-        { username = "bob", domain = "luasmb.test" }, { username = "bob@luasmb.test" }, { username = "LUASMB\\bob" } } do
+        { username = "bob", domain = "luasmb.test" }, { username = "bob@luasmb.test" },
+        { username = "LUASMB\\bob" } } do
         spelt.password, spelt.ccache = password, "FILE:/none"
         local dest <close> = assert(open("files", spelt))
         assert.equal("bob@" .. REALM, dest.info.user)
@@ -291,8 +296,8 @@ describe("in a domain", function()
 
     it("logs on by NTLM where Kerberos is desired and cannot be had", function()
       for _, host in ipairs { "alias" .. SUFFIX, "10.53.57.11" } do
-        local dest <close> = assert(open("files", { server = host, username = "bob", password = password, domain = "LUASMB",
-          kerberos = "desired" }))
+        local dest <close> = assert(open("files", { server = host, username = "bob", password = password,
+          domain = "LUASMB", kerberos = "desired" }))
         assert.equal("ntlm", dest.info.mechanism)
         assert.matches("bob", dest.info.user)
       end
@@ -300,14 +305,16 @@ describe("in a domain", function()
     end)
 
     it("without Kerberos logs on by NTLM", function()
-      local dest <close> = assert(open("files", { kerberos = "off", username = "bob", password = password, domain = "LUASMB" }))
+      local dest <close> =
+        assert(open("files", { kerberos = "off", username = "bob", password = password, domain = "LUASMB" }))
       assert.equal("ntlm", dest.info.mechanism)
       assert.equal("LUASMB\\bob", dest.info.user)
     end)
 
     -- A member server looks for users of no domain among its own.
     it("without a domain on a member server is told which it lacks", function()
-      local message = assert_fails("auth_failed", open("files", { kerberos = "off", username = "bob", password = password }))
+      local message =
+        assert_fails("auth_failed", open("files", { kerberos = "off", username = "bob", password = password }))
       assert.matches("the server is in the domain LUASMB: a user of that needs domain = 'LUASMB'", message, 1, true)
       assert.equal(0, (ad:attempts()))
     end)
@@ -324,8 +331,8 @@ describe("in a domain", function()
       finally(function() ad:reconfigure() end)
       ad:reconfigure "ntlm auth = disabled"
       for _, host in ipairs { "dc", "files" } do
-        local message = assert_fails("auth_failed", open(host, { kerberos = "off", username = "bob", password = password,
-          domain = "LUASMB" }))
+        local message = assert_fails("auth_failed", open(host, { kerberos = "off", username = "bob",
+          password = password, domain = "LUASMB" }))
         assert.matches("takes no NTLM: a logon by Kerberos may do (NT_STATUS_NTLM_BLOCKED)", message, 1, true)
       end
       local dest <close> = assert(open("files", { username = "bob", password = password }))
@@ -333,14 +340,17 @@ describe("in a domain", function()
     end)
 
     it("that is wrong is used once, however many connections there are", function()
-      local dest <close> = assert(open("files", { username = "carol", password = password, connections = 8, retries = 3 }))
-      shell.check { "samba-tool", "user", "setpassword", "carol", "--newpassword=An0ther-pass", "-s", ad.dir .. "/dc/smb.conf" }
+      local dest <close> =
+        assert(open("files", { username = "carol", password = password, connections = 8, retries = 3 }))
+      shell.check { "samba-tool", "user", "setpassword", "carol", "--newpassword=An0ther-pass", "-s", ad.dir
+        .. "/dc/smb.conf" }
       ad:mark()
       ad:disconnect "files"
       local jobs = {}
       for i = 1, 8 do jobs[i] = dest:submit("write", "carol" .. i, "x") end
       for _, job in ipairs(jobs) do
-        assert.matches("the password is wrong, says the Kerberos server", assert_fails("auth_failed", job:wait()), 1, true)
+        assert.matches("the password is wrong, says the Kerberos server", assert_fails("auth_failed", job:wait()), 1,
+          true)
       end
       assert_fails("auth_failed", dest:exists "carol1")
       assert.equal(1, (ad:attempts()))
@@ -380,10 +390,12 @@ describe("in a domain", function()
       for i = 1, 4 do jobs[i] = dest:submit("exists", "a" .. i) end
       for _, job in ipairs(jobs) do
         local found, message = job:wait()
-        assert.is_truthy(found == false or message:find("the Kerberos ticket is of alice@LUASMB.TEST now", 1, true), message)
+        assert.is_truthy(found == false or message:find("the Kerberos ticket is of alice@LUASMB.TEST now", 1, true),
+          message)
       end
       ad:disconnect "files"
-      assert.matches("the Kerberos ticket is of alice@LUASMB.TEST now: this destination was opened with that of bob@LUASMB.TEST",
+      assert.matches(
+        "the Kerberos ticket is of alice@LUASMB.TEST now: this destination was opened with that of bob@LUASMB.TEST",
         assert_fails("auth_failed", dest:exists "a"), 1, true)
       ad:kinit("bob", { cache = own })
       assert.equal(bob, writes_as(dest))
@@ -391,8 +403,8 @@ describe("in a domain", function()
 
     -- The domain controller is restarted at night, when backups run.
     it("when the domain controller is back, by further attempts", function()
-      local dest <close> = assert(open("files", { kerberos = "off", username = "bob", password = password, domain = "LUASMB",
-        retries = 1000, retry_delay = 0.1 }))
+      local dest <close> = assert(open("files", { kerberos = "off", username = "bob", password = password,
+        domain = "LUASMB", retries = 1000, retry_delay = 0.1 }))
       ad:halt_controller()
       ad:disconnect "files"
       ad:mark()

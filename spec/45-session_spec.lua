@@ -1,5 +1,6 @@
--- A session that ends while the TCP connection stands: the server closes the share, an administrator ends it, a ticket expires.
--- rclone/rclone#8577, jborean93/smbprotocol#90: behind encryption nothing but "Invalid argument" is seen of it.
+-- A session that ends while the TCP connection stands: the server closes the share, an administrator ends it, a ticket
+-- expires. rclone/rclone#8577, jborean93/smbprotocol#90: behind encryption nothing but "Invalid argument" is seen of
+-- it.
 
 local call = require "smb.call"
 local core = require "smb.core"
@@ -93,7 +94,8 @@ for _, encryption in ipairs { "default", "required" } do
     end)
   end)
 
-  it(("what the server cannot take costs neither a connection nor an attempt, encryption = %q"):format(encryption), function()
+  it(("what the server cannot take costs neither a connection nor an attempt, encryption = %q"):format(encryption),
+    function()
     local dest <close> = opened { retries = 5, connections = 1 }
     srv:mark()
     -- Past the module's own look at names: the server's status has no errno but EINVAL.

@@ -1,5 +1,5 @@
--- A password that has become wrong is sent once, whatever breaks and however many connections there are: servers and directories
--- lock an account after some bad attempts. The server's log counts them.
+-- A password that has become wrong is sent once, whatever breaks and however many connections there are: servers and
+-- directories lock an account after some bad attempts. The server's log counts them.
 
 local core = require "smb.core"
 local files = require "spec.support.files"
@@ -177,7 +177,8 @@ for _, encryption in ipairs { "default", "required" } do
     end)
   end)
 
-  it(("a password that is right again is sent by a destination opened anew, encryption = %q"):format(encryption), function()
+  it(("a password that is right again is sent by a destination opened anew, encryption = %q"):format(encryption),
+    function()
     local dest <close> = opened()
     change_password()
     net:tell "kill"
@@ -219,7 +220,8 @@ it("connections that are cut log on again side by side where the password is rig
   assert.equal(0, refused_logons())
 end)
 
--- Calls fn with a destination, a worker that hangs in the middle of its logon and the jobs of that worker and of another one.
+-- Calls fn with a destination, a worker that hangs in the middle of its logon and the jobs of that worker and of
+-- another one.
 local function with_hanging_logon(options, fn)
   net:tell("latency", 100)
   local dest <close> = assert(smb.open(net:url "backup", { connections = 2, retries = 0 }))
@@ -299,7 +301,8 @@ describe("when the answer to a logon is lost with its connection", function()
       lose()
       local message = assert_fails("disconnected", smb.open(net:url "backup", { password = password, retries = 5,
         retry_delay = 0.01 }))
-      assert.matches("before the logon was answered: the password, which may be wrong, is not sent again", message, 1, true)
+      assert.matches("before the logon was answered: the password, which may be wrong, is not sent again", message, 1,
+        true)
       assert.equal(1, (srv:logons()))
     end
     assert(smb.open(net:url "backup")):close()

@@ -1,5 +1,5 @@
--- What encryption hides is told otherwise: names on a share that may hold DFS links (`msdfs root = yes`, a common default of NAS
--- servers and domains), and a rename that finds its target taken.
+-- What encryption hides is told otherwise: names on a share that may hold DFS links (`msdfs root = yes`, a common
+-- default of NAS servers and domains), and a rename that finds its target taken.
 
 local call = require "smb.call"
 local core = require "smb.core"
@@ -56,8 +56,8 @@ for _, encryption in ipairs { "default", "required" } do
             assert(dest:write("from", "from"))
             assert(dest:write(to, "to"))
             -- As a call does that has looked before, and found nothing of that name.
-            local reply, code, reason = call.run(dest, "rename", { name = "from", to = to, aside = "aside", new = true },
-              operations.new(core.state(dest)))
+            local reply, code, reason = call.run(dest, "rename",
+              { name = "from", to = to, aside = "aside", new = true }, operations.new(core.state(dest)))
             assert.is_nil(reply)
             assert.equal("exists", code, reason)
             assert.same({ "from", "to" }, { content "from", content(to) })

@@ -11,7 +11,8 @@ setup(function()
   srv = server.start()
   dir = files.directory()
   blind = dir .. "/blind.so"
-  shell.check { "cc", "-std=c11", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", blind, "spec/support/blind.c" }
+  shell.check { "cc", "-std=c11", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", blind,
+    "spec/support/blind.c" }
 end)
 
 teardown(function()

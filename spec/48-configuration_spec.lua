@@ -1,5 +1,5 @@
--- No smb.conf counts, neither the system's nor the user's: what they say for other programs would change what is sent, and
--- "config backend = registry" (net conf, CTDB, appliances) would switch off what a destination demands. As in
+-- No smb.conf counts, neither the system's nor the user's: what they say for other programs would change what is sent,
+-- and "config backend = registry" (net conf, CTDB, appliances) would switch off what a destination demands. As in
 -- samba-team/samba#113 and xbmc/xbmc#12110.
 
 local lfs = require "lfs"
@@ -17,18 +17,20 @@ if not SANDBOX then
   return
 end
 
--- What each trap would do: other names in the logon, other dialects, no signature, nothing resolved, logs, no connection at all.
+-- What each trap would do: other names in the logon, other dialects, no signature, nothing resolved, logs, no
+-- connection at all.
 local TRAPS = {
   ["registry"] = "config backend = registry",
   ["an include of a file that is missing"] = "include = /nowhere/at/all.conf\nworkgroup = TRAP",
-  ["names"] = "workgroup = TRAP\nnetbios name = TRAP\nrealm = TRAP.TEST\nwinbind use default domain = yes\nsecurity = ADS",
+  ["names"] = "workgroup = TRAP\nnetbios name = TRAP\nrealm = TRAP.TEST\nwinbind use default domain = yes\nsecurity "
+    .. "= ADS",
   ["old dialects"] = "client min protocol = NT1\nclient max protocol = SMB2_02\nclient ipc max protocol = NT1",
   ["no old dialects"] = "client min protocol = SMB3_11\nclient ipc min protocol = SMB3_11",
   ["signing"] = "client signing = disabled\n"
     .. "client smb3 signing algorithms = HMAC-SHA256\nclient smb3 encryption algorithms = AES-128-CCM",
   ["encryption"] = "client smb encrypt = required\nclient protection = encrypt",
-  ["logons"] = "client ntlmv2 auth = no\nclient use kerberos = required\nclient use spnego = no\nclient NTLMv2 auth = no\n"
-    .. "raw NTLMv2 auth = yes\nclient ldap sasl wrapping = plain\nkerberos method = dedicated keytab\n"
+  ["logons"] = "client ntlmv2 auth = no\nclient use kerberos = required\nclient use spnego = no\nclient NTLMv2 auth "
+    .. "= no\nraw NTLMv2 auth = yes\nclient ldap sasl wrapping = plain\nkerberos method = dedicated keytab\n"
     .. "dedicated keytab file = /nowhere\ngensec_spnego:prefer_ntlmssp = no",
   ["networks"] = "interfaces = 192.0.2.1/24\nbind interfaces only = yes\nsocket options = SO_SNDBUF=1024\n"
     .. "name resolve order = wins\nclient use krb5 netlogon = yes\nsmb ports = 1",
@@ -62,7 +64,8 @@ local function under(conf)
   files.remove(etc)
   files.remove(home)
   for _, path in ipairs { etc, home, home .. "/.smb" } do lfs.mkdir(path) end
-  for path, text in pairs { [etc .. "/smb.conf"] = conf.system or false, [home .. "/.smb/smb.conf"] = conf.user or false,
+  for path, text in pairs { [etc .. "/smb.conf"] = conf.system or false, [home .. "/.smb/smb.conf"] = conf.user
+    or false,
     [home .. "/.smb/smb.conf.append"] = conf.append or false } do
     if text then files.write(path, "[global]\n" .. text .. "\n") end
   end
@@ -87,7 +90,8 @@ local function masked(frame, from, size)
   return frame:sub(1, from) .. ("-"):rep(size) .. frame:sub(from + size + 1)
 end
 
--- One frame but for what is new each time: MS-SMB2 2.2.1.2 (identifiers, signature), 2.2.3 (the client's GUID, the salt).
+-- One frame but for what is new each time: MS-SMB2 2.2.1.2 (identifiers, signature), 2.2.3 (the client's GUID, the
+-- salt).
 local function lasting(frame)
   frame = masked(masked(frame, 40, 8), 48, 16)
   local command = string.unpack("<I2", frame, 13)
@@ -158,8 +162,8 @@ describe("smb.conf:", function()
 
   it("is read from nowhere: neither a home nor a place to write to is needed", function()
     local words = { "unshare", "-m", "sh", "-c", "for place in /tmp /dev/shm; do mount --bind $place $place; "
-      .. "mount -o remount,ro,bind $place; done 2>/dev/null; mount -o remount,ro,bind / 2>/dev/null; unset HOME TMPDIR; "
-      .. "exec \"$@\"", "sh" }
+      .. "mount -o remount,ro,bind $place; done 2>/dev/null; mount -o remount,ro,bind / 2>/dev/null; unset HOME "
+      .. "TMPDIR; exec \"$@\"", "sh" }
     local host = child.start_under(words, dir, "say(assert(smb.open(%q)).info.dialect)\n", srv:url "backup")
     assert.equal("SMB3_11\n", host:await_end())
   end)
@@ -167,11 +171,12 @@ describe("smb.conf:", function()
   it("is not what lmhosts and hosts are: those count", function()
     local lines = { { "lmhosts", "127.0.0.1 NASONLMHOSTS\n" }, { "hosts", "127.0.0.1 localhost nas-in-hosts\n" } }
     for _, line in ipairs(lines) do files.write(dir .. "/" .. line[1], line[2]) end
-    local words = { "unshare", "-m", "sh", "-c", ("mkdir -p %s/etc; cp %s/lmhosts %s/etc; mount --bind %s/etc /etc/samba && "
-      .. "mount --bind %s/hosts /etc/hosts && exec \"$@\""):format(dir, dir, dir, dir, dir), "sh" }
+    local words = { "unshare", "-m", "sh", "-c", ("mkdir -p %s/etc; cp %s/lmhosts %s/etc; mount --bind %s/etc "
+      .. "/etc/samba && mount --bind %s/hosts /etc/hosts && exec \"$@\""):format(dir, dir, dir, dir, dir), "sh" }
     local host = child.start_under(words, dir, [[
       for _, name in ipairs { "nasonlmhosts", "nas-in-hosts" } do
-        say(name, assert(smb.open { server = name, share = "backup", port = %d, username = "bob", password = "s3cret" }).server)
+        say(name, assert(smb.open { server = name, share = "backup", port = %d, username = "bob",
+          password = "s3cret" }).server)
       end
     ]], srv.port)
     assert.equal("nasonlmhosts\tnasonlmhosts\nnas-in-hosts\tnas-in-hosts\n", host:await_end())

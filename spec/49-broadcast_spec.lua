@@ -1,5 +1,5 @@
--- A name that DNS does not know is not asked of the local network, unless that was meant: whoever answers there gets the logon
--- (LLMNR and NetBIOS spoofing, MITRE T1557.001). The one who answers here is ours.
+-- A name that DNS does not know is not asked of the local network, unless that was meant: whoever answers there gets
+-- the logon (LLMNR and NetBIOS spoofing, MITRE T1557.001). The one who answers here is ours.
 
 local child = require "spec.support.child"
 local files = require "spec.support.files"
@@ -76,7 +76,8 @@ describe("a name that DNS does not know", function()
   end)
 
   it("is asked of it where that is meant", function()
-    for _, options in ipairs { { broadcast = true }, { transport = "netbios" }, { transport = "netbios", broadcast = true } } do
+    for _, options in ipairs { { broadcast = true }, { transport = "netbios" },
+      { transport = "netbios", broadcast = true } } do
       files.write(responder.output, "")
       local dest <close> = assert(open(options))
       assert(dest:write("x", "y"))
@@ -96,8 +97,8 @@ describe("a name that DNS does not know", function()
 
   it("but an lmhosts file, is had from there", function()
     files.write(dir .. "/lmhosts", "127.0.0.1 nasxyz\n")
-    local words = { "unshare", "-m", "sh", "-c", ("mkdir -p %s/etc && cp %s/lmhosts %s/etc && mount --bind %s/etc /etc/samba && "
-      .. "exec \"$@\""):format(dir, dir, dir, dir), "sh" }
+    local words = { "unshare", "-m", "sh", "-c", ("mkdir -p %s/etc && cp %s/lmhosts %s/etc && mount --bind %s/etc "
+      .. "/etc/samba && exec \"$@\""):format(dir, dir, dir, dir), "sh" }
     local own = dir .. "/own"
     shell.check { "mkdir", own }
     local host = child.start_under(words, own, "say(assert(smb.open %q).server)\n", "smb://bob:s3cret@nasxyz/backup")

@@ -1,4 +1,5 @@
--- Open files. The battery runs on a local file, with Lua's own io, and on one on the share: every value has to be the same.
+-- Open files. The battery runs on a local file, with Lua's own io, and on one on the share: every value has to be the
+-- same.
 
 local smb = require "smb"
 local files = require "spec.support.files"
@@ -158,10 +159,12 @@ local function compare(content, mode, script, only)
   end
 end
 
-local TEXT = "first line\nsecond\r\n\n12 0x1F -3.5e2 nan\n\0embedded\0zeros\0\n" .. ("long "):rep(20000) .. "\nlast, without end"
+local TEXT = "first line\nsecond\r\n\n12 0x1F -3.5e2 nan\n\0embedded\0zeros\0\n" .. ("long "):rep(20000)
+  .. "\nlast, without end"
 
 local READS = {
-  { "l" }, { "L" }, { "n" }, { "a" }, { 0 }, { 1 }, { 7 }, { 70000 }, { 200000 }, {}, { "*l" }, { "*L" }, { "*n" }, { "*a" },
+  { "l" }, { "L" }, { "n" }, { "a" }, { 0 }, { 1 }, { 7 }, { 70000 }, { 200000 }, {}, { "*l" }, { "*L" }, { "*n" },
+  { "*a" },
   { "line" }, { "all" }, { "number" }, { 5, "l" }, { "l", "L", "l" }, { "l", 0, "a", 0 }, { "a", "a" }, { "a", "l" },
   { "a", 0, "l" },
   { "n", "l" }, { 3.0 }, { "l", "l", "l", "n", "n", "n", "n", "l" }, { "L", "L", "L", "L", "L", "L", "L", "L" },
@@ -247,7 +250,8 @@ describe("reading as io does:", function()
   end)
 
   it("wrong formats", function()
-    for _, formats in ipairs { { "x" }, { "*" }, { "" }, { -1 }, { 1.5 }, { {} }, { true }, { "5" }, { "l", "x" }, { "**l" } } do
+    for _, formats in ipairs { { "x" }, { "*" }, { "" }, { -1 }, { 1.5 }, { {} }, { true }, { "5" }, { "l", "x" },
+      { "**l" } } do
       compare(TEXT, "r", function(f)
         f:read(table.unpack(formats))
         f:read "l"
@@ -290,8 +294,8 @@ local NUMERALS = {
   "0x1p", "0x1e5",
   "1.5", ".5", "5.", ".", "-.5", "1e5", "1E+5", "1e-5", "1e", "1e+", "1.e3", ".e3", "1e400", "-1e400", "1e-400",
   "3.14159265358979",
-  "-", "+", "--1", "+-1", "nan", "inf", "-inf", "0nan", "1,5", "1 2", "12abc", "0b1", "1_000", "e5", "x10", "0x0x", "1..2",
-  "1.2.3",
+  "-", "+", "--1", "+-1", "nan", "inf", "-inf", "0nan", "1,5", "1 2", "12abc", "0b1", "1_000", "e5", "x10", "0x0x",
+  "1..2", "1.2.3",
   "0x1.2.3", "1e5e5", "1e5.5", "\0", "1\0", "\1\0002", "0 0x 1", "", " ", "\n", "  \t\r\n\v\f 42", "\n\n-7\n", "٣",
   ("1"):rep(199), ("1"):rep(200), ("1"):rep(201), ("1"):rep(250), "-" .. ("1"):rep(199), "-" .. ("1"):rep(200),
   "0x" .. ("f"):rep(198), "0x" .. ("f"):rep(199), "1." .. ("3"):rep(198), "1." .. ("3"):rep(199), ("0"):rep(200) .. "1",
@@ -755,7 +759,8 @@ describe("reading and writing as io does:", function()
     end
     for _, where in ipairs { dest, small } do
       for _, content in ipairs { "", "one\ntwo", "one\n", border, ("12345\n"):rep(2000) } do
-        for _, formats in ipairs { { "l" }, { "L" }, { "a" }, { "n" }, { 0 }, { 5 }, { 100000 }, { "l", "a" }, { 0, "L" },
+        for _, formats in ipairs { { "l" }, { "L" }, { "a" }, { "n" }, { 0 }, { 5 }, { 100000 }, { "l", "a" },
+          { 0, "L" },
           { "n", "l" } } do
           follow(where, content, formats, 6)
         end
@@ -992,7 +997,8 @@ describe("opening", function()
 
   it("raises for modes that are none", function()
     make "file"
-    for _, mode in ipairs { "", "rw", "x", "rx", "ax", "r+x", "b", "+", "+r", "rr", "w++", "t", "rt", "R", "r ", "r\0", "re" } do
+    for _, mode in ipairs { "", "rw", "x", "rx", "ax", "r+x", "b", "+", "+r", "rr", "w++", "t", "rt", "R", "r ", "r\0",
+      "re" } do
       assert.is_false(pcall(dest.open, dest, "file", mode), mode)
     end
     for _, mode in ipairs { 1, {}, true } do
@@ -1087,7 +1093,8 @@ describe("a file that nobody closes", function()
   end
 
   local function arrives(name, size)
-    return shell.poll(function() return files.size(on_server(name)) == size end, 5) and content_of(name) == files.content(size)
+    return shell.poll(function() return files.size(on_server(name)) == size end, 5)
+      and content_of(name) == files.content(size)
   end
 
   it("is closed by the collector, and its data arrives", function()

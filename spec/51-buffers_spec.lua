@@ -134,7 +134,8 @@ describe("writing", function()
     begin { write_buffer_size = 64 * KiB }
     local file = assert(dest:open("file", "w"))
     srv:pause()
-    -- One half is sent, the other nearly full. As long as the server stands still, who waited for it would fail in the end.
+    -- One half is sent, the other nearly full. As long as the server stands still, who waited for it would fail in the
+    -- end.
     local result, message = file:write(files.content(2 * 64 * KiB - 1))
     srv:resume()
     assert.equal(file, result, message)

@@ -1,4 +1,5 @@
--- What happens when there is no more memory, or when its collector runs all the time: a C host says when (failing_alloc.c).
+-- What happens when there is no more memory, or when its collector runs all the time: a C host says when
+-- (failing_alloc.c).
 
 local files = require "spec.support.files"
 local server = require "spec.support.server"

@@ -1,5 +1,5 @@
--- What an application that embeds Lua may expect: it can have threads, children, signals and habits of its own, and none of that
--- disturbs the module, nor the module any of that. The applications are C programs, in support/host.
+-- What an application that embeds Lua may expect: it can have threads, children, signals and habits of its own, and
+-- none of that disturbs the module, nor the module any of that. The applications are C programs, in support/host.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -116,7 +116,8 @@ describe("examples/embed.c", function()
       assert.equal(status, code)
     end
     local missing = dir .. "/missing"
-    fails(1, ": put 'missing' on smb://[^\n]+: .*No such file or directory.*\n$", { program, srv:url "backup", missing })
+    fails(1, ": put 'missing' on smb://[^\n]+: .*No such file or directory.*\n$",
+      { program, srv:url "backup", missing })
     fails(1, ": open on smb://[^\n]+/nowhere: [^\n]+\n$", { program, srv:url "nowhere", missing })
     fails(2, "^usage: ", { program })
     local _, output = shell.run { "env", "LUA_PATH_5_4=/nowhere", program, srv:url "backup", dir }
@@ -417,7 +418,9 @@ describe("a host", function()
 
   it("may have standard descriptors that are closed, and speak into them all the same", function()
     assert.equal("\ndone\n\n", run(ROUND .. [[
-      local function low() return (("\n" .. state().descriptors):gsub("\n[3-9] [^\n]*", ""):gsub("\n%d%d+ [^\n]*", "")) end
+      local function low()
+        return (("\n" .. state().descriptors):gsub("\n[3-9] [^\n]*", ""):gsub("\n%d%d+ [^\n]*", ""))
+      end
       local function speak()
         print "to nobody"
         io.stdout:flush()
@@ -690,11 +693,13 @@ describe("a host that forks", function()
           copy = function() return dest:copy("source", "child") end,
           utime = function() return dest:utime("source", 1) end, quota = function() return dest:quota() end,
           test = function() return dest:test() end, put = function() return dest:put(DIR .. "/program.lua") end,
-          get = function() return dest:get("source", DIR .. "/child") end, write = function() return dest:write("child", "") end,
+          get = function() return dest:get("source", DIR .. "/child") end,
+          write = function() return dest:write("child", "") end,
           read = function() return dest:read "source" end, open = function() return dest:open "source" end,
           info = function() return dest.info end,
           ["a listing's next"] = next_entry,
-          ["file:write"] = function() return f:write "the child's" end, ["file:flush"] = function() return f:flush() end,
+          ["file:write"] = function() return f:write "the child's" end,
+          ["file:flush"] = function() return f:flush() end,
           ["file:seek"] = function() return f:seek "end" end, ["file:truncate"] = function() return f:truncate(0) end,
           ["file:stat"] = function() return f:stat() end, ["file:read"] = function() return r:read(10) end,
           ["file:read line"] = function() return r:read "l" end, ["file:lines"] = function() return r:lines()() end,
@@ -779,7 +784,8 @@ describe("a host that forks", function()
   end)
 
   it("has a child that can end in any way, and the parent goes on", function()
-    for _, ending in ipairs { "os.exit(0)", "os.exit(0, true)", "dest, many, f, r, next_entry, listing = nil collectgarbage()",
+    for _, ending in ipairs { "os.exit(0)", "os.exit(0, true)",
+      "dest, many, f, r, next_entry, listing = nil collectgarbage()",
       "kill(processes.self())" } do
       srv:mark()
       assert.equal("the parent goes on\n", run(FORKING .. ([[
@@ -851,7 +857,8 @@ describe("a host that forks", function()
       child, worker, fork_server = tonumber(child), tonumber(worker), tonumber(fork_server)
       kill(victim, 9)
       wait(victim)
-      say(shell.poll(function() return not shell.alive(worker) and not shell.alive(fork_server) end, 2), shell.alive(child))
+      say(shell.poll(function() return not shell.alive(worker) and not shell.alive(fork_server) end, 2),
+        shell.alive(child))
       kill(child, 9)
     ]])
   end)
@@ -866,7 +873,8 @@ describe("a host that forks", function()
         if child == 0 then os.exit(0, true) end
         wait(child)
       end
-      -- Forks between two looks of the call that waits for the worker: one child ends there, another one goes on with the call.
+      -- Forks between two looks of the call that waits for the worker: one child ends there, another one goes on with
+      -- the call.
       local function during(when, fn)
         local forked, child = false, nil
         debug.sethook(function()

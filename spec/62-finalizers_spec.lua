@@ -14,8 +14,8 @@ setup(function()
   srv = server.start { log_level = "0" }
   dir = files.directory()
   shell.check(("mkdir -p %s/smb && cp %s/smb/* %s/smb && ${CC:-cc} -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra "
-    .. "$(pkg-config --cflags lua5.4) -shared -fPIC -Wl,-z,nodelete -o %s %s.c"):format(shell.quote(dir), shell.quote(BUILD),
-    shell.quote(dir), shell.quote(dir .. "/collector.so"), COLLECTOR))
+    .. "$(pkg-config --cflags lua5.4) -shared -fPIC -Wl,-z,nodelete -o %s %s.c"):format(shell.quote(dir),
+    shell.quote(BUILD), shell.quote(dir), shell.quote(dir .. "/collector.so"), COLLECTOR))
 end)
 
 teardown(function()
@@ -46,9 +46,9 @@ end)
 -- An object of the script's own that closes what it has opened when it is collected, while the script still uses that.
 describe("a finalizer that closes the destination, file or job in use", function()
   it("makes the call under way an error, or lets it end; nothing crashes, hangs or is left", function()
-    local _, output, status = shell.run { "env", "COLLECTED=" .. dir, "CLOSES=1", "LUA_INIT_5_4=@" .. COLLECTOR .. ".lua",
-      "LUA_PATH_5_4=lua/?.lua;lua/?/init.lua;./?.lua;;", "LUA_CPATH_5_4=" .. dir .. "/?.so;;", "timeout", "-k", "5", "500",
-      "lua5.4", "spec/support/closing.lua", srv:url "backup", dir }
+    local _, output, status = shell.run { "env", "COLLECTED=" .. dir, "CLOSES=1", "LUA_INIT_5_4=@" .. COLLECTOR
+      .. ".lua", "LUA_PATH_5_4=lua/?.lua;lua/?/init.lua;./?.lua;;", "LUA_CPATH_5_4=" .. dir .. "/?.so;;", "timeout",
+      "-k", "5", "500", "lua5.4", "spec/support/closing.lua", srv:url "backup", dir }
     assert.equal(0, status, output)
     assert.is_nil(output:match "WRONG[^\n]*")
     local interrupted = 0

@@ -1,5 +1,5 @@
--- A host that may have little: large files, processes, descriptors. A limit is no reason to end it, and what a further connection
--- would only speed up goes on without.
+-- A host that may have little: large files, processes, descriptors. A limit is no reason to end it, and what a further
+-- connection would only speed up goes on without.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"

@@ -114,11 +114,13 @@ describe("lua-smb", function()
     end)
 
     it("put --command sends what commands write, and nothing when one fails", function()
-      assert.equal(0, run({ "put", url, "x", "--command", "echo data; echo 'careful' >&2", "--command", "tr a-z A-Z" }).status)
+      assert.equal(0,
+        run({ "put", url, "x", "--command", "echo data; echo 'careful' >&2", "--command", "tr a-z A-Z" }).status)
       assert.equal("DATA\n", files.read(remote "x"))
       assert.equal("careful\n", files.read(dir .. "/stderr"))
       for _, commands in ipairs { { "no-such-dump", "cat" }, { "echo other", "cat; exit 3" } } do
-        local ended = run { "put", url, "x", "--into", "", "--command", commands[1], "--command", commands[2], "--json" }
+        local ended =
+          run { "put", url, "x", "--into", "", "--command", commands[1], "--command", commands[2], "--json" }
         assert.equal(1, ended.status)
         local failure = decoded(ended.stdout)
         assert.equal("local_io", failure.code)
@@ -318,7 +320,8 @@ describe("lua-smb", function()
     end)
 
     it("user and password from the environment", function()
-      succeeds({ "list", nameless }, { environment = { "AUTH_USERNAME=" .. srv.user, "AUTH_PASSWORD=" .. srv.password } })
+      succeeds({ "list", nameless },
+        { environment = { "AUTH_USERNAME=" .. srv.user, "AUTH_PASSWORD=" .. srv.password } })
       local named = nameless:gsub("//", "//bob@")
       succeeds({ "list", named }, { environment = { "AUTH_PASSWORD=" .. srv.password } })
     end)
@@ -356,7 +359,8 @@ describe("lua-smb", function()
     it("2 for a wrong use", function()
       ends({}, 2, "^lua%-smb ")
       ends({ "lst", url }, 2, "^lua%-smb: ")
-      ends({ "list", url, "--transprt", "netbios" }, 2, "unknown option '%-%-transprt' %(did you mean '%-%-transport'%?%)")
+      ends({ "list", url, "--transprt", "netbios" }, 2,
+        "unknown option '%-%-transprt' %(did you mean '%-%-transport'%?%)")
       ends({ "get", url }, 2, "missing argument 'name'")
       ends({ "get", url, "--to", "x" }, 2, "missing argument 'name'")
       ends({ "rename", url, "a", "b", "c" }, 2, "too many arguments")
@@ -399,7 +403,8 @@ describe("lua-smb", function()
     it("no crash and no word when its reader goes", function()
       files.make(remote "big", 30000000)
       for _, deaf in ipairs { "", "trap '' PIPE; " } do
-        local line = ("%s%s 2>%s/stderr | head -c 10 >/dev/null"):format(deaf, command_line { "get", url, "big", "-" }, dir)
+        local line = ("%s%s 2>%s/stderr | head -c 10 >/dev/null")
+          :format(deaf, command_line { "get", url, "big", "-" }, dir)
         shell.check { "sh", "-c", line }
         local said = files.read(dir .. "/stderr")
         assert.is_true(said == "" or said == "lua-smb: writing the output: Broken pipe\n", said)
@@ -433,8 +438,8 @@ describe("lua-smb", function()
     it("what comes from the environment is in nobody's arguments", function()
       files.write(dir .. "/pw", "s3cret70")
       srv:pause()
-      shell.spawn(("AUTH_USERNAME=bob AUTH_PASSWORD=$(cat %s/pw); export AUTH_USERNAME AUTH_PASSWORD; exec %s"):format(dir,
-        command_line({ "list", nameless }):gsub("'%-u' '[A-Z_]+'", "")))
+      shell.spawn(("AUTH_USERNAME=bob AUTH_PASSWORD=$(cat %s/pw); export AUTH_USERNAME AUTH_PASSWORD; exec %s")
+        :format(dir, command_line({ "list", nameless }):gsub("'%-u' '[A-Z_]+'", "")))
       assert_hidden "s3cret70"
       srv:resume()
     end)

@@ -202,7 +202,8 @@ describe("at the prompt", function()
       net:tell("stall-frame", 1)
       term:type(call .. "\n")
       term:expect(call)
-      assert.is_truthy(shell.poll(function() return net:stats().faults > before end)) -- its first request has come that far
+      -- its first request has come that far
+      assert.is_truthy(shell.poll(function() return net:stats().faults > before end))
       term:interrupt()
       term:expect "interrupted!" -- nothing passes: nothing else ends the call
       term:expect "\n> "

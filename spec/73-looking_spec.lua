@@ -103,7 +103,8 @@ describe("lua-smb:", function()
   it("list shows a file that is named, and several paths", function()
     assert.matches("^3  .*  c%.txt\n$", succeeds { "list", url, "c.txt" })
     assert.matches("^3  .*  c%.txt\n$", succeeds { "list", srv:url("backup", "c.txt") })
-    assert.same({ "data", "data/z.log", "logs", "logs/old", "logs/x.log" }, paths { "list", url, "logs/", "data", "--json" })
+    assert.same({ "data", "data/z.log", "logs", "logs/old", "logs/x.log" },
+      paths { "list", url, "logs/", "data", "--json" })
   end)
 
   it("tree draws what is below a folder", function()
@@ -123,7 +124,8 @@ describe("lua-smb:", function()
     for _, each in ipairs(decoded(succeeds { "du", url, "--json" })) do sizes[each.path] = each.bytes end
     assert.same({ [""] = 22, data = 1, logs = 15, ["logs/old"] = 10 }, sizes)
     assert.equal("3  c.txt\n", succeeds { "du", url, "c.txt" })
-    assert.equal("1 B  data\n15 B  logs\n", (succeeds { "du", "-sH", url, "data", "logs" }:gsub("\n +", "\n"):gsub("^ +", "")))
+    assert.equal("1 B  data\n15 B  logs\n",
+      (succeeds { "du", "-sH", url, "data", "logs" }:gsub("\n +", "\n"):gsub("^ +", "")))
   end)
 
   it("cat writes files to the standard output", function()

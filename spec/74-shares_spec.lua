@@ -9,7 +9,8 @@ describe("A server's shares", function()
   local srv, where, dir
 
   setup(function()
-    srv = server.start { users = { bob = "s3cret74" }, shares = { backup = { comment = "Gr\u{FC}\u{DF}e, alle" }, archive = {},
+    srv = server.start { users = { bob = "s3cret74" }, shares = { backup = { comment = "Gr\u{FC}\u{DF}e, alle" },
+      archive = {},
       ["more room$"] = {}, unseen = { browseable = "no" } } }
     where = srv:url("backup"):gsub("/backup", "/")
     dir = files.directory()

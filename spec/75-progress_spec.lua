@@ -90,7 +90,8 @@ describe("While lua-smb moves files,", function()
   end)
 
   it("Ctrl-C clears the line and leaves nothing behind", function()
-    local term <close> = terminal.start(command.line { "put", "--rate", "500k", url, dir .. "/big" } .. "; echo status $?")
+    local term <close> =
+      terminal.start(command.line { "put", "--rate", "500k", url, dir .. "/big" } .. "; echo status $?")
     term:expect "KiB/s"
     term:interrupt()
     term:expect "lua-smb: interrupted\n"

@@ -118,7 +118,8 @@ describe("Whoever", function()
   end)
 
   it("knows other words for the options of smb.open is told ours", function()
-    local words = { user = "username", host = "server", pass = "password", workgroup = "domain", Timeout = "total_timeout" }
+    local words =
+      { user = "username", host = "server", pass = "password", workgroup = "domain", Timeout = "total_timeout" }
     for word, ours in pairs(words) do
       local ok, problem = pcall(smb.open, { server = "nas", share = "x", [word] = "y" })
       assert.is_false(ok)

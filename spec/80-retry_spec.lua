@@ -1,5 +1,5 @@
--- Calls that outlive a bad network: what fails for now is tried again, what was half done is gone on with, and what may have
--- been done already is settled by looking. The network is spec/support/faultproxy.c.
+-- Calls that outlive a bad network: what fails for now is tried again, what was half done is gone on with, and what may
+-- have been done already is settled by looking. The network is spec/support/faultproxy.c.
 --
 -- SEED, an environment variable, repeats a run's random offsets.
 
@@ -104,7 +104,8 @@ local operations = {
     end
     return entries, message, code
   end },
-  { name = "mkdir", before = {}, after = { ["a/"] = true, ["a/b/"] = true }, run = function() return dest:mkdir "a/b" end },
+  { name = "mkdir", before = {}, after = { ["a/"] = true, ["a/b/"] = true },
+    run = function() return dest:mkdir "a/b" end },
   { name = "delete", before = { file = "content" }, after = {}, run = function() return dest:delete "file" end },
   { name = "rename", before = { from = "moved" }, after = { to = "moved" }, run = function()
     return dest:rename("from", "to")
@@ -145,7 +146,8 @@ local function contents()
   return found
 end
 
--- Runs the operation once with a fault at its nth frame. Gives what went wrong, and whether it is that short that none came.
+-- Runs the operation once with a fault at its nth frame. Gives what went wrong, and whether it is that short that none
+-- came.
 local function try_frame(operation, fault, frame)
   arrange(operation.before)
   assert(dest:exists "") -- so that there is a connection

@@ -1,6 +1,6 @@
--- Deadlines hold on every path: wherever the network or the server stands still, an attempt ends within the time configured and
--- a call, with all its attempts, within total_timeout. Each is measured from outside, and given a second more. The network is
--- spec/support/faultproxy.c, or an address to which packets go and are never heard of again.
+-- Deadlines hold on every path: wherever the network or the server stands still, an attempt ends within the time
+-- configured and a call, with all its attempts, within total_timeout. Each is measured from outside, and given a second
+-- more. The network is spec/support/faultproxy.c, or an address to which packets go and are never heard of again.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -20,8 +20,8 @@ local GRACE = 1 -- seconds that it may be late
 local AMPLE = 20 -- seconds: what must not be what ends a call here
 local CONTENT = files.content(80 * KIB, 7) -- several requests' worth with buffers of 64 KiB
 
--- A network (RFC 5737) that swallows what is sent there, as firewalls do: to the kernel it lies behind the loopback device, which
--- gives everything back, and then it is nobody's.
+-- A network (RFC 5737) that swallows what is sent there, as firewalls do: to the kernel it lies behind the loopback
+-- device, which gives everything back, and then it is nobody's.
 local SILENT = "192.0.2"
 
 local on_server, timed = share.on_server, share.timed
@@ -41,7 +41,8 @@ local function set_limits(seconds)
 end
 
 local function open(where)
-  dest = assert(smb.open(where, { read_buffer_size = "64k", write_buffer_size = "64k", retries = 0, retry_delay = 0.05 }))
+  dest = assert(
+    smb.open(where, { read_buffer_size = "64k", write_buffer_size = "64k", retries = 0, retry_delay = 0.05 }))
 end
 
 before_each(share.clean)
@@ -223,8 +224,8 @@ local function arrange(operation)
   for name, content in pairs(operation.before) do files.write(on_server(name), content) end
 end
 
--- What stands under a name is whole: the old content or the new one. Where no further attempt looks after it, a file that was
--- to be replaced may have stopped between two names.
+-- What stands under a name is whole: the old content or the new one. Where no further attempt looks after it, a file
+-- that was to be replaced may have stopped between two names.
 local function assert_whole(operation)
   for name, old in pairs(operation.before) do
     local content = files.read(on_server(name))
@@ -505,7 +506,8 @@ describe("a server that halts", function()
     dest.options.read_write_timeout = 5
     local f <close> = assert(dest:open("file", "r+"))
     srv:pause()
-    shell.spawn(("sleep 0.4; %s %s CONT"):format(shell.quote(ROOT .. "/spec/support/kill-server"), shell.quote(srv.conf)))
+    shell.spawn(("sleep 0.4; %s %s CONT")
+      :format(shell.quote(ROOT .. "/spec/support/kill-server"), shell.quote(srv.conf)))
     local seconds, content = timed(function() return f:read "a" end)
     assert.is_true(content == CONTENT)
     assert.is_true(seconds > 0.3)
@@ -543,7 +545,8 @@ describe("a firewall that begins to drop", function()
     shell.check { "truncate", "-s", "512M", dir .. "/local/source" }
     set_limits(0.5) -- all: the put may not be so far yet as to send
     local since
-    local result, message, code = processes.during(function() return dest:put(dir .. "/local/source", "file") end, function()
+    local result, message, code = processes.during(function() return dest:put(dir .. "/local/source", "file") end,
+      function()
       drop()
       since = shell.now()
     end, 0.05)

@@ -1,4 +1,5 @@
--- Transfers that a later run goes on with: `resume` of put and get, after a crash, Ctrl-C, or a line that broke for good.
+-- Transfers that a later run goes on with: `resume` of put and get, after a crash, Ctrl-C, or a line that broke for
+-- good.
 
 local lfs = require "lfs"
 local child = require "spec.support.child"
@@ -10,11 +11,12 @@ local smb = require "smb"
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
 local MIB = 1024 * 1024
--- Bytes: of a file; how many are there when its transfer ends too early; how many of those count for nothing, since they may have
--- been under way. The second goes over several connections.
+-- Bytes: of a file; how many are there when its transfer ends too early; how many of those count for nothing, since
+-- they may have been under way. The second goes over several connections.
 local CASES = { { 40 * MIB, 22 * MIB, 16 * MIB }, { 200 * MIB, 150 * MIB, 128 * MIB } }
 
-local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in, share.assert_fails
+local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in,
+  share.assert_fails
 
 local srv, net, dir, dest
 local sources = {}

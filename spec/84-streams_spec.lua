@@ -1,4 +1,5 @@
--- Streams: write from readers, files and pipes; read into sinks. What fails on either side is told as it is and leaves nothing.
+-- Streams: write from readers, files and pipes; read into sinks. What fails on either side is told as it is and leaves
+-- nothing.
 
 local files = require "spec.support.files"
 local share = require "spec.support.share"
@@ -100,7 +101,8 @@ describe("write", function()
     assert_written(dest:write("file", luasocket.source.string(CONTENT)))
     assert_written(dest:write("file", luasocket.source.cat(luasocket.source.string(CONTENT:sub(1, 1000)),
       luasocket.source.string(CONTENT:sub(1001)))))
-    local upper = luasocket.source.chain(luasocket.source.string "content", function(chunk) return chunk and chunk:upper() end)
+    local upper =
+      luasocket.source.chain(luasocket.source.string "content", function(chunk) return chunk and chunk:upper() end)
     assert(dest:write("file", upper))
     assert.equal("CONTENT", files.read(on_server "file"))
   end)
@@ -161,7 +163,8 @@ describe("write", function()
 end)
 
 describe("a reader that", function()
-  local reasons = { "no more tape", 42, false, { "any value" }, setmetatable({}, { __tostring = function() return "mine" end }),
+  local reasons = { "no more tape", 42, false, { "any value" },
+    setmetatable({}, { __tostring = function() return "mine" end }),
     function() end }
 
   it("raises leaves nothing, and its error is passed on", function()
@@ -408,7 +411,8 @@ describe("a sink", function()
     if not HAS_LUASOCKET then return pending "needs LuaSocket" end
     assert.equal(1, luasocket.pump.all(ltn12.source(source()), ltn12.sink(io.open(dir .. "/local/got", "wb"))))
     assert.is_true(files.same(dir .. "/source", dir .. "/local/got"))
-    local ok, problem = luasocket.pump.all(ltn12.source(io.popen "exit 3"), ltn12.sink(io.open(dir .. "/local/got", "wb")))
+    local ok, problem =
+      luasocket.pump.all(ltn12.source(io.popen "exit 3"), ltn12.sink(io.open(dir .. "/local/got", "wb")))
     assert.is_nil(ok)
     assert.equal("the command ended with status 3", problem)
   end)

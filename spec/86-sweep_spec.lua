@@ -1,5 +1,6 @@
--- What crashed runs leave behind: while a file is replaced one whole copy is on the share at every moment, what was moved aside
--- gets its name back, and `sweep` removes the rest when it is old. The network is spec/support/faultproxy.c.
+-- What crashed runs leave behind: while a file is replaced one whole copy is on the share at every moment, what was
+-- moved aside gets its name back, and `sweep` removes the rest when it is old. The network is
+-- spec/support/faultproxy.c.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -42,8 +43,8 @@ after_each(function()
   dest:close()
 end)
 
--- A file's time of change is nobody's to set: instead of the file getting older, the clock is put forward. The server's is taken
--- to be as much ahead of it as when it was connected to.
+-- A file's time of change is nobody's to set: instead of the file getting older, the clock is put forward. The server's
+-- is taken to be as much ahead of it as when it was connected to.
 local function later(seconds)
   os.time = function(...) return real_time(...) + (... == nil and seconds or 0) end -- luacheck: ignore 122
 end
@@ -217,7 +218,8 @@ for _, encryption in ipairs { "default", "required" } do
       assert.is_true(files.read(on_server "file") == NEW)
     end)
 
-    -- Names of more than 50 bytes are shortened: no temporary name is longer than its file's, or than any server's limit.
+    -- Names of more than 50 bytes are shortened: no temporary name is longer than its file's, or than any server's
+    -- limit.
     it("under a shortened name goes when it is old, and its file is there", function()
       share.clean()
       lfs.mkdir(on_server "sub")
@@ -273,7 +275,8 @@ for _, encryption in ipairs { "default", "required" } do
       assert.same({}, everything())
     end)
 
-    it("takes a temporary file for young that has its source's time already, where the server tells of its birth", function()
+    it("takes a temporary file for young that has its source's time already, where the server tells of its birth",
+      function()
       local name = "file.12345678.part"
       local born <close> = assert(smb.open(net:url "born", { encryption = encryption, retries = 0 }))
       assert(born:write(name, OLD))
@@ -303,9 +306,9 @@ for _, encryption in ipairs { "default", "required" } do
     end)
 
     it("leaves other names, folders and links alone", function()
-      put_there("file", "file.part", "file.1234567.part", "file.123456789.part", "file.1234567g.part", "file.12345678.parts",
-        ".12345678.part", "12345678.part", "a.12345678.aside.txt", "file.aside", "folder.12345678.part/",
-        "folder.12345678.aside/")
+      put_there("file", "file.part", "file.1234567.part", "file.123456789.part", "file.1234567g.part",
+        "file.12345678.parts", ".12345678.part", "12345678.part", "a.12345678.aside.txt", "file.aside",
+        "folder.12345678.part/", "folder.12345678.aside/")
       local before = everything()
       later(25 * HOUR)
       assert_swept({}, {}, dest:sweep())
@@ -313,8 +316,8 @@ for _, encryption in ipairs { "default", "required" } do
     end)
 
     it("looks below a folder, and there only", function()
-      put_there("a.12345678.part", "b.12345678.aside", "sub/", "sub/a.12345678.part", "sub/b.12345678.aside", "sub/more/",
-        "sub/more/c.12345678.part", "sub/more/d.12345678.aside")
+      put_there("a.12345678.part", "b.12345678.aside", "sub/", "sub/a.12345678.part", "sub/b.12345678.aside",
+        "sub/more/", "sub/more/c.12345678.part", "sub/more/d.12345678.aside")
       later(25 * HOUR)
       assert_swept({ "sub/a.12345678.part", "sub/more/c.12345678.part" }, { "sub/b", "sub/more/d" }, dest:sweep "sub")
       assert.same({ "a.12345678.part", "b.12345678.aside", "sub", "sub/b", "sub/more", "sub/more/d" }, everything())
@@ -379,7 +382,8 @@ describe("a long name", function()
       assert.same({}, everything())
     end)
 
-    it(("gets back what was moved aside by the next put only, since it tells no more what it was: %s"):format(what), function()
+    it(("gets back what was moved aside by the next put only, since it tells no more what it was: %s"):format(what),
+      function()
       local target = transfer.target(long)
       put_there(target.aside)
       later(25 * HOUR)

@@ -1,5 +1,5 @@
--- A put or get ends with the right bytes in place, or with a precise error and nothing changed, whatever happens to the server,
--- the network, the disk or the host. The tally at the end tells how much was tried.
+-- A put or get ends with the right bytes in place, or with a precise error and nothing changed, whatever happens to the
+-- server, the network, the disk or the host. The tally at the end tells how much was tried.
 --
 -- SEED, an environment variable, repeats a run's random offsets.
 
@@ -20,8 +20,8 @@ local OLD, NEW = 1, 2 -- seeds of contents
 local OPTIONS = { retries = 8, retry_delay = 0.1, read_buffer_size = "256k", write_buffer_size = "256k" }
 
 -- Failures that say what happened.
-local PRECISE = { disconnected = true, timeout = true, unreachable = true, busy = true, no_space = true, access_denied = true,
-  local_io = true, source_changed = true, not_found = true, exists = true }
+local PRECISE = { disconnected = true, timeout = true, unreachable = true, busy = true, no_space = true,
+  access_denied = true, local_io = true, source_changed = true, not_found = true, exists = true }
 
 local on_server = share.on_server
 
@@ -160,9 +160,11 @@ end
 
 local function same(path, content) return (files.same(dir .. "/" .. content, path)) end
 
--- Each: `at`, where it puts the file; `run`. Files that are opened are written in place: only what succeeded is to be right.
+-- Each: `at`, where it puts the file; `run`. Files that are opened are written in place: only what succeeded is to be
+-- right.
 local ways = {
-  { name = "put", at = on_server, run = function() return dest:put(dir .. "/new", "file", { progress = progress }) end },
+  { name = "put", at = on_server,
+    run = function() return dest:put(dir .. "/new", "file", { progress = progress }) end },
   { name = "write", at = on_server, run = function() return dest:write("file", pieces()) end },
   { name = "get", at = here, run = function() return dest:get("file", here "file", { progress = progress }) end },
   { name = "put_tree", at = on_server, run = function()
@@ -215,8 +217,8 @@ local function assert_whole(path, contents)
   error(path .. " is none of " .. table.concat(contents, ", "))
 end
 
--- Looks at what came of it, after one more call, which puts right what the last had to leave. `either`: where no answer came, the
--- new file may be in place all the same.
+-- Looks at what came of it, after one more call, which puts right what the last had to leave. `either`: where no answer
+-- came, the new file may be in place all the same.
 local function assert_survived(way, either, result, message, code)
   net:tell "calm"
   net:tell "go"
@@ -269,7 +271,8 @@ describe("survival: smbd stands still", function()
   for _, way in ipairs(ways) do
     it("for less than the timeout: " .. way.name .. " waits", function()
       dest.options.retries = 0
-      assert_right(way, run(way, { { midway, function() srv:pause() end }, { after(0.5), function() srv:resume() end } }))
+      assert_right(way,
+        run(way, { { midway, function() srv:pause() end }, { after(0.5), function() srv:resume() end } }))
     end)
 
     it("for longer than the timeout: " .. way.name .. " goes on", function()
@@ -346,7 +349,8 @@ end)
 describe("survival: a line that is cut anywhere", function()
   local CUTS = slowed and 20 or 200
   local LARGE = 64 * MIB
-  local FEW = math.tointeger(tonumber(os.getenv "FEW")) or slowed and 3 or 10 -- of what is not put and get; the more take minutes
+  -- of what is not put and get; the more take minutes
+  local FEW = math.tointeger(tonumber(os.getenv "FEW")) or slowed and 3 or 10
 
   it(("costs no byte: %d times"):format(CUTS), function()
     local sources = { files.make(dir .. "/even", LARGE, 3), files.make(dir .. "/odd", LARGE, 4) }
@@ -381,13 +385,15 @@ describe("survival: a line that is cut anywhere", function()
     os.remove(sources[2])
   end)
 
-  -- What ends a file that goes over several connections: its handles are closed side by side, then it gets its time and its name.
+  -- What ends a file that goes over several connections: its handles are closed side by side, then it gets its time and
+  -- its name.
   it("costs nothing at the end of a large file", function()
     local FRAMES = slowed and 3 or 12
     local source = files.make(dir .. "/large", LARGE, 5)
     local function open_far(retries)
       net:tell("latency", 5) -- such that further connections pay
-      return assert(smb.open(net:url "backup", { retries = retries, retry_delay = 0.02, connections = 3, short_timeout = 3 }))
+      return assert(
+        smb.open(net:url "backup", { retries = retries, retry_delay = 0.02, connections = 3, short_timeout = 3 }))
     end
     local function assert_ends_well(move, place, old)
       local other = open_far(10)
@@ -442,7 +448,8 @@ describe("survival: the disk", function()
     local size = math.tointeger(tonumber(free:match "(%d+)%s*$")) - (spare or 0)
     local path = shell.quote(filler() .. (spare or ""))
     if spare then shell.check(("fallocate -l %d %s"):format(size, path)) end
-    if not spare then shell.run(("head -c %d /dev/zero >%s"):format(size + MIB, path)) end -- the transfer takes some, too
+    -- the transfer takes some, too
+    if not spare then shell.run(("head -c %d /dev/zero >%s"):format(size + MIB, path)) end
   end
 
   before_each(function()
@@ -514,7 +521,8 @@ end)
 describe("survival: the share", function()
   for _, way in ipairs(only("put", "write", "put_tree")) do
     it("turns read-only midway: " .. way.name .. " is refused", function()
-      local result, message, code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
+      local result, message,
+        code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
       srv:change("backup", { ["read only"] = "no" })
       assert_refused(way, "access_denied", result, message, code)
     end)
@@ -522,7 +530,8 @@ describe("survival: the share", function()
 
   for _, way in ipairs(only("get", "get_tree", "a file that is read")) do
     it("turns read-only midway: " .. way.name .. " goes on", function()
-      local result, message, code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
+      local result, message,
+        code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
       srv:change("backup", { ["read only"] = "no" })
       assert_right(way, result, message, code)
     end)
@@ -580,7 +589,8 @@ describe("survival: the worker is killed", function()
     copy("old", on_server "file")
     net:tell("bandwidth", 100 * MIB)
     moved = 0
-    local result, message, code = meanwhile({ { midway, function() shell.kill(processes.workers()[1], "KILL") end } }, function()
+    local result, message, code = meanwhile({ { midway, function() shell.kill(processes.workers()[1], "KILL") end } },
+      function()
       return dest:put(dir .. "/large", "file", { progress = progress })
     end)
     os.remove(dir .. "/large")
@@ -614,7 +624,8 @@ local function start_host(source, rounds, puts, name, own_machine)
     files.write(here("program" .. name .. ".lua"), PROGRAM:format(net:url "backup", 20, rounds, puts, source)) }
   local command = shell.quote(words)
   if own_machine and SANDBOX then
-    command = shell.quote { "unshare", "--uts", "sh", "-c", "echo " .. name .. " >/proc/sys/kernel/hostname; exec " .. command }
+    command = shell.quote { "unshare", "--uts", "sh", "-c", "echo " .. name .. " >/proc/sys/kernel/hostname; exec "
+      .. command }
   end
   local output, pid = here("output" .. name), here("pid" .. name)
   local input = assert(io.popen(("echo $$ >%s; exec %s >%s 2>&1"):format(pid, command, output), "w"))

@@ -1,4 +1,5 @@
--- A short run of `make soak`, always the same one; with malloc told the same, lest memory that is free already counts as in use.
+-- A short run of `make soak`, always the same one; with malloc told the same, lest memory that is free already counts
+-- as in use.
 
 local shell = require "spec.support.shell"
 

@@ -1,5 +1,5 @@
--- Commands as what is written: `dest:write("x.gz", io.popen "dump | gzip")` said ok and replaced a good backup by 20 bytes when
--- the dump had failed, since sh reports the last command of a pipe only.
+-- Commands as what is written: `dest:write("x.gz", io.popen "dump | gzip")` said ok and replaced a good backup by 20
+-- bytes when the dump had failed, since sh reports the last command of a pipe only.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -9,7 +9,8 @@ local smb = require "smb"
 local ltn12 = require "smb.ltn12"
 
 local BUILD = os.getenv "BUILD" or "build"
-local ENVIRONMENT = { "env", ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(lfs.currentdir(), lfs.currentdir()),
+local ENVIRONMENT = { "env", ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;")
+  :format(lfs.currentdir(), lfs.currentdir()),
   ("LUA_CPATH_5_4=%s/?.so;;"):format(BUILD:find "^/" and BUILD or lfs.currentdir() .. "/" .. BUILD) }
 
 local srv, dir, dest
@@ -38,7 +39,8 @@ end
 local function run_script(words, body)
   files.write(dir .. "/local/script.lua", ("local smb = require 'smb' local dest = assert(smb.open(%q))\n%s"):format(
     srv:url "backup", body))
-  local _, output = shell.run(shell.quote(ENVIRONMENT) .. " " .. words .. " lua5.4 " .. shell.quote(dir .. "/local/script.lua"))
+  local _, output =
+    shell.run(shell.quote(ENVIRONMENT) .. " " .. words .. " lua5.4 " .. shell.quote(dir .. "/local/script.lua"))
   return output
 end
 
@@ -59,7 +61,8 @@ end
 
 describe("a pipeline", function()
   it("is written when all stages do well", function()
-    local result = assert(dest:write("file.gz", smb.command({ "printf", "%s %s", "a b", "$HOME" }, { "gzip" }, "cat; exit 0")))
+    local result =
+      assert(dest:write("file.gz", smb.command({ "printf", "%s %s", "a b", "$HOME" }, { "gzip" }, "cat; exit 0")))
     assert.equal(result.bytes, #files.read(share.on_server "file.gz"))
     assert.equal("a b $HOME", shell.check { "zcat", share.on_server "file.gz" })
   end)
@@ -84,7 +87,8 @@ describe("a pipeline", function()
       commands[stage] = { "/missing/pg_dump", "shop" }
       assert_fails({ ("stage %d of 3 ('pg_dump')"):format(stage), "No such file" }, table.unpack(commands))
       commands[stage] = "pg_dump_missing shop"
-      assert_fails({ ("stage %d of 3 ('pg_dump_missing')"):format(stage), "status 127", "not found" }, table.unpack(commands))
+      assert_fails({ ("stage %d of 3 ('pg_dump_missing')"):format(stage), "status 127", "not found" },
+        table.unpack(commands))
     end)
 
     it(("whose stage %d of 3 is killed leaves the good backup where it is"):format(stage), function()
@@ -108,7 +112,8 @@ describe("a pipeline", function()
     assert_fails({ "stage 2 of 2", "status 4", "stage 1 of 2 ('yes') failed, too" }, { "yes" }, "exit 4")
   end)
 
-  it("tells the last 4 KiB of what the failed stage said, and neither its arguments nor what steers terminals", function()
+  it("tells the last 4 KiB of what the failed stage said, and neither its arguments nor what steers terminals",
+    function()
     local message = assert_fails({ "the end" }, { "sh", "-c", [[
       head -c 100000 /dev/zero | tr '\0' x >&2; printf '\033[2J\n the end\n' >&2; exit 1]], "s3cret-argument" })
     assert.is_nil(message:find "s3cret")
@@ -137,7 +142,8 @@ describe("a pipeline", function()
     assert.equal("", run_script("env AUTH_PASSWORD=s3cret sh -c 'trap \"\" PIPE; exec \"$@\"' sh", [[
       local held <close> = assert(io.open("/dev/null"))
       assert(dest:write("file", smb.command({ "sh", "-c",
-        "env; cat; grep SigIgn /proc/self/status; ls -l /proc/self/fd/0; ls /proc/self/fd" }, "cat; ls /proc/self/fd")))]]))
+        "env; cat; grep SigIgn /proc/self/status; ls -l /proc/self/fd/0; ls /proc/self/fd" },
+        "cat; ls /proc/self/fd")))]]))
     local seen = files.read(share.on_server "file")
     assert.is_nil(seen:find "s3cret")
     assert.matches("/dev/null", seen, 1, true)
@@ -151,7 +157,8 @@ describe("all stages", function()
     return shell.poll(function() return not files.read(("/proc/%d/stat"):format(pid)) end, 5)
   end
 
-  -- A pipeline that never ends by itself, and the process ids of its stages, of the shell's child as well, once all run.
+  -- A pipeline that never ends by itself, and the process ids of its stages, of the shell's child as well, once all
+  -- run.
   local function endless(last)
     local pids = dir .. "/local/pids"
     local line = ("echo $$ >>%s; sleep 1000 & echo $! >>%s; wait"):format(pids, pids)
@@ -197,7 +204,8 @@ describe("all stages", function()
     local job = dest:submit("write", "missing/file", (endless "exec cat /dev/zero"))
     local _, _, code = job:wait()
     assert.equal("folder_missing", code)
-    for pid in (files.read(dir .. "/local/pids") or ""):gmatch "%d+" do assert_gone { pid } end -- those that began at all
+    -- those that began at all
+    for pid in (files.read(dir .. "/local/pids") or ""):gmatch "%d+" do assert_gone { pid } end
   end)
 
   it("are ended when a progress function raises, and when a stage cannot be started", function()
@@ -273,7 +281,8 @@ describe("a command", function()
     assert.is_nil(made())
   end)
 
-  -- A progress function that closes it, or a clean-up beside a job: what had come until then took the good backup's place.
+  -- A progress function that closes it, or a clean-up beside a job: what had come until then took the good backup's
+  -- place.
   it("that is closed before its end leaves the good backup where it is", function()
     files.write(share.on_server "file", "GOOD BACKUP OF YESTERDAY")
     local made = smb.command("head -c 10000000 /dev/zero; sleep 1000", "cat") -- it does not end by itself
@@ -287,7 +296,8 @@ describe("a command", function()
   end)
 
   it("that has failed fails again when it is read on", function()
-    for _, made in ipairs { smb.command { "false" }, smb.command { "no such program" }, smb.command("echo data; exit 3") } do
+    for _, made in ipairs { smb.command { "false" }, smb.command { "no such program" },
+      smb.command("echo data; exit 3") } do
       local first
       repeat
         local data, problem, code = made()
@@ -308,7 +318,8 @@ describe("a command", function()
       ["an empty list is no command"] = { {} }, ["an empty text is no command"] = { " " },
       ["a program and its arguments, and nothing else"] = { { "a", x = 1 } },
       ["word 2 must be a string, not a boolean"] = { { "a", true } }, ["holds a NUL"] = { "a\0" },
-      ["a command is needed"] = {}, ["not a number"] = { 5 }, ["unknown option 'sigpip'.*sigpipe"] = { "a", { sigpip = true } },
+      ["a command is needed"] = {}, ["not a number"] = { 5 },
+      ["unknown option 'sigpip'.*sigpipe"] = { "a", { sigpip = true } },
       ["bad argument #2"] = { "a", {} }, ["the program has no name"] = { { "" } },
     } do
       assert.error_matches(function() smb.command(table.unpack(arguments)) end, reason)
@@ -339,7 +350,8 @@ describe("a file or pipe that write was given", function()
     end
   end)
 
-  -- Loops that try again: the second write found no more in the source than its end, and put an empty file over the good one.
+  -- Loops that try again: the second write found no more in the source than its end, and put an empty file over the
+  -- good one.
   it("is never taken for an empty one afterwards", function()
     files.write(dir .. "/local/source", "data")
     files.write(share.on_server "file", "GOOD BACKUP OF YESTERDAY")

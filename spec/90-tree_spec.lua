@@ -45,7 +45,7 @@ after_each(function()
   dest:close()
 end)
 
--- Trees in tables: content by path, true for a folder. ------------------------------------------------------------------
+-- Trees in tables: content by path, true for a folder. ----------------------------------------------------------------
 
 local function make_folder(path)
   if lfs.attributes(path, "mode") then return end
@@ -98,13 +98,15 @@ local function stored(tree) return make(on_server "tree", tree) end
 
 local function on_share() return read(on_server "tree") end
 
--- The same both ways: `give` arranges where it comes from, `have` where it goes to, `run` moves, `got` looks at what came of it.
+-- The same both ways: `give` arranges where it comes from, `have` where it goes to, `run` moves, `got` looks at what
+-- came of it.
 local directions = {
   { name = "put_tree", give = function(tree) return source(tree) end, have = function(tree) return stored(tree) end,
     run = function(opts) return dest:put_tree(dir .. "/source", "tree", opts) end,
     from = function(path) return dir .. "/source/" .. path end,
     to = function(path) return on_server("tree/" .. path) end },
-  { name = "get_tree", give = function(tree) return stored(tree) end, have = function(tree) return make(dir .. "/got", tree) end,
+  { name = "get_tree", give = function(tree) return stored(tree) end,
+    have = function(tree) return make(dir .. "/got", tree) end,
     run = function(opts) return dest:get_tree("tree", dir .. "/got", opts) end,
     from = function(path) return on_server("tree/" .. path) end,
     to = function(path) return dir .. "/got/" .. path end },
@@ -147,7 +149,8 @@ describe("trees:", function()
   it("all of a tree arrives, with its times", function()
     both(function(each)
       local deep = ("d/"):rep(60) .. "file"
-      local tree = { ["a"] = "content a", ["b/c"] = "content c", ["b/d/e"] = ("x"):rep(100000), ["empty"] = "", ["folder"] = true,
+      local tree = { ["a"] = "content a", ["b/c"] = "content c", ["b/d/e"] = ("x"):rep(100000), ["empty"] = "",
+        ["folder"] = true,
         ["f/empty folder"] = true, [deep] = "deep" }
       for path, content in pairs(ODD) do tree[path] = content end
       each.give(tree)
@@ -632,7 +635,8 @@ describe("trees: mirror", function()
       end
       table.sort(deleted)
       assert.same({ "b.txt", "c/d.txt", "e", "e/d.txt" }, deleted)
-      assert.same(with_folders { ["a.txt"] = "1", ["b.log"] = "x", ["c/keep.log"] = "x", ["logs/f.txt"] = "x" }, each.got())
+      assert.same(with_folders { ["a.txt"] = "1", ["b.log"] = "x", ["c/keep.log"] = "x", ["logs/f.txt"] = "x" },
+        each.got())
     end)
   end)
 
@@ -647,7 +651,8 @@ describe("trees: mirror", function()
 
   it("leaves alone what a filter excludes for what it is on the share", function()
     source { a = "1" }
-    stored { [".hidden"] = "x", ["b/.hidden"] = "x", ["b/go"] = "x", go = "x" } -- what begins with a dot is hidden on this server
+    -- what begins with a dot is hidden on this server
+    stored { [".hidden"] = "x", ["b/.hidden"] = "x", ["b/go"] = "x", go = "x" }
     local opts = { mirror = true, filter = function(_, entry) return not entry.hidden end }
     assert(dest:put_tree(dir .. "/source", "tree", opts))
     assert.same(with_folders { a = "1", [".hidden"] = "x", ["b/.hidden"] = "x" }, on_share())
@@ -691,7 +696,8 @@ describe("trees: dry_run", function()
       local move = each.name:sub(1, 3)
       assert.same({ a = move, ["b/c"] = move, new = "mkdir", ["new/f"] = move, old = "delete", gone = "delete" },
         actions_of(summary))
-      assert.same({ 3, 6, 1, 2, 1 }, { summary.files, summary.bytes, summary.unchanged, summary.deleted, summary.folders })
+      assert.same({ 3, 6, 1, 2, 1 },
+        { summary.files, summary.bytes, summary.unchanged, summary.deleted, summary.folders })
       for _, action in ipairs(summary.actions) do
         if action.name == "b/c" then assert.equal(3, action.bytes) end
       end
@@ -1117,7 +1123,8 @@ end)
 
 describe("trees: names", function()
   it("that SMB cannot hold are told before anything is sent", function()
-    for _, bad in ipairs { "a:b", "a?", "dot.", "space ", "NUL", "com1.txt", "x\1", "\xff", "a\\b", ("ä"):rep(80) .. "\n" } do
+    for _, bad in ipairs { "a:b", "a?", "dot.", "space ", "NUL", "com1.txt", "x\1", "\xff", "a\\b", ("ä"):rep(80)
+      .. "\n" } do
       source { ["a/fine"] = "1", ["z/" .. bad] = "2" }
       local counts, result, message, code = srv:requests(function() return dest:put_tree(dir .. "/source", "tree") end)
       assert_fails("invalid_name", result, message, code)
@@ -1207,7 +1214,8 @@ describe("trees: names", function()
 
   it("of which nothing but an accent's letter differs in case stay refused", function()
     source { ["Ärger"] = "1", ["ärger"] = "2" }
-    assert.matches("case", assert_fails("invalid_name", dest:put_tree(dir .. "/source", "tree", { encode_names = true })))
+    assert.matches("case",
+      assert_fails("invalid_name", dest:put_tree(dir .. "/source", "tree", { encode_names = true })))
     assert_empty_share()
   end)
 
@@ -1222,11 +1230,12 @@ describe("trees: names", function()
   end)
 
   local HOSTILE_NAMES = {
-    "a:b", "a*", "?", '"', "<", ">", "|", "a\\b", "\\", "\1", "\31x", "\127", "line\nbreak", "dot.", "...", "space ", " ",
-    ". ", " .",
-    "NUL", "con", "COM1.txt", "LPT\u{B9}", "nul.a:b", "AUX .x?", "CONIN$", "\xff", "a\x80", "ä\x80", "\xc3", "\xed\xa0\x80",
-    "\xf4\x90\x80\x80", "\u{201B}", "\u{201B}\u{201B}", "\u{201B}80", "\u{201B}NUL", "\u{201B}\x80", "\u{FF1A}", "\u{FF0E}",
-    "\u{2420}", "\u{2401}", "a\u{FF0E}", "a\u{2420}", "a\u{FF0E}.", "\u{201B}\u{FF1A}", "．．", "‛．．", "\u{FF0F}", "%2e%2e",
+    "a:b", "a*", "?", '"', "<", ">", "|", "a\\b", "\\", "\1", "\31x", "\127", "line\nbreak", "dot.", "...", "space ",
+    " ", ". ", " .",
+    "NUL", "con", "COM1.txt", "LPT\u{B9}", "nul.a:b", "AUX .x?", "CONIN$", "\xff", "a\x80", "ä\x80", "\xc3",
+    "\xed\xa0\x80", "\xf4\x90\x80\x80", "\u{201B}", "\u{201B}\u{201B}", "\u{201B}80", "\u{201B}NUL", "\u{201B}\x80",
+    "\u{FF1A}", "\u{FF0E}", "\u{2420}", "\u{2401}", "a\u{FF0E}", "a\u{2420}", "a\u{FF0E}.", "\u{201B}\u{FF1A}", "．．",
+    "‛．．", "\u{FF0F}", "%2e%2e",
   }
 
   local function assert_reversible(text)
@@ -1260,8 +1269,8 @@ describe("trees: names", function()
   end)
 
   it("of any bytes are mapped reversibly, no two to one", function()
-    local pieces = { "\u{201B}", "\u{FF1A}", "\u{FF0E}", "\u{2420}", "\u{2401}", "NUL", "com", "1", "8", "0", "F", ".", " ",
-      ":", "\\", "?", "\x80", "\xC3", "\xA4", "ä", "\xE2", "\u{1F4BE}", "\1", "\127", "a", "\xFF", "$", "conin" }
+    local pieces = { "\u{201B}", "\u{FF1A}", "\u{FF0E}", "\u{2420}", "\u{2401}", "NUL", "com", "1", "8", "0", "F", ".",
+      " ", ":", "\\", "?", "\x80", "\xC3", "\xA4", "ä", "\xE2", "\u{1F4BE}", "\1", "\127", "a", "\xFF", "$", "conin" }
     local seen = {}
     for _ = 1, 30000 do
       local parts = {}
@@ -1284,10 +1293,11 @@ describe("trees: names", function()
   end)
 
   it("from a share that decode to something else than a name are told and never leave the target", function()
-    for _, text in ipairs { "", ".", "..", "\u{FF0E}", ".\u{FF0E}", "\u{FF0E}\u{FF0E}", "\u{201B}", "\0", "a/b", "..\u{201B}",
-      "\u{201B}2F", "\u{2400}", "\u{201B}00", "a\xff" } do
+    for _, text in ipairs { "", ".", "..", "\u{FF0E}", ".\u{FF0E}", "\u{FF0E}\u{FF0E}", "\u{201B}", "\0", "a/b",
+      "..\u{201B}", "\u{201B}2F", "\u{2400}", "\u{201B}00", "a\xff" } do
       local decoded = lookalike.decode(text)
-      assert.is_true(decoded == nil or (not decoded:find "[/\0]" and decoded ~= "" and decoded ~= "." and decoded ~= ".."), text)
+      assert.is_true(decoded == nil
+        or (not decoded:find "[/\0]" and decoded ~= "" and decoded ~= "." and decoded ~= ".."), text)
     end
     make(dir .. "/outer", {})
     stored { ["\u{FF0E}\u{FF0E}/evil"] = "1", ["\u{FF0E}"] = "2", fine = "3" }
@@ -1417,7 +1427,8 @@ describe("trees: memory", function()
     shell.check(([[mkdir -p %s; cd %s; for d in $(seq 200); do mkdir d$d; done
       for d in $(seq 200); do seq -f "d$d/file %%g" 100; done | xargs -d '\n' touch -d @1600000000
       mkdir %s; cp -a d1 d2 d3 d4 d5 d6 d7 d8 d9 d1? d20 %s; cp -a %s %s; cp -a %s %s]]):format(
-      dir .. "/large", dir .. "/large", dir .. "/small", dir .. "/small", dir .. "/large", on_server "large", dir .. "/small",
+      dir .. "/large", dir .. "/large", dir .. "/small", dir .. "/small", dir .. "/large", on_server "large", dir
+        .. "/small",
       on_server "small"))
     for _, each in ipairs {
       { run = function(opts) return dest:put_tree(dir .. "/" .. opts.size, opts.size, { filter = opts.filter }) end },
@@ -1447,7 +1458,8 @@ describe("trees: memory", function()
     local peaks = { put = {}, get = {} }
     for _, count in ipairs { 400, 4000 } do
       local top = ("%s/%d"):format(dir, count)
-      shell.check(("mkdir %s && cd %s && for d in $(seq %d); do mkdir d$d; seq -f d$d/file%%g 100; done | xargs touch"):format(
+      shell.check(("mkdir %s && cd %s && for d in $(seq %d); do mkdir d$d; seq -f d$d/file%%g 100; done | xargs touch")
+        :format(
         top, top, count // 100))
       local remote = ("%d"):format(count)
       peaks.put[#peaks.put + 1] = peak_of(count, function(progress)

@@ -613,7 +613,8 @@ describe("jobs: a closed destination's", function()
   it("are cancelled, whatever they were at", function()
     files.make(dir .. "/source", 70 * MIB)
     net:tell("bandwidth", 20 * MIB)
-    local jobs = { dest:submit("put", dir .. "/source", "file"), dest:submit("exists", ""), dest:submit("write", "w", "x") }
+    local jobs =
+      { dest:submit("put", dir .. "/source", "file"), dest:submit("exists", ""), dest:submit("write", "w", "x") }
     for i = 4, 20 do jobs[i] = dest:submit("write", "f" .. i, "x") end
     assert.is_truthy(shell.poll(function() return jobs[1]:progress() > 0 end))
     dest:close()
@@ -816,7 +817,8 @@ describe("jobs: nothing is left", function()
     net:tell("bandwidth", 30 * MIB)
     local output = dir .. "/output"
     local pid = shell.spawn({
-      "env", ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(ROOT, ROOT), ("LUA_CPATH_5_4=%s/?.so;;"):format(BUILD),
+      "env", ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(ROOT, ROOT), ("LUA_CPATH_5_4=%s/?.so;;")
+        :format(BUILD),
       "lua5.4", program, net:url "backup", dir .. "/source",
     }, output)
     assert.is_truthy(shell.poll(function() return (files.read(output) or ""):find "under way" end, 5))

@@ -1,6 +1,6 @@
--- Jobs under event loops: real loops that send to a real server. Gaps are measured in a process that has nothing but the loop in
--- it, and the best of a few runs counts: a busy machine delays some of them, a call that blocks delays all. What the kernel gave
--- to other processes meanwhile does not count.
+-- Jobs under event loops: real loops that send to a real server. Gaps are measured in a process that has nothing but
+-- the loop in it, and the best of a few runs counts: a busy machine delays some of them, a call that blocks delays all.
+-- What the kernel gave to other processes meanwhile does not count.
 
 local lfs = require "lfs"
 local faults = require "spec.support.faults"
@@ -17,7 +17,8 @@ local BUILD = os.getenv "BUILD" or "build"
 local MIB = 1024 * 1024
 local RUNS = 4
 local LONGEST_GAP = slowed and 1000 or 50 -- ms between two ticks of a timer of 10 ms
-local WAKES = 30 -- a second that a loop may wake for one job of which nothing comes: ten, and what the connection itself does
+-- a second that a loop may wake for one job of which nothing comes: ten, and what the connection itself does
+local WAKES = 30
 
 -- In memory, lest a disk be measured.
 local MEMORY = lfs.attributes("/dev/shm", "mode") == "directory" and "/dev/shm" or nil
@@ -64,7 +65,8 @@ end
 
 local function run_example(name, paths)
   local command = ("LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='%s/?.so;;' %s"):format(BUILD,
-    shell.quote { LUA, "-l", "spec.support.own_clock", "examples/" .. name .. ".lua", srv:url "backup", table.unpack(paths) })
+    shell.quote { LUA, "-l", "spec.support.own_clock", "examples/" .. name .. ".lua", srv:url "backup",
+      table.unpack(paths) })
   return shell.run(command)
 end
 
@@ -85,7 +87,8 @@ local function the_loop_keeps_ticking(example)
   assert(best <= LONGEST_GAP, ("the timer was late by %d ms"):format(best))
 end
 
--- What a loop did until `seconds` had passed, when `finish` is to end the jobs: wakes a second, and seconds of CPU time.
+-- What a loop did until `seconds` had passed, when `finish` is to end the jobs: wakes a second, and seconds of CPU
+-- time.
 local function idle_for(drive, jobs, seconds, finish)
   local from, cpu, spent = shell.now(), os.clock(), nil
   local wakes = drive(jobs, function()
@@ -275,7 +278,8 @@ describe("a job", function()
 
   it("that sorts a big listing holds up no loop", function()
     open(srv:url "backup")
-    shell.check(("cd %s && seq -f 'file %%05g' 30000 | shuf | tr '\\n' '\\0' | xargs -0 touch"):format(srv:path "backup"))
+    shell.check(("cd %s && seq -f 'file %%05g' 30000 | shuf | tr '\\n' '\\0' | xargs -0 touch")
+      :format(srv:path "backup"))
     local entries = holds_up_no_loop("list")
     assert.equal(30000, #entries)
     for i, entry in ipairs(entries) do assert.equal(("file %05d"):format(i), entry.name) end

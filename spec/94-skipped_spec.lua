@@ -1,4 +1,5 @@
--- What trees leave out, and what they must leave alone: links, special files, the folders that servers keep for themselves.
+-- What trees leave out, and what they must leave alone: links, special files, the folders that servers keep for
+-- themselves.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -106,7 +107,8 @@ describe("recycle bins and snapshots", function()
   it("stay with the way to them, wherever they lie in a folder that a mirror deletes", function()
     local here = dir .. "/local"
     local function make(place)
-      for _, folder in ipairs { "", "/extra", "/extra/deep", "/extra/deep/er", "/extra/other", "/extra/deep/.Recycle" } do
+      for _, folder in ipairs { "", "/extra", "/extra/deep", "/extra/deep/er", "/extra/other",
+        "/extra/deep/.Recycle" } do
         lfs.mkdir(place .. folder)
         files.write(place .. folder .. "/file", "x")
       end
@@ -184,12 +186,14 @@ describe("recycle bins and snapshots", function()
 
   it("fill while a mirror deletes, and do not make it fail", function()
     for _, bin in ipairs { ".recycle", "Papierkorb" } do
-      local other <close> = server.start { shares = { backup = { ["vfs objects"] = "recycle", ["recycle:repository"] = bin,
+      local other <close> = server.start { shares = { backup = { ["vfs objects"] = "recycle",
+        ["recycle:repository"] = bin,
         ["recycle:keeptree"] = "yes", ["recycle:versions"] = "yes" } } }
       local bed <close> = assert(smb.open(other:url "backup"))
       files.write(dir .. "/source/keep", "1")
       for run = 1, 4 do
-        shell.check(("rm -f %s/source/f*; for n in 1 2 3 4 5 6; do echo %d >%s/source/f%d_$n; done"):format(dir, run, dir, run))
+        shell.check(("rm -f %s/source/f*; for n in 1 2 3 4 5 6; do echo %d >%s/source/f%d_$n; done")
+          :format(dir, run, dir, run))
         assert(bed:put_tree(dir .. "/source", "", { mirror = true, bins = run == 4 }))
       end
     end

@@ -1,5 +1,5 @@
--- DFS links, as in a company's namespace: trees and recursive deletions end at them. Whatever the share's server says, nothing
--- that another server holds is deleted.
+-- DFS links, as in a company's namespace: trees and recursive deletions end at them. Whatever the share's server says,
+-- nothing that another server holds is deleted.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -137,7 +137,8 @@ for _, how in ipairs { { global = {} }, SMB1 } do describe(how == SMB1 and "DFS 
     assert.equal(1, assert(dest:get_tree("link/deep", dir .. "/deep")).files)
   end)
 
-  -- A server may show as a plain folder what it then refers to another one: here the folder becomes a link after it was listed.
+  -- A server may show as a plain folder what it then refers to another one: here the folder becomes a link after it was
+  -- listed.
   local function becomes_link(name)
     return function(path)
       if path == name and lfs.symlinkattributes(at_root(name), "mode") == "directory" then
@@ -180,6 +181,7 @@ for _, how in ipairs { { global = {} }, SMB1 } do describe(how == SMB1 and "DFS 
     end
     assert.equal("do not lose me", dest:read "link/precious")
     assert.is_false(pcall(smb.open, root:url "dfs", { dfs = "maybe" }))
-    assert.equal("off", assert(smb.parse(root:url("dfs") .. (root:url("dfs"):find "?" and "&" or "?") .. "dfs=off")).dfs)
+    assert.equal("off",
+      assert(smb.parse(root:url("dfs") .. (root:url("dfs"):find "?" and "&" or "?") .. "dfs=off")).dfs)
   end)
 end) end

@@ -1,5 +1,5 @@
--- What others have put into a local folder: links in a file's or a folder's place would have a backup that runs as root write, or
--- delete, elsewhere.
+-- What others have put into a local folder: links in a file's or a folder's place would have a backup that runs as root
+-- write, or delete, elsewhere.
 
 local lfs = require "lfs"
 local core = require "smb.core"

@@ -43,8 +43,8 @@ end
 
 describe("restore", function()
   it("brings all back: contents, modes, exact times, links, owners", function()
-    backups.make(top, { ["a/x"] = "x", ["a/b/big"] = files.content(3 * MIB), ["a/l"] = "-> x", ["a/b/up"] = "-> ../x", empty = "",
-      folder = true, ["private/key"] = "k" })
+    backups.make(top, { ["a/x"] = "x", ["a/b/big"] = files.content(3 * MIB), ["a/l"] = "-> x", ["a/b/up"] = "-> ../x",
+      empty = "", folder = true, ["private/key"] = "k" })
     shell.check { "chmod", "700", top .. "/private" }
     shell.check { "chmod", "400", top .. "/private/key" }
     shell.check { "chmod", "755", top .. "/a/x" }
@@ -93,7 +93,8 @@ describe("restore", function()
   end)
 
   it("leaves links out that lead outside, and makes no file through one", function()
-    snapshot { etc = "-> /etc", up = "-> ../up", ["d/fine"] = "-> ../x", ["d/out"] = "-> ../../x", odd = "-> d/../../x", x = "x",
+    snapshot { etc = "-> /etc", up = "-> ../up", ["d/fine"] = "-> ../x", ["d/out"] = "-> ../../x", odd = "-> d/../../x",
+      x = "x",
       ["f/g"] = "g" }
     local summary = assert(repo:restore("latest", back))
     assert.same({ 1, 4 }, { summary.links, summary.skipped.links })
@@ -201,7 +202,8 @@ describe("prune", function()
       lfs.mkdir(share.on_server "host1")
       backups.make(share.on_server("host1/" .. names[i]), { ["a/b"] = "b" })
       files.write(share.on_server("host1/" .. names[i] .. ".manifest"),
-        '{"format":"lua-smb manifest","version":1}\n{"entries":0,"files":0,"folders":0,"links":0,"bytes":0,"sha256":""}\n')
+        '{"format":"lua-smb manifest","version":1}\n'
+          .. '{"entries":0,"files":0,"folders":0,"links":0,"bytes":0,"sha256":""}\n')
     end
     return names
   end
@@ -210,11 +212,13 @@ describe("prune", function()
     local names = days_ago(40, 3, 2, 1)
     local plan = assert(repo:prune { keep_last = 1, keep_daily = 2, utc = true, dry_run = true })
     assert.same({ { names[4], "last", "daily" }, { names[3], "daily" } },
-      { { plan.keep[1].name, table.unpack(plan.keep[1].reasons) }, { plan.keep[2].name, table.unpack(plan.keep[2].reasons) } })
+      { { plan.keep[1].name, table.unpack(plan.keep[1].reasons) },
+        { plan.keep[2].name, table.unpack(plan.keep[2].reasons) } })
     assert.same({ names[2], names[1] }, { plan.delete[1].name, plan.delete[2].name })
     assert.equal(8, #files.list(share.on_server "host1"))
     assert(repo:prune { keep_last = 1, keep_daily = 2, utc = true })
-    assert.same({ names[3], names[3] .. ".manifest", names[4], names[4] .. ".manifest" }, files.list(share.on_server "host1"))
+    assert.same({ names[3], names[3] .. ".manifest", names[4], names[4] .. ".manifest" },
+      files.list(share.on_server "host1"))
   end)
 
   it("deletes what was broken off more than a day ago, and nothing younger", function()
@@ -237,7 +241,8 @@ describe("prune", function()
   end)
 
   it("refuses to keep nothing, and rules that it does not know", function()
-    for _, rules in ipairs { {}, { keep_last = 0 }, { dry_run = true }, { keep_weakly = 1 }, { keep_last = 1, dry_run = 1 } } do
+    for _, rules in ipairs { {}, { keep_last = 0 }, { dry_run = true }, { keep_weakly = 1 },
+      { keep_last = 1, dry_run = 1 } } do
       local ok, problem = pcall(repo.prune, repo, rules)
       assert.is_false(ok)
       assert.matches("prune: ", problem)

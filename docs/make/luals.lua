@@ -59,8 +59,8 @@ local function add_function(out, owner, separator, documented, tables)
   add_lines(out, documented.lines)
   for i, parameter in ipairs(documented.parameters) do
     names[i] = parameter.name
-    out[#out + 1] = ("---@param %s%s %s %s"):format(parameter.name, parameter.optional and parameter.name ~= "..." and "?" or "",
-      type_of(parameter.kind, tables), one_line(parameter.text))
+    out[#out + 1] = ("---@param %s%s %s %s"):format(parameter.name, parameter.optional and parameter.name ~= "..."
+      and "?" or "", type_of(parameter.kind, tables), one_line(parameter.text))
   end
   add_returns(out, documented, tables)
   out[#out + 1] = ("function %s%s%s(%s) end"):format(owner, separator, documented.name, table.concat(names, ", "))
@@ -71,8 +71,8 @@ local function add_table(out, each, tables)
   add_lines(out, each.lines)
   out[#out + 1] = ("---@class smb.%s"):format(each.name)
   for _, field in ipairs(each.fields) do
-    out[#out + 1] = ("---@field %s%s %s %s"):format(field.name, field.optional and "?" or "", type_of(field.kind, tables),
-      one_line(field.text))
+    out[#out + 1] = ("---@field %s%s %s %s"):format(field.name, field.optional and "?" or "",
+      type_of(field.kind, tables), one_line(field.text))
   end
 end
 

@@ -69,8 +69,8 @@ local REMOVES = { delete = true, rmdir = true, rename = true }
 -- @tparam string verb one of protocol.h
 -- @tparam table request see smb.request
 -- @tparam table under the call's operation
--- @tparam[opt] function prepare called before each further attempt with the last one's remains and the attempt; nil, code, reason
--- ends the call
+-- @tparam[opt] function prepare called before each further attempt with the last one's remains and the attempt; nil,
+-- code, reason ends the call
 -- @treturn[1] table the reply
 -- @treturn[2] nil
 -- @treturn[2] string the error word
@@ -111,7 +111,8 @@ end
 -- @treturn ?table the remains of a close that failed
 function handle:close()
   if self.closed then return end
-  local _, _, _, remains = call.run(self.state.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
+  local _, _, _,
+    remains = call.run(self.state.dest, "close", { link = self.link, handle = self.handle, keep = self.keep })
   self.closed = true -- not before: a task that is killed while it waits has the scope's end close it
   return remains
 end

@@ -1,5 +1,5 @@
---- Commands and pipelines as readers, see `smb.command`: each stage's status is looked at, so that what a failed one has written
--- is never taken for whole.
+--- Commands and pipelines as readers, see `smb.command`: each stage's status is looked at, so that what a failed one
+-- has written is never taken for whole.
 -- @module smb.command
 
 local core = require "smb.core"
@@ -131,7 +131,8 @@ local function trouble(self, private, at)
   return words .. last_words(said), is_piped
 end
 
--- After all stages have ended: nil where all is right, else what failed. The first stage that failed by itself comes first.
+-- After all stages have ended: nil where all is right, else what failed. The first stage that failed by itself comes
+-- first.
 local function verdict(self, private)
   local worst, others = nil, {}
   for at = 1, #private.stages do

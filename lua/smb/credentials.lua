@@ -2,8 +2,8 @@
 --
 -- User, password and domain come from several sources: the options or flags, the URL, a credentials file, the command's
 -- environment,
--- whoever is asked. The first that says something wins, but a source that speaks of another user than those before it says
--- nothing:
+-- whoever is asked. The first that says something wins, but a source that speaks of another user than those before it
+-- says nothing:
 -- nobody's password is tried for somebody else.
 -- @module smb.credentials
 
@@ -15,8 +15,8 @@ local credentials = {}
 local FILE_LIMIT = 65536 -- bytes
 local FIELDS = { "username", "password", "domain" }
 
--- Whether two names, if both are known, are one account's: Windows and Samba know no case there. Of other letters than ASCII's
--- nobody knows that here. What is no text is refused later.
+-- Whether two names, if both are known, are one account's: Windows and Samba know no case there. Of other letters than
+-- ASCII's nobody knows that here. What is no text is refused later.
 local function is_same(a, b)
   return type(a) ~= "string" or type(b) ~= "string" or a:lower() == b:lower()
 end
@@ -30,7 +30,9 @@ end
 -- @tparam table source the same
 -- @treturn boolean false when it is about another user: then nothing is taken
 function credentials.add(fields, source)
-  if not is_same(fields.username, source.username) or not is_same(domain_of(fields), domain_of(source)) then return false end
+  if not is_same(fields.username, source.username) or not is_same(domain_of(fields), domain_of(source)) then
+    return false
+  end
   for _, field in ipairs(FIELDS) do
     if fields[field] == nil then fields[field] = source[field] end
   end
@@ -50,15 +52,15 @@ function credentials.merge(fields, stronger)
   return merged
 end
 
--- Files. ----------------------------------------------------------------------------------------------------------------
+-- Files. --------------------------------------------------------------------------------------------------------------
 
 local KEYS = {
   username = "username", user = "username", password = "password", pass = "password", passwd = "password",
   domain = "domain", dom = "domain", realm = "domain", workgroup = "domain",
 }
 
--- A line's field and value, or nil and what is wrong. mount.cifs takes all that stands after the `=`; smbclient, which is
--- used to spaces
+-- A line's field and value, or nil and what is wrong. mount.cifs takes all that stands after the `=`; smbclient, which
+-- is used to spaces
 -- before it, leaves out those after it.
 local function read_line(line)
   local key, space, value = line:match "^[ \t]*([A-Za-z]+)([ \t]*)=(.*)$"
@@ -95,11 +97,11 @@ local function expand(path)
 end
 
 --- Reads a credentials file: `username=`, `password=` and `domain=` lines as mount.cifs and smbclient read them.
--- A value runs to the end of its line, spaces included, but for those behind the `=` where one stands before it, too. Empty
--- lines and
+-- A value runs to the end of its line, spaces included, but for those behind the `=` where one stands before it, too.
+-- Empty lines and
 -- lines that begin with `#` are skipped; the short keys `user`, `pass` and `dom` are known as well.
--- @tparam string path a regular file of at most 64 KiB that belongs to this process's user or root, and that nobody else may
--- read or write; `~/` is the user's home
+-- @tparam string path a regular file of at most 64 KiB that belongs to this process's user or root, and that nobody
+-- else may read or write; `~/` is the user's home
 -- @treturn[1] table `username`, `password` and `domain`, each as far as given
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong, without any of the contents
@@ -114,19 +116,21 @@ function credentials.read(path)
   return found
 end
 
--- All together. ---------------------------------------------------------------------------------------------------------
+-- All together. -------------------------------------------------------------------------------------------------------
 
 local function nobody(hint, left_out)
-  local why = left_out and "no user name is given, and the credentials file is about another domain" or "no user name is given"
+  local why = left_out and "no user name is given, and the credentials file is about another domain"
+    or "no user name is given"
   return nil, ("%s (%s)"):format(why, hint), "auth_failed"
 end
 
---- Takes in what the credentials file, and further sources, say of the user, and makes sure that there is one to log on as.
+--- Takes in what the credentials file, and further sources, say of the user, and makes sure that there is one to log on
+-- as.
 -- A named
 -- user without a password is refused here: an empty one that nobody meant would only count as a failed logon.
 -- @tparam table fields checked fields, which are filled in
--- @tparam table how `sources`: further ones, each like `fields`; `ask`: a function that returns the password of the user whom the
--- fields name, or nil and why there is none; `anonymous`: what to do for a logon without a name
+-- @tparam table how `sources`: further ones, each like `fields`; `ask`: a function that returns the password of the
+-- user whom the fields name, or nil and why there is none; `anonymous`: what to do for a logon without a name
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string what is missing, or wrong with the file

@@ -1,8 +1,8 @@
 --- An open file on the share, with the methods of Lua's own files.
 --
--- Reading is ahead of the script and writing behind it: while the script works in one slot of the buffer, others are on their
--- way; where the round trip is long, over several connections. A write that failed is reported at the latest by `flush` or
--- `close`.
+-- Reading is ahead of the script and writing behind it: while the script works in one slot of the buffer, others are on
+-- their way; where the round trip is long, over several connections. A write that failed is reported at the latest by
+-- `flush` or `close`.
 -- @classmod file
 
 local call = require "smb.call"
@@ -139,7 +139,9 @@ function methods:truncate(size)
   if size == nil then size = position end
   size = math.tointeger(size)
   if not size or size < 0 then error("bad argument #1 to 'truncate' (a size in bytes expected)", 2) end
-  if not private.writable then return file_io.fail(private, "truncate", "access_denied", "the file is not open for writing") end
+  if not private.writable then
+    return file_io.fail(private, "truncate", "access_denied", "the file is not open for writing")
+  end
   local ok, message, code = file_io.flush(self)
   if not ok then return nil, message, code end
   local word, reason
@@ -198,8 +200,8 @@ local function walk_off(self, private)
   private.state.files[self] = nil
 end
 
--- Only what was written can be lost: a file that was read is closed well in any case, and by an error, which may be Ctrl-C, at
--- once.
+-- Only what was written can be lost: a file that was read is closed well in any case, and by an error, which may be
+-- Ctrl-C, at once.
 function metatable.__close(self, problem)
   if not core.file_is_open(self) then return end
   local private = core.file_state(self)
@@ -234,8 +236,8 @@ function file.parse_mode(mode)
   return flags, kind == "r" or plus == "+", kind == "a"
 end
 
--- How many slots of a size a buffer has, and what is left of the size where the host has a limit on file sizes: it holds for such
--- memory, too.
+-- How many slots of a size a buffer has, and what is left of the size where the host has a limit on file sizes: it
+-- holds for such memory, too.
 local function slots_of(state, size)
   local slots, limit = state.fields.connections + 1, core.file_limit()
   if not limit or slots * size <= limit then return slots, size end
@@ -252,7 +254,8 @@ function file.new(dest, state, text, sizes)
   read, write = math.min(read, slot_size), math.min(write, slot_size)
   local private = { dest = dest, state = state, text = text, read_size = read, write_size = write,
     arrived = 0, resumed = 0, slot_size = slot_size, slots = slots,
-    chunk = math.min(file_io.FIRST, read), next_offset = 0, pending = {}, lanes = {}, opening = {}, epoch = 0, calls = 0 }
+    chunk = math.min(file_io.FIRST, read), next_offset = 0, pending = {}, lanes = {}, opening = {}, epoch = 0,
+    calls = 0 }
   local self, code, reason = core.file(dest, private, private.slot_size, private.slots)
   return self, private, code, reason
 end

@@ -1,4 +1,5 @@
---- What is under way between an open file's buffer and its workers: reads ahead of the script, writes behind it, attempts.
+--- What is under way between an open file's buffer and its workers: reads ahead of the script, writes behind it,
+-- attempts.
 --
 -- Functions that end a method's work return `nil, message, code`, those between `nil, code, reason`.
 -- @module smb.file_io
@@ -17,16 +18,18 @@ file_io.FIRST = 64 * 1024
 
 -- Requests. -----------------------------------------------------------------------------------------------------------
 --
--- A file's state: dest, state (the destination's state), text (its name), link and handle (in its first worker), lanes (further
--- handles, each in a worker of its own), io sizes, and `pending`: what is on its way, oldest first, all reads or all writes. A
--- worker does one thing at a time: before a request, what another file has on its way there is collected.
+-- A file's state: dest, state (the destination's state), text (its name), link and handle (in its first worker), lanes
+-- (further handles, each in a worker of its own), io sizes, and `pending`: what is on its way, oldest first, all reads
+-- or all writes. A worker does one thing at a time: before a request, what another file has on its way there is
+-- collected.
 
 --- A method has failed, in words.
 function file_io.fail(private, operation, code, reason)
   return nil, call.message(private.operation or operation, private.text, private.state.place, reason), code
 end
 
---- A call on a file begins: total_timeout counts from here, however many requests it makes; where the file ends is not known.
+--- A call on a file begins: total_timeout counts from here, however many requests it makes; where the file ends is not
+-- known.
 function file_io.begin(private)
   private.calls = private.calls + 1
   local total = private.state.fields.total_timeout
@@ -67,7 +70,8 @@ local function ask_once(private, verb, request, under)
   return reply, word, problem
 end
 
--- A read that was given up, by an error that passed through for one, may still fill the buffer: nothing must be written there.
+-- A read that was given up, by an error that passed through for one, may still fill the buffer: nothing must be written
+-- there.
 local function settle_buffer(private)
   local under = operation_of(private)
   while private.unsettled and not core.settled(private.dest, 0) do
@@ -88,8 +92,8 @@ local function drop_lanes(private)
   for _, lane in ipairs(lanes) do lane:drop() end
 end
 
---- Ends the further handles and those that are just being opened: nothing runs between the script's calls that could close them
--- later.
+--- Ends the further handles and those that are just being opened: nothing runs between the script's calls that could
+-- close them later.
 function file_io.end_lanes(private)
   private.no_more = true
   for _, opening in ipairs(private.opening) do task.kill(opening) end
@@ -103,7 +107,9 @@ function file_io.close_lanes(private)
   file_io.end_lanes(private)
   if not any then return end
   local under = operation_of(private)
-  while not core.settled(private.dest, 0) and not under:must_stop() do task.pause(private.state, nil, task.SLICE, true) end
+  while not core.settled(private.dest, 0) and not under:must_stop() do
+    task.pause(private.state, nil, task.SLICE, true)
+  end
 end
 
 local function forget_opening(private, me)
@@ -156,15 +162,16 @@ local function free_slot(private, active)
   end
 end
 
--- Whether the name stands for another file by now. What is written changes its size and time, so that then only its birth counts.
+-- Whether the name stands for another file by now. What is written changes its size and time, so that then only its
+-- birth counts.
 local function is_another(private, reply)
   local first = private.identity
   if private.writable then return reply.btime ~= first.btime end
   return reply.size ~= first.size or reply.mtime ~= first.mtime
 end
 
--- After a broken connection: opens the file anew. Returns nil, code, reason on failure; "placed" when nothing is left to be done,
--- because an upload of that size has its name already.
+-- After a broken connection: opens the file anew. Returns nil, code, reason on failure; "placed" when nothing is left
+-- to be done, because an upload of that size has its name already.
 local function reopen(private, size, under)
   drop_lanes(private)
   private.epoch = private.epoch + 1
@@ -194,7 +201,9 @@ local function retry(private, verb, request, under, reply, code, reason)
     local ok, word, problem = under:should_retry(code)
     if not ok then return nil, word or code, problem or reason end
     -- A commit closes its file, well or not.
-    if code ~= "busy" or verb == "commit" then ok, code, reason = reopen(private, verb == "commit" and request.size, under) end
+    if code ~= "busy" or verb == "commit" then
+      ok, code, reason = reopen(private, verb == "commit" and request.size, under)
+    end
     if ok == "placed" then return {} end
     if ok then reply, code, reason = ask_once(private, verb, request, under) end
   end
@@ -318,8 +327,9 @@ local function read_ahead(self, private, active)
   end
 end
 
--- Bytes at `offset`: those that were read ahead, or freshly read ones. Returns the reply, where they are, how many were asked for
--- and whether an earlier call did so: the file's end may have moved since. On failure nil, slot, 0, false, code, reason.
+-- Bytes at `offset`: those that were read ahead, or freshly read ones. Returns the reply, where they are, how many were
+-- asked for and whether an earlier call did so: the file's end may have moved since. On failure nil, slot, 0, false,
+-- code, reason.
 local function fetch(self, private, offset, from)
   local ahead = private.pending[1]
   local ok, word, problem = true, nil, nil
@@ -327,7 +337,9 @@ local function fetch(self, private, offset, from)
     ok, word, problem = requests.collect(ahead, operation_of(private))
     if ok then table.remove(private.pending, 1) end
     local is_old = ahead.calls ~= private.calls
-    if ok and ahead.reply and not (is_old and ahead.reply.bytes == 0) then return ahead.reply, ahead.from, ahead.size, is_old end
+    if ok and ahead.reply and not (is_old and ahead.reply.bytes == 0) then
+      return ahead.reply, ahead.from, ahead.size, is_old
+    end
   end
   if ok then ok, word, problem = file_io.drop_ahead(private) end
   if not ok then return nil, from, 0, false, word, problem end

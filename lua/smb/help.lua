@@ -1,4 +1,5 @@
---- What `smb.help` prints: functions and tables as `make docs` has written them down (smb.topics), options, error codes.
+--- What `smb.help` prints: functions and tables as `make docs` has written them down (smb.topics), options, error
+-- codes.
 -- @module smb.help
 
 local codes = require "smb.codes"
@@ -69,7 +70,9 @@ local function values_of(row)
     for i, choice in ipairs(row.choices) do quoted[i] = ("%q"):format(choice) end
     return table.concat(quoted, ", ")
   end
-  if row.type == "integer" and row.min and row.max then return ("a whole number from %d to %d"):format(row.min, row.max) end
+  if row.type == "integer" and row.min and row.max then
+    return ("a whole number from %d to %d"):format(row.min, row.max)
+  end
   return KINDS[row.type] or row.type
 end
 
@@ -88,7 +91,8 @@ local function about_option(row)
   else
     rows[#rows + 1] = { "in a URL", "before the '?'" }
   end
-  rows[#rows + 1] = { "changes", row.live and ("dest.options.%s = ..., at any time"):format(row.name) or "with smb.open only" }
+  rows[#rows + 1] =
+    { "changes", row.live and ("dest.options.%s = ..., at any time"):format(row.name) or "with smb.open only" }
   return ("option %s\n%s\n\n%s"):format(row.name, help.wrap(row.help, "  "), help.rows(rows, "  "))
 end
 

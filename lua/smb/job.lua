@@ -1,7 +1,7 @@
 --- A call that goes on while the script does something else: what `dest:submit` returns.
 --
--- Jobs move on whenever the host calls in: waits for one, asks about one, or calls anything of the destination that has to wait.
--- An event loop is told by `pollfd`, `events` and `timeout` when to do that.
+-- Jobs move on whenever the host calls in: waits for one, asks about one, or calls anything of the destination that has
+-- to wait. An event loop is told by `pollfd`, `events` and `timeout` when to do that.
 -- @classmod job
 
 local call = require "smb.call"
@@ -22,8 +22,8 @@ local function check(self, method)
   return private
 end
 
--- The first that waits for its turn. One leaves the queue when it runs, not before: else, if memory ended in between, it would be
--- lost.
+-- The first that waits for its turn. One leaves the queue when it runs, not before: else, if memory ended in between,
+-- it would be lost.
 local function first_queued(state)
   local queue = state.queue
   while queue.first <= queue.last do
@@ -126,8 +126,8 @@ local function results_of(private)
   return table.unpack(results, 2, results.n)
 end
 
--- By list: the destinations' states of its jobs, as far as that many jobs. A long list is not read to its end for each job that
--- has ended, and all its destinations are moved on nevertheless.
+-- By list: the destinations' states of its jobs, as far as that many jobs. A long list is not read to its end for each
+-- job that has ended, and all its destinations are moved on nevertheless.
 local known = setmetatable({}, { __mode = "k" })
 local LONG = 64 -- jobs
 
@@ -190,8 +190,8 @@ end
 
 --- Waits until the job has ended.
 -- @tparam[opt] number seconds at most; as long as it takes by default
--- @return what the call returns; `nil, message, "timeout"` when the time is over and the job still running. An error in the call,
--- a reader's or a progress function's for one, is raised
+-- @return what the call returns; `nil, message, "timeout"` when the time is over and the job still running. An error in
+-- the call, a reader's or a progress function's for one, is raised
 function methods:wait(seconds)
   local private = check(self, "wait")
   if seconds ~= nil and type(seconds) ~= "number" then
@@ -223,7 +223,8 @@ function methods:progress()
   return private.done, operation.total
 end
 
---- Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work already.
+--- Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work
+-- already.
 -- @treturn boolean true
 function methods:cancel()
   local private = check(self, "cancel")
@@ -236,8 +237,8 @@ function methods:cancel()
   return true
 end
 
---- The descriptor that an event loop has to watch: readable when there is something to do, which then is done by any of this
--- job's methods. It serves all jobs of a destination.
+--- The descriptor that an event loop has to watch: readable when there is something to do, which then is done by any of
+-- this job's methods. It serves all jobs of a destination.
 -- @treturn integer a descriptor, valid until the destination is closed; -1 for a job that ended with its destination
 function methods:pollfd()
   local private = check(self, "pollfd")

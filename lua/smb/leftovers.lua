@@ -1,7 +1,7 @@
 --- What failed uploads have left on a share: an old file that stands aside, a temporary file.
 --
--- A worker that was killed, or whose server is out of reach, cannot tidy up. The destination remembers what may be left; its next
--- call puts that right.
+-- A worker that was killed, or whose server is out of reach, cannot tidy up. The destination remembers what may be
+-- left; its next call puts that right.
 -- @module smb.leftovers
 
 local core = require "smb.core"
@@ -24,7 +24,8 @@ function taken:__close()
   if not self.is_clean then self.state.leftovers[self.key] = self.request end
 end
 
---- Cleans up what is remembered: one attempt for each call. Not before all that was given up has ended: it may tidy up by itself.
+--- Cleans up what is remembered: one attempt for each call. Not before all that was given up has ended: it may tidy up
+-- by itself.
 -- @tparam table state the destination's state
 -- @tparam table under the call's operation
 function leftovers.clean(state, under)

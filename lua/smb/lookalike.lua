@@ -1,10 +1,10 @@
 --- Names that SMB cannot hold, written with characters that look alike, and back again.
 --
--- The mapping is rclone's: `: * ? " < > | \` become their full-width forms, control characters their symbols (U+2400 and
--- following), a space or dot at a name's end U+2420 and U+FF0E. What is such a character already is marked with U+201B before
--- it, as are bytes that are no UTF-8 (in hexadecimal), Windows' device names and moments of the past (`@GMT-...`, which is not
--- rclone's). Where two names differ in case only, their capitals become mathematical ones (U+1D5A0 and following), which have no
--- small counterpart; that is not rclone's either.
+-- The mapping is rclone's: `: * ? " < > | \` become their full-width forms, control characters their symbols (U+2400
+-- and following), a space or dot at a name's end U+2420 and U+FF0E. What is such a character already is marked with
+-- U+201B before it, as are bytes that are no UTF-8 (in hexadecimal), Windows' device names and moments of the past
+-- (`@GMT-...`, which is not rclone's). Where two names differ in case only, their capitals become mathematical ones
+-- (U+1D5A0 and following), which have no small counterpart; that is not rclone's either.
 -- @module smb.lookalike
 
 local name = require "smb.name"
@@ -18,7 +18,9 @@ for code = 1, 31 do SPECIAL[string.char(code)] = utf8.char(0x2400 + code) end
 local END = { [" "] = "\u{2420}", ["."] = "\u{FF0E}" }
 
 local CAPITALS = {}
-for code = string.byte "A", string.byte "Z" do CAPITALS[string.char(code)] = utf8.char(0x1D5A0 + code - string.byte "A") end
+for code = string.byte "A", string.byte "Z" do
+  CAPITALS[string.char(code)] = utf8.char(0x1D5A0 + code - string.byte "A")
+end
 
 local ORIGINAL = {}
 for original, other in pairs(CAPITALS) do ORIGINAL[other] = original end
@@ -97,7 +99,8 @@ function lookalike.decode(part)
   return decoded
 end
 
---- The same name with other capitals, so that it does not differ from another one in case only. `decode` takes both back.
+--- The same name with other capitals, so that it does not differ from another one in case only. `decode` takes both
+-- back.
 -- @tparam string part what `encode` has given
 -- @treturn string
 function lookalike.encode_case(part)

@@ -1,11 +1,12 @@
---- Files as LTN12 sources and sinks that report errors: LuaSocket's own take a failed read for the end and drop what close says.
+--- Files as LTN12 sources and sinks that report errors: LuaSocket's own take a failed read for the end and drop what
+-- close says.
 --
 --     local ltn12 = require "smb.ltn12"
 --     assert(dest:write("shop.sql", ltn12.source(io.open("shop.sql", "rb"))))
 --     assert(dest:read("shop.sql", ltn12.sink(io.open("shop.sql", "wb"))))
 --
--- A file is one of Lua's io (a pipe of io.popen, too) or one that `dest:open` gave. Of a pipeline, `io.popen "a | b"`, sh tells
--- the last command's status only: `smb.command` looks at all of them.
+-- A file is one of Lua's io (a pipe of io.popen, too) or one that `dest:open` gave. Of a pipeline, `io.popen "a | b"`,
+-- sh tells the last command's status only: `smb.command` looks at all of them.
 -- @module smb.ltn12
 
 local ltn12 = {}
@@ -24,8 +25,8 @@ local function close(file)
   return nil, how or "the file cannot be closed", status
 end
 
---- A source that gives a file's contents and closes it at the end, or after a failure. That a command has failed is known when
--- its pipe is closed: then the source gives nil and an error, not an end.
+--- A source that gives a file's contents and closes it at the end, or after a failure. That a command has failed is
+-- known when its pipe is closed: then the source gives nil and an error, not an end.
 -- @param file the file; nil gives a source that fails with the second argument, as io.open's results are
 -- @tparam[opt=1048576] integer|string size bytes to read at a time; or, without a file, why there is none
 -- @treturn function source: strings, then nil; or nil, error, however often it is asked then
@@ -78,8 +79,8 @@ function ltn12.is_spent(read)
   return spent[read] or false
 end
 
---- A sink that writes what it is given to a file and closes it at the end, or after a failure. A failed write or close is
--- reported.
+--- A sink that writes what it is given to a file and closes it at the end, or after a failure. A failed write or close
+-- is reported.
 -- @param file the file; nil gives a sink that fails with the second argument, as io.open's results are
 -- @tparam[opt] string problem why there is no file
 -- @treturn function sink: gives 1, or nil and an error

@@ -98,8 +98,9 @@ function name.check(text)
   return true
 end
 
---- Whether a name has a part such as `@GMT-2025.01.01-00.00.00`, which is no name to SMB, but a moment: the library takes it out
--- of the path and asks for what was there then. A server without such versions answers for the living file.
+--- Whether a name has a part such as `@GMT-2025.01.01-00.00.00`, which is no name to SMB, but a moment: the library
+-- takes it out of the path and asks for what was there then. A server without such versions answers for the living
+-- file.
 -- @function name.is_previous
 -- @tparam string text a name
 -- @treturn boolean
@@ -164,8 +165,8 @@ local function shortened(part, most_bytes, most_units)
   return part:sub(1, length)
 end
 
--- A name beside another one: no longer than that, in bytes as in UTF-16 units, or than every server's names may be. What has to
--- be shortened has a mark of its own, since nobody can tell from it what it belongs to.
+-- A name beside another one: no longer than that, in bytes as in UTF-16 units, or than every server's names may be.
+-- What has to be shortened has a mark of its own, since nobody can tell from it what it belongs to.
 local function beside(text, digits, kind)
   local part = name.base(text)
   local ending = digits .. "." .. kind
@@ -178,8 +179,9 @@ local function beside(text, digits, kind)
   return name.join(name.parent(text) or "", part)
 end
 
---- The temporary name that a file has while it is written, in the same folder as its target. It is never longer than the target,
--- in bytes or UTF-16 units, unless both are short (64): whatever the server's limit, it can be held wherever its target can.
+--- The temporary name that a file has while it is written, in the same folder as its target. It is never longer than
+-- the target, in bytes or UTF-16 units, unless both are short (64): whatever the server's limit, it can be held
+-- wherever its target can.
 -- @tparam string text the target, a name that `check` found right, not `""`
 -- @tparam string random eight hexadecimal digits
 -- @treturn string `text.random.part`, or the beginning of text, `~random.part`

@@ -56,8 +56,8 @@ end
 -- @tparam table parent
 -- @treturn table the operation
 function operations.part(parent)
-  return setmetatable({ state = parent.state, began = core.clock(), fields = parent.fields, retries = 0, done = 0, counted = 0,
-    deadline = parent.deadline, parent = parent }, operation)
+  return setmetatable({ state = parent.state, began = core.clock(), fields = parent.fields, retries = 0, done = 0,
+    counted = 0, deadline = parent.deadline, parent = parent }, operation)
 end
 
 --- For the work that remains after a failure: it ends no later than the call, and nobody cancels it.
@@ -99,7 +99,9 @@ function operation:must_stop(request)
     self:count(self.done)
     return self.parent:must_stop()
   end
-  if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then return "cancelled", "cancelled" end
+  if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then
+    return "cancelled", "cancelled"
+  end
 end
 
 -- Of a part: the whole call has moved as many bytes.
@@ -145,8 +147,8 @@ end
 --- After a failure: waits until it is time for another attempt.
 -- @tparam string code the error word
 -- @treturn[1] boolean true
--- @treturn[2] boolean false when there is to be none; with "cancelled" and the reason where somebody has cancelled meanwhile, or
--- with nil and the reason where the password is not to be sent again
+-- @treturn[2] boolean false when there is to be none; with "cancelled" and the reason where somebody has cancelled
+-- meanwhile, or with nil and the reason where the password is not to be sent again
 function operation:should_retry(code)
   local fields = self.fields
   if not PASSING[code] then return false end
@@ -160,7 +162,8 @@ function operation:should_retry(code)
     local word, reason = self:must_stop()
     if word == "cancelled" then return false, word, reason end
     if word then return false end
-    task.pause(self.state, nil, math.min(till - core.clock(), task.SLICE)) -- nothing else tells that the whole was cancelled
+    -- nothing else tells that the whole was cancelled
+    task.pause(self.state, nil, math.min(till - core.clock(), task.SLICE))
   end
   return true
 end

@@ -47,7 +47,8 @@ local function compile(glob)
   local folders = glob:match "^(.+)/$"
   glob = folders or glob
   local whole = glob:find("/", 1, true) ~= nil
-  return { excludes = excludes, whole = whole, folders = folders ~= nil, texts = alternatives(translate((glob:gsub("^/", "")))) }
+  return { excludes = excludes, whole = whole, folders = folders ~= nil,
+    texts = alternatives(translate((glob:gsub("^/", "")))) }
 end
 
 local function matches(rule, path, base, kind)
@@ -73,11 +74,13 @@ function pattern.matcher(glob)
 end
 
 --- A function that tells which files are meant.
--- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that begins with
--- `!` excludes, one that ends with a slash is about folders only. A file is meant when the last glob that matches it includes it;
--- when none does, if all of them exclude. A folder is meant unless it is excluded, and not looked into then. Names match in
--- whatever normal form they are: what is typed here may be listed in another one there.
--- @tparam function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what is meant
+-- A list of globs: `*.log` is about names in any folder, `var/*.log` (with a slash) about the whole path; one that
+-- begins with `!` excludes, one that ends with a slash is about folders only. A file is meant when the last glob that
+-- matches it includes it; when none does, if all of them exclude. A folder is meant unless it is excluded, and not
+-- looked into then. Names match in whatever normal form they are: what is typed here may be listed in another one
+-- there.
+-- @tparam function|{string,...} filter a function of path and entry (name, type, size, mtime) that gives true for what
+-- is meant
 -- @treturn function of path and entry
 function pattern.filter(filter)
   if type(filter) == "function" then return filter end

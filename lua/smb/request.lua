@@ -1,9 +1,9 @@
 --- Requests: how one is started, waited for, and what it comes to.
 --
--- A request is a table of a verb's fields (protocol.h); `own`: on a connection where nobody has files open; `wished`: rather on
--- that one. It stays as it is however often it is sent. What differs from one try to the next is an attempt: `again` (an earlier
--- one may have got somewhere), `keep` (what has arrived, for a later one), `ours` (the temporary file is), `offset`, `size` and
--- `mtime` (where to go on, and with what).
+-- A request is a table of a verb's fields (protocol.h); `own`: on a connection where nobody has files open; `wished`:
+-- rather on that one. It stays as it is however often it is sent. What differs from one try to the next is an attempt:
+-- `again` (an earlier one may have got somewhere), `keep` (what has arrived, for a later one), `ours` (the temporary
+-- file is), `offset`, `size` and `mtime` (where to go on, and with what).
 --
 -- A failed request returns nil, code, reason and its remains: how far it had come (`done`, `size`, `mtime`, `removals`,
 -- `unfinished`) and whether no worker saw it (`unread`).
@@ -93,7 +93,8 @@ local function start_and_finish(dest, state, verb, request, under, attempt)
   return requests.finish(state, started, under)
 end
 
---- Sends a request and waits for its end. A worker that has ended idle is found out by writing to it: another one is asked then.
+--- Sends a request and waits for its end. A worker that has ended idle is found out by writing to it: another one is
+-- asked then.
 -- @see requests.start
 -- @see requests.finish
 function requests.send(dest, state, verb, request, under, attempt)
@@ -105,7 +106,7 @@ function requests.send(dest, state, verb, request, under, attempt)
   return reply, code, reason, remains
 end
 
--- Requests that are collected later. ------------------------------------------------------------------------------------
+-- Requests that are collected later. ----------------------------------------------------------------------------------
 
 --- A request that is on its way while the script does something else. Whoever needs its connection collects it first.
 -- @tparam table state the destination's state

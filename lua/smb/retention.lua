@@ -41,12 +41,14 @@ local function days_to(year, month)
   return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 - 719468
 end
 
--- The moment that lies a duration before another, by the calendar: a month before March 31 is "February 31", which is March 3.
+-- The moment that lies a duration before another, by the calendar: a month before March 31 is "February 31", which is
+-- March 3.
 local function before(time, span, utc)
   local whole = time // 1
   local at = os.date(utc and "!*t" or "*t", math.tointeger(whole))
   at.year, at.month, at.day, at.isdst = at.year - span.years, at.month - span.months, at.day - span.days, nil
-  local seconds = utc and (days_to(at.year, at.month) + at.day - 1) * DAY + at.hour * 3600 + at.min * 60 + at.sec or os.time(at)
+  local seconds = utc and (days_to(at.year, at.month) + at.day - 1) * DAY + at.hour * 3600 + at.min * 60 + at.sec
+    or os.time(at)
   return seconds - span.hours * 3600 + (time - whole)
 end
 
@@ -89,15 +91,16 @@ end
 local function takes(left, period, each, utc)
   local state = left[period.name]
   if state.count == 0 then return false end
-  local text = period.format and os.date((utc and "!" or "") .. period.format, math.tointeger(each.time // 1)) or each.place
+  local text = period.format and os.date((utc and "!" or "") .. period.format, math.tointeger(each.time // 1))
+    or each.place
   if text == state.text then return false end
   state.count, state.text = state.count - 1, text
   return true
 end
 
---- Says which entries the rules keep, and which are to be deleted. Nothing is changed. An entry is kept if any rule keeps it: the
--- newest one of each of the last so many hours, days, ISO weeks, months or years that have any, the last so many, or all that are
--- not older than a time before the newest one.
+--- Says which entries the rules keep, and which are to be deleted. Nothing is changed. An entry is kept if any rule
+-- keeps it: the newest one of each of the last so many hours, days, ISO weeks, months or years that have any, the last
+-- so many, or all that are not older than a time before the newest one.
 -- See `smb.retention`.
 -- @local
 function retention.plan(entries, rules)
@@ -111,7 +114,8 @@ function retention.plan(entries, rules)
     for _, period in ipairs(PERIODS) do
       if takes(left, period, each, rules.utc) then reasons[#reasons + 1] = period.name end
     end
-    if #reasons > 0 then keep[#keep + 1] = { entry = each.entry, reasons = reasons } else delete[#delete + 1] = each.entry end
+    if #reasons > 0 then keep[#keep + 1] = { entry = each.entry,
+      reasons = reasons } else delete[#delete + 1] = each.entry end
   end
   return keep, delete
 end
@@ -124,8 +128,8 @@ end
 -- @tfield[opt] integer keep_weekly likewise of ISO weeks
 -- @tfield[opt] integer keep_monthly likewise of months
 -- @tfield[opt] integer keep_yearly likewise of years
--- @tfield[opt] string keep_within all that are no older than this, counted from the newest: years, months, days and hours as
--- in "1y2m7d3h"
+-- @tfield[opt] string keep_within all that are no older than this, counted from the newest: years, months, days and
+-- hours as in "1y2m7d3h"
 -- @tfield[opt=false] boolean utc hours and days are those of UTC, not of the local time zone
 
 return retention

@@ -29,7 +29,8 @@ end
 
 --- Tells the core the limits that stand in the options.
 function settings.set_limits(dest, fields)
-  core.limits(dest, fields.short_timeout, fields.list_timeout, fields.read_write_timeout, fields.connections, fields.rate)
+  core.limits(dest, fields.short_timeout, fields.list_timeout, fields.read_write_timeout, fields.connections,
+    fields.rate)
 end
 
 --- Whether files go straight under their names.
@@ -48,7 +49,8 @@ local function assign(state, key, value)
   local row = options.by_name[key]
   if not row then
     local nearest = options.nearest(tostring(key), options.names)
-    error(("no option '%s'%s"):format(show.text(tostring(key)), nearest and (" (did you mean '%s'?)"):format(nearest) or ""), 3)
+    error(("no option '%s'%s")
+      :format(show.text(tostring(key)), nearest and (" (did you mean '%s'?)"):format(nearest) or ""), 3)
   end
   if not row.live then error(("option '%s' cannot be changed on an open destination"):format(key), 3) end
   local checked, reason

@@ -1,5 +1,5 @@
---- What `dest:write` reads from: a string, a function, an open file or pipe, a command. All but functions are closed on every way
--- out.
+--- What `dest:write` reads from: a string, a function, an open file or pipe, a command. All but functions are closed on
+-- every way out.
 -- @module smb.source
 
 local ltn12 = require "smb.ltn12"

@@ -52,8 +52,8 @@ end
 
 --- Sends what a reader gives. It appears under its name when it is complete.
 -- @tparam table state the destination's state
--- @tparam table how `operation` and `text` (for messages), `path` (on the share), `overwrite`, `parents`, `in_place`, `in_order`
--- (over one connection), `sha256` (whether it is wanted), `read_back`, `sizes` (of the buffers)
+-- @tparam table how `operation` and `text` (for messages), `path` (on the share), `overwrite`, `parents`, `in_place`,
+-- `in_order` (over one connection), `sha256` (whether it is wanted), `read_back`, `sizes` (of the buffers)
 -- @tparam function reader gives strings until nil
 -- @tparam table under the call's operation
 -- @treturn[1] table `size`, `resumed` (bytes that an earlier attempt had moved), `sha256`

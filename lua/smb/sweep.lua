@@ -33,8 +33,8 @@ local function sweep_aside(dest, swept, path, owner, is_old)
   table.insert(swept.restored, owner)
 end
 
--- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this host would
--- shorten so. `folders`: what was listed before.
+-- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this
+-- host would shorten so. `folders`: what was listed before.
 local function find_owner(dest, folders, path)
   local folder, top = name.parent(path), core.state(dest).fields.path
   local message, code

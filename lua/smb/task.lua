@@ -1,7 +1,8 @@
 --- Several things at a time on one destination: coroutines that wait for their requests.
 --
--- A task is a coroutine that belongs to a destination. Where other code would wait in C, a task yields; whoever waits in C for
--- anything of that destination, or asks about a job, moves all its tasks on. Nothing runs between the host's calls.
+-- A task is a coroutine that belongs to a destination. Where other code would wait in C, a task yields; whoever waits
+-- in C for anything of that destination, or asks about a job, moves all its tasks on. Nothing runs between the host's
+-- calls.
 -- @module smb.task
 
 local core = require "smb.core"
@@ -30,8 +31,8 @@ local function can_yield(me)
   return me and me.status == "running" and not me.killed and coroutine.isyieldable()
 end
 
--- An error is caught inside: there its `<close>` variables can still yield while they tidy up. A coroutine that has died of one
--- closes them where nothing can, and whoever only asked about a job would wait for the network.
+-- An error is caught inside: there its `<close>` variables can still yield while they tidy up. A coroutine that has
+-- died of one closes them where nothing can, and whoever only asked about a job would wait for the network.
 local function body(fn)
   return function(...) return pcall(fn, ...) end
 end
@@ -57,7 +58,8 @@ end
 -- @tparam table state the destination's state
 -- @tparam function fn
 -- @param ... its arguments
--- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was `killed`
+-- @treturn table the task: `status` is "running", then "done"; `results` are what pcall would have given, unless it was
+-- `killed`
 function task.spawn(state, fn, ...)
   return new(state, nil, nil, fn, ...)
 end
@@ -69,8 +71,8 @@ local function forget(me)
   end
 end
 
--- A user's function that yields waits for something of the host's. It goes on whenever the host calls in, and by itself after a
--- while, which grows as long as nothing comes of it: an event loop must not spin meanwhile.
+-- A user's function that yields waits for something of the host's. It goes on whenever the host calls in, and by itself
+-- after a while, which grows as long as nothing comes of it: an event loop must not spin meanwhile.
 local function nap(me)
   me.nap = math.min(2 * (me.nap or SHORTEST_NAP / 2), task.SLICE)
   me.request, me.any, me.till = nil, true, core.clock() + me.nap
@@ -119,8 +121,8 @@ end
 -- @treturn table empty
 function task.queue() return { first = 1, last = 0 } end
 
---- Ends all tasks of a destination that is being closed, and what waits for its turn. The task that closes it counts as killed,
--- too; it does not yield any more.
+--- Ends all tasks of a destination that is being closed, and what waits for its turn. The task that closes it counts as
+-- killed, too; it does not yield any more.
 -- @tparam table state the destination's state
 function task.end_all(state)
   for i = state.queue.first, state.queue.last do
@@ -222,7 +224,7 @@ function task.is_job()
   return false
 end
 
--- Tasks that work for one call. -----------------------------------------------------------------------------------------
+-- Tasks that work for one call. ---------------------------------------------------------------------------------------
 
 local group = {}
 group.__index = group

@@ -7,10 +7,13 @@ local text = {}
 
 -- Code points that do not show, or change how others show: C1 controls, soft hyphen, marks and overrides of the writing
 -- direction,
--- zero-width characters, separators of lines and paragraphs, fillers, annotations, variation selectors' and tags' plane.
+-- zero-width characters, separators of lines and paragraphs, fillers, annotations, variation selectors' and tags'
+-- plane.
 local UNSEEN = {
-  { 0x80, 0x9F }, { 0xAD, 0xAD }, { 0x34F, 0x34F }, { 0x61C, 0x61C }, { 0x115F, 0x1160 }, { 0x17B4, 0x17B5 }, { 0x180B, 0x180F },
-  { 0x200B, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x206F }, { 0x3164, 0x3164 }, { 0xD800, 0xDFFF }, { 0xFEFF, 0xFEFF },
+  { 0x80, 0x9F }, { 0xAD, 0xAD }, { 0x34F, 0x34F }, { 0x61C, 0x61C }, { 0x115F, 0x1160 }, { 0x17B4, 0x17B5 },
+  { 0x180B, 0x180F },
+  { 0x200B, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x206F }, { 0x3164, 0x3164 }, { 0xD800, 0xDFFF },
+  { 0xFEFF, 0xFEFF },
   { 0xFFA0, 0xFFA0 }, { 0xFFF0, 0xFFFB }, { 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A }, { 0xE0000, 0xE0FFF },
 }
 
@@ -63,13 +66,15 @@ local function unicode_escape(code)
   return ("\\u%04x\\u%04x"):format(0xD800 + (code >> 10), 0xDC00 + (code & 0x3FF))
 end
 
---- A JSON string: whoever reads it gets the same text, and a terminal that shows it sees nothing but what shows. What is no
+--- A JSON string: whoever reads it gets the same text, and a terminal that shows it sees nothing but what shows. What
+-- is no
 -- UTF-8, which
 -- JSON cannot hold, becomes U+FFFD.
 -- @tparam string bytes
 -- @treturn string with its quotes
 function text.json(bytes)
-  local escaped = bytes:gsub('[%c"\\]', function(character) return ESCAPES[character] or unicode_escape(character:byte()) end)
+  local escaped =
+    bytes:gsub('[%c"\\]', function(character) return ESCAPES[character] or unicode_escape(character:byte()) end)
   if escaped:find "[\x80-\xFF]" then
     escaped = replace_invalid(escaped, "\u{FFFD}"):gsub("[\xC2-\xF4][\x80-\xBF]+", function(character)
       local code = utf8.codepoint(character)

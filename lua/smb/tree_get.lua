@@ -19,7 +19,8 @@ function get:fetch_file(entry, subject, folder, text)
   local place = folder.here .. "/" .. text
   local kind, size, ticks = self:look(place)
   if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
-  if kind == "file" and self:is_unchanged({ name = text, size = size, ticks = ticks }, entry, folder.here, folder.path) then
+  if kind == "file"
+    and self:is_unchanged({ name = text, size = size, ticks = ticks }, entry, folder.here, folder.path) then
     self.summary.unchanged = self.summary.unchanged + 1
     return
   end
@@ -50,7 +51,8 @@ function get:make_local_folder(subject, place)
   return ok, ok
 end
 
--- An entry of a remote folder, `text` its name here, nil for none; gives that, and whether it is meant. `seen`: those of others.
+-- An entry of a remote folder, `text` its name here, nil for none; gives that, and whether it is meant. `seen`: those
+-- of others.
 function get:fetch_entry(entry, text, folder, seen)
   local subject = name.join(folder.below, text or entry.name)
   if not text then
@@ -84,8 +86,9 @@ local function may_have_another_form(text, folder)
   return not folder.is_new and text:find "[\128-\255]" and core.lstat(folder.here .. "/" .. text) == nil
 end
 
--- A folder: its `path` on the share, `below` the top, and `here`; `is_linked` where a link leads to it, `is_new` when it was just
--- made here. What is here in another normal form only (a Mac's `é`) is the same, unless it is another entry's.
+-- A folder: its `path` on the share, `below` the top, and `here`; `is_linked` where a link leads to it, `is_new` when
+-- it was just made here. What is here in another normal form only (a Mac's `é`) is the same, unless it is another
+-- entry's.
 function get:visit(folder)
   if not folder.path then return self:note_local_extra(folder, {}) end
   local seen, later = {}, {}

@@ -8,13 +8,14 @@ local task = require "smb.task"
 
 local mirror = {}
 
--- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too. What a link in the
--- tree leads to is not the tree's.
+-- What is here and not on the share, for later. `seen`: names on the share, those that a filter excludes too. What a
+-- link in the tree leads to is not the tree's.
 function mirror:note_local_extra(folder, seen)
   if not self.opts.mirror or folder.is_linked or self:look(folder.here) ~= "directory" then return end
   for entry in self:local_entries(folder.here, folder.below) do
     if seen[entry.name] == nil and (self.opts.bins or not bins.is_one(entry)) then
-      self.extra[#self.extra + 1] = { subject = name.join(folder.below, entry.name), here = folder.here .. "/" .. entry.name }
+      self.extra[#self.extra + 1] =
+        { subject = name.join(folder.below, entry.name), here = folder.here .. "/" .. entry.name }
     end
   end
 end
@@ -40,8 +41,8 @@ function mirror:remove_name(place, is_folder)
   return ok, reason
 end
 
--- Removes a file, or a folder with all that is in it but for bins and the way to them. That it is gone already is fine. Second:
--- the reason of a failure, or whether it stays for a bin.
+-- Removes a file, or a folder with all that is in it but for bins and the way to them. That it is gone already is fine.
+-- Second: the reason of a failure, or whether it stays for a bin.
 function mirror:remove_whole(place, subject)
   task.breathe(self.state)
   if self:is_over() then return false, "given up" end
@@ -67,7 +68,8 @@ function mirror:remove_here(each, remove)
   self:note("delete", each.subject)
   local ok, reason = self.opts.dry_run, nil
   if not ok then ok, reason = remove(each.here, each.subject) end
-  if not ok then self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)"):format(each.here, tostring(reason)))
+  if not ok then self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)")
+    :format(each.here, tostring(reason)))
   elseif reason then return false -- it stays for a bin
   else self.summary.deleted = self.summary.deleted + 1 end
   return ok
@@ -86,7 +88,9 @@ function mirror:clear(each)
       is_included = false
       self:skip(name.join(each.subject, text), "bin")
     end
-    if is_included then found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text } end
+    if is_included then
+      found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text }
+    end
     is_empty = is_empty and is_included
   end)
   if not ok then

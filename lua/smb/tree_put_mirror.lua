@@ -10,9 +10,9 @@ local task = require "smb.task"
 
 local mirror = {}
 
--- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes it, when
--- it is the server's own, or a link to a folder: what would be removed is what that leads to. `is_inner`: the folder that it is
--- in is to go, and stays for it.
+-- An entry of a remote folder as one that is to go: under the name that it would have here. nil when a filter excludes
+-- it, when it is the server's own, or a link to a folder: what would be removed is what that leads to. `is_inner`: the
+-- folder that it is in is to go, and stays for it.
 function mirror:unwanted(entry, below, path, is_inner)
   local text = self.names:here(entry.name) or entry.name
   if not self:is_included(below, text, entry) then return nil end
@@ -37,7 +37,8 @@ function mirror:note_extra(known, folder)
   for _, entry in core.name_index_unseen, known, 0 do
     local extra = self:unwanted(entry, folder.below, folder.path)
     if extra and name.is_previous(entry.name) then
-      self:spare(extra.subject, "it is not deleted: its name means a previous version, and what has it cannot be reached")
+      self:spare(extra.subject,
+        "it is not deleted: its name means a previous version, and what has it cannot be reached")
     elseif extra then
       extra.folder = folder
       self.extra[#self.extra + 1] = extra
@@ -50,7 +51,8 @@ function mirror:spare(subject, reason)
   table.insert(self.spared, { subject = subject, reason = reason })
 end
 
--- Whether all that was sent into a folder is listed there under a name that we know. What is too much may be ours, else.
+-- Whether all that was sent into a folder is listed there under a name that we know. What is too much may be ours,
+-- else.
 function mirror:is_clear(folder)
   if not folder.unclear and folder.unlisted and not self.opts.dry_run then
     local known = self:remote_entries { below = folder.below, path = folder.path }
@@ -59,7 +61,8 @@ function mirror:is_clear(folder)
     end
   end
   if not folder.unclear then return true end
-  self:spare(folder.below, ("nothing is deleted here: the server lists '%s' under a name of its own"):format(folder.unclear))
+  self:spare(folder.below, ("nothing is deleted here: the server lists '%s' under a name of its own")
+    :format(folder.unclear))
   return false
 end
 
@@ -99,7 +102,8 @@ function mirror:remove_one(each, verb)
   return ok and not is_kept
 end
 
--- Removes what is too much on the share. Of a folder, what a filter excludes stays, and with it the folder. True when it is gone.
+-- Removes what is too much on the share. Of a folder, what a filter excludes stays, and with it the folder. True when
+-- it is gone.
 function mirror:remove_unwanted(each)
   if self:is_over() then return false end
   if each.entry.type ~= "directory" then return self:remove_one(each, "delete") end

@@ -585,12 +585,13 @@ function job:status() end
 ---@return integer|nil # bytes in all, as far as known
 function job:progress() end
 
----Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work already.
+---Asks the job to end. What it has under way is tidied up; `wait` then gives `cancelled`, unless it had done its work
+---already.
 ---@return boolean # true
 function job:cancel() end
 
----The descriptor that an event loop has to watch: readable when there is something to do, which then is done by any of this
----job's methods. It serves all jobs of a destination.
+---The descriptor that an event loop has to watch: readable when there is something to do, which then is done by any of
+---this job's methods. It serves all jobs of a destination.
 ---@return integer # a descriptor, valid until the destination is closed; -1 for a job that ended with its destination
 function job:pollfd() end
 
@@ -677,15 +678,15 @@ function repo:unlock() end
 ---@class smb.ltn12
 local ltn12 = {}
 
----A source that gives a file's contents and closes it at the end, or after a failure. That a command has failed is known when
----its pipe is closed: then the source gives nil and an error, not an end.
+---A source that gives a file's contents and closes it at the end, or after a failure. That a command has failed is
+---known when its pipe is closed: then the source gives nil and an error, not an end.
 ---@param file any the file; nil gives a source that fails with the second argument, as io.open's results are
 ---@param size? integer|string bytes to read at a time; or, without a file, why there is none
 ---@return function # source: strings, then nil; or nil, error, however often it is asked then
 function ltn12.source(file, size) end
 
----A sink that writes what it is given to a file and closes it at the end, or after a failure. A failed write or close is
----reported.
+---A sink that writes what it is given to a file and closes it at the end, or after a failure. A failed write or close
+---is reported.
 ---@param file any the file; nil gives a sink that fails with the second argument, as io.open's results are
 ---@param problem? string why there is no file
 ---@return function # sink: gives 1, or nil and an error

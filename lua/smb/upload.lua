@@ -23,7 +23,8 @@ function upload.begin(dest, state, text, request, sizes, under, operation)
   until reply or not transfer.is_name_taken(request, remains)
   if not reply then
     leftovers.remember(state, request, nil, code)
-    return file_io.fail(private, "write", code, reason .. transfer.leftover(state, request, code, remains and remains.unfinished))
+    return file_io.fail(private, "write", code, reason
+      .. transfer.leftover(state, request, code, remains and remains.unfinished))
   end
   private.keep = under:may_retry()
   private.no_more = request.in_place or request.in_order -- else its size might be reached before all has arrived
@@ -42,7 +43,8 @@ function upload.commit(self, digest)
   if not ok then return nil, message, code end
   file_io.close_lanes(private)
   local size = core.file_where(self)
-  local reply, word, reason = file_io.ask(private, "commit", { size = size, digest = digest, read_back = digest ~= nil })
+  local reply, word,
+    reason = file_io.ask(private, "commit", { size = size, digest = digest, read_back = digest ~= nil })
   core.file_closed(self)
   private.state.files[self] = nil
   leftovers.remember(private.state, private.reopen, reply, word)
@@ -54,7 +56,8 @@ function upload.commit(self, digest)
   return size, nil, nil, private.resumed
 end
 
---- Gives an upload up; nothing of it is left, or what it gives says what, for the end of a message. `why`: the error word.
+--- Gives an upload up; nothing of it is left, or what it gives says what, for the end of a message. `why`: the error
+-- word.
 -- @local
 function upload.abandon(self, why)
   if not core.file_is_open(self) then return "" end

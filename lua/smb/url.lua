@@ -36,7 +36,9 @@ local function split(text)
   if text:find("\0", 1, true) then return nil, "it holds a NUL" end
   if text:find("#", 1, true) then return nil, "it holds a '#', which must be written %23" end
   local scheme, rest = text:match("^(%a+):[/\\][/\\](.*)$")
-  if text:find "^[/\\][/\\]" then return nil, "it does not begin with smb:// (\\\\server\\share is smb://server/share)" end
+  if text:find "^[/\\][/\\]" then
+    return nil, "it does not begin with smb:// (\\\\server\\share is smb://server/share)"
+  end
   if not scheme or not SCHEMES[scheme:lower()] then return nil, "it does not begin with smb:// or cifs://" end
   local place, query = rest:match("^([^?]*)%?(.*)$")
   local authority, below = (place or rest):match("^([^/\\]*)(.*)$")
@@ -125,8 +127,8 @@ local function read_option(fields, piece)
   return keep(fields, row.name, (value:gsub("%+", " ")), row.url)
 end
 
--- What is wrong behind an auth-password, or where an '@' stands, may be a part of a password that was not encoded: nothing
--- of it is
+-- What is wrong behind an auth-password, or where an '@' stands, may be a part of a password that was not encoded:
+-- nothing of it is
 -- shown.
 local function read_query(fields, query)
   local is_torn = query:find("@", 1, true) ~= nil
@@ -134,8 +136,8 @@ local function read_query(fields, query)
     local fault = read_option(fields, piece)
     is_torn = is_torn or fields.password ~= nil
     if fault and is_torn then
-      return "the query is not made of known options with right values (within a user name or password write '?', '&' and '@' as "
-        .. "%3F, %26 and %40)"
+      return "the query is not made of known options with right values (within a user name or password write '?', "
+        .. "'&' and '@' as %3F, %26 and %40)"
     end
     if fault then return fault end
   end

@@ -29,17 +29,18 @@ end
 
 local function result_of(bytes, under, resumed, sha256, mtime_kept)
   under:finished(bytes)
-  return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed or 0,
-    sha256 = sha256, mtime_kept = mtime_kept }
+  return show.result { bytes = bytes, seconds = core.clock() - under.began, retries = under.retries, resumed = resumed
+    or 0, sha256 = sha256, mtime_kept = mtime_kept }
 end
 
 local function stream_how(state, operation, text, path, opts)
   local read_back, wanted = settings.verification(state, opts)
   return { operation = operation, text = text, path = path, overwrite = opts.overwrite, parents = opts.parents,
-    sha256 = wanted, read_back = read_back, sizes = settings.buffer_sizes(state), in_place = settings.is_in_place(state, opts) }
+    sha256 = wanted, read_back = read_back, sizes = settings.buffer_sizes(state),
+    in_place = settings.is_in_place(state, opts) }
 end
 
--- Sending. -------------------------------------------------------------------------------------------------------------
+-- Sending. ------------------------------------------------------------------------------------------------------------
 
 -- What has no size, nor a time of its own.
 local function put_stream(state, source, localpath, text, path, opts, under)
@@ -83,7 +84,8 @@ function whole.write(state, text, path, from, opts)
   local sent, message, code = from:start()
   if not sent then return fail(state, "write", text, code, message) end
   local function attempt()
-    local reader = from:reader(state, under, function(word, problem) return fail(state, "write", text, word, problem) end)
+    local reader =
+      from:reader(state, under, function(word, problem) return fail(state, "write", text, word, problem) end)
     return stream.send(state, how, reader, under)
   end
   sent, message, code = attempt()
@@ -98,9 +100,10 @@ function whole.write(state, text, path, from, opts)
   return result_of(sent.size, under, sent.resumed, sent.sha256)
 end
 
--- Fetching. ------------------------------------------------------------------------------------------------------------
+-- Fetching. -----------------------------------------------------------------------------------------------------------
 
--- Does it again, once, when what arrived was not what was sent. `prepare` is called before that; nil, code, reason ends the call.
+-- Does it again, once, when what arrived was not what was sent. `prepare` is called before that; nil, code, reason ends
+-- the call.
 local function try_twice(under, attempt, prepare)
   local reply, code, reason = attempt()
   if reply or code ~= "mismatch" then return reply, code, reason end
@@ -112,11 +115,13 @@ local function try_twice(under, attempt, prepare)
   return attempt()
 end
 
--- Where a get writes: the path for messages, and the path itself. In a folder, which is held then, a link is replaced: others may
--- have put it there. The path that the caller gives is followed.
+-- Where a get writes: the path for messages, and the path itself. In a folder, which is held then, a link is replaced:
+-- others may have put it there. The path that the caller gives is followed.
 local function local_target(localpath, text)
   local base = name.base(text)
-  if localpath ~= nil and lfs.attributes(localpath, "mode") ~= "directory" then return { path = localpath, spot = localpath } end
+  if localpath ~= nil and lfs.attributes(localpath, "mode") ~= "directory" then
+    return { path = localpath, spot = localpath }
+  end
   local folder = localpath or "."
   local root, code, reason = core.open_root(folder)
   return { path = localpath and folder:gsub("/+$", "") .. "/" .. base or base, spot = base, root = root, code = code,

@@ -1,6 +1,6 @@
 /*
- * An auditor (LD_AUDIT, rtld-audit(7)): what Samba's libraries send and receive passes by the functions that smb-worker puts before
- * libc's, as with a libsmbclient that sends in another way.
+ * An auditor (LD_AUDIT, rtld-audit(7)): what Samba's libraries send and receive passes by the functions that smb-worker
+ * puts before libc's, as with a libsmbclient that sends in another way.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -49,7 +49,8 @@ unsigned int la_objopen(struct link_map *map, Lmid_t space, uintptr_t *cookie)
 	return LA_FLG_BINDTO | LA_FLG_BINDFROM;
 }
 
-uintptr_t la_symbind64(Elf64_Sym *symbol, unsigned int index, uintptr_t *from, uintptr_t *to, unsigned int *flags, const char *name)
+uintptr_t la_symbind64(Elf64_Sym *symbol, unsigned int index, uintptr_t *from, uintptr_t *to, unsigned int *flags,
+		       const char *name)
 {
 	(void)index;
 	(void)from;

@@ -1,4 +1,5 @@
---- Lua programs with the module at hand, in processes of their own: to be killed, interrupted, or run on another machine.
+--- Lua programs with the module at hand, in processes of their own: to be killed, interrupted, or run on another
+-- machine.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"

@@ -1,11 +1,11 @@
--- What spec/62-finalizers_spec.lua runs under the collector of collector.lua with CLOSES: calls whose destination, file or job a
--- finalizer closes in the middle.
+-- What spec/62-finalizers_spec.lua runs under the collector of collector.lua with CLOSES: calls whose destination, file
+-- or job a finalizer closes in the middle.
 --
 --     lua5.4 closing.lua URL DIRECTORY
 --
--- Each call is made again and again until nothing closes anything any more: then each place in lua-smb where Lua may finalize had
--- its turn. Writes a line for each: its name, how often it was made, how many of them were interrupted; and one for each outcome
--- that should not be.
+-- Each call is made again and again until nothing closes anything any more: then each place in lua-smb where Lua may
+-- finalize had its turn. Writes a line for each: its name, how often it was made, how many of them were interrupted;
+-- and one for each outcome that should not be.
 
 local smb = require "smb"
 local collector = require "spec.support.collector"
@@ -100,8 +100,8 @@ end)
 -- An error says that something was closed, or what came of it; anything else would be a mistake of ours.
 local function is_expected(problem)
   problem = tostring(problem)
-  for _, text in ipairs { "closed destination", "closed file", "the destination was closed", "already closed", "cancelled",
-    "used by a finalizer", "closed while the call was under way", "the answer was lost" } do
+  for _, text in ipairs { "closed destination", "closed file", "the destination was closed", "already closed",
+    "cancelled", "used by a finalizer", "closed while the call was under way", "the answer was lost" } do
     if problem:find(text, 1, true) then return true end
   end
   return false

@@ -1,5 +1,5 @@
--- busted's helper for spec/support/gc: tells in the end how much the collector of collector.lua did in this process. What is in
--- use is closed, where that is wanted, only within specs.
+-- busted's helper for spec/support/gc: tells in the end how much the collector of collector.lua did in this process.
+-- What is in use is closed, where that is wanted, only within specs.
 
 local busted = require "busted"
 local collector = require "spec.support.collector"

@@ -1,20 +1,23 @@
 /*
- * A Lua module for spec/support/collector.lua: from start() on the collector runs at allocations that are made while lua-smb is at
- * work, memory that was freed is overwritten, and a block that changes its size always moves: who uses what the collector took, or
- * keeps a pointer too long, is found.
+ * A Lua module for spec/support/collector.lua: from start() on the collector runs at allocations that are made while
+ * lua-smb is at work, memory that was freed is overwritten, and a block that changes its size always moves: who uses
+ * what the collector took, or keeps a pointer too long, is found.
  *
- * lua-smb is at work when a function of its own, C or Lua, is on the stack; its Lua functions are looked for in the main thread.
+ * lua-smb is at work when a function of its own, C or Lua, is on the stack; its Lua functions are looked for in the
+ * main thread.
  *
- * At each such allocation Lua is made to owe a collection, and makes it as soon as it may: that is when it looks whether it is time,
- * as it does after each new object of its API and of its virtual machine. These are collections of the young, which take some 10
- * microseconds: the new object that nobody holds goes, its finalizer runs.
+ * At each such allocation Lua is made to owe a collection, and makes it as soon as it may: that is when it looks
+ * whether it is time, as it does after each new object of its API and of its virtual machine. These are collections of
+ * the young, which take some 10 microseconds: the new object that nobody holds goes, its finalizer runs.
  *
- * Lua collects within an allocation, too, where memory ends: when the request for a new object is refused it collects all, runs no
- * finalizers, and asks again. That takes milliseconds with busted's own heap. Hence these are thinned out: a place in lua-smb
- * refuses at its first `dense` allocations, then at every second for as many, then at every fourth, and so on.
+ * Lua collects within an allocation, too, where memory ends: when the request for a new object is refused it collects
+ * all, runs no finalizers, and asks again. That takes milliseconds with busted's own heap. Hence these are thinned out:
+ * a place in lua-smb refuses at its first `dense` allocations, then at every second for as many, then at every fourth,
+ * and so on.
  *
  * Finalizers may close what is being used. After close_at(times, fn) nothing is refused any more, and each place calls
- * fn(n) in a finalizer, another n each time, as soon after its first allocations as Lua runs one, `times` times, while close(true) is in force.
+ * fn(n) in a finalizer, another n each time, as soon after its first allocations as Lua runs one, `times` times, while
+ * close(true) is in force.
  *
  *   start(program, source, dense)   the module's file; what the files of its Lua functions have in their names
  *   close_at(times, fn)
@@ -65,7 +68,9 @@ static struct {
 
 /* ---- is lua-smb at work, and where? ---- */
 
-/* The first word on the C stack that points into the module, as its functions' return addresses do. 0: there is none. */
+/*
+ * The first word on the C stack that points into the module, as its functions' return addresses do. 0: there is none.
+ */
 __attribute__((no_sanitize_address)) static uintptr_t place_in_c(void)
 {
 	const char *from = __builtin_frame_address(0);
@@ -159,7 +164,10 @@ static bool is_closing_due(void)
 
 /* ---- Lua's memory ---- */
 
-/* A request for more while lua-smb is at work. `object`: a new one; lauxlib's buffers, which are none, do not ask twice. */
+/*
+ * A request for more while lua-smb is at work. `object`: a new one; lauxlib's buffers, which are none, do not ask
+ * twice.
+ */
 static bool is_refused(bool object)
 {
 	bool again = collector.refused;

@@ -1,5 +1,5 @@
--- LUA_INIT of spec/support/gc: every interpreter, busted's and those that specs start, has a collector that is at work whenever
--- lua-smb is, see collector.c. Gives the counts to spec/support/collected.lua.
+-- LUA_INIT of spec/support/gc: every interpreter, busted's and those that specs start, has a collector that is at work
+-- whenever lua-smb is, see collector.c. Gives the counts to spec/support/collected.lua.
 --
 -- With CLOSES, a number, finalizers close what lua-smb is at: a destination, a file, a job, whatever is on the stack.
 

@@ -32,8 +32,8 @@ end
 -- @treturn table `status`, `stdout`, `stderr`
 function command.run(dir, words, how)
   how = how or {}
-  local line = ("cd %s && setsid -w %s %s >%s 2>%s/stderr"):format(shell.quote(dir), command.line(words, how.environment),
-    how.input or "</dev/null", how.output or dir .. "/stdout", dir)
+  local line = ("cd %s && setsid -w %s %s >%s 2>%s/stderr"):format(shell.quote(dir),
+    command.line(words, how.environment), how.input or "</dev/null", how.output or dir .. "/stdout", dir)
   local _, _, status = shell.run(line)
   return { status = status, stdout = files.read(dir .. "/stdout"), stderr = files.read(dir .. "/stderr") }
 end

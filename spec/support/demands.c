@@ -1,6 +1,7 @@
 /*
- * The worker's rules for what may leave (src/worker/demand.c), for Lua: demands.check(demand, agreed, frame) returns why the frame must
- * not leave, or nil, and of a logon a table; demands.is_kept(demand, agreed). No server, no connection.
+ * The worker's rules for what may leave (src/worker/demand.c), for Lua: demands.check(demand, agreed, frame) returns
+ * why the frame must not leave, or nil, and of a logon a table; demands.is_kept(demand, agreed). No server, no
+ * connection.
  */
 #include "worker/demand.h"
 
@@ -8,7 +9,8 @@
 #include <lua.h>
 
 static const char *const words[] = {
-    [REFUSED_CLEAR] = "clear", [REFUSED_UNSIGNED] = "unsigned", [REFUSED_GUEST] = "guest", [REFUSED_NTLM] = "ntlm", [REFUSED_NOBODY] = "nobody",
+    [REFUSED_CLEAR] = "clear", [REFUSED_UNSIGNED] = "unsigned", [REFUSED_GUEST] = "guest",
+    [REFUSED_NTLM] = "ntlm",   [REFUSED_NOBODY] = "nobody",
 };
 
 static bool flag(lua_State *L, int index, const char *name)

@@ -95,7 +95,8 @@ local function demo()
   step "A private Samba server"
   local srv <close> = server.start { log_level = "0" }
   local version = shell.check { "smbd", "--version" }
-  say("  ", version:gsub("\n", ""), (" on %s, port %d; it needs no root and goes when this ends"):format(srv.address, srv.port))
+  say("  ", version:gsub("\n", ""), (" on %s, port %d; it needs no root and goes when this ends")
+    :format(srv.address, srv.port))
   local url = credentials(srv, srv.dir .. "/credentials")
 
   step "A folder of real files"

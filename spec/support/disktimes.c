@@ -1,7 +1,8 @@
 /*
- * A disk that keeps times in steps of DISKTIMES_STEP nanoseconds (FAT every other second, exFAT hundredths), none before DISKTIMES_FIRST
- * and after DISKTIMES_LAST (seconds: the nearest is set, and all is said to be well, as ext4 does), and refuses to set any of files whose
- * path holds DISKTIMES_REFUSE: for a process that is started with this before libc (LD_PRELOAD).
+ * A disk that keeps times in steps of DISKTIMES_STEP nanoseconds (FAT every other second, exFAT hundredths), none
+ * before DISKTIMES_FIRST and after DISKTIMES_LAST (seconds: the nearest is set, and all is said to be well, as ext4
+ * does), and refuses to set any of files whose path holds DISKTIMES_REFUSE: for a process that is started with this
+ * before libc (LD_PRELOAD).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -6,8 +6,8 @@ local disktimes = {}
 
 --- Builds what is loaded before libc.
 -- @tparam string dir where to
--- @tparam table how `step` (nanoseconds), `refuse` (what the paths hold whose time cannot be set), `first` and `last` (seconds:
--- the nearest is set instead of times before and after)
+-- @tparam table how `step` (nanoseconds), `refuse` (what the paths hold whose time cannot be set), `first` and `last`
+-- (seconds: the nearest is set instead of times before and after)
 -- @treturn table variables, as `server.start` takes them
 function disktimes.environment(dir, how)
   local library = dir .. "/disktimes.so"

@@ -6,13 +6,14 @@
 --     ad:kinit("bob", { cache = "FILE:/run/cc" })
 --     smb.open(domain.fields("files", { username = "bob", kerberos = "required", ccache = "FILE:/run/cc" }))
 --
--- Realm LUASMB.TEST, domain LUASMB. Each server has a share "backup" that everybody may write, and "open" for guests as well:
+-- Realm LUASMB.TEST, domain LUASMB. Each server has a share "backup" that everybody may write, and "open" for guests as
+-- well:
 --
 -- * dc.luasmb.test, 10.53.57.10: the domain controller, thus the KDC
 -- * files.luasmb.test, 10.53.57.11: a member; alias.luasmb.test is the same server, by a name that it has no key for
 --
--- The users (spec/support/domain-accounts.py makes them) all have the password `ad.password`. Nothing of the system's is changed:
--- /etc is a copy, and all servers end with the sandbox. A domain that was made once is kept below BUILD.
+-- The users (spec/support/domain-accounts.py makes them) all have the password `ad.password`. Nothing of the system's
+-- is changed: /etc is a copy, and all servers end with the sandbox. A domain that was made once is kept below BUILD.
 
 local lfs = require "lfs"
 local accounts = require "spec.support.accounts"
@@ -117,8 +118,8 @@ local function configure(ad, name, more)
   local dir = ad.dir .. "/" .. name
   local role = (name == "dc" and ROLES.dc:format(dir) or ROLES.member) .. (more and "\n\t" .. more or "")
   local own_log = name == "dc" and "1" or "%d" -- the program samba knows no %d
-  files.write(dir .. "/smb.conf", COMMON:format(name, REALM, WORKGROUP, ADDRESSES[name], dir, own_log, role, directories(dir),
-    dir, dir))
+  files.write(dir .. "/smb.conf", COMMON:format(name, REALM, WORKGROUP, ADDRESSES[name], dir, own_log, role,
+    directories(dir), dir, dir))
 end
 
 local KRB5 = [[
@@ -180,10 +181,13 @@ end
 local function spawn(ad, name, command)
   local dir = ad.dir .. "/" .. name
   local mounts = ("mount --bind %s/samba /run/samba"):format(dir)
-  if name ~= "dc" then mounts = mounts .. (" && mount --bind %s/member-nsswitch.conf /etc/nsswitch.conf"):format(ad.dir) end
+  if name ~= "dc" then
+    mounts = mounts .. (" && mount --bind %s/member-nsswitch.conf /etc/nsswitch.conf"):format(ad.dir)
+  end
   local words = { "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" .. dir,
     "unshare", "-m", "sh", "-c", mounts .. ' && exec "$@"', "sh", "env", "LD_PRELOAD=" .. ad.faketime,
-    "FAKETIME_TIMESTAMP_FILE=" .. ad.dir .. "/clock", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1" }
+    "FAKETIME_TIMESTAMP_FILE=" .. ad.dir .. "/clock", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    "NO_FAKE_STAT=1" }
   table.move(command, 1, #command, #words + 1, words)
   return shell.spawn(words, dir .. "/log/output")
 end
@@ -262,7 +266,8 @@ local function provision(ad)
     "--option=bind interfaces only=yes" }
   configure(ad, "dc")
   shell.check { "samba-tool", "domain", "passwordsettings", "set", "-s", conf, "--complexity=off", "--history-length=0",
-    "--min-pwd-age=0", "--account-lockout-threshold=3", "--account-lockout-duration=30", "--reset-account-lockout-after=30" }
+    "--min-pwd-age=0", "--account-lockout-threshold=3", "--account-lockout-duration=30",
+    "--reset-account-lockout-after=30" }
   shell.check { "/usr/bin/python3", HERE .. "/domain-accounts.py", conf, ad.password }
   start_dc(ad)
   for _, name in ipairs(MEMBERS) do

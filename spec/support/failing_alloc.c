@@ -1,11 +1,12 @@
 /*
  * failing_alloc SCRIPT [ARGUMENT...]
  *
- * A Lua host for spec/60-memory_spec.lua whose memory ends when the script says so: the Nth request for more memory is refused,
- * Lua's as well as those that the module makes itself (memory, descriptors, mappings, processes).
- * This program's malloc and the like come before libc's for the module, and tell by the return address who called.
+ * A Lua host for spec/60-memory_spec.lua whose memory ends when the script says so: the Nth request for more memory is
+ * refused, Lua's as well as those that the module makes itself (memory, descriptors, mappings, processes). This
+ * program's malloc and the like come before libc's for the module, and tell by the return address who called.
  *
- * Memory that was freed is overwritten, and a block that changes its size always moves: who keeps a pointer too long is found.
+ * Memory that was freed is overwritten, and a block that changes its size always moves: who keeps a pointer too long is
+ * found.
  *
  * The script has a table `memory`:
  *
@@ -104,8 +105,8 @@ static struct {
 } lua;
 
 /*
- * Lua answers a first refusal with a full collection, and asks again. lauxlib's buffers do not, hence only new objects, which
- * Lua tells from other blocks by giving their type for the old size, are asked for twice.
+ * Lua answers a first refusal with a full collection, and asks again. lauxlib's buffers do not, hence only new objects,
+ * which Lua tells from other blocks by giving their type for the old size, are asked for twice.
  */
 static bool lua_is_refused(bool object)
 {
@@ -284,8 +285,8 @@ int socketpair(int domain, int type, int protocol, int pair[2])
 	return REFUSES ? no_memory() : next(domain, type, protocol, pair);
 }
 
-int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-		char *const argv[], char *const environment[])
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attributes, char *const argv[], char *const environment[])
 {
 	NEXT(posix_spawn)
 	return REFUSES ? ENOMEM : next(pid, path, actions, attributes, argv, environment);
@@ -397,7 +398,7 @@ int main(int argc, char **argv)
 	after = count_descriptors();
 	if (lua.bytes == 0 && module.count == 0 && after == before && waitpid(-1, NULL, WNOHANG) < 0)
 		return status;
-	fprintf(stderr, "left behind: %zu bytes of Lua's, %zu blocks of the module's, %d descriptors, or children\n", lua.bytes,
-		module.count, after - before);
+	fprintf(stderr, "left behind: %zu bytes of Lua's, %zu blocks of the module's, %d descriptors, or children\n",
+		lua.bytes, module.count, after - before);
 	return 1;
 }

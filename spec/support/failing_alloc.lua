@@ -30,7 +30,8 @@ end
 
 local source = write_local(directory .. "/source")
 
--- How much there is of what may leak. What a connection holds does not count: a socket, a pidfd, a page, a block of memory.
+-- How much there is of what may leak. What a connection holds does not count: a socket, a pidfd, a page, a block of
+-- memory.
 local function holdings()
   local descriptors, buffers, connections = 0, 0, 0
   for _ in lfs.dir "/proc/self/fd" do descriptors = descriptors + 1 end
@@ -275,7 +276,8 @@ if mode == "collect" then
     for i, each in ipairs(parts) do
       local ok, result, message = pcall(each.run)
       if not ok or result ~= expected[i] then
-        failures[#failures + 1] = ("%s, %s: %s, %s"):format(each.name, how, tostring(result):sub(1, 100), tostring(message))
+        failures[#failures + 1] = ("%s, %s: %s, %s")
+          :format(each.name, how, tostring(result):sub(1, 100), tostring(message))
       end
     end
   end

@@ -1,12 +1,14 @@
 /*
  * faultproxy SERVER PORT
  *
- * A TCP proxy before an SMB server that does to connections what bad networks do. Listens on a free port of 127.0.0.1, which it
- * prints; then takes commands from its standard input, one a line, and answers each with a line; ends with its input.
+ * A TCP proxy before an SMB server that does to connections what bad networks do. Listens on a free port of 127.0.0.1,
+ * which it prints; then takes commands from its standard input, one a line, and answers each with a line; ends with its
+ * input.
  *
  *   latency MS      round trip, half of it each way; 0.5 too   bandwidth BYTES   a second, each way; 0: no limit
  *   line BYTES      a second, each way, that all connections share: a network's line; 0: no limit
- *   stall, go       nothing passes; all passes again           refuse, accept    connecting is refused; is possible again
+ *   stall, go       nothing passes; all passes again
+ *   refuse, accept  connecting is refused; is possible again
  *   straggle N      the first connection from whose client N bytes have come passes nothing any more until "go"
  *   cut N           reset once N more bytes came from clients  cut-down N        the same, from the server
  *   cut-each N      every connection is reset after N bytes of its own from the client
@@ -20,9 +22,9 @@
  *   kill            resets all connections                     calm              takes back all of the above, lets pass
  *   stats           answers BYTES CONNECTIONS FRAMES FAULTS: from clients, made until now, from clients, done by us
  *
- * Counts from 1; what counts down happens once. A frame is what NetBIOS sessions and direct TCP mean by it (MS-SMB2 2.1).
- * Latency alone slows nothing that does not wait for answers: as much is under way as the latency asks for, whatever the
- * windows of real connections would allow.
+ * Counts from 1; what counts down happens once. A frame is what NetBIOS sessions and direct TCP mean by it (MS-SMB2
+ * 2.1). Latency alone slows nothing that does not wait for answers: as much is under way as the latency asks for,
+ * whatever the windows of real connections would allow.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -49,7 +51,8 @@ enum { SLICES = 50 }; /* in a second of limited bandwidth: smaller pieces make f
 enum { LEAST_BUFFER = 8192 };
 enum { SPARE_PIPES = 256 }; /* kept for pieces of lean connections */
 enum { SHARE = 64 * 1024 }; /* bytes of one connection that pass on the shared line before others' turn */
-enum { QUEUES = 4 }; /* in a second of limited bandwidth: what waits before the line takes no longer, or it would look dead */
+/* in a second of limited bandwidth: what waits before the line takes no longer, or it would look dead */
+enum { QUEUES = 4 };
 enum { CLIENT, SERVER, SIDES };
 
 struct piece {
@@ -76,7 +79,7 @@ struct connection {
 	uint8_t length[LENGTH_SIZE]; /* of the client's frame under way */
 	size_t have, left;
 	bool lean;
-	bool doomed, losing, mute;   /* reset once all has passed; at the server's next word; the client hears no more */
+	bool doomed, losing, mute; /* reset once all has passed; at the server's next word; the client hears no more */
 	bool held;                   /* passes nothing, as all do while they are stalled */
 };
 
@@ -254,8 +257,8 @@ static void reset_all(void)
 }
 
 /*
- * What a slow line has not taken yet waits with its sender: left to itself our end's kernel would take in megabytes at once and
- * acknowledge them.
+ * What a slow line has not taken yet waits with its sender: left to itself our end's kernel would take in megabytes at
+ * once and acknowledge them.
  */
 static void narrow(const struct connection *c)
 {
@@ -325,7 +328,10 @@ static bool expires(uint64_t *count, uint64_t by)
 	return *count == 0;
 }
 
-/* A byte that begins a frame: false when the frame is the one that does not pass. One that is stalled waits in the queue. */
+/*
+ * A byte that begins a frame: false when the frame is the one that does not pass. One that is stalled waits in the
+ * queue.
+ */
 static bool begin_frame(struct connection *c)
 {
 	stats.frames++;
@@ -660,8 +666,12 @@ static bool set(const char *word, double value)
 
 static bool act(const char *word)
 {
-	static const struct { const char *word; void (*action)(void); } actions[] = {
-	    {"stall", stall}, {"go", go}, {"lean", be_lean}, {"refuse", refuse}, {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
+	static const struct {
+		const char *word;
+		void (*action)(void);
+	} actions[] = {
+	    {"stall", stall},         {"go", go},          {"lean", be_lean}, {"refuse", refuse},
+	    {"accept", accept_again}, {"kill", reset_all}, {"calm", calm},
 	};
 	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
 		if (strcmp(word, actions[i].word) == 0) {

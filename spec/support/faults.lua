@@ -54,7 +54,8 @@ function Network:tell(command, value)
 end
 
 --- What happened until now.
--- @treturn table `bytes` and `frames` from clients, `connections` made, `faults` done; cut connections, lost answers and so on
+-- @treturn table `bytes` and `frames` from clients, `connections` made, `faults` done; cut connections, lost answers
+-- and so on
 function Network:stats()
   local bytes, connections, frames, done = ask(self, "stats"):match "^(%d+) (%d+) (%d+) (%d+)$"
   return { bytes = math.tointeger(bytes), connections = math.tointeger(connections), frames = math.tointeger(frames),

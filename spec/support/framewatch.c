@@ -1,8 +1,9 @@
 /*
  * framewatch SERVER PORT REPORT [BYTES]
  *
- * A TCP proxy before an SMB server: passes everything on and counts the frames that clients send, by what an onlooker on
- * the wire sees. Listens on a free port of 127.0.0.1, which it prints, until SIGTERM; then it writes REPORT and ends.
+ * A TCP proxy before an SMB server: passes everything on and counts the frames that clients send, by what an onlooker
+ * on the wire sees. Listens on a free port of 127.0.0.1, which it prints, until SIGTERM; then it writes REPORT and
+ * ends.
  *
  * BYTES is a file that receives all that clients send, as it comes.
  *
@@ -250,7 +251,10 @@ static void report(const char *path)
 		for (int is_signed = 0; is_signed < 2; is_signed++)
 			if (counts[kind][is_signed] > 0)
 				fprintf(f, "%s %s %lu\n", names[kind],
-					kind > COMPOUND ? "-" : is_signed ? "signed" : "unsigned", counts[kind][is_signed]);
+					kind > COMPOUND ? "-"
+					: is_signed     ? "signed"
+							: "unsigned",
+					counts[kind][is_signed]);
 	if (fclose(f) != 0 || rename(draft, path) < 0)
 		die("framewatch: report");
 	free(draft);

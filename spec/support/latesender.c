@@ -1,6 +1,6 @@
 /*
- * A busy machine, for a process that is started with this before libc (LD_PRELOAD) and for its workers: whoever has sent something
- * over TCP goes on 30 ms later.
+ * A busy machine, for a process that is started with this before libc (LD_PRELOAD) and for its workers: whoever has
+ * sent something over TCP goes on 30 ms later.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

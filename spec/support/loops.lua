@@ -2,7 +2,8 @@
 --
 --     local wakes = loops.cqueues(jobs, tick)
 --
--- Drives jobs of one destination until all have ended; `tick` is called every 10 ms. Gives how often the loop woke for them.
+-- Drives jobs of one destination until all have ended; `tick` is called every 10 ms. Gives how often the loop woke for
+-- them.
 
 local smb = require "smb"
 

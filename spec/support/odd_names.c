@@ -44,34 +44,34 @@ static const char *kept(const char *path, char *to)
 }
 
 #define NEXT(name) __typeof__(name) *next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
-#define KEPT(path)                                                                                                                     \
-	char path##_buffer[PATH_MAX];                                                                                                  \
-	const char *path##_kept = kept(path, path##_buffer);                                                                          \
-	if (path##_kept == NULL)                                                                                                       \
+#define KEPT(path)                                                                                                     \
+	char path##_buffer[PATH_MAX];                                                                                  \
+	const char *path##_kept = kept(path, path##_buffer);                                                           \
+	if (path##_kept == NULL)                                                                                       \
 	return -1
 
-#define OPEN(name)                                                                                                                     \
-	int name(int at, const char *path, int flags, ...)                                                                             \
-	{                                                                                                                              \
-		NEXT(name);                                                                                                            \
-		KEPT(path);                                                                                                            \
-		va_list more;                                                                                                          \
-		va_start(more, flags);                                                                                                 \
-		mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;                                              \
-		va_end(more);                                                                                                          \
-		return next(at, path_kept, flags, mode);                                                                               \
+#define OPEN(name)                                                                                                     \
+	int name(int at, const char *path, int flags, ...)                                                             \
+	{                                                                                                              \
+		NEXT(name);                                                                                            \
+		KEPT(path);                                                                                            \
+		va_list more;                                                                                          \
+		va_start(more, flags);                                                                                 \
+		mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;                              \
+		va_end(more);                                                                                          \
+		return next(at, path_kept, flags, mode);                                                               \
 	}
 OPEN(openat)
 OPEN(openat64)
 
-#define OPEN_HERE(name)                                                                                                                \
-	int name(const char *path, int flags, ...)                                                                                     \
-	{                                                                                                                              \
-		va_list more;                                                                                                          \
-		va_start(more, flags);                                                                                                 \
-		mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;                                              \
-		va_end(more);                                                                                                          \
-		return openat(AT_FDCWD, path, flags, mode);                                                                            \
+#define OPEN_HERE(name)                                                                                                \
+	int name(const char *path, int flags, ...)                                                                     \
+	{                                                                                                              \
+		va_list more;                                                                                          \
+		va_start(more, flags);                                                                                 \
+		mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;                              \
+		va_end(more);                                                                                          \
+		return openat(AT_FDCWD, path, flags, mode);                                                            \
 	}
 OPEN_HERE(open)
 OPEN_HERE(open64)

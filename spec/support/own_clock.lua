@@ -1,5 +1,5 @@
---- `lua -l spec.support.own_clock PROGRAM`: the clocks of event loops without the time in which the program was ready to run and
--- others had the processors. How long it was held up is then its own doing, however busy the machine is.
+--- `lua -l spec.support.own_clock PROGRAM`: the clocks of event loops without the time in which the program was ready
+-- to run and others had the processors. How long it was held up is then its own doing, however busy the machine is.
 
 -- Nanoseconds that the program has waited for a processor; 0 where the kernel does not count them.
 local function crowded_out()

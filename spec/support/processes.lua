@@ -45,8 +45,8 @@ function processes.count_descriptors(pid)
   return count
 end
 
--- Told by its arguments: of a process that may hold secrets nothing else can be read but by root. The program while it is loaded
--- has another name, and the fork server's arguments.
+-- Told by its arguments: of a process that may hold secrets nothing else can be read but by root. The program while it
+-- is loaded has another name, and the fork server's arguments.
 local function works_for(pid, name, host)
   local words = files.read("/proc/" .. pid .. "/cmdline") or ""
   local title, number = words:match "^([%l-]+)%z+%d+%z(%d+)%z"
@@ -121,9 +121,9 @@ function processes.sleeps(pid)
   return stat ~= nil and stat:match "^.*%) (%a)" == "S"
 end
 
---- The words before a host's command whose orphans are counted. LeakSanitizer looks at a process that ends through a child of
--- that process: a worker that is killed meanwhile leaves it as one more orphan, and cannot be waited for itself. Hence workers
--- of such a host end without that look.
+--- The words before a host's command whose orphans are counted. LeakSanitizer looks at a process that ends through a
+-- child of that process: a worker that is killed meanwhile leaves it as one more orphan, and cannot be waited for
+-- itself. Hence workers of such a host end without that look.
 processes.NO_LEAK_CHECK = { "env", ("ASAN_OPTIONS=%s:detect_leaks=0"):format(os.getenv "ASAN_OPTIONS" or "") }
 
 --- Waits until a process has ended.
@@ -134,7 +134,8 @@ function processes.await_end(pid, seconds)
   end, seconds)
 end
 
---- Runs fn, and `action` once meanwhile: when fn has lasted for a while, between two looks of the call that it waits in.
+--- Runs fn, and `action` once meanwhile: when fn has lasted for a while, between two looks of the call that it waits
+-- in.
 -- @tparam function fn
 -- @tparam function action
 -- @tparam[opt=0.15] number seconds

@@ -301,7 +301,8 @@ end
 local function make_preload(srv)
   srv.preload = srv.dir .. "/odd_names.so"
   shell.check {
-    "cc", "-shared", "-fPIC", "-O1", "-fno-sanitize=all", "-o", srv.preload, HERE .. "/odd_names.c", "-lutf8proc", "-ldl",
+    "cc", "-shared", "-fPIC", "-O1", "-fno-sanitize=all", "-o", srv.preload, HERE .. "/odd_names.c", "-lutf8proc",
+    "-ldl",
   }
 end
 
@@ -459,7 +460,8 @@ function Server:restart()
   end
 end
 
---- Changes lines of smb.conf for a share. In force when this returns; those who are connected to it have to open it anew.
+--- Changes lines of smb.conf for a share. In force when this returns; those who are connected to it have to open it
+-- anew.
 function Server:change(share, settings)
   for key, value in pairs(settings) do
     self.shares[share][key] = value
@@ -587,8 +589,8 @@ function Server:requests(fn)
   return log.requests(self.dir .. "/log", since), table.unpack(results, 1, results.n)
 end
 
---- Reads that the server did since the mark: a list of `{ file =, offset =, length =, done =, process =, time = }`, process after
--- process; each of these serves one connection. Times are text and can be compared.
+--- Reads that the server did since the mark: a list of `{ file =, offset =, length =, done =, process =, time = }`,
+-- process after process; each of these serves one connection. Times are text and can be compared.
 function Server:reads()
   return read_log(self, log.reads)
 end

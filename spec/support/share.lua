@@ -1,4 +1,5 @@
---- What many specs start from and look at: one server, a bad network before it, a local directory, what is on the share.
+--- What many specs start from and look at: one server, a bad network before it, a local directory, what is on the
+-- share.
 --
 --     local srv, net, dir
 --     setup(function()
@@ -111,7 +112,8 @@ end
 
 --- Asserts that no file is open on the server any more; what ended a moment ago may take another.
 function share.assert_nothing_open()
-  assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3), "files are open on the server")
+  assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3),
+    "files are open on the server")
 end
 
 --- Measures a call.

@@ -1,6 +1,6 @@
 /*
- * A slow local disk, for a process that is started with this before libc (LD_PRELOAD) and for its workers: each SLOWDISK_CALL, which
- * is fsync, pread or pwrite, takes SLOWDISK_SECONDS.
+ * A slow local disk, for a process that is started with this before libc (LD_PRELOAD) and for its workers: each
+ * SLOWDISK_CALL, which is fsync, pread or pwrite, takes SLOWDISK_SECONDS.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,8 +1,8 @@
 --- `make soak`: random operations against a model of the share, while the network and the server fail.
 --
--- Each step is one operation; afterwards what is on the server's disk is compared with the model. An operation that failed may
--- have happened where its error code leaves that open: then what is there, the old state or the new one, is what the model goes
--- on with; anything else is a failure, which prints the seed and the last steps.
+-- Each step is one operation; afterwards what is on the server's disk is compared with the model. An operation that
+-- failed may have happened where its error code leaves that open: then what is there, the old state or the new one, is
+-- what the model goes on with; anything else is a failure, which prints the seed and the last steps.
 --
 -- SOAK_S: seconds (60). SEED repeats a run's choices.
 
@@ -26,7 +26,8 @@ local GROWTH = 8 * KIB -- KiB that the second half may need beyond the first: on
 -- Failures of the network or the server: what was asked for may have been done, or not.
 local OPEN = { timeout = true, disconnected = true, unreachable = true }
 
--- What is written in place may besides be left as it is when the server does not tell the file from another: without birth times.
+-- What is written in place may besides be left as it is when the server does not tell the file from another: without
+-- birth times.
 local function leaves_open(operation, code)
   return OPEN[code] or (operation.in_place and code == "source_changed")
 end
@@ -130,8 +131,8 @@ local function copy_of(t)
   return copy
 end
 
--- Operations: each gives its description, what it does, what the model is when that is done, and the error codes that are right
--- where it is not to succeed. `check` looks at what it gave. -----------------------------------------------------------
+-- Operations: each gives its description, what it does, what the model is when that is done, and the error codes that
+-- are right where it is not to succeed. `check` looks at what it gave. ------------------------------------------------
 
 -- Why nothing can be put at a name, if so.
 local function no_place(name)
@@ -155,8 +156,9 @@ local operations = {}
 function operations.put()
   local name, value = new_name(), math.random(12) == 1 and large() or content()
   local path = type(value) == "table" and large_at[value.seed] or files.write(dir .. "/source", value)
-  return { text = ("put %q (%d bytes)"):format(name, type(value) == "table" and LARGE or #value), error = no_place(name),
-    run = function() return dest:put(path, name) end, after = with { [name] = value }, touched = { [name] = true } }
+  return { text = ("put %q (%d bytes)"):format(name, type(value) == "table" and LARGE or #value),
+    error = no_place(name), run = function() return dest:put(path, name) end, after = with { [name] = value },
+    touched = { [name] = true } }
 end
 
 function operations.write()
@@ -169,7 +171,8 @@ function operations.read()
   local name = existing(is_small)
   if type(model[name]) == "table" then return end
   return { text = ("read %q"):format(name), run = function() return dest:read(name) end,
-    error = no_place(name) or (model[name] == nil and "not_found" or nil), check = function(got) return got == model[name] end }
+    error = no_place(name) or (model[name] == nil and "not_found" or nil),
+    check = function(got) return got == model[name] end }
 end
 
 function operations.get()
@@ -245,7 +248,8 @@ function operations.rmdir()
     if each:sub(1, #name + 1) == name .. "/" then changes[each] = false end
   end
   local above = parent(name)
-  return { text = ("rmdir %q recursive"):format(name), run = function() return dest:rmdir(name, { recursive = true }) end,
+  return { text = ("rmdir %q recursive"):format(name),
+    run = function() return dest:rmdir(name, { recursive = true }) end,
     error = model[name] == nil and (above and model[above] == nil and "folder_missing" or "not_found") or nil,
     any_error = model[name] == nil, after = with(changes), partly = changes }
 end
@@ -457,8 +461,8 @@ while shell.now() - began < SECONDS do
     local host, worker = resident()
     table.insert(memory.host, host)
     table.insert(memory.worker, worker)
-    print(("%5.0f s  %6d steps  %5d refused  host %6d KiB  largest worker %6d KiB"):format(shell.now() - began, steps, refused,
-      host, worker))
+    print(("%5.0f s  %6d steps  %5d refused  host %6d KiB  largest worker %6d KiB"):format(shell.now() - began, steps,
+      refused, host, worker))
   end
 end
 -- Everything once more, contents too.
@@ -471,7 +475,8 @@ for whose, kib in pairs(memory) do
   local before = math.max(table.unpack(kib, 1, PARTS // 2))
   if #kib == PARTS and kib[#kib] > before + GROWTH then fail(("the memory of the %s grows"):format(whose)) end
 end
-print(("soak: %d steps, %d faults in the network, %d refused, all as the model says"):format(steps, net:stats().faults, refused))
+print(("soak: %d steps, %d faults in the network, %d refused, all as the model says")
+  :format(steps, net:stats().faults, refused))
 dest:close()
 net:stop()
 srv:stop()

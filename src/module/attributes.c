@@ -1,4 +1,7 @@
-/* What a local file has besides its contents: mode, owners, exact times, where a link leads. For backups and what they bring back. */
+/*
+ * What a local file has besides its contents: mode, owners, exact times, where a link leads. For backups and what they
+ * bring back.
+ */
 #include "beneath.h"
 #include "local.h"
 #include "register.h"
@@ -147,7 +150,10 @@ static struct attributes_wanted attributes_check_wanted(lua_State *L, int index)
 	return w;
 }
 
-/* set_attributes(path, wanted [, root]) -> true | nil, code, text. A link itself has owners and a time; it is not followed. */
+/*
+ * set_attributes(path, wanted [, root]) -> true | nil, code, text. A link itself has owners and a time; it is not
+ * followed.
+ */
 static int attributes_set_path(lua_State *L)
 {
 	const char *path = support_check_path(L, 1);
@@ -237,8 +243,8 @@ static int attributes_user(lua_State *L)
 }
 
 /*
- * path_before(a, b) -> whether `a` comes before `b` when a tree is walked folder by folder, names in the order of their bytes, whatever
- * the locale: as if a slash were the smallest of all.
+ * path_before(a, b) -> whether `a` comes before `b` when a tree is walked folder by folder, names in the order of their
+ * bytes, whatever the locale: as if a slash were the smallest of all.
  */
 static int attributes_path_before(lua_State *L)
 {
@@ -259,8 +265,16 @@ static int attributes_path_before(lua_State *L)
 void attributes_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-	    {"attributes", attributes_of_path}, {"local_attributes", attributes_of_local}, {"set_attributes", attributes_set_path},
-	    {"set_local_attributes", attributes_set_local}, {"make_link", attributes_make_link}, {"owner_names", attributes_owner_names},
-	    {"owner_ids", attributes_owner_ids}, {"user", attributes_user}, {"path_before", attributes_path_before}, {NULL, NULL}};
+		{"attributes", attributes_of_path},
+		{"local_attributes", attributes_of_local},
+		{"set_attributes", attributes_set_path},
+		{"set_local_attributes", attributes_set_local},
+		{"make_link", attributes_make_link},
+		{"owner_names", attributes_owner_names},
+		{"owner_ids", attributes_owner_ids},
+		{"user", attributes_user},
+		{"path_before", attributes_path_before},
+		{NULL, NULL},
+	};
 	luaL_setfuncs(L, functions, 0);
 }

@@ -350,7 +350,8 @@ static int name_index_measure(lua_State *L)
 /* name_index_may_be_cut(known, ours, theirs) -> see ticks_may_be_cut */
 static int name_index_may_be_cut(lua_State *L)
 {
-	lua_pushboolean(L, ticks_may_be_cut(&name_index_check(L, 1)->grain, luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
+	lua_pushboolean(
+	    L, ticks_may_be_cut(&name_index_check(L, 1)->grain, luaL_checkinteger(L, 2), luaL_checkinteger(L, 3)));
 	return 1;
 }
 

@@ -23,7 +23,9 @@ struct pack {
 /* Reads the request that the table at `table` says; raises for bad values. Leaves the texts on the stack. */
 void pack_read(lua_State *L, int table, enum smb_verb verb, struct pack *p);
 
-/* Reads what an attempt, the table or nil at `table`, says beside the request: again, keep, ours, offset, size, mtime. */
+/*
+ * Reads what an attempt, the table or nil at `table`, says beside the request: again, keep, ours, offset, size, mtime.
+ */
 void pack_attempt(lua_State *L, int table, struct pack *p);
 
 /* A number from 0 to `most` in a field of the table, 0 if absent; and whether a field is true. */

@@ -6,7 +6,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Returns the descriptor if it is above 2, else a copy that is, and closes the original. -1 and errno where there is none. */
+/*
+ * Returns the descriptor if it is above 2, else a copy that is, and closes the original. -1 and errno where there is
+ * none.
+ */
 static inline int descriptor_clear(int fd)
 {
 	int copy, error;

@@ -5,12 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes such memory, filled with zeros; `fd` is to be handed on. NULL and errno without memory, or beyond the limit on file sizes. */
+/*
+ * Makes such memory, filled with zeros; `fd` is to be handed on. NULL and errno without memory, or beyond the limit on
+ * file sizes.
+ */
 void *memory_share(const char *name, size_t size, int *fd);
 
 /*
- * Maps such memory that another process made; `size` becomes its length. NULL where it is shorter than `least`, or where that process
- * could still shorten it: touching pages that have gone kills.
+ * Maps such memory that another process made; `size` becomes its length. NULL where it is shorter than `least`, or
+ * where that process could still shorten it: touching pages that have gone kills.
  */
 void *memory_map(int fd, size_t least, size_t *size);
 

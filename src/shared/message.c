@@ -36,7 +36,10 @@ bool message_send(int socket, const void *message, size_t size, const int *fds, 
 	return n == (ssize_t)size;
 }
 
-/* Keeps the first `most` of the descriptors that came, and closes the others: whoever sends more must not fill this process's table. */
+/*
+ * Keeps the first `most` of the descriptors that came, and closes the others: whoever sends more must not fill this
+ * process's table.
+ */
 static void message_take_descriptors(struct msghdr *header, int *fds, size_t most)
 {
 	size_t kept = 0;

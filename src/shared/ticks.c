@@ -43,7 +43,10 @@ bool ticks_of_seconds(double seconds, int64_t *t)
 
 	if (!(seconds >= -most && seconds <= most))
 		return false;
-	/* From 2^32 on a double tells microseconds apart, but no ticks: rounded to ticks and then to microseconds it would be another one. */
+	/*
+	 * From 2^32 on a double tells microseconds apart, but no ticks: rounded to ticks and then to microseconds it
+	 * would be another one.
+	 */
 	if (fabs(seconds) >= coarse)
 		rest = floor(rest * 1e6 + 0.5) / 1e6;
 	*t = (int64_t)whole * TICKS_SECOND + (int64_t)floor(rest * (double)TICKS_SECOND + 0.5);
@@ -120,8 +123,8 @@ unsigned ticks_cut_to(int64_t ours, int64_t theirs)
 }
 
 /*
- * Where all times are multiples of a step it is the disk's, or the files' own: archives and some programs know seconds only. So one of
- * ours that is a multiple of a smaller step says nothing, but where many files are all of even seconds.
+ * Where all times are multiples of a step it is the disk's, or the files' own: archives and some programs know seconds
+ * only. So one of ours that is a multiple of a smaller step says nothing, but where many files are all of even seconds.
  */
 bool ticks_same(const struct ticks_grain *g, int64_t ours, int64_t theirs)
 {

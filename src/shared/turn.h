@@ -1,6 +1,7 @@
 /*
- * Whose turn it is to send the password: at most one worker of a destination does so before it is known to be right, lest a wrong one
- * lock the account. The page that all workers map has the state; the module passes the turn on for a worker that died with it.
+ * Whose turn it is to send the password: at most one worker of a destination does so before it is known to be right,
+ * lest a wrong one lock the account. The page that all workers map has the state; the module passes the turn on for a
+ * worker that died with it.
  */
 #ifndef LUA_SMB_TURN_H
 #define LUA_SMB_TURN_H
@@ -28,8 +29,8 @@ static inline void turn_pass(struct smb_turn *turn, uint32_t process)
 }
 
 /*
- * Whether the password may be sent after so many answers that never came: each may have been a refusal. One that was right before may
- * be sent once more; one that never was may not.
+ * Whether the password may be sent after so many answers that never came: each may have been a refusal. One that was
+ * right before may be sent once more; one that never was may not.
  */
 static inline bool turn_bears(const struct smb_turn *turn, uint32_t lost)
 {

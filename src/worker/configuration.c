@@ -36,8 +36,8 @@ smbc_smb_encrypt_level configuration_encryption(enum smb_demand demand)
 }
 
 /*
- * Says what is not the library's default, and what a distribution may have built in otherwise. A lock directory that cannot exist
- * keeps the name cache, which all of a machine's programs share, out of it.
+ * Says what is not the library's default, and what a distribution may have built in otherwise. A lock directory that
+ * cannot exist keeps the name cache, which all of a machine's programs share, out of it.
  */
 static bool write_text(FILE *f, const struct smb_connect *t)
 {
@@ -118,7 +118,10 @@ static FILE *configuration_open(const char *path)
 
 typedef FILE *opener(const char *path, const char *mode);
 
-/* Opens as the next definition of the function does. C has no cast from void pointers to function pointers, hence the copy. */
+/*
+ * Opens as the next definition of the function does. C has no cast from void pointers to function pointers, hence the
+ * copy.
+ */
 static FILE *open_by(opener **next, const char *name, const char *path, const char *mode)
 {
 	FILE *text = configuration_open(path);

@@ -24,14 +24,14 @@ static bool connect_failed(const struct smb_fault *fault)
 static bool connect_keep(struct smb_fault *fault)
 {
 	session_keep_identity();
-	return wire_keeps_demand() ||
-	       fault_set(fault, SMB_PROTOCOL,
-			 "what is required of the connection cannot be checked: this libsmbclient sends in a way that smb-worker does not see");
+	return wire_keeps_demand() || fault_set(fault, SMB_PROTOCOL,
+						"what is required of the connection cannot be checked: this "
+						"libsmbclient sends in a way that smb-worker does not see");
 }
 
 /*
- * A name that is not UTF-8 cannot be put into a request: the library does all that comes before one, and sends none. Where something is
- * demanded of all that is sent, a request shows that at once.
+ * A name that is not UTF-8 cannot be put into a request: the library does all that comes before one, and sends none.
+ * Where something is demanded of all that is sent, a request shows that at once.
  */
 static bool connect_open(const struct smb_connect *target, struct smb_fault *fault)
 {
@@ -77,6 +77,7 @@ bool connect_share(const struct smb_connect *target, struct smb_fault *fault)
 	if (connect_open(target, fault))
 		return true;
 	if (connect_hangs_up(fault))
-		fault_set(fault, SMB_PROTOCOL, "the server hangs up: it speaks no dialect that is allowed (SMB1 only?)");
+		fault_set(fault, SMB_PROTOCOL,
+			  "the server hangs up: it speaks no dialect that is allowed (SMB1 only?)");
 	return false;
 }

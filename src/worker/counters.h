@@ -1,6 +1,6 @@
 /*
- * How far the worker has come, on the page that the module maps too (struct smb_shared). counters.c alone touches that page. What is
- * written there is a hint: the module decides by it how long to wait, and what to show as progress.
+ * How far the worker has come, on the page that the module maps too (struct smb_shared). counters.c alone touches that
+ * page. What is written there is a hint: the module decides by it how long to wait, and what to show as progress.
  */
 #ifndef LUA_SMB_COUNTERS_H
 #define LUA_SMB_COUNTERS_H
@@ -24,8 +24,8 @@ void counters_alive(void);
 void counters_set_step(enum smb_step step);
 
 /*
- * Between these two the library's thread works on the local file, or waits for it, and the server's limits do not count: a slow disk
- * is no silence of the server's. Pass what begin returned to end; they nest.
+ * Between these two the library's thread works on the local file, or waits for it, and the server's limits do not
+ * count: a slow disk is no silence of the server's. Pass what begin returned to end; they nest.
  */
 uint32_t counters_begin_local(void);
 void counters_end_local(uint32_t step);

@@ -78,8 +78,8 @@ bool demand_is_logon(const struct frame *f)
 }
 
 /*
- * A server may accept a logon without a name and say neither guest nor anonymous: only what is sent tells. The library sends one where
- * it knows no name, and goes on by NTLM where Kerberos has failed.
+ * A server may accept a logon without a name and say neither guest nor anonymous: only what is sent tells. The library
+ * sends one where it knows no name, and goes on by NTLM where Kerberos has failed.
  */
 enum refusal demand_check_logon(const struct demand *d, const struct frame *f, struct demand_logon *logon)
 {

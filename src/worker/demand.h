@@ -1,6 +1,6 @@
 /*
- * What may leave for the server: a frame that would break a promise to the user must not. The rules are pure: they know what was
- * demanded, what was agreed with the server, and the frame; they keep nothing and ask nobody.
+ * What may leave for the server: a frame that would break a promise to the user must not. The rules are pure: they know
+ * what was demanded, what was agreed with the server, and the frame; they keep nothing and ask nobody.
  */
 #ifndef LUA_SMB_DEMAND_H
 #define LUA_SMB_DEMAND_H
@@ -45,8 +45,8 @@ struct demand_logon {
 bool demand_is_guest(const struct demand *d, const struct smb_info *agreed);
 
 /*
- * SMB2 messages that leave in clear even on a connection that is well encrypted: they come before the keys, or carry nothing. They tell
- * nothing of how the connection is protected.
+ * SMB2 messages that leave in clear even on a connection that is well encrypted: they come before the keys, or carry
+ * nothing. They tell nothing of how the connection is protected.
  */
 bool demand_carries_nothing(const struct frame *f);
 
@@ -60,8 +60,8 @@ bool demand_is_logon(const struct frame *f);
 enum refusal demand_check_logon(const struct demand *d, const struct frame *f, struct demand_logon *logon);
 
 /*
- * Whether the connection is as it was demanded, by all that has left so far. With a library that sends in a way that is not seen,
- * nothing would have been refused.
+ * Whether the connection is as it was demanded, by all that has left so far. With a library that sends in a way that is
+ * not seen, nothing would have been refused.
  */
 bool demand_is_kept(const struct demand *d, const struct smb_info *agreed);
 

@@ -15,7 +15,8 @@ ssize_t detach_receive(void *message, size_t size, int fds[SMB_FILES_AT_ONCE])
 	ssize_t n;
 	do
 		n = message_receive(SMB_WORKER_SOCKET, message, size, fds, SMB_FILES_AT_ONCE, 0);
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET)); /* the module has gone, but what it sent is still here */
+	/* the module has gone, but what it sent is still here */
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	return n;
 }
 

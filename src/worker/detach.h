@@ -8,9 +8,10 @@
 #include <sys/types.h>
 
 /*
- * Forks into `workers` workers, whose sockets are SMB_WORKER_SOCKET and those after it, and a fork server, whose socket is the last. Loading
- * the program takes ten times as long as a fork of it, so it is loaded once. Returns in the workers only; `title` is the program's first
- * argument. The started process itself exits, so that the module can reap it at once and never has a zombie.
+ * Forks into `workers` workers, whose sockets are SMB_WORKER_SOCKET and those after it, and a fork server, whose socket
+ * is the last. Loading the program takes ten times as long as a fork of it, so it is loaded once. Returns in the
+ * workers only; `title` is the program's first argument. The started process itself exits, so that the module can reap
+ * it at once and never has a zombie.
  */
 void detach_workers(int workers, char *title);
 

@@ -16,8 +16,8 @@ struct request {
 };
 
 /*
- * Does what a request asks for. `reply` is the beginning of a message of SMB_MESSAGE_MAX bytes, of which `used` are taken; entries follow
- * it. False fills the reply's fault, in most cases.
+ * Does what a request asks for. `reply` is the beginning of a message of SMB_MESSAGE_MAX bytes, of which `used` are
+ * taken; entries follow it. False fills the reply's fault, in most cases.
  */
 bool dispatch(const struct request *r, struct smb_reply *reply, size_t *used);
 

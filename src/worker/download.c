@@ -51,8 +51,8 @@ static bool download_verify(struct session_file *file, int fd, uint64_t size, co
 		fault_set(fault, SMB_MISMATCH, "what was fetched is not what the server has (SHA-256)"));
 }
 
-static bool download_receive(struct session_file *file, const struct download_source *from, int fd, const struct smb_entry *entry,
-			     struct transfer_result *result, struct smb_fault *fault)
+static bool download_receive(struct session_file *file, const struct download_source *from, int fd,
+			     const struct smb_entry *entry, struct transfer_result *result, struct smb_fault *fault)
 {
 	bool wanted = from->flags & (SMB_FLAG_DIGEST | SMB_FLAG_VERIFY);
 	struct sha256_ctx hash;

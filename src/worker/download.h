@@ -17,15 +17,15 @@ struct download_source {
 };
 
 /*
- * Fetches a file into `fd`, synced to disk, from byte `good` on, if it still has the size and time that `entry` names. They are filled
- * in. A file of `offer` bytes and more, unless that is 0, is not fetched but left open in `file`.
+ * Fetches a file into `fd`, synced to disk, from byte `good` on, if it still has the size and time that `entry` names.
+ * They are filled in. A file of `offer` bytes and more, unless that is 0, is not fetched but left open in `file`.
  */
 bool download_get(struct download_source *from, int fd, struct smb_entry *entry, struct transfer_result *result,
 		  struct smb_fault *fault);
 
 /*
- * Returns what tells a file that was just opened from another one that has its name later: size, time and, where it can be seen, birth.
- * `opened` is what session_open said.
+ * Returns what tells a file that was just opened from another one that has its name later: size, time and, where it can
+ * be seen, birth. `opened` is what session_open said.
  */
 bool download_describe(struct session_file *file, const struct session_opened *opened, struct smb_entry *entry,
 		       struct smb_fault *fault);

@@ -42,7 +42,8 @@ static uint32_t entry_attributes(mode_t mode)
 
 	if (S_ISDIR(mode))
 		return attributes | ENTRY_DIRECTORY;
-	return attributes | (mode & S_IXUSR ? ENTRY_ARCHIVE : 0) | (mode & S_IXGRP ? ENTRY_SYSTEM : 0) | (mode & S_IXOTH ? ENTRY_HIDDEN : 0);
+	return attributes | (mode & S_IXUSR ? ENTRY_ARCHIVE : 0) | (mode & S_IXGRP ? ENTRY_SYSTEM : 0) |
+	       (mode & S_IXOTH ? ENTRY_HIDDEN : 0);
 }
 
 void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct smb_entry *opened)

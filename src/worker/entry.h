@@ -1,4 +1,7 @@
-/* Files and folders as the library describes them, as entries; and attributes (MS-FSCC 2.6) as it puts them into a mode's bits. */
+/*
+ * Files and folders as the library describes them, as entries; and attributes (MS-FSCC 2.6) as it puts them into a
+ * mode's bits.
+ */
 #ifndef LUA_SMB_ENTRY_H
 #define LUA_SMB_ENTRY_H
 
@@ -9,14 +12,23 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-enum { ENTRY_READONLY = 1, ENTRY_HIDDEN = 2, ENTRY_SYSTEM = 4, ENTRY_DIRECTORY = 0x10, ENTRY_ARCHIVE = 0x20, ENTRY_REPARSE = 0x400 };
+enum {
+	ENTRY_READONLY = 1,
+	ENTRY_HIDDEN = 2,
+	ENTRY_SYSTEM = 4,
+	ENTRY_DIRECTORY = 0x10,
+	ENTRY_ARCHIVE = 0x20,
+	ENTRY_REPARSE = 0x400
+};
 
 /* The attributes that can be set. */
 enum { ENTRY_SETTABLE = ENTRY_READONLY | ENTRY_HIDDEN | ENTRY_SYSTEM | ENTRY_ARCHIVE };
 
 mode_t entry_mode(uint32_t attributes);
 
-/* `opened`: what the answer to an opening said of the same file, which is more than stat does; NULL: it was not seen. */
+/*
+ * `opened`: what the answer to an opening said of the same file, which is more than stat does; NULL: it was not seen.
+ */
 void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct smb_entry *opened);
 
 /* An entry of a listing, as the library has it. */

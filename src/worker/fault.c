@@ -36,7 +36,8 @@ static const struct meaning by_status[] = {
     {0xc000006d, SMB_AUTH_FAILED, "user name or password is wrong", "LOGON_FAILURE"},
     {0xc000006a, SMB_AUTH_FAILED, "the password is wrong", "WRONG_PASSWORD"},
     {0xc0000064, SMB_AUTH_FAILED, "no such user", "NO_SUCH_USER"},
-    {0xc000006e, SMB_AUTH_FAILED, "the account may not log on so (Protected Users need Kerberos)", "ACCOUNT_RESTRICTION"},
+    {0xc000006e, SMB_AUTH_FAILED, "the account may not log on so (Protected Users need Kerberos)",
+     "ACCOUNT_RESTRICTION"},
     {0xc000006f, SMB_AUTH_FAILED, "the account may not log on at this hour", "INVALID_LOGON_HOURS"},
     {0xc0000070, SMB_AUTH_FAILED, "the account may not log on from this computer", "INVALID_WORKSTATION"},
     {0xc0000071, SMB_AUTH_FAILED, "the password has expired", "PASSWORD_EXPIRED"},
@@ -48,7 +49,8 @@ static const struct meaning by_status[] = {
     {0xc000005e, SMB_UNREACHABLE, "the server reaches no logon server (domain controller)", "NO_LOGON_SERVERS"},
     {0xc0000233, SMB_UNREACHABLE, "the server finds no domain controller", "DOMAIN_CONTROLLER_NOT_FOUND"},
     {0xc0000418, SMB_AUTH_FAILED, "the server or its domain takes no NTLM: a logon by Kerberos may do", "NTLM_BLOCKED"},
-    {0xc000018d, SMB_AUTH_FAILED, "the server has lost its trust account in the domain", "TRUSTED_RELATIONSHIP_FAILURE"},
+    {0xc000018d, SMB_AUTH_FAILED, "the server has lost its trust account in the domain",
+     "TRUSTED_RELATIONSHIP_FAILURE"},
     {0xc000018b, SMB_AUTH_FAILED, "the server has no account in the domain", "NO_TRUST_SAM_ACCOUNT"},
     {0xc0000133, SMB_AUTH_FAILED, "the clocks of client and server differ too much", "TIME_DIFFERENCE_AT_DC"},
     {0xc0000413, SMB_AUTH_FAILED, "the server's policy refuses this logon", "AUTHENTICATION_FIREWALL_FAILED"},
@@ -140,7 +142,8 @@ static bool while_connecting(struct smb_fault *fault, enum smb_step step, int er
 			return fault_set(fault, SMB_UNREACHABLE, m->text);
 		return fault_errno(fault, SMB_UNREACHABLE, "no connection", error);
 	case SMB_STEP_NEGOTIATE:
-		return fault_errno(fault, SMB_PROTOCOL, "client and server have no dialect or protection in common", error);
+		return fault_errno(fault, SMB_PROTOCOL, "client and server have no dialect or protection in common",
+				   error);
 	case SMB_STEP_LOGON:
 		if (error == EACCES || error == EPERM || error == EINVAL)
 			return fault_set(fault, SMB_AUTH_FAILED, "the logon was refused");
@@ -185,7 +188,8 @@ bool fault_remote(struct smb_fault *fault, enum smb_step step, uint32_t status, 
 		if (step == SMB_STEP_LOGON && m->code == SMB_ACCESS_DENIED)
 			return fault_status(fault, SMB_AUTH_FAILED, "the logon was refused", m->name);
 		if (step == SMB_STEP_NEGOTIATE && m->code == SMB_UNSUPPORTED)
-			return fault_status(fault, SMB_PROTOCOL, "client and server have no dialect in common", m->name);
+			return fault_status(fault, SMB_PROTOCOL, "client and server have no dialect in common",
+					    m->name);
 		return fault_status(fault, m->code, m->text, m->name);
 	}
 	if (broken && step >= SMB_STEP_NEGOTIATE)

@@ -20,8 +20,9 @@ bool fault_local(struct smb_fault *fault, const char *what, int error);
 void fault_guest(struct smb_fault *fault);
 
 /*
- * The status says that the password is wrong, or of no use any more, or that the account may not log on: to send it again is of no
- * use, and may lock the account. A logon fails for other reasons, too: no logon server, clocks, tickets, a server that is busy.
+ * The status says that the password is wrong, or of no use any more, or that the account may not log on: to send it
+ * again is of no use, and may lock the account. A logon fails for other reasons, too: no logon server, clocks, tickets,
+ * a server that is busy.
  */
 bool fault_refuses_password(uint32_t status);
 

@@ -40,7 +40,8 @@ static bool identity_has_changed(const struct ticket *ticket, struct smb_fault *
 
 	if (atomic_load(&first_owner->state) != SMB_OWNER_KNOWN || strcmp(first_owner->name, ticket->owner) == 0)
 		return false;
-	snprintf(text, sizeof text, "the Kerberos ticket is of %.80s now: this destination was opened with that of %.80s", ticket->owner,
+	snprintf(text, sizeof text,
+		 "the Kerberos ticket is of %.80s now: this destination was opened with that of %.80s", ticket->owner,
 		 first_owner->name);
 	fault_set(fault, SMB_AUTH_FAILED, text);
 	return true;
@@ -49,7 +50,8 @@ static bool identity_has_changed(const struct ticket *ticket, struct smb_fault *
 static bool identity_no_ticket(const struct ticket *ticket, struct smb_fault *fault)
 {
 	char text[sizeof fault->text];
-	snprintf(text, sizeof text, "there is no Kerberos ticket (credential cache %.90s): kinit gets one", ticket->cache);
+	snprintf(text, sizeof text, "there is no Kerberos ticket (credential cache %.90s): kinit gets one",
+		 ticket->cache);
 	return fault_set(fault, SMB_AUTH_FAILED, text);
 }
 
@@ -57,9 +59,11 @@ static bool identity_expired(const struct ticket *ticket, struct smb_fault *faul
 {
 	char text[sizeof fault->text];
 	if (ticket->left > 0)
-		snprintf(text, sizeof text, "the Kerberos ticket of %.80s ends in %ld s: kinit gets a new one", ticket->owner, ticket->left);
+		snprintf(text, sizeof text, "the Kerberos ticket of %.80s ends in %ld s: kinit gets a new one",
+			 ticket->owner, ticket->left);
 	else
-		snprintf(text, sizeof text, "the Kerberos ticket of %.80s has expired: kinit gets a new one", ticket->owner);
+		snprintf(text, sizeof text, "the Kerberos ticket of %.80s has expired: kinit gets a new one",
+			 ticket->owner);
 	return fault_set(fault, SMB_AUTH_FAILED, text);
 }
 
@@ -67,8 +71,8 @@ static bool identity_is_anothers(const struct ticket *ticket, const struct smb_c
 {
 	bool in_realm = strchr(target->domain, '.') != NULL && strchr(target->username, '@') == NULL;
 	char text[sizeof fault->text];
-	snprintf(text, sizeof text, "the Kerberos ticket is of %.70s, not of %.70s%s%.60s", ticket->owner, target->username,
-		 in_realm ? "@" : "", in_realm ? target->domain : "");
+	snprintf(text, sizeof text, "the Kerberos ticket is of %.70s, not of %.70s%s%.60s", ticket->owner,
+		 target->username, in_realm ? "@" : "", in_realm ? target->domain : "");
 	return fault_set(fault, SMB_AUTH_FAILED, text);
 }
 
@@ -90,8 +94,8 @@ static bool identity_of_ticket(const struct smb_connect *target, struct identity
 	memcpy(identity->owner, ticket.owner, sizeof identity->owner);
 	/* The library logs on without a name if it is told none; with a ticket any will do. */
 	name = strcspn(ticket.owner, "@");
-	snprintf(identity->username, sizeof identity->username, "%.*s", (int)(name < SMB_TEXT_SIZE ? name : SMB_TEXT_SIZE - 1),
-		 ticket.owner);
+	snprintf(identity->username, sizeof identity->username, "%.*s",
+		 (int)(name < SMB_TEXT_SIZE ? name : SMB_TEXT_SIZE - 1), ticket.owner);
 	return true;
 }
 
@@ -107,7 +111,8 @@ static void identity_in_capitals(char *text)
 /* "bob" is of the realm that the domain names, or of the default one; a realm is spelt in capitals. */
 static void identity_of_principal(const struct smb_connect *target, struct identity *identity)
 {
-	const char *backslash = strchr(target->username, '\\'), *name = backslash != NULL ? backslash + 1 : target->username;
+	const char *backslash = strchr(target->username, '\\'),
+		   *name = backslash != NULL ? backslash + 1 : target->username;
 	const char *at = strrchr(name, '@');
 	size_t length = at != NULL ? (size_t)(at - name) : strlen(name);
 	char realm[SMB_TEXT_SIZE] = "";
@@ -174,13 +179,15 @@ static bool identity_ticket_ends(const struct smb_connect *target, struct smb_fa
 static void identity_no_kdc(const struct identity *identity, struct smb_fault *fault)
 {
 	char text[sizeof fault->text];
-	snprintf(text, sizeof text, "the logon by Kerberos as %.70s failed: no Kerberos server (KDC) of the realm is known, or none gave a ticket",
+	snprintf(text, sizeof text,
+		 "the logon by Kerberos as %.70s failed: no Kerberos server (KDC) of the realm is known, or none gave "
+		 "a ticket",
 		 identity->owner);
 	fault_set(fault, SMB_AUTH_FAILED, text);
 }
 
-void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info, uint32_t status,
-		      struct smb_fault *fault)
+void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info,
+		      uint32_t status, struct smb_fault *fault)
 {
 	const uint32_t logon_failure = 0xc000006d, access_denied = 0xc0000022;
 
@@ -211,6 +218,6 @@ void identity_hint(const struct smb_connect *target, const char *domain, struct 
 
 	if (fault->status != logon_failure || strpbrk(target->username, "@\\") != NULL || domain[0] == '\0')
 		return;
-	snprintf(fault->text + used, sizeof fault->text - used, "; the server is in the domain %.40s: a user of that needs domain = '%.40s'",
-		 domain, domain);
+	snprintf(fault->text + used, sizeof fault->text - used,
+		 "; the server is in the domain %.40s: a user of that needs domain = '%.40s'", domain, domain);
 }

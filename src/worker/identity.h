@@ -1,4 +1,7 @@
-/* Who logs on, by what: the user with a password, or the owner of a Kerberos ticket. Nobody's ticket or password for somebody else. */
+/*
+ * Who logs on, by what: the user with a password, or the owner of a Kerberos ticket. Nobody's ticket or password for
+ * somebody else.
+ */
 #ifndef LUA_SMB_IDENTITY_H
 #define LUA_SMB_IDENTITY_H
 
@@ -8,7 +11,8 @@
 
 struct identity {
 	char username[SMB_TEXT_SIZE]; /* as the library is told it */
-	char owner[SMB_OWNER_SIZE];              /* "bob@REALM": whose Kerberos ticket is used, or got by the password; empty without Kerberos */
+	/* "bob@REALM": whose Kerberos ticket is used, or got by the password; empty without Kerberos */
+	char owner[SMB_OWNER_SIZE];
 	const char *password;         /* the target's; "" for a ticket's owner */
 };
 
@@ -23,27 +27,32 @@ bool identity_choose(const struct smb_connect *target, struct identity *identity
 
 static inline bool identity_wants_kerberos(const struct smb_connect *target)
 {
-	return !target->anonymous && (target->kerberos == SMB_DEMAND_DESIRED || target->kerberos == SMB_DEMAND_REQUIRED);
+	return !target->anonymous &&
+	       (target->kerberos == SMB_DEMAND_DESIRED || target->kerberos == SMB_DEMAND_REQUIRED);
 }
 
 /* A password is there to fall back on. */
 static inline bool identity_may_use_ntlm(const struct smb_connect *target)
 {
-	return !identity_wants_kerberos(target) || (target->kerberos == SMB_DEMAND_DESIRED && target->password[0] != '\0');
+	return !identity_wants_kerberos(target) ||
+	       (target->kerberos == SMB_DEMAND_DESIRED && target->password[0] != '\0');
 }
 
 /*
- * Puts into `info` who has logged on: a ticket hides that from the wire, and the library adds a domain of its own where none was named.
+ * Puts into `info` who has logged on: a ticket hides that from the wire, and the library adds a domain of its own where
+ * none was named.
  */
 void identity_show(const struct smb_connect *target, const struct identity *identity, struct smb_info *info);
 
-/* A logon by Kerberos has failed: says why, as far as that is known. `status` is the server's, 0 when it was not asked. */
-void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info, uint32_t status,
-		      struct smb_fault *fault);
+/*
+ * A logon by Kerberos has failed: says why, as far as that is known. `status` is the server's, 0 when it was not asked.
+ */
+void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info,
+		      uint32_t status, struct smb_fault *fault);
 
 /*
- * A logon by NTLM without a domain has failed: says that the server belongs to one. A member of a domain looks for a user of no domain
- * among its own.
+ * A logon by NTLM without a domain has failed: says that the server belongs to one. A member of a domain looks for a
+ * user of no domain among its own.
  */
 void identity_hint(const struct smb_connect *target, const char *domain, struct smb_fault *fault);
 

@@ -12,9 +12,20 @@
 enum message { AS_REQ = 0x6a, AS_REP = 0x6b, TGS_REQ = 0x6c, TGS_REP = 0x6d, KRB_ERROR = 0x7e };
 
 enum kdc_error {
-	CLIENT_UNKNOWN = 6, SERVICE_UNKNOWN = 7, POLICY = 12, ETYPE = 14, CLIENT_REVOKED = 18, CLIENT_NOT_YET = 21, KEY_EXPIRED = 23,
-	PREAUTH_FAILED = 24, PREAUTH_REQUIRED = 25, UNAVAILABLE = 29, TICKET_EXPIRED = 32, SKEW = 37,
-	TOO_BIG = 52, WRONG_REALM = 68
+	CLIENT_UNKNOWN = 6,
+	SERVICE_UNKNOWN = 7,
+	POLICY = 12,
+	ETYPE = 14,
+	CLIENT_REVOKED = 18,
+	CLIENT_NOT_YET = 21,
+	KEY_EXPIRED = 23,
+	PREAUTH_FAILED = 24,
+	PREAUTH_REQUIRED = 25,
+	UNAVAILABLE = 29,
+	TICKET_EXPIRED = 32,
+	SKEW = 37,
+	TOO_BIG = 52,
+	WRONG_REALM = 68
 };
 
 static struct {
@@ -244,7 +255,8 @@ static bool kdc_no_service(struct smb_fault *fault, const char *host, const char
 {
 	char text[sizeof fault->text];
 	snprintf(text, sizeof text,
-		 "Kerberos gives %.60s no ticket for cifs/%.60s: use the name that the server has in its domain, or a ticket of its realm",
+		 "Kerberos gives %.60s no ticket for cifs/%.60s: use the name that the server has in its domain, or a "
+		 "ticket of its realm",
 		 user, host);
 	return kdc_says(fault, SMB_AUTH_FAILED, text);
 }
@@ -253,23 +265,33 @@ bool kdc_fault(struct smb_fault *fault, const char *host, const char *user)
 {
 	switch (kdc.error) {
 	case 0: return false;
-	case CLIENT_UNKNOWN: return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos server knows no such user (is the realm right?)");
+	case CLIENT_UNKNOWN:
+		return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos server knows no such user (is the realm right?)");
 	case SERVICE_UNKNOWN: return kdc_no_service(fault, host, user);
-	case WRONG_REALM: return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos server says that this is the wrong realm");
+	case WRONG_REALM:
+		return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos server says that this is the wrong realm");
 	case PREAUTH_FAILED: return kdc_says(fault, SMB_AUTH_FAILED, "the password is wrong, says the Kerberos server");
 	case SKEW: return fault_clock(fault, kdc.ahead);
-	case TICKET_EXPIRED: return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos ticket has expired (kinit gets a new one)");
+	case TICKET_EXPIRED:
+		return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos ticket has expired (kinit gets a new one)");
 	case UNAVAILABLE: return kdc_says(fault, SMB_UNREACHABLE, "the Kerberos server (KDC) is out of service");
-	case ETYPE: return kdc_says(fault, SMB_AUTH_FAILED, "the Kerberos server supports no encryption type that is allowed here");
+	case ETYPE:
+		return kdc_says(fault, SMB_AUTH_FAILED,
+				"the Kerberos server supports no encryption type that is allowed here");
 	default: break;
 	}
 	if (kdc.status != 0)
 		return fault_remote(fault, SMB_STEP_LOGON, kdc.status, 0, false) || true;
 	switch (kdc.error) {
 	case CLIENT_REVOKED:
-		return kdc_says(fault, SMB_AUTH_FAILED, "the account is locked (or disabled, or expired), says the Kerberos server");
-	case KEY_EXPIRED: return kdc_says(fault, SMB_AUTH_FAILED, "the password has expired, or must be changed, says the Kerberos server");
-	case POLICY: return kdc_says(fault, SMB_AUTH_FAILED, "the domain's policy forbids this logon, says the Kerberos server");
+		return kdc_says(fault, SMB_AUTH_FAILED,
+				"the account is locked (or disabled, or expired), says the Kerberos server");
+	case KEY_EXPIRED:
+		return kdc_says(fault, SMB_AUTH_FAILED,
+				"the password has expired, or must be changed, says the Kerberos server");
+	case POLICY:
+		return kdc_says(fault, SMB_AUTH_FAILED,
+				"the domain's policy forbids this logon, says the Kerberos server");
 	default: break;
 	}
 	kdc_says(fault, SMB_AUTH_FAILED, "");

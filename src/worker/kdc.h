@@ -1,7 +1,7 @@
 /*
- * What the Kerberos server (KDC) is asked and answers while the library logs on, as seen on the wire (RFC 4120 5.4, 5.9.1; MS-KILE
- * 2.2.1): the library itself tells least of all why a logon by Kerberos failed. wire.c shows it what goes by on other connections
- * than SMB's, UDP and TCP.
+ * What the Kerberos server (KDC) is asked and answers while the library logs on, as seen on the wire (RFC 4120 5.4,
+ * 5.9.1; MS-KILE 2.2.1): the library itself tells least of all why a logon by Kerberos failed. wire.c shows it what
+ * goes by on other connections than SMB's, UDP and TCP.
  */
 #ifndef LUA_SMB_KDC_H
 #define LUA_SMB_KDC_H

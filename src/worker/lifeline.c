@@ -19,7 +19,8 @@ static struct {
 
 static void wait_for_end(void)
 {
-	struct pollfd polled[2] = {{.fd = lifeline.socket, .events = POLLRDHUP}, {.fd = lifeline.host, .events = POLLIN}};
+	struct pollfd polled[2] = {{.fd = lifeline.socket, .events = POLLRDHUP},
+				   {.fd = lifeline.host, .events = POLLIN}};
 	while (poll(polled, 2, -1) <= 0)
 		;
 }

@@ -1,6 +1,7 @@
 /*
  * A thread that never enters libsmbclient and sees to it that the worker does not outlive the module: when the module's
- * process is gone, or has hung up, a worker that owes nothing exits at once, one that owes a clean-up within the time for it.
+ * process is gone, or has hung up, a worker that owes nothing exits at once, one that owes a clean-up within the time
+ * for it.
  */
 #ifndef LUA_SMB_LIFELINE_H
 #define LUA_SMB_LIFELINE_H
@@ -22,8 +23,8 @@ bool lifeline_cancelled(void);
 bool lifeline_stops(struct smb_fault *fault);
 
 /*
- * From lifeline_owe to lifeline_settle something on the share would have to be removed, put back or written to its end if the worker
- * ended; they nest. False: the module has gone, do not begin.
+ * From lifeline_owe to lifeline_settle something on the share would have to be removed, put back or written to its end
+ * if the worker ended; they nest. False: the module has gone, do not begin.
  */
 bool lifeline_owe(void);
 void lifeline_settle(void);

@@ -1,6 +1,6 @@
 /*
- * The local file of a transfer. All functions but the last three publish that the library's thread works on it (counters.h): a slow disk
- * is no silence of the server's. False fills `fault`.
+ * The local file of a transfer. All functions but the last three publish that the library's thread works on it
+ * (counters.h): a slow disk is no silence of the server's. False fills `fault`.
  */
 #ifndef LUA_SMB_LOCAL_IO_H
 #define LUA_SMB_LOCAL_IO_H

@@ -31,8 +31,8 @@ static void logon_frames_note(const struct demand_logon *logon)
 		return;
 	if (token->user[0] == '\0')
 		logon_frames.mechanism = SMB_MECHANISM_ANONYMOUS;
-	snprintf(logon_frames.user, sizeof logon_frames.user, "%.100s%s%.150s", token->domain, token->domain[0] != '\0' ? "\\" : "",
-		 token->user);
+	snprintf(logon_frames.user, sizeof logon_frames.user, "%.100s%s%.150s", token->domain,
+		 token->domain[0] != '\0' ? "\\" : "", token->user);
 }
 
 enum refusal logon_frames_refusal(enum logon_turn turn)

@@ -1,6 +1,6 @@
 /*
- * The frames of a logon: by which mechanism somebody logs on, and as whom. Holds back the frame that proves the password until it is
- * this worker's turn to send it (logon.h), and reports what became of it.
+ * The frames of a logon: by which mechanism somebody logs on, and as whom. Holds back the frame that proves the
+ * password until it is this worker's turn to send it (logon.h), and reports what became of it.
  */
 #ifndef LUA_SMB_LOGON_FRAMES_H
 #define LUA_SMB_LOGON_FRAMES_H
@@ -31,7 +31,8 @@ void logon_frames_answered(struct connection *c, const struct frame *f, bool is_
 /* The connection has gone: the server will not say any more whether the password was right. */
 void logon_frames_lost(struct connection *c);
 
-enum smb_mechanism logon_frames_mechanism(void); /* of the last logon of this call, well or not; UNKNOWN: there was none */
+/* of the last logon of this call, well or not; UNKNOWN: there was none */
+enum smb_mechanism logon_frames_mechanism(void);
 
 /* The domain that the server belongs to, as it said when somebody logged on by NTLM; "": none. */
 const char *logon_frames_domain(void);

@@ -1,6 +1,6 @@
 /*
- * smb-worker: the program that calls libsmbclient, a process for each connection. The module starts it, never a user. It greets, is told
- * whom to connect to, and replies to one request after another until the module hangs up.
+ * smb-worker: the program that calls libsmbclient, a process for each connection. The module starts it, never a user.
+ * It greets, is told whom to connect to, and replies to one request after another until the module hangs up.
  */
 #include "connect.h"
 #include "counters.h"
@@ -36,8 +36,8 @@ static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
 static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
 
 /*
- * Servers count sessions: a worker that nobody has needed for so long ends its own. It does so by itself, because the module may be asleep.
- * The module gives a request that crosses its end to another worker.
+ * Servers count sessions: a worker that nobody has needed for so long ends its own. It does so by itself, because the
+ * module may be asleep. The module gives a request that crosses its end to another worker.
  */
 enum { IDLE_MS = 10000 };
 
@@ -69,7 +69,8 @@ static bool main_unpack(struct request *r, size_t size)
 		r->names[i] = "";
 		if (length == 0)
 			continue;
-		if (length > SMB_PATH_LIMIT || length > size - at || !main_is_text(inbox + at, length, r->head.verb == SMB_VERB_GET_SOME))
+		if (length > SMB_PATH_LIMIT || length > size - at ||
+		    !main_is_text(inbox + at, length, r->head.verb == SMB_VERB_GET_SOME))
 			return false;
 		r->names[i] = inbox + at;
 		at += length;
@@ -78,16 +79,16 @@ static bool main_unpack(struct request *r, size_t size)
 }
 
 /*
- * Lists the folder that the module is likely to ask for next, while it compares the last one. Not where something is open: whoever has
- * opened it would have to wait.
+ * Lists the folder that the module is likely to ask for next, while it compares the last one. Not where something is
+ * open: whoever has opened it would have to wait.
  */
 static void main_prefetch_next(const struct request *r, const struct smb_reply *reply)
 {
 	const int good_for = 1000; /* ms */
 	struct pollfd next = {.fd = SMB_WORKER_SOCKET, .events = POLLIN};
 
-	if (r->head.verb != SMB_VERB_LIST_OPEN || r->head.lengths[SMB_TO] == 0 || reply->fault.code != SMB_OK || handles_count() > 0 ||
-	    lifeline_cancelled())
+	if (r->head.verb != SMB_VERB_LIST_OPEN || r->head.lengths[SMB_TO] == 0 || reply->fault.code != SMB_OK ||
+	    handles_count() > 0 || lifeline_cancelled())
 		return;
 	counters_set_ahead(true);
 	prefetch_list(r->names[SMB_TO]);
@@ -157,15 +158,16 @@ static bool main_is_terminated(const char *text, size_t size)
 static bool main_is_sane(const struct smb_connect *t)
 {
 	return t->port >= 1 && t->port <= 65535 && main_is_terminated(t->min_protocol, sizeof t->min_protocol) &&
-	       main_is_terminated(t->max_protocol, sizeof t->max_protocol) && main_is_terminated(t->server, sizeof t->server) &&
-	       main_is_terminated(t->share, sizeof t->share) && main_is_terminated(t->username, sizeof t->username) &&
+	       main_is_terminated(t->max_protocol, sizeof t->max_protocol) &&
+	       main_is_terminated(t->server, sizeof t->server) && main_is_terminated(t->share, sizeof t->share) &&
+	       main_is_terminated(t->username, sizeof t->username) &&
 	       main_is_terminated(t->password, sizeof t->password) && main_is_terminated(t->domain, sizeof t->domain) &&
 	       main_is_terminated(t->ccache, sizeof t->ccache);
 }
 
 /*
- * Keeps the password out of core files and away from other processes of the same user. The limit alone does not bind a program that the
- * kernel pipes cores to.
+ * Keeps the password out of core files and away from other processes of the same user. The limit alone does not bind a
+ * program that the kernel pipes cores to.
  */
 static void main_keep_secrets(void)
 {
@@ -175,8 +177,8 @@ static void main_keep_secrets(void)
 }
 
 /*
- * The library takes and frees a buffer for each answer, 8 MiB as a rule. By default malloc gives such memory back to the system
- * each time, and every page of the next one is a fault: measured on loopback, a get took 1.3 times as long.
+ * The library takes and frees a buffer for each answer, 8 MiB as a rule. By default malloc gives such memory back to
+ * the system each time, and every page of the next one is a fault: measured on loopback, a get took 1.3 times as long.
  */
 static void main_keep_memory(void)
 {

@@ -6,8 +6,9 @@
 #include "replace.h"
 
 /*
- * With MTIME, gives the temporary file of an upload its time. A time that the server refuses is no failure, unless INSIST says so: see
- * mtime_was_refused. `size`, unless NULL, is what the file must have, by the answer to the opening that setting a time costs.
+ * With MTIME, gives the temporary file of an upload its time. A time that the server refuses is no failure, unless
+ * INSIST says so: see mtime_was_refused. `size`, unless NULL, is what the file must have, by the answer to the opening
+ * that setting a time costs.
  */
 bool mtime_set(const struct replacement *t, const uint64_t *size, struct smb_fault *fault);
 

@@ -58,8 +58,9 @@ static bool opening_is_taken(struct smb_fault *fault)
 }
 
 /*
- * The temporary name is one that each run of this host comes upon, and there is such a file. One that may not be removed will never
- * get its place, and is used again: else each try would leave one more. One that is at work right now, another run's, is left alone.
+ * The temporary name is one that each run of this host comes upon, and there is such a file. One that may not be
+ * removed will never get its place, and is used again: else each try would leave one more. One that is at work right
+ * now, another run's, is left alone.
  */
 static bool opening_stuck(struct upload *up, struct smb_fault *fault)
 {
@@ -128,7 +129,10 @@ static bool opening_try_and_cut(struct upload *up, struct smb_fault *fault)
 	return false;
 }
 
-/* The answer to the first attempt's opening may have been lost. An empty file is that attempt's, or holds nothing to lose. */
+/*
+ * The answer to the first attempt's opening may have been lost. An empty file is that attempt's, or holds nothing to
+ * lose.
+ */
 static bool opening_is_empty(struct upload *up, struct smb_fault *fault)
 {
 	if (!(up->target.flags & SMB_FLAG_AGAIN) || fault->code != SMB_EXISTS)
@@ -156,7 +160,8 @@ static bool opening_here(struct upload *up, struct smb_fault *fault)
 		}
 	}
 	if (flags & SMB_FLAG_OVERWRITE)
-		return opening_try_blind(up, SMB_FLAG_CREATE | SMB_FLAG_TRUNCATE, fault) || opening_try_and_cut(up, fault);
+		return opening_try_blind(up, SMB_FLAG_CREATE | SMB_FLAG_TRUNCATE, fault) ||
+		       opening_try_and_cut(up, fault);
 	return opening_try_blind(up, SMB_FLAG_CREATE | SMB_FLAG_EXCLUSIVE, fault) || opening_is_empty(up, fault);
 }
 
@@ -175,5 +180,6 @@ bool opening_is_whole(const struct upload *up, uint64_t size)
 {
 	struct smb_entry entry;
 
-	return session_stat(up->target.path, &entry, &(struct smb_fault){0}) && entry.type == SMB_ENTRY_FILE && entry.size == size;
+	return session_stat(up->target.path, &entry, &(struct smb_fault){0}) && entry.type == SMB_ENTRY_FILE &&
+	       entry.size == size;
 }

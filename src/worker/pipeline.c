@@ -186,8 +186,9 @@ static struct pipeline *pipeline_start(struct pipeline setup, struct smb_fault *
 struct pipeline *pipeline_read(int fd, uint64_t offset, uint64_t size, size_t chunk, struct sha256_ctx *hash,
 			 struct smb_fault *fault)
 {
-	return pipeline_start((struct pipeline){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .hash = hash, .reading = true},
-		     fault);
+	return pipeline_start(
+	    (struct pipeline){.fd = fd, .offset = offset, .left = size, .chunk = chunk, .hash = hash, .reading = true},
+	    fault);
 }
 
 struct pipeline *pipeline_write(int fd, uint64_t offset, size_t chunk, struct sha256_ctx *hash, struct smb_fault *fault)

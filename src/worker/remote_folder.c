@@ -67,12 +67,13 @@ static char *remote_folder_join(const char *folder, const char *name)
 
 static bool remote_folder_remove_all(const char *path, struct removal *how, struct smb_fault *fault);
 
-static bool remote_folder_remove_entry(const char *path, const char *name, const struct smb_entry *entry, struct removal *how,
-				       struct smb_fault *fault)
+static bool remote_folder_remove_entry(const char *path, const char *name, const struct smb_entry *entry,
+				       struct removal *how, struct smb_fault *fault)
 {
 	const uint32_t directory = 0x10;
 	if (previous_is_meant(path)) /* the library would look into the folder above instead */
-		return fault_set(fault, SMB_INVALID_NAME, "a name in it means a previous version, which can only be read");
+		return fault_set(fault, SMB_INVALID_NAME,
+				 "a name in it means a previous version, which can only be read");
 	if (entry->type == SMB_ENTRY_DIRECTORY && how->spare != NULL && bins_is_one(name)) {
 		how->spared++;
 		how->spare(how->context, path);
@@ -93,11 +94,12 @@ static bool remote_folder_is_left_alone(const struct smb_fault *fault)
 }
 
 /* On failure `how->stuck` becomes the path of what stood in the way. */
-static bool remote_folder_remove_child(const char *path, const struct smb_entry *entry, const char *name, struct removal *how,
-				       struct smb_fault *fault)
+static bool remote_folder_remove_child(const char *path, const struct smb_entry *entry, const char *name,
+				       struct removal *how, struct smb_fault *fault)
 {
 	char *child = remote_folder_join(path, name);
-	bool ok = !lifeline_stops(fault) && (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
+	bool ok = !lifeline_stops(fault) &&
+		  (child != NULL || fault_set(fault, SMB_FAILED, "the worker is out of memory")) &&
 		  remote_folder_remove_entry(child, name, entry, how, fault);
 	if (ok || how->stuck != NULL)
 		free(child);
@@ -178,7 +180,9 @@ bool remote_folder_remove(const char *path, struct removal *how, struct smb_faul
 
 	if (remote_folder_remove_at(path, place, how, fault))
 		return true;
-	/* Behind encryption only a link that is met shows that the share has links, and all of this may lie below one. */
+	/*
+	 * Behind encryption only a link that is met shows that the share has links, and all of this may lie below one.
+	 */
 	if (known || !wire_has_links())
 		return false;
 	place = remote_folder_place_of_parent(path);

@@ -15,15 +15,17 @@ bool remote_folder_make_parent(const char *path, struct smb_fault *fault);
 /* How a folder is removed, and what came of it. */
 struct removal {
 	bool recursive; /* with all that is in it */
-	void (*spare)(void *context, const char *path); /* unless NULL, recycle bins (bins.h) in it stay, and this is called for each */
+	/* unless NULL, recycle bins (bins.h) in it stay, and this is called for each */
+	void (*spare)(void *context, const char *path);
 	void *context;
 	uint64_t spared; /* bins that stay; then the folder stays too */
-	char *stuck;     /* on failure the path of what could not be deleted or listed, to be freed; NULL when memory is short */
+	/* on failure the path of what could not be deleted or listed, to be freed; NULL when memory is short */
+	char *stuck;
 };
 
 /*
- * Removes a folder. Nothing is removed over another connection than that of the folder's parent: a DFS link would lead there. A link to
- * a folder that is found in the folder is a failure; it is neither followed nor removed.
+ * Removes a folder. Nothing is removed over another connection than that of the folder's parent: a DFS link would lead
+ * there. A link to a folder that is found in the folder is a failure; it is neither followed nor removed.
  */
 bool remote_folder_remove(const char *path, struct removal *how, struct smb_fault *fault);
 

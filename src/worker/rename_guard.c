@@ -40,7 +40,10 @@ void rename_guard_sent(const struct frame *f)
 		guard.is_open = false;
 }
 
-/* An error while a file is open, in answer to a request as long as one that renames. An answer that is put off looks like one. */
+/*
+ * An error while a file is open, in answer to a request as long as one that renames. An answer that is put off looks
+ * like one.
+ */
 static void rename_guard_answered_unseen(uint32_t size)
 {
 	if (guard.is_open && guard.request_size >= RENAME_SIZE)

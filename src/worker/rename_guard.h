@@ -1,7 +1,7 @@
 /*
- * Keeps a rename from replacing a file. Where the new name exists, the library renames (CREATE, SET_INFO, which fails, CLOSE), then
- * deletes what has that name, then renames again. The guard sees the failure and refuses what would follow it. Behind encryption only
- * the lengths of messages tell.
+ * Keeps a rename from replacing a file. Where the new name exists, the library renames (CREATE, SET_INFO, which fails,
+ * CLOSE), then deletes what has that name, then renames again. The guard sees the failure and refuses what would follow
+ * it. Behind encryption only the lengths of messages tell.
  */
 #ifndef LUA_SMB_RENAME_GUARD_H
 #define LUA_SMB_RENAME_GUARD_H

@@ -1,6 +1,6 @@
 /*
- * Gives a file its name. A file that has the name is moved aside for the moment of the rename, put back when the rename fails, and deleted
- * when it has been replaced.
+ * Gives a file its name. A file that has the name is moved aside for the moment of the rename, put back when the rename
+ * fails, and deleted when it has been replaced.
  */
 #ifndef LUA_SMB_REPLACE_H
 #define LUA_SMB_REPLACE_H
@@ -17,7 +17,8 @@ struct replacement {
 	const char *path;
 	const char *temporary;
 	const char *aside;
-	uint32_t flags;    /* OVERWRITE, PARENTS, MTIME, INSIST, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY, IN_PLACE, OURS, LASTING */
+	/* OVERWRITE, PARENTS, MTIME, INSIST, NEW, KEEP, AGAIN, RESUME, DIGEST, VERIFY, IN_PLACE, OURS, LASTING */
+	uint32_t flags;
 	int64_t mtime;     /* ticks, with MTIME */
 	uint32_t io_size;  /* bytes per SMB write, 0: as negotiated */
 	bool occupied;     /* a file has the name; replace_look finds that out, */
@@ -25,8 +26,8 @@ struct replacement {
 };
 
 /*
- * Finds out what has the name, before anything is sent, and puts back what an earlier run has moved aside. False when nothing may be put
- * there.
+ * Finds out what has the name, before anything is sent, and puts back what an earlier run has moved aside. False when
+ * nothing may be put there.
  */
 bool replace_look(struct replacement *t, struct smb_fault *fault);
 
@@ -40,12 +41,15 @@ bool replace_rename(const char *from, struct replacement *to, struct smb_fault *
 void replace_settle_aside(const struct replacement *t);
 bool replace_is_done(const struct replacement *t, uint64_t size);
 
-/* Removes the temporary file, which other connections of ours may still have open if `shared`. False unless it is known to be gone. */
+/*
+ * Removes the temporary file, which other connections of ours may still have open if `shared`. False unless it is known
+ * to be gone.
+ */
 bool replace_remove_temporary(const struct replacement *t, bool shared, struct smb_fault *fault);
 
 /*
- * After a failure: removes the temporary file, unless another attempt or run can go on with it, and calls lifeline_settle. Returns
- * whether it is gone.
+ * After a failure: removes the temporary file, unless another attempt or run can go on with it, and calls
+ * lifeline_settle. Returns whether it is gone.
  */
 bool replace_leave_temporary(const struct replacement *t, const struct smb_fault *fault);
 
@@ -53,8 +57,8 @@ bool replace_leave_temporary(const struct replacement *t, const struct smb_fault
 bool replace_left(void);
 
 /*
- * After a transfer that could not tidy up: puts back an old file that stands aside, or removes it where the name is taken; removes the
- * temporary file, unless its name is "".
+ * After a transfer that could not tidy up: puts back an old file that stands aside, or removes it where the name is
+ * taken; removes the temporary file, unless its name is "".
  */
 bool replace_settle(const struct replacement *t, struct smb_fault *fault);
 

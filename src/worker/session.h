@@ -1,5 +1,6 @@
 /*
- * The share, through libsmbclient: one connection, one call at a time. session.c is the only file that calls the library.
+ * The share, through libsmbclient: one connection, one call at a time. session.c is the only file that calls the
+ * library.
  *
  * Paths lie below the share, `/`-separated, "" is its root. Functions that return a bool fill `fault` when it is false.
  */
@@ -43,8 +44,8 @@ bool session_unlink(const char *path, struct smb_fault *fault);
 bool session_rename(const char *from, const char *to, struct smb_fault *fault);
 
 /*
- * Sets write and access time, in ticks, rounded to microseconds. The library clears the attributes (mtime.c puts them back). `opened`:
- * as for session_open.
+ * Sets write and access time, in ticks, rounded to microseconds. The library clears the attributes (mtime.c puts them
+ * back). `opened`: as for session_open.
  */
 bool session_set_time(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault);
 
@@ -56,8 +57,8 @@ bool session_set_attributes(const char *path, uint32_t attributes, struct smb_fa
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault);
 
 /*
- * The whole folder is fetched by session_list, or the server's shares where none was named. Entries, without "." and "..", come from
- * memory, and their names are valid until the next one. NULL is a failure.
+ * The whole folder is fetched by session_list, or the server's shares where none was named. Entries, without "." and
+ * "..", come from memory, and their names are valid until the next one. NULL is a failure.
  */
 struct session_list *session_list(const char *path, struct smb_fault *fault);
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name);
@@ -67,10 +68,11 @@ void session_list_close(struct session_list *list);
 uint32_t session_list_place(const struct session_list *list);
 
 /*
- * `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. Fills `opened` unless it is NULL. NULL is
- * a failure.
+ * `flags`: WRITABLE, CREATE, TRUNCATE, EXCLUSIVE. Each read and write names its own position. Fills `opened` unless it
+ * is NULL. NULL is a failure.
  */
-struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened, struct smb_fault *fault);
+struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened,
+				  struct smb_fault *fault);
 bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault);
 
 /* Bytes read, 0 at the end of the file, -1 on failure. */

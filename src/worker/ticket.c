@@ -8,8 +8,8 @@
 #include <time.h>
 
 /*
- * Samba's own Heimdal and MIT's library have these functions in common, but no headers: what is pointed to is theirs. The lifetime only
- * Heimdal tells.
+ * Samba's own Heimdal and MIT's library have these functions in common, but no headers: what is pointed to is theirs.
+ * The lifetime only Heimdal tells.
  */
 static struct {
 	bool looked_for, found;
@@ -32,7 +32,8 @@ static struct {
 static int ticket_note_library(struct dl_phdr_info *info, size_t size, void *to)
 {
 	static const char samba[] = "libkrb5-samba4.so", system[] = "libkrb5.so";
-	const char **found = to, *slash = strrchr(info->dlpi_name, '/'), *name = slash != NULL ? slash + 1 : info->dlpi_name;
+	const char **found = to, *slash = strrchr(info->dlpi_name, '/'),
+		   *name = slash != NULL ? slash + 1 : info->dlpi_name;
 
 	(void)size;
 	if (strncmp(name, samba, sizeof samba - 1) == 0) {

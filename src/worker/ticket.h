@@ -1,6 +1,7 @@
 /*
- * The Kerberos ticket that a logon would use: whose it is, and for how long. Read by the very library by which libsmbclient reads it,
- * whichever that is, so that all kinds of credential caches are known; it is in the process already.
+ * The Kerberos ticket that a logon would use: whose it is, and for how long. Read by the very library by which
+ * libsmbclient reads it, whichever that is, so that all kinds of credential caches are known; it is in the process
+ * already.
  */
 #ifndef LUA_SMB_TICKET_H
 #define LUA_SMB_TICKET_H
@@ -20,7 +21,10 @@ struct ticket {
 /* False when this libsmbclient has no Kerberos library that can be asked: then nothing is known. */
 bool ticket_read(struct ticket *ticket);
 
-/* Whether the ticket is that user's: "bob", "bob@REALM" or "DOMAIN\bob"; case does not count. `domain` counts where it is a realm. */
+/*
+ * Whether the ticket is that user's: "bob", "bob@REALM" or "DOMAIN\bob"; case does not count. `domain` counts where it
+ * is a realm.
+ */
 bool ticket_is_of(const struct ticket *ticket, const char *username, const char *domain);
 
 /* The realm of those who name none; false when there is none. */

@@ -68,7 +68,10 @@ static void token_name(const struct bytes *b, char *to, size_t size)
 
 /* ---- messages ---- */
 
-/* MS-NLMP 2.2.2.1: pairs of id, length and value. A server that belongs to no domain gives its own name for the domain's. */
+/*
+ * MS-NLMP 2.2.2.1: pairs of id, length and value. A server that belongs to no domain gives its own name for the
+ * domain's.
+ */
 static void token_challenge(const struct bytes *b, struct token *token)
 {
 	enum { COMPUTER = 1, DOMAIN = 2 };
@@ -114,7 +117,8 @@ static void token_ntlm(const struct bytes *b, struct token *token)
 void token_read(const uint8_t *bytes, size_t size, struct token *token)
 {
 	static const uint8_t ntlm[] = "NTLMSSP"; /* and its NUL */
-	static const uint8_t ap_req[] = {6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2, 1, 0}; /* Kerberos' OID, TOK_ID */
+	/* Kerberos' OID, TOK_ID */
+	static const uint8_t ap_req[] = {6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2, 1, 0};
 	const uint8_t *found = memmem(bytes, size, ntlm, sizeof ntlm);
 
 	memset(token, 0, sizeof *token);

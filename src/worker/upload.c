@@ -45,7 +45,10 @@ static bool upload_may_begin(struct upload *up, uint64_t size, uint64_t good, bo
 	return *done || replace_look(t, fault);
 }
 
-/* In place: all had arrived before the connection broke, and a file that may not be opened any more needs nothing but its time. */
+/*
+ * In place: all had arrived before the connection broke, and a file that may not be opened any more needs nothing but
+ * its time.
+ */
 static bool upload_was_whole(struct upload *up, uint64_t size, uint64_t good, const struct smb_fault *fault)
 {
 	uint32_t needed = SMB_FLAG_IN_PLACE | SMB_FLAG_AGAIN | SMB_FLAG_OURS;
@@ -194,14 +197,16 @@ bool upload_release(struct upload *up, struct smb_fault *fault)
 }
 
 /* Checks what can be checked only while the file is open. */
-static bool upload_is_complete(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+static bool upload_is_complete(struct upload *up, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE],
+			       struct smb_fault *fault)
 {
 	/* In order, over one connection: the answer to each write has told how much of it there is. */
 	bool is_told = up->blind || (up->target.flags & (SMB_FLAG_IN_PLACE | SMB_FLAG_MTIME)) == SMB_FLAG_IN_PLACE;
 	bool verify = digest != NULL && (up->target.flags & SMB_FLAG_VERIFY);
 
 	if (verify && up->blind)
-		return fault_set(fault, SMB_ACCESS_DENIED, "it may be written but not read: verify = \"sha256\" is not possible there");
+		return fault_set(fault, SMB_ACCESS_DENIED,
+				 "it may be written but not read: verify = \"sha256\" is not possible there");
 	return (upload_tells_size(up) || is_told || upload_check_size(up->file, size, fault)) &&
 	       (!verify || transfer_verify(up->file, size, digest, fault));
 }
@@ -261,7 +266,8 @@ static bool upload_cut(struct upload *up, uint64_t size, struct smb_fault *fault
 	return up->kept <= size || session_truncate(up->file, size, fault);
 }
 
-static bool upload_send(struct upload *up, const struct upload_source *from, struct transfer_result *result, struct smb_fault *fault)
+static bool upload_send(struct upload *up, const struct upload_source *from, struct transfer_result *result,
+			struct smb_fault *fault)
 {
 	bool wanted = up->target.flags & (SMB_FLAG_DIGEST | SMB_FLAG_VERIFY);
 	struct sha256_ctx hash;
@@ -269,7 +275,8 @@ static bool upload_send(struct upload *up, const struct upload_source *from, str
 	sha256_init(&hash);
 	transfer_set_done(result->resumed);
 	if (!upload_cut(up, from->size, fault) ||
-	    !transfer_send(up->file, from->fd, result->resumed, from->size, up->target.io_size, wanted ? &hash : NULL, fault) ||
+	    !transfer_send(up->file, from->fd, result->resumed, from->size, up->target.io_size, wanted ? &hash : NULL,
+			   fault) ||
 	    !upload_is_read_out(from, fault))
 		return false;
 	sha256_digest(&hash, sizeof result->digest, result->digest);

@@ -1,6 +1,6 @@
 /*
- * Files that go to the share: written under a temporary name, checked, and then given their own (replace.h); or straight under their name,
- * with IN_PLACE.
+ * Files that go to the share: written under a temporary name, checked, and then given their own (replace.h); or
+ * straight under their name, with IN_PLACE.
  */
 #ifndef LUA_SMB_UPLOAD_H
 #define LUA_SMB_UPLOAD_H
@@ -28,8 +28,8 @@ struct upload_source {
 };
 
 /*
- * Sends a whole local file, of which an earlier attempt had moved `good` bytes at most. On failure nothing has changed, and the temporary
- * file is gone unless another attempt or run can go on with it.
+ * Sends a whole local file, of which an earlier attempt had moved `good` bytes at most. On failure nothing has changed,
+ * and the temporary file is gone unless another attempt or run can go on with it.
  */
 bool upload_put(const struct upload_source *from, uint64_t good, struct replacement *to, struct transfer_result *result,
 		struct smb_fault *fault);
@@ -40,15 +40,15 @@ bool upload_copy(const char *from, struct replacement *to, uint64_t *bytes, stru
 /*
  * Begins an upload in pieces, which are written to upload.file. Ends by upload_commit, upload_abandon or upload_leave.
  *
- * `size` is the whole file's, as far as it is known. If an earlier attempt had moved all of it, `good` bytes, the file may have its name
- * already: it is recognized by its size and time.
+ * `size` is the whole file's, as far as it is known. If an earlier attempt had moved all of it, `good` bytes, the file
+ * may have its name already: it is recognized by its size and time.
  */
 bool upload_begin(struct upload *up, uint64_t size, uint64_t good, struct smb_fault *fault);
 
 /*
- * Closes the file, all of which was written, if upload_commit can do without it. The first connection of a big file does so while the
- * further ones close theirs: without this, putting 64 MiB took 283 ms in place of 264 at a round trip of 10 ms, and 1137 in place of 1074
- * at 50 ms.
+ * Closes the file, all of which was written, if upload_commit can do without it. The first connection of a big file
+ * does so while the further ones close theirs: without this, putting 64 MiB took 283 ms in place of 264 at a round trip
+ * of 10 ms, and 1137 in place of 1074 at 50 ms.
  */
 bool upload_release(struct upload *up, struct smb_fault *fault);
 

@@ -13,10 +13,11 @@ void deadline_restart(struct deadline *d)
 }
 
 /* Whether what the worker has done since the last look extends the limit. */
-static bool deadline_extends(const struct deadline_counts *seen, const struct deadline_counts *counts, const struct smb_shared *page,
-			     enum smb_patience patience, enum deadline_for what)
+static bool deadline_extends(const struct deadline_counts *seen, const struct deadline_counts *counts,
+			     const struct smb_shared *page, enum smb_patience patience, enum deadline_for what)
 {
-	bool is_local = atomic_load(&page->step) == SMB_STEP_LOCAL; /* the server's limits do not hold for the local disk */
+	/* the server's limits do not hold for the local disk */
+	bool is_local = atomic_load(&page->step) == SMB_STEP_LOCAL;
 
 	if (counts->turns != seen->turns) /* it waits for another worker's logon, not for the server */
 		return true;
@@ -25,9 +26,11 @@ static bool deadline_extends(const struct deadline_counts *seen, const struct de
 	return patience == SMB_PATIENCE_DATA && counts->moved != seen->moved;
 }
 
-int64_t deadline_left(struct deadline *d, const struct smb_shared *page, const struct link_limits *limits, enum deadline_for what)
+int64_t deadline_left(struct deadline *d, const struct smb_shared *page, const struct link_limits *limits,
+		      enum deadline_for what)
 {
-	struct deadline_counts counts = {atomic_load(&page->steps), atomic_load(&page->turns), atomic_load(&page->moved)};
+	struct deadline_counts counts = {atomic_load(&page->steps), atomic_load(&page->turns),
+					 atomic_load(&page->moved)};
 	uint32_t patience = atomic_load(&page->patience);
 	int64_t now = clock_ms();
 	bool extends = false;

@@ -1,4 +1,7 @@
-/* How long a worker may stay silent, by what it counts on the page that it shares with the module: see struct smb_shared. */
+/*
+ * How long a worker may stay silent, by what it counts on the page that it shares with the module: see struct
+ * smb_shared.
+ */
 #ifndef LUA_SMB_DEADLINE_H
 #define LUA_SMB_DEADLINE_H
 
@@ -35,6 +38,7 @@ void deadline_start(struct deadline *d);
 void deadline_restart(struct deadline *d);
 
 /* Milliseconds left until the worker counts as hanging: 0 or less then. */
-int64_t deadline_left(struct deadline *d, const struct smb_shared *page, const struct link_limits *limits, enum deadline_for what);
+int64_t deadline_left(struct deadline *d, const struct smb_shared *page, const struct link_limits *limits,
+		      enum deadline_for what);
 
 #endif

@@ -38,7 +38,10 @@ static bool environment_is_secret(const char *variable)
 	return false;
 }
 
-/* Preloaded libraries (faketime, socket_wrapper) read variables of their own: with one of them pass on all that holds no secret. */
+/*
+ * Preloaded libraries (faketime, socket_wrapper) read variables of their own: with one of them pass on all that holds
+ * no secret.
+ */
 static bool environment_has_own_libraries(void)
 {
 	return getenv("LD_PRELOAD") != NULL || getenv("LD_AUDIT") != NULL;

@@ -19,13 +19,14 @@ int fork_server_least(unsigned count)
 }
 
 /*
- * Spawns the program with a socket for each worker and one for the fork server, /dev/null as 0 to 2, default signals and a session of its
- * own. Its arguments are the number of workers, and the module's process id: ps shows it.
+ * Spawns the program with a socket for each worker and one for the fork server, /dev/null as 0 to 2, default signals
+ * and a session of its own. Its arguments are the number of workers, and the module's process id: ps shows it.
  */
 static int fork_server_spawn(const char *program, const int *sockets, unsigned count, int theirs, pid_t *pid)
 {
 	char number[sizeof "4294967295"], host[sizeof "4294967295"];
-	char *argv[] = {(char *)(uintptr_t) "smb-fork-server", number, host, NULL}, **environment = environment_of_worker();
+	char *argv[] = {(char *)(uintptr_t) "smb-fork-server", number, host, NULL},
+	     **environment = environment_of_worker();
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t signals;
@@ -56,7 +57,9 @@ static int fork_server_spawn(const char *program, const int *sockets, unsigned c
 	return error;
 }
 
-/* Sends the host's pidfd, by which the fork server sees that its host has gone; hangs up on one that does not get it. */
+/*
+ * Sends the host's pidfd, by which the fork server sees that its host has gone; hangs up on one that does not get it.
+ */
 static void fork_server_introduce_host(struct fork_server *s)
 {
 	int self = (int)syscall(SYS_pidfd_open, s->host, 0);

@@ -1,6 +1,6 @@
 /*
- * Starts workers. Loading the program takes ten times as long as forking it. So it is loaded once for a destination: one process, the fork
- * server, does nothing but fork into workers. It has no connection and knows no secret.
+ * Starts workers. Loading the program takes ten times as long as forking it. So it is loaded once for a destination:
+ * one process, the fork server, does nothing but fork into workers. It has no connection and knows no secret.
  */
 #ifndef LUA_SMB_FORK_SERVER_H
 #define LUA_SMB_FORK_SERVER_H
@@ -24,21 +24,24 @@ struct fork_server {
 int fork_server_least(unsigned count);
 
 /*
- * Starts a worker on each socket. `program` is the absolute path of smb-worker, which is loaded if there is no fork server, or none any
- * longer. False and errno where it cannot be loaded.
+ * Starts a worker on each socket. `program` is the absolute path of smb-worker, which is loaded if there is no fork
+ * server, or none any longer. False and errno where it cannot be loaded.
  */
 bool fork_server_start(struct fork_server *s, const char *program, const int *sockets, unsigned count);
 
 /*
- * Reaps the program. Call it when a worker has greeted and has something to do: the program exits about then, and all that is waited for
- * is that its memory is taken down, a millisecond or two.
+ * Reaps the program. Call it when a worker has greeted and has something to do: the program exits about then, and all
+ * that is waited for is that its memory is taken down, a millisecond or two.
  */
 void fork_server_reap(struct fork_server *s);
 
 /* Ends the fork server, and kills a program that hangs. In a forked child this does nothing. */
 void fork_server_dismiss(struct fork_server *s);
 
-/* Dismisses the fork server and waits for it, `wait_ms` at most; there is none then. In a forked child this only closes descriptors. */
+/*
+ * Dismisses the fork server and waits for it, `wait_ms` at most; there is none then. In a forked child this only closes
+ * descriptors.
+ */
 void fork_server_end(struct fork_server *s, int wait_ms);
 
 #endif

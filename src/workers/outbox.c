@@ -24,7 +24,8 @@ static bool outbox_duplicate(struct outbox_item *item, const int *fds, size_t co
 	return true;
 }
 
-bool outbox_add(struct outbox *o, const struct smb_request *request, size_t size, const int *fds, size_t count, bool awaited)
+bool outbox_add(struct outbox *o, const struct smb_request *request, size_t size, const int *fds, size_t count,
+		bool awaited)
 {
 	struct outbox_item *item = malloc(sizeof *item + size), **last = &o->first;
 

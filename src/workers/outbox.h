@@ -22,7 +22,8 @@ struct outbox {
 };
 
 /* Adds a copy of a request, with duplicates of its descriptors. False and errno without memory or descriptors. */
-bool outbox_add(struct outbox *o, const struct smb_request *request, size_t size, const int *fds, size_t count, bool awaited);
+bool outbox_add(struct outbox *o, const struct smb_request *request, size_t size, const int *fds, size_t count,
+		bool awaited);
 
 void outbox_drop_first(struct outbox *o);
 

@@ -1,6 +1,6 @@
 /*
- * A process of the program smb-worker, at the other end of a socket: a worker, or the fork server. It is not a child of this process, and
- * is known by the pidfd that it sends with its first message.
+ * A process of the program smb-worker, at the other end of a socket: a worker, or the fork server. It is not a child of
+ * this process, and is known by the pidfd that it sends with its first message.
  */
 #ifndef LUA_SMB_PROCESS_H
 #define LUA_SMB_PROCESS_H
@@ -16,7 +16,10 @@ struct process {
 
 #define NO_PROCESS ((struct process){-1, -1})
 
-/* Makes the pair of sockets; `theirs`, which the process gets, has a number from `least` on. False and errno without descriptors. */
+/*
+ * Makes the pair of sockets; `theirs`, which the process gets, has a number from `least` on. False and errno without
+ * descriptors.
+ */
 bool process_join(struct process *p, int least, int *theirs);
 
 /* Sends a message, without waiting. False and errno where it was not sent. */
@@ -31,14 +34,15 @@ void process_hang_up(struct process *p);
 void process_kill(const struct process *p);
 
 /*
- * Waits `wait_ms` for a process that was told to end. A host that inherits orphans, PID 1 or a subreaper, has to reap the process, and
- * waits a second for it if need be.
+ * Waits `wait_ms` for a process that was told to end. A host that inherits orphans, PID 1 or a subreaper, has to reap
+ * the process, and waits a second for it if need be.
  */
 void process_reap(const struct process *p, int wait_ms);
 
 /*
- * Takes the pidfd from a greeting that was not read yet. A host that must reap orphans needs the pidfd, and waits for the greeting. That
- * depends on no network: the process greets as soon as its program is loaded, however long a busy machine takes, or is gone.
+ * Takes the pidfd from a greeting that was not read yet. A host that must reap orphans needs the pidfd, and waits for
+ * the greeting. That depends on no network: the process greets as soon as its program is loaded, however long a busy
+ * machine takes, or is gone.
  */
 void process_await_greeting(struct process *p);
 

@@ -48,8 +48,9 @@ bool worker_greet(struct worker *w, const void *greeting, size_t size, struct sm
 		return fault_set(fault, SMB_FAILED, "the program smb-worker does not answer as expected");
 	memcpy(&hello, greeting, sizeof hello);
 	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
-		return fault_set(fault, SMB_FAILED,
-				 "the module and its program smb-worker are of different versions: restart this program");
+		return fault_set(
+		    fault, SMB_FAILED,
+		    "the module and its program smb-worker are of different versions: restart this program");
 	sent = worker_introduce(w);
 	if (worker_has_its_fork_server(w))
 		fork_server_reap(&w->common->fork_server); /* now that the worker has something to do meanwhile */
@@ -85,7 +86,10 @@ void worker_hang_up(struct worker *w)
 	process_hang_up(&w->process);
 }
 
-/* A worker never greeted: stop trusting its fork server, end that first. A dead worker sends no password: pass its turn on. */
+/*
+ * A worker never greeted: stop trusting its fork server, end that first. A dead worker sends no password: pass its turn
+ * on.
+ */
 void worker_kill(struct worker *w)
 {
 	if (!w->has_greeted && worker_has_its_fork_server(w))

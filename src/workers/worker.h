@@ -1,6 +1,6 @@
 /*
- * A worker as the module sees it: its process, the page that it counts on, the fork server that it comes of. link.h says how it is given
- * something to do.
+ * A worker as the module sees it: its process, the page that it counts on, the fork server that it comes of. link.h
+ * says how it is given something to do.
  */
 #ifndef LUA_SMB_WORKER_H
 #define LUA_SMB_WORKER_H
@@ -35,8 +35,8 @@ struct worker {
 };
 
 /*
- * Prepares one of `count` workers that are to be started together: its page and its socket, whose other end becomes `theirs`. False and
- * errno where there is no memory or no descriptor; worker_forget has to be called all the same.
+ * Prepares one of `count` workers that are to be started together: its page and its socket, whose other end becomes
+ * `theirs`. False and errno where there is no memory or no descriptor; worker_forget has to be called all the same.
  */
 bool worker_prepare(struct worker *w, struct worker_common *common, unsigned count, int *theirs);
 

@@ -9,7 +9,7 @@ local find, format, match, sub = string.find, string.format, string.match, strin
 
 local PLAIN = '^[^%c"\\\x7F-\xFF]*$' -- needs no escapes
 
--- Writing. ---------------------------------------------------------------------------------------------------------------
+-- Writing. ------------------------------------------------------------------------------------------------------------
 
 local encode
 
@@ -24,7 +24,8 @@ local function encode_table(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- A value as JSON. A table without a first element is an object, an empty one a list. Text that is no UTF-8 loses what is not.
+--- A value as JSON. A table without a first element is an object, an empty one a list. Text that is no UTF-8 loses what
+-- is not.
 -- @param value a string, an integer, a boolean or a table of these
 -- @treturn string
 function json.encode(value)
@@ -53,9 +54,10 @@ function json.object(object, fields)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- Reading. ---------------------------------------------------------------------------------------------------------------
+-- Reading. ------------------------------------------------------------------------------------------------------------
 --
--- Each function takes the text and a position, and gives the value and the position behind it; it raises on what is no JSON.
+-- Each function takes the text and a position, and gives the value and the position behind it; it raises on what is no
+-- JSON.
 
 local ESCAPES = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 

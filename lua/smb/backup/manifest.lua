@@ -1,9 +1,9 @@
 --- Manifests: what is in a snapshot, one JSON object a line, read and written piece by piece, whatever their size.
 --
--- The first line tells the format, the last one counts and the SHA-256 of all lines before it. In between stand the entries, in
--- the order in which a tree is walked: a folder, then what is in it, names in the order of their bytes. Paths are true: what SMB
--- or JSON cannot hold is told beside them, by `stored` (the path on the share, where that is another one) and `path_hex`,
--- `target_hex` (the bytes of what is no UTF-8).
+-- The first line tells the format, the last one counts and the SHA-256 of all lines before it. In between stand the
+-- entries, in the order in which a tree is walked: a folder, then what is in it, names in the order of their bytes.
+-- Paths are true: what SMB or JSON cannot hold is told beside them, by `stored` (the path on the share, where that is
+-- another one) and `path_hex`, `target_hex` (the bytes of what is no UTF-8).
 -- @module smb.backup.manifest
 
 local core = require "smb.core"
@@ -22,9 +22,11 @@ local END = { "entries", "files", "folders", "links", "bytes", "sha256" }
 
 -- Bytes as hexadecimal digits, and back.
 local function to_hex(text) return (text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)) end
-local function from_hex(text) return (text:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)) end
+local function from_hex(text)
+  return (text:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
+end
 
--- Writing. ---------------------------------------------------------------------------------------------------------------
+-- Writing. ------------------------------------------------------------------------------------------------------------
 
 local writer = {}
 writer.__index = writer
@@ -85,12 +87,14 @@ end
 
 function writer:__close() self.spool:close() end
 
--- Reading. ---------------------------------------------------------------------------------------------------------------
+-- Reading. ------------------------------------------------------------------------------------------------------------
 
 local reader = {}
 reader.__index = reader
 
-local function broken(self, reason) return nil, ("the manifest '%s' is not whole: %s"):format(self.path, reason), "mismatch" end
+local function broken(self, reason)
+  return nil, ("the manifest '%s' is not whole: %s"):format(self.path, reason), "mismatch"
+end
 
 -- The next line with its newline; nil at the end; nil, message, code.
 function reader:line()
@@ -174,7 +178,9 @@ function reader:next()
     return nil
   end
   core.sha256_add(self.digest, line)
-  if not TYPES[entry.type] or type(entry.path) ~= "string" then return broken(self, "an entry has no type or no path") end
+  if not TYPES[entry.type] or type(entry.path) ~= "string" then
+    return broken(self, "an entry has no type or no path")
+  end
   restore_bytes(entry)
   if not is_below(entry.path) or not is_below(entry.stored) then return broken(self, "a path leads elsewhere") end
   return entry
@@ -187,7 +193,8 @@ end
 
 reader.__close = reader.close
 
---- What the last line of a manifest tells; nil where there is none, so that it is not whole. Nothing else of it is read.
+--- What the last line of a manifest tells; nil where there is none, so that it is not whole. Nothing else of it is
+-- read.
 -- @tparam userdata dest
 -- @tparam string path
 -- @tparam integer size bytes, as listed

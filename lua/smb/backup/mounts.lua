@@ -5,8 +5,8 @@ local mounts = {}
 
 -- File systems in which nothing is that anybody has put there.
 local MADE_UP = {}
-for name in ([[autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs proc
-  pstore rpc_pipefs securityfs selinuxfs sysfs tracefs]]):gmatch "%S+" do MADE_UP[name] = true end
+for name in ([[autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue
+  nsfs proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs]]):gmatch "%S+" do MADE_UP[name] = true end
 
 local OF_SMB = { cifs = true, smb3 = true }
 

@@ -10,7 +10,8 @@ local names = {}
 local PATTERN = "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d)(%d%d)(%d%d)Z$"
 local DAY = 86400 -- seconds
 
---- What is behind a snapshot's name while its folder is written or deleted; its manifest's, and that of one that is written.
+--- What is behind a snapshot's name while its folder is written or deleted; its manifest's, and that of one that is
+-- written.
 names.PART, names.MANIFEST, names.NEW_MANIFEST = ".part", ".manifest", ".manifest.part"
 
 -- Days from 1970-01-01 to a day of the civil calendar.
@@ -43,7 +44,9 @@ end
 function names.parse(text)
   local own, ending = text:match "^([%d%-T]+Z)(.*)$"
   if not own or not names.time(own) then return nil end
-  if ending == "" or ending == names.PART or ending == names.MANIFEST or ending == names.NEW_MANIFEST then return own, ending end
+  if ending == "" or ending == names.PART or ending == names.MANIFEST or ending == names.NEW_MANIFEST then
+    return own, ending
+  end
 end
 
 -- As one part of a name on the share. What has the shape of a transfer's temporary name would be swept one day.
@@ -53,8 +56,8 @@ local function encode(text)
   return encoded
 end
 
---- What the entries of one folder are called on the share. Where two differ in case only, their capitals are written with
--- look-alikes.
+--- What the entries of one folder are called on the share. Where two differ in case only, their capitals are written
+-- with look-alikes.
 -- @tparam {string,...} all their names
 -- @treturn table names on the share, by name; false and the reason (in `reasons`) for what cannot be named
 -- @treturn table reasons by name
@@ -72,7 +75,9 @@ function names.on_share(all)
       if #group > 1 then stored[text] = lookalike.encode_case(stored[text]) end
       local ok, reason = name.check(stored[text])
       local folded = name.fold(core.composed(stored[text]))
-      if ok and taken[folded] then ok, reason = nil, ("some servers take it for the same name as '%s'"):format(taken[folded]) end
+      if ok and taken[folded] then
+        ok, reason = nil, ("some servers take it for the same name as '%s'"):format(taken[folded])
+      end
       if not ok then stored[text], reasons[text] = false, reason end
       taken[folded] = text
     end

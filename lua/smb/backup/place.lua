@@ -1,5 +1,5 @@
---- Puts what a manifest tells of a file back: beneath a folder that is held, so that nothing that others put there leads
--- elsewhere.
+--- Puts what a manifest tells of a file back: beneath a folder that is held, so that nothing that others put there
+-- leads elsewhere.
 --
 -- Functions give true, or nil, code, reason.
 -- @module smb.backup.place
@@ -31,7 +31,8 @@ function place:ids_of(entry)
   return ids[1], ids[2]
 end
 
--- What is to be set. Without its owner a program does not get the bits that would give others the rights of who restores it.
+-- What is to be set. Without its owner a program does not get the bits that would give others the rights of who
+-- restores it.
 local function wanted(self, entry)
   local attributes = { mtime = entry.mtime }
   if entry.type ~= "link" then attributes.mode = entry.mode & (self.owners and ALL or RIGHTS) end
@@ -77,7 +78,8 @@ function place:dress(copy, entry)
   return core.set_local_attributes(copy, wanted(self, entry))
 end
 
--- Whether a link's target lies in the folder that is held, whatever other links are there: first folders up, then names.
+-- Whether a link's target lies in the folder that is held, whatever other links are there: first folders up, then
+-- names.
 local function is_inside(path, target)
   if target == "" or target:sub(1, 1) == "/" then return false end
   local depth, has_gone_down = select(2, path:gsub("/", "")), false

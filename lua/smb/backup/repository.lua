@@ -14,11 +14,13 @@ local repository = {}
 function repository.at(repo, below) return name.join(repo.path, below) end
 
 -- What there is, by snapshot: `part`, `folder`, `manifest`, `new_manifest` (entries).
-local KINDS = { [""] = "folder", [names.PART] = "part", [names.MANIFEST] = "manifest", [names.NEW_MANIFEST] = "new_manifest" }
+local KINDS =
+  { [""] = "folder", [names.PART] = "part", [names.MANIFEST] = "manifest", [names.NEW_MANIFEST] = "new_manifest" }
 
 --- Looks into a repository. One that is not there yet is empty.
 -- @tparam table repo
--- @treturn[1] {table,...} by name, oldest first: `name`, `time`, and the entries `folder`, `part`, `manifest`, `new_manifest`
+-- @treturn[1] {table,...} by name, oldest first: `name`, `time`, and the entries `folder`, `part`, `manifest`,
+-- `new_manifest`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code

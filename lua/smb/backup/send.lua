@@ -35,8 +35,8 @@ local function listing(run, path)
   while reply do
     for _, entry in ipairs(reply) do found[entry.name] = entry end
     if reply.handle == 0 then return found end
-    reply, code, reason = call.run(run.state.dest, "list_next", { handle = reply.handle, link = reply.link, inner = true },
-      operations.part(run.under))
+    reply, code, reason = call.run(run.state.dest, "list_next",
+      { handle = reply.handle, link = reply.link, inner = true }, operations.part(run.under))
   end
   return nil, code, reason
 end
@@ -85,7 +85,7 @@ function send.removal(run, path, is_folder)
   return done(ask(run, is_folder and "rmdir" or "delete", { name = path, recursive = is_folder, missing_ok = true }))
 end
 
--- Copying. ---------------------------------------------------------------------------------------------------------------
+-- Copying. ------------------------------------------------------------------------------------------------------------
 
 -- Whether the server is likely to copy a file sooner than it can be sent.
 local function is_worth_copying(run, size)
@@ -98,7 +98,9 @@ end
 -- Whether the last snapshot's file is listed as its manifest tells.
 local function is_as_told(run, item, known)
   local folder = item.parent
-  if folder.before == nil then folder.before = listing(run, name.join(run.before, name.parent(known.stored))) or false end
+  if folder.before == nil then
+    folder.before = listing(run, name.join(run.before, name.parent(known.stored))) or false
+  end
   local listed = folder.before and folder.before[name.base(known.stored)]
   return listed and listed.type == "file" and listed.size == known.size
     and core.is_same_time(send.ticks(known.mtime), listed.ticks, run.window)
@@ -117,13 +119,16 @@ local function copy(run, item, known)
   return true
 end
 
--- Files. -----------------------------------------------------------------------------------------------------------------
+-- Files. --------------------------------------------------------------------------------------------------------------
 
 -- The SHA-256 of what is open here.
 local function hash(run, source, size)
-  local reply, code, reason = call.run(run.state.dest, "hash", { file = source, size = size }, operations.part(run.under))
+  local reply, code,
+    reason = call.run(run.state.dest, "hash", { file = source, size = size }, operations.part(run.under))
   if not reply then return nil, code, reason end
-  if not core.local_is_unchanged(source) then return nil, "source_changed", "the local file changed while it was read" end
+  if not core.local_is_unchanged(source) then
+    return nil, "source_changed", "the local file changed while it was read"
+  end
   return reply.sha256
 end
 
@@ -148,7 +153,8 @@ local function put(run, item, source, is_stream)
   end
   local arguments = transfer.upload_target(run.state, item.place, true, true)
   local ticks = send.ticks(entry.mtime)
-  arguments.size, arguments.sha256, arguments.io_size, arguments.read_back = entry.size, true, run.sizes.write, run.read_back
+  arguments.size, arguments.sha256, arguments.io_size, arguments.read_back = entry.size, true, run.sizes.write,
+    run.read_back
   arguments.mtime = core.is_holdable(ticks) and ticks or nil
   local reply, code, reason = transfer.put(run.state, source, arguments, part)
   if not reply then return nil, code, reason end

@@ -69,7 +69,8 @@ end
 local function is_meant(self, path, text, attributes)
   if not self.exclude and not self.filter then return true end
   local entry = { name = text, type = attributes.type, size = attributes.size, mtime = attributes.mtime / 1e9 }
-  return (not self.exclude or self.exclude(path, entry)) and (not self.filter or self.filter(path, entry)) and true or false
+  return (not self.exclude or self.exclude(path, entry)) and (not self.filter or self.filter(path, entry)) and true
+    or false
 end
 
 -- Sorted names in a folder; nil, reason when it cannot be read. In a node of several sources those that lead to one.
@@ -112,16 +113,19 @@ local function enter(self, on, folder)
       if code == "not_found" and not node then on.skip(path, "vanished")
       else on.fail(path, "local_io", ("'%s': %s"):format(here, problem)) end
     elseif node or is_meant(self, path, text, attributes) then
-      walk.take(self, on, { path = path, here = here, name = text, attributes = attributes, node = node, parent = folder })
+      walk.take(self, on,
+        { path = path, here = here, name = text, attributes = attributes, node = node, parent = folder })
     end
   end
 end
 
--- Whether a folder is one on which something is mounted that stays out: any other file system than the source's, if that is
--- wished; else one that the kernel makes up, or the very share that the snapshot goes to.
+-- Whether a folder is one on which something is mounted that stays out: any other file system than the source's, if
+-- that is wished; else one that the kernel makes up, or the very share that the snapshot goes to.
 local function is_mount(self, entry)
   local parent = entry.parent
-  if not parent or (entry.node and entry.node.whole) or entry.attributes.dev == parent.attributes.dev then return false end
+  if not parent or (entry.node and entry.node.whole) or entry.attributes.dev == parent.attributes.dev then
+    return false
+  end
   if self.opts.one_file_system and parent.dev then return entry.attributes.dev ~= parent.dev end
   return mounts.is_left_out(entry.attributes.dev, self.opts.share)
 end
@@ -141,9 +145,9 @@ function walk.take(self, on, entry)
 end
 
 --- Walks.
--- @tparam table on functions: `entry` (a file, a folder before what is in it, a link: `path`, `here`, `name`, `attributes`,
--- `parent`; false: a folder that is not to be entered), `names` (a folder and the names in it), `leave` (a folder), `fail` (path,
--- code, reason), `skip` (path, reason), `is_over`
+-- @tparam table on functions: `entry` (a file, a folder before what is in it, a link: `path`, `here`, `name`,
+-- `attributes`, `parent`; false: a folder that is not to be entered), `names` (a folder and the names in it), `leave`
+-- (a folder), `fail` (path, code, reason), `skip` (path, reason), `is_over`
 function walker:run(on)
   local here = self.several and "/" or core.realpath(self.sources[1])
   local attributes, code, reason = core.attributes(here)

@@ -63,14 +63,15 @@ function flags.command(parser, name, usage, summary, description)
   return command
 end
 
---- Ends a command's flags: its own come first in the help; then further groups, each with its title at 1; then those of the
--- connection.
+--- Ends a command's flags: its own come first in the help; then further groups, each with its title at 1; then those of
+-- the connection.
 function flags.finish(command, own, ...)
   local shown = {}
   command:add_help(false)
   table.insert(own, command:flag("--json", "answer, and complain, in JSON"))
   table.insert(own, command:flag("-h --help", "show this help"):action(function() print_help(command) end))
-  table.insert(own, command:flag("--help-all", "the same, with the options of the connection: --encryption, --retries ...")
+  table.insert(own,
+    command:flag("--help-all", "the same, with the options of the connection: --encryption, --retries ...")
     :action(function()
       for _, each in ipairs(shown) do each:hidden(false) end
       print_help(command)
@@ -85,9 +86,11 @@ end
 function flags.transfer(command)
   return command:flag("-p --parents", "make missing folders"),
     command:flag("--no-overwrite", "fail if it is there already"):target "keep",
-    command:flag("--resume", "go on where an earlier run broke off; if this one does, leave what has arrived to the next"),
+    command:flag("--resume",
+      "go on where an earlier run broke off; if this one does, leave what has arrived to the next"),
     command:flag("--preserve-mtime", "fail where the modification time cannot be kept"),
-    command:flag("--no-preserve-mtime", "do not keep the modification time"):target "preserve_mtime":action "store_false",
+    command:flag("--no-preserve-mtime", "do not keep the modification time"):target "preserve_mtime"
+      :action "store_false",
     command:flag("-v --verbose", "say how much, and how fast"),
     command:flag("-q --quiet", "say nothing of what went well, and show no progress"),
     command:flag("--progress", "show how far it is also where there is no terminal: a line every 10 s"),
@@ -96,8 +99,8 @@ end
 
 --- These as options of `dest:put` and `dest:get`.
 function flags.transfer_opts(args)
-  return { overwrite = not args.keep, parents = args.parents, resume = args.resume, preserve_mtime = args.preserve_mtime,
-    progress = args.meter and args.meter.callback }
+  return { overwrite = not args.keep, parents = args.parents, resume = args.resume,
+    preserve_mtime = args.preserve_mtime, progress = args.meter and args.meter.callback }
 end
 
 return flags

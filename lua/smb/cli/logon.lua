@@ -17,8 +17,8 @@ local function quote(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
 
--- sh asks, since Lua cannot turn the echo off: whatever ends it, the terminal is as it was. What was typed comes back through
--- a pipe.
+-- sh asks, since Lua cannot turn the echo off: whatever ends it, the terminal is as it was. What was typed comes back
+-- through a pipe.
 local ASK = [[
 exec </dev/tty 2>/dev/tty || exit
 saved=$(stty -g) || exit
@@ -39,7 +39,9 @@ local function has_terminal()
 end
 
 local function ask_password(fields)
-  if not has_terminal() then return nil, ("there is no password for %s, and no terminal to ask at"):format(fields.username) end
+  if not has_terminal() then
+    return nil, ("there is no password for %s, and no terminal to ask at"):format(fields.username)
+  end
   local prompt = ("Password for %s on %s: "):format(show.text(fields.username), fields.server)
   local command = ("sh -c %s sh %s"):format(quote(ASK), quote(prompt))
   local pipe <close> = assert(io.popen(command, "r"))

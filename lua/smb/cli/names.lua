@@ -89,8 +89,8 @@ end
 --- The files and folders that names, or globs, mean.
 -- @tparam destination dest
 -- @tparam {string,...} given
--- @treturn {table,...} each with `name`; `entry` where a glob matched it; `contents` where it had a slash at its end; `message`
--- and `code` in place of a glob that matches nothing, or cannot be looked up
+-- @treturn {table,...} each with `name`; `entry` where a glob matched it; `contents` where it had a slash at its end;
+-- `message` and `code` in place of a glob that matches nothing, or cannot be looked up
 function names.expand(dest, given)
   local all = {}
   for _, text in ipairs(given) do

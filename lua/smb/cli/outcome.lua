@@ -34,7 +34,9 @@ end
 function outcome.of(problem)
   if type(problem) == "table" and problem.message then return problem end
   local text = tostring(problem)
-  if text:find "interrupted!$" then return { message = "interrupted", code = "cancelled", status = outcome.INTERRUPTED } end
+  if text:find "interrupted!$" then
+    return { message = "interrupted", code = "cancelled", status = outcome.INTERRUPTED }
+  end
   return { message = "internal error: " .. text, code = "failed" }
 end
 

@@ -69,8 +69,8 @@ end
 --- Warns of a transfer that did well, but for the time.
 function output.warn_of_time(name, result)
   if type(result) == "table" and result.mtime_kept == false then
-    output.complain(("warning: '%s' has arrived whole, but its modification time was refused (--preserve-mtime makes that a "
-      .. "failure)"):format(name))
+    output.complain(("warning: '%s' has arrived whole, but its modification time was refused (--preserve-mtime makes "
+      .. "that a failure)"):format(name))
   end
 end
 
@@ -84,8 +84,8 @@ end
 --- Does one thing for each name, and goes on after a failure, unless the next would fail alike.
 -- @tparam table args of the command
 -- @tparam {any,...} items
--- @tparam function action is called with an item; returns a result, or nil, message, code, and perhaps a result that it has
--- told of
+-- @tparam function action is called with an item; returns a result, or nil, message, code, and perhaps a result that it
+-- has told of
 -- @tparam[opt] function named gives an item's name; by default an item is its name
 function output.each(args, items, action, named)
   local results, first = json.array(), nil

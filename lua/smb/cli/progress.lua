@@ -1,5 +1,5 @@
---- How far a transfer is: a line on a terminal, which is drawn again and again and goes at the end; elsewhere, if that is asked
--- for, a line every ten seconds.
+--- How far a transfer is: a line on a terminal, which is drawn again and again and goes at the end; elsewhere, if that
+-- is asked for, a line every ten seconds.
 -- @module smb.cli.progress
 
 local core = require "smb.core"
@@ -88,7 +88,9 @@ function meter:line(columns, now, done, total, name, files, files_total)
   if total and total > 0 then table.insert(pieces, 1, bar(math.min(1, done / total))) end
   local text = ""
   for _, piece in ipairs(pieces) do
-    if piece ~= "" and width(text) + 2 + width(piece) <= columns - 1 then text = text == "" and piece or text .. "  " .. piece end
+    if piece ~= "" and width(text) + 2 + width(piece) <= columns - 1 then
+      text = text == "" and piece or text .. "  " .. piece
+    end
   end
   local room = columns - 1 - width(text) - 2
   if room < LEAST_NAME then return text end
@@ -121,7 +123,8 @@ function meter:tell(done, total, name, files, files_total)
     self:draw(now, done, total, name, files, files_total)
   else
     self.next = now + EACH_LINE
-    io.stderr:write(show.text(name or ""), "  ", table.concat(self:pieces(now, done, total, files, files_total), "  "), "\n")
+    io.stderr:write(show.text(name or ""), "  ", table.concat(self:pieces(now, done, total, files, files_total), "  "),
+      "\n")
   end
 end
 
@@ -152,7 +155,8 @@ function progress.new(args)
   local is_terminal = core.terminal(2) ~= nil
   if args.quiet or args.progress == false or not (is_terminal or args.progress) then return nil end
   local now = core.clock()
-  local self = setmetatable({ is_terminal = is_terminal, samples = {}, next = now + (is_terminal and 0.3 or EACH_LINE) }, meter)
+  local self =
+    setmetatable({ is_terminal = is_terminal, samples = {}, next = now + (is_terminal and 0.3 or EACH_LINE) }, meter)
   self.callback = function(...) self:tell(...) end
   if is_terminal then output.before(function() self:clear() end) end
   return self

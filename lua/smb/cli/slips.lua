@@ -9,19 +9,24 @@ local slips = {}
 
 -- What other programs call our commands.
 local COMMANDS = {
-  upload = "put", send = "put", push = "put", store = "put", download = "get", fetch = "get", pull = "get", dir = "list",
-  ll = "list", lsd = "shares", remove = "delete", unlink = "delete", del = "delete", move = "rename", ren = "rename",
+  upload = "put", send = "put", push = "put", store = "put", download = "get", fetch = "get", pull = "get",
+  dir = "list", ll = "list", lsd = "shares", remove = "delete", unlink = "delete", del = "delete", move = "rename",
+  ren = "rename",
   md = "mkdir", rd = "rmdir", info = "stat", about = "quota", size = "du", sync = "put -r --mirror",
   mirror = "put -r --mirror",
   compare = "check", diff = "check", ping = "test", help = "--help", version = "--version", config = "configure" }
 
 -- What other programs call our options.
 local OPTIONS = {
-  ["--user"] = "--auth-username", ["--username"] = "--auth-username", ["-u"] = "--auth-username", ["-U"] = "--auth-username",
-  ["--login"] = "--auth-username", ["--domain"] = "--auth-domain", ["--workgroup"] = "--auth-domain", ["-W"] = "--auth-domain",
-  ["--password"] = "--credentials-file FILE, or AUTH_PASSWORD in the environment (--auth-password shows it to other users)",
+  ["--user"] = "--auth-username", ["--username"] = "--auth-username", ["-u"] = "--auth-username",
+  ["-U"] = "--auth-username",
+  ["--login"] = "--auth-username", ["--domain"] = "--auth-domain", ["--workgroup"] = "--auth-domain",
+  ["-W"] = "--auth-domain",
+  ["--password"] = "--credentials-file FILE, or AUTH_PASSWORD in the environment (--auth-password shows it to other "
+    .. "users)",
   ["--pass"] = "--credentials-file FILE, or AUTH_PASSWORD in the environment (--auth-password shows it to other users)",
-  ["--credentials"] = "--credentials-file", ["--authentication-file"] = "--credentials-file", ["-A"] = "--credentials-file",
+  ["--credentials"] = "--credentials-file", ["--authentication-file"] = "--credentials-file",
+  ["-A"] = "--credentials-file",
   ["--port"] = "a port in the URL, smb://server:PORT/share", ["-P"] = "a port in the URL, smb://server:PORT/share",
   ["--host"] = "a server in the URL, smb://SERVER/share", ["--server"] = "a server in the URL, smb://SERVER/share",
   ["--share"] = "a share in the URL, smb://server/SHARE", ["--bwlimit"] = "--rate", ["--delete"] = "--mirror",
@@ -84,8 +89,8 @@ local function explain_command(message, commands)
   return better and ("unknown command '%s' (did you mean '%s'?)"):format(word, better) or message:gsub("\n.*", "")
 end
 
---- What argparse says of a wrong use, in our words. It shows the word that it took for a command, which may be a URL with a
--- password.
+--- What argparse says of a wrong use, in our words. It shows the word that it took for a command, which may be a URL
+-- with a password.
 -- @tparam string message argparse's
 -- @tparam {string,...} commands that there are
 -- @treturn string

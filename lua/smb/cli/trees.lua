@@ -23,8 +23,8 @@ end
 --- Adds the flags that say which files of a tree are meant.
 -- @return the flags, for `flags.finish`
 function trees.selection_flags(command)
-  return command:option("--filter", "which files: *.log by name, var/** by path, !*.tmp for all but these; may be given "
-      .. "again, the last glob that matches decides"):argname "GLOB":count "*":action(add_filter):init(nil),
+  return command:option("--filter", "which files: *.log by name, var/** by path, !*.tmp for all but these; may be "
+      .. "given again, the last glob that matches decides"):argname "GLOB":count "*":action(add_filter):init(nil),
     command:option("--filter-from", "the same, a glob a line; lines that begin with # are passed over")
       :argname "FILE":count "*":action(add_filter_file):init(nil)
 end
@@ -35,11 +35,13 @@ function trees.flags(command)
   return command:flag("--mirror", "afterwards delete, in the target, what is not in the source"),
     command:flag("--force", "with --mirror: also when the source is missing or empty"),
     command:flag("-n --dry-run", "change nothing; say what would be done"),
-    command:option("--changed", "what counts as changed: mtime (size and time, the default), size, missing, sha256, always")
+    command:option("--changed",
+      "what counts as changed: mtime (size and time, the default), size, missing, sha256, always")
       :argname "HOW":choices { "mtime", "size", "missing", "sha256", "always" },
     command:option("--on-error", "continue (the default) or stop after a file that fails")
       :argname "WORD":choices { "continue", "stop" }:default "continue":show_default(false),
-    command:option("--symlinks", "skip (the default) or follow local links"):argname "WORD":choices { "skip", "follow" },
+    command:option("--symlinks", "skip (the default) or follow local links"):argname "WORD"
+      :choices { "skip", "follow" },
     command:flag("--encode-names", "write characters that SMB cannot hold as look-alikes, and read them back"),
     command:flag("--bins", "with --mirror: delete in recycle bins and snapshots, too"),
     trees.selection_flags(command)
@@ -99,7 +101,8 @@ local function warn_of_skipped(label, skipped)
     told[i] = ("'%s' (%s)"):format(skipped.names[i].name, skipped.names[i].reason)
   end
   local more = skipped.count > #told and (" and %d more"):format(skipped.count - #told) or ""
-  output.complain(("warning: '%s': left out, neither file nor folder: %s%s"):format(label, table.concat(told, ", "), more))
+  output.complain(("warning: '%s': left out, neither file nor folder: %s%s")
+    :format(label, table.concat(told, ", "), more))
 end
 
 local function say_actions(actions)
@@ -129,7 +132,8 @@ function trees.told(args, label, summary, message, code)
     for _, problem in ipairs(summary.errors) do output.complain(problem.message) end
     warn_of_skipped(label, summary.skipped)
     if summary.times_refused > 0 then
-      output.complain(("warning: '%s': the modification times of %d files were refused (--preserve-mtime makes that a failure)")
+      output.complain(
+        ("warning: '%s': the modification times of %d files were refused (--preserve-mtime makes that a failure)")
         :format(label, summary.times_refused))
     end
     if not args.quiet then

@@ -3,8 +3,8 @@
  *
  *     host REPORT PROGRAM.lua [ARGUMENT...]
  *
- * runs a Lua program that has, as global functions, what a C application may do and Lua cannot. `say` writes into the file
- * REPORT, so that nothing is heard on standard output and error unless somebody else speaks there.
+ * runs a Lua program that has, as global functions, what a C application may do and Lua cannot. `say` writes into the
+ * file REPORT, so that nothing is heard on standard output and error unless somebody else speaks there.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -142,7 +142,10 @@ static void on_alarm(int signal)
 	atomic_fetch_add(&alarms, 1);
 }
 
-/* alarms(microseconds) -> how many there were; a signal interrupts whatever this process does, again and again. 0 ends it. */
+/*
+ * alarms(microseconds) -> how many there were; a signal interrupts whatever this process does, again and again. 0 ends
+ * it.
+ */
 static int set_alarms(lua_State *L)
 {
 	suseconds_t every = (suseconds_t)luaL_checkinteger(L, 1);

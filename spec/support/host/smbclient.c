@@ -3,8 +3,8 @@
  *
  *     smbclient PROGRAM.lua URL USER PASSWORD [ARGUMENT...]
  *
- * One thread reads the file at URL, which holds nothing but "x", over and over through its own libsmbclient, while the main thread
- * runs the Lua program. In there `rounds()` tells how often it has been read. Says how it went in one line.
+ * One thread reads the file at URL, which holds nothing but "x", over and over through its own libsmbclient, while the
+ * main thread runs the Lua program. In there `rounds()` tells how often it has been read. Says how it went in one line.
  */
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -17,7 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Under AddressSanitizer: what the library's memory pools keep is its own, and where it was taken cannot be told through them. */
+/*
+ * Under AddressSanitizer: what the library's memory pools keep is its own, and where it was taken cannot be told
+ * through them.
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

@@ -3,8 +3,8 @@
  *
  *     threads COUNT PROGRAM.lua [ARGUMENT...]
  *
- * runs the program in COUNT threads at once, with the thread's number and the arguments. `meet()` waits until all are there.
- * With COUNT 0 it only has two threads do what ThreadSanitizer must not let pass.
+ * runs the program in COUNT threads at once, with the thread's number and the arguments. `meet()` waits until all are
+ * there. With COUNT 0 it only has two threads do what ThreadSanitizer must not let pass.
  */
 #include <lauxlib.h>
 #include <lua.h>

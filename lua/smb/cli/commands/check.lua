@@ -13,15 +13,16 @@ local trees = require "smb.cli.trees"
 local check = {}
 
 function check.add(parser)
-  local command = flags.command(parser, "check", "URL FOLDER", "Compare a folder with the share.", "Compares what the URL names "
-    .. "with what is in a local folder, and moves nothing: after put -r URL /home, that is check URL/home /home. A line for each "
-    .. "difference; exit status 1 when there is one.")
+  local command = flags.command(parser, "check", "URL FOLDER", "Compare a folder with the share.", "Compares what "
+    .. "the URL names with what is in a local folder, and moves nothing: after put -r URL /home, that is check "
+    .. "URL/home /home. A line for each difference; exit status 1 when there is one.")
   command:argument("folder", "the local folder")
   command:argument("path", "the folder on the share; the URL's path by default"):args "?"
   flags.finish(command, { command:flag("--sha256", "compare contents, not times: all of both sides is read"),
     command:flag("--size-only", "compare sizes only"),
     command:flag("--one-way", "pass over what is on the share only"),
-    command:option("--symlinks", "skip (the default) or follow local links"):argname "WORD":choices { "skip", "follow" },
+    command:option("--symlinks", "skip (the default) or follow local links"):argname "WORD"
+      :choices { "skip", "follow" },
     command:flag("--encode-names", "names were sent with --encode-names"),
     trees.selection_flags(command),
     command:flag("-q --quiet", "say nothing when all is the same") })
@@ -73,15 +74,21 @@ function check.run(dest, args)
   local path = names.clean(args.path or "")
   local entry = outcome.try(dest:stat(path))
   if entry.type ~= "directory" then outcome.stop(("'%s' is no folder on the share"):format(path), "not_directory") end
-  local summary = outcome.try(dest:put_tree(args.folder, path, { dry_run = true, mirror = not args.one_way, force = true,
-    changed = args.sha256 and "sha256" or args.size_only and "size" or "mtime", on_error = "continue", filter = args.globs,
-    symlinks = args.symlinks, encode_names = args.encode_names }))
+  local summary = outcome.try(dest:put_tree(args.folder, path, { dry_run = true, mirror = not args.one_way,
+    force = true, changed = args.sha256 and "sha256" or args.size_only and "size" or "mtime", on_error = "continue",
+    filter = args.globs, symlinks = args.symlinks, encode_names = args.encode_names }))
   local all = differences(dest, args, summary, path)
   local is_same = #all == 0
   output.answer(args, { same = is_same, unchanged = summary.unchanged, differences = all })
-  for _, each in ipairs(args.json and {} or all) do output.say(show.text(each.name), ": ", show.text(each.text), "\n") end
-  if is_same and not args.quiet and not args.json then output.say(("%d files are the same\n"):format(summary.unchanged)) end
-  if not is_same then error({ message = ("%d differences"):format(#all), code = "mismatch", told = true, answered = true }, 0) end
+  for _, each in ipairs(args.json and {} or all) do
+    output.say(show.text(each.name), ": ", show.text(each.text), "\n")
+  end
+  if is_same and not args.quiet and not args.json then
+    output.say(("%d files are the same\n"):format(summary.unchanged))
+  end
+  if not is_same then
+    error({ message = ("%d differences"):format(#all), code = "mismatch", told = true, answered = true }, 0)
+  end
 end
 
 return check

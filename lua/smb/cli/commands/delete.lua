@@ -8,8 +8,8 @@ local show = require "smb.show"
 local delete = {}
 
 function delete.add(parser)
-  local command = flags.command(parser, "delete rm", "URL NAME...", "Delete files.", "Deletes files. Names may be globs: "
-    .. "'*.tmp'.")
+  local command = flags.command(parser, "delete rm", "URL NAME...", "Delete files.", "Deletes files. Names may be "
+    .. "globs: '*.tmp'.")
   command:argument("names", "the files"):args "+"
   flags.finish(command, { command:flag("-d --folder", "empty folders, too"),
     command:flag("-r --recursive", "folders with all that is in them, too"),

@@ -11,11 +11,12 @@ local show = require "smb.show"
 local du = {}
 
 function du.add(parser)
-  local command = flags.command(parser, "du", "URL [PATH...]", "Show how large folders are.", "Shows how large folders are: the "
-    .. "bytes of all files in them and below.")
+  local command = flags.command(parser, "du", "URL [PATH...]", "Show how large folders are.", "Shows how large "
+    .. "folders are: the bytes of all files in them and below.")
   command:argument("paths", "the folders; the URL's path by default"):args "*"
   flags.finish(command, { command:flag("-s --summarize", "only those that are named"),
-    command:option("-d --max-depth", "only those so many folders below"):argname "NUMBER":convert(math.tointeger):target "depth",
+    command:option("-d --max-depth", "only those so many folders below"):argname "NUMBER":convert(math.tointeger)
+      :target "depth",
     command:flag("-H --human", "sizes as 1.5 MiB") })
 end
 
@@ -45,7 +46,8 @@ end
 local function sorted(sizes)
   local paths = {}
   for path in pairs(sizes) do paths[#paths + 1] = path end
-  table.sort(paths, function(a, b) return (a == "" and "\xFF" or a) < (b == "" and "\xFF" or b) end) -- the whole comes last
+  -- the whole comes last
+  table.sort(paths, function(a, b) return (a == "" and "\xFF" or a) < (b == "" and "\xFF" or b) end)
   return paths
 end
 

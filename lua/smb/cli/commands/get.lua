@@ -14,13 +14,16 @@ local base = require "smb.name".base
 local get = {}
 
 function get.add(parser)
-  local command = flags.command(parser, "get", "URL NAME [LOCAL]", "Fetch files and folders.", "Fetches files, and with -r "
-    .. "folders. Each file appears under its local name when it is complete. Names may be globs: '*.tar'. As with rsync, the "
-    .. "folder etc becomes LOCAL/etc, and of etc/, with the slash, the contents become LOCAL's.")
-  command:usage "Usage: lua-smb get [OPTION...] URL NAME [LOCAL]\n       lua-smb get [OPTION...] URL --to FOLDER NAME..."
-  command:argument("names", "what to fetch; and where to: a file, a folder, or - for the standard output; here by default")
+  local command = flags.command(parser, "get", "URL NAME [LOCAL]", "Fetch files and folders.", "Fetches files, and "
+    .. "with -r folders. Each file appears under its local name when it is complete. Names may be globs: '*.tar'. As "
+    .. "with rsync, the folder etc becomes LOCAL/etc, and of etc/, with the slash, the contents become LOCAL's.")
+  command:usage("Usage: lua-smb get [OPTION...] URL NAME [LOCAL]\n"
+    .. "       lua-smb get [OPTION...] URL --to FOLDER NAME...")
+  command:argument("names",
+    "what to fetch; and where to: a file, a folder, or - for the standard output; here by default")
     :args "*"
-  local own = { command:option("--to", "a local folder to put all of them into; it is made if it is missing"):argname "FOLDER",
+  local own = { command:option("--to", "a local folder to put all of them into; it is made if it is missing")
+    :argname "FOLDER",
     command:flag("-r --recursive", "folders with all that is in them, too"), flags.transfer(command) }
   flags.finish(command, own, { "Options of folders, with -r", trees.flags(command) })
 end
@@ -102,7 +105,8 @@ function get.run(dest, args)
   local items = names.expand(dest, args.names)
   make_target(args, items)
   if #items > 1 or args.to or args.recursive or names.is_glob(args.names[1]) then
-    return output.each(args, items, function(item) return get_one(dest, args, item) end, function(item) return item.name end)
+    return output.each(args, items, function(item) return get_one(dest, args, item) end,
+      function(item) return item.name end)
   end
   local result, message, code = get_one(dest, args, items[1])
   if not result then result = get_by_url(dest, args, code) end

@@ -7,8 +7,8 @@ local output = require "smb.cli.output"
 local mkdir = {}
 
 function mkdir.add(parser)
-  local command = flags.command(parser, "mkdir", "URL [PATH...]", "Make folders.", "Makes folders, with their parents. One that "
-    .. "is there is fine.")
+  local command = flags.command(parser, "mkdir", "URL [PATH...]", "Make folders.", "Makes folders, with their "
+    .. "parents. One that is there is fine.")
   command:argument("paths", "the folders; the URL's path by default"):args "*"
   flags.finish(command, {})
 end

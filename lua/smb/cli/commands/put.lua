@@ -18,24 +18,25 @@ local PIECE = 1024 * 1024 -- bytes read at once
 local wrong_use = outcome.wrong_use
 
 function put.add(parser)
-  local command = flags.command(parser, "put", "URL FILE...", "Send files and folders.", "Sends files, and with -r folders. Each "
-    .. "file appears under its name when it is complete; what was there before stays until then. As with rsync, the folder etc "
-    .. "becomes etc on the share, and of etc/, with the slash, only the contents are sent. A shell's pipe does not tell when the "
-    .. "command before it fails: with --command, nothing is put into place then.")
-  command:argument("files", "local files and folders; or - NAME: what comes from the standard input, under that name; or, with "
-    .. "--command, the name"):args "+"
+  local command = flags.command(parser, "put", "URL FILE...", "Send files and folders.", "Sends files, and with -r "
+    .. "folders. Each file appears under its name when it is complete; what was there before stays until then. As "
+    .. "with rsync, the folder etc becomes etc on the share, and of etc/, with the slash, only the contents are "
+    .. "sent. A shell's pipe does not tell when the command before it fails: with --command, nothing is put into "
+    .. "place then.")
+  command:argument("files", "local files and folders; or - NAME: what comes from the standard input, under that "
+    .. "name; or, with --command, the name"):args "+"
   local own = { command:flag("-r --recursive", "folders with all that is in them, too"),
     command:option("--into", "a folder on the share to put them into"):argname "FOLDER",
     command:option("--name", "its name on the share; the local file's own by default"):argname "NAME",
-    command:option("--command", "send what a command for sh writes; given again, that reads what the one before it writes. None "
-      .. "may fail"):argname "STRING":count "*":target "commands",
+    command:option("--command", "send what a command for sh writes; given again, that reads what the one before it "
+      .. "writes. None may fail"):argname "STRING":count "*":target "commands",
     command:flag("--allow-empty", "with -: send an empty file when nothing comes"):target "allow_empty",
     flags.transfer(command) }
   flags.finish(command, own, { "Options of folders, with -r", trees.flags(command) })
 end
 
--- What comes from the standard input. Of nothing at all nobody can tell whether it was meant: the command before the pipe may
--- have failed.
+-- What comes from the standard input. Of nothing at all nobody can tell whether it was meant: the command before the
+-- pipe may have failed.
 local function standard_input(name, allow_empty)
   local is_empty = true
   return function()
@@ -45,7 +46,8 @@ local function standard_input(name, allow_empty)
     elseif problem then
       return nil, ("put '%s': standard input: %s"):format(name, problem)
     elseif is_empty and not allow_empty then
-      return nil, ("put '%s': nothing came from the standard input: if that is right, --allow-empty sends an empty file")
+      return nil,
+        ("put '%s': nothing came from the standard input: if that is right, --allow-empty sends an empty file")
         :format(name)
     end
     return data

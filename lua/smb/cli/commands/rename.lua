@@ -9,7 +9,8 @@ local output = require "smb.cli.output"
 local rename = {}
 
 function rename.add(parser)
-  local command = flags.command(parser, "rename mv", "URL FROM TO", "Rename or move.", "Renames or moves a file or folder.")
+  local command =
+    flags.command(parser, "rename mv", "URL FROM TO", "Rename or move.", "Renames or moves a file or folder.")
   command:argument("from", "its name")
   command:argument("to", "its new name; with a slash at its end, the folder to move it into")
   flags.finish(command, { command:flag("--no-overwrite", "fail if the new name is taken"):target "keep" })

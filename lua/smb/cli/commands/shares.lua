@@ -10,9 +10,9 @@ local smb = require "smb"
 local shares = {}
 
 function shares.add(parser)
-  local command = flags.command(parser, "shares", "URL", "List what a server shares.", "Lists what a server shares: name, "
-    .. "type and comment. The URL needs no share: smb://bob@nas/. Hidden shares, whose names end in $, are told only by some "
-    .. "servers.")
+  local command = flags.command(parser, "shares", "URL", "List what a server shares.", "Lists what a server shares: "
+    .. "name, type and comment. The URL needs no share: smb://bob@nas/. Hidden shares, whose names end in $, are "
+    .. "told only by some servers.")
   flags.finish(command, {})
 end
 

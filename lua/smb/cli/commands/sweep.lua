@@ -11,7 +11,8 @@ local show = require "smb.show"
 local sweep = {}
 
 function sweep.add(parser)
-  local command = flags.command(parser, "sweep", "URL [PATH]", "Remove what crashed runs left behind.", "Removes temporary files "
+  local command = flags.command(parser, "sweep", "URL [PATH]", "Remove what crashed runs left behind.",
+    "Removes temporary files "
     .. "that crashed runs have left, and puts back old files that such a run had moved aside.")
   command:argument("path", "the folder, with all below it; the URL's path by default"):args "?"
   flags.finish(command, {
@@ -21,7 +22,8 @@ function sweep.add(parser)
 end
 
 function sweep.run(dest, args)
-  local swept = outcome.try(dest:sweep(names.clean(args.path or ""), { older_than = args.older_than, bins = args.bins }))
+  local swept =
+    outcome.try(dest:sweep(names.clean(args.path or ""), { older_than = args.older_than, bins = args.bins }))
   local removed = json.array(table.move(swept, 1, #swept, 1, {}))
   if args.json then return output.answer(args, { removed = removed, restored = json.array(swept.restored) }) end
   for _, name in ipairs(removed) do output.say("removed   ", show.text(name), "\n") end

@@ -8,7 +8,8 @@ local show = require "smb.show"
 local test = {}
 
 function test.add(parser)
-  local command = flags.command(parser, "test", "URL", "Connect, log on and list.", "Connects, logs on and lists the folder.")
+  local command =
+    flags.command(parser, "test", "URL", "Connect, log on and list.", "Connects, logs on and lists the folder.")
   flags.finish(command, { command:flag("-w --write", "write, read back and delete a small file, too") })
 end
 
@@ -25,7 +26,8 @@ function test.run(dest, args)
   outcome.try(dest:test { write = args.write })
   local info = dest.info
   local place = tostring(dest):match "%((.*)%)"
-  local text = ("%s: %s; listed%s"):format(place, connection_in_words(info), args.write and ", written and read back" or "")
+  local text = ("%s: %s; listed%s")
+    :format(place, connection_in_words(info), args.write and ", written and read back" or "")
   info.url = place
   output.answer(args, info, text)
 end

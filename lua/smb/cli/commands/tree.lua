@@ -41,15 +41,19 @@ end
 local function draw(dest, args, path, before, level, counts)
   local entries, shown = outcome.try(dest:list(path)), {}
   for _, entry in ipairs(entries) do
-    if not name.is_temporary(entry.name) and (entry.type == "directory" or not args.folders) then shown[#shown + 1] = entry end
+    if not name.is_temporary(entry.name) and (entry.type == "directory" or not args.folders) then
+      shown[#shown + 1] = entry
+    end
   end
   for i, entry in ipairs(shown) do
     local is_last = i == #shown
     count(counts, entry)
     if not args.json then output.say(before, counts.lines[is_last and 2 or 1], label(args, entry), "\n") end
-    local goes_on = entry.type == "directory" and not name.is_previous(entry.name) and (not args.level or level < args.level)
+    local goes_on = entry.type == "directory" and not name.is_previous(entry.name)
+      and (not args.level or level < args.level)
     if goes_on then
-      entry.entries = draw(dest, args, name.join(path, entry.name), before .. counts.lines[is_last and 4 or 3], level + 1, counts)
+      entry.entries =
+        draw(dest, args, name.join(path, entry.name), before .. counts.lines[is_last and 4 or 3], level + 1, counts)
     end
   end
   return shown
@@ -66,7 +70,8 @@ function tree.run(dest, args)
     return output.answer(args, { path = path, folders = counts.folders, files = counts.files, bytes = counts.bytes,
       entries = require "smb.cli.json".array(entries) })
   end
-  output.say(("\n%s, %s, %s\n"):format(plural(counts.folders, "folder"), plural(counts.files, "file"), show.size(counts.bytes)))
+  output.say(("\n%s, %s, %s\n")
+    :format(plural(counts.folders, "folder"), plural(counts.files, "file"), show.size(counts.bytes)))
 end
 
 return tree
