@@ -349,6 +349,26 @@ it("letters whose case not all servers know stop nobody", function()
   end)
 end)
 
+it("two normal forms of a name that the server takes for one are refused before anything is sent", function()
+  with("nfd", function(dest, path)
+    put("both/first/file", "1")
+    put("both/" .. NFC .. "/same", "first's")
+    assert(dest:put_tree(dir .. "/both", "tree"))
+    put("both/" .. NFD .. "/same", "second's")
+    put("both/first/file", "22")
+    for _, target in ipairs { "tree", "other/tree" } do
+      assert.equal("invalid_name", select(3, dest:put_tree(dir .. "/both", target, { mirror = true })))
+    end
+    assert.equal("first's", files.read(path .. "/tree/" .. NFD .. "/same"))
+    assert.equal("1", files.read(path .. "/tree/first/file"))
+    assert.same({ "tree" }, files.list(path))
+  end)
+  with("backup", function(dest)
+    assert.equal(3, assert(dest:put_tree(dir .. "/both", "tree")).files)
+    assert_nothing_done(assert(dest:put_tree(dir .. "/both", "tree", { mirror = true })))
+  end)
+end)
+
 -- A Mac's copy of a folder is put beside the folder, whose name came from Linux.
 it("a folder whose twin in another normal form is added later is told in each run, and nothing is deleted", function()
   with("nfd", function(dest, path)
@@ -365,7 +385,10 @@ it("a folder whose twin in another normal form is added later is told in each ru
       assert.matches("which differs from it in Unicode's normal form only", summary.errors[1].message, 1, true)
       assert.equal(0, summary.deleted)
       assert.equal("own", files.read(path .. "/tree/" .. NFD .. "/own"))
-      assert.equal("exists", select(3, again:put_tree(dir .. "/later", "tree")))
+      local none, message, code = again:put_tree(dir .. "/later", "tree")
+      assert.is_nil(none)
+      assert.equal("invalid_name", code)
+      assert.matches("in Unicode's normal form only, and the server takes both for one", message, 1, true)
     end
   end)
 end)

@@ -23,9 +23,11 @@ names.__index = names
 -- @tparam[opt] boolean encode what SMB cannot hold is written with look-alikes
 -- @tparam[opt] boolean dry_run nothing on the share is renamed
 -- @tparam[opt] function ask sends a request: takes its verb and fields, returns its reply or nil, code
+-- @tparam[opt] boolean checks_forms two normal forms of a name are refused beforehand where the server takes both for one
 -- @treturn table
-function naming.new(encode, dry_run, ask)
-  return setmetatable({ encode = encode, dry_run = dry_run, ask = ask, cased = {}, paired = {}, refused = {}, count = 0,
+function naming.new(encode, dry_run, ask, checks_forms)
+  return setmetatable({ encode = encode, dry_run = dry_run, ask = ask, checks_forms = checks_forms and not dry_run,
+    cased = {}, paired = {}, refused = {}, count = 0,
     more = {} }, names)
 end
 
@@ -101,6 +103,35 @@ function names:tells_case(path)
     self.case_told = tells or false
   end
   return self.case_told
+end
+
+-- Whether a folder on the share tells normal forms apart, by a file of our own, which goes at once; nil when it cannot be told.
+-- Second: whether the folder is there at all.
+local function tells_form_in(self, path)
+  local random = core.random()
+  local place = name.join(path, name.temporary("lua-smb-form-\u{E9}", random))
+  local file, code = self.ask("open", { name = place, writable = true, create = true, exclusive = true })
+  if not file then return nil, not MISSING[code] end
+  self.ask("close", { link = file.link, handle = file.handle })
+  local found = exists(self, name.join(path, name.temporary("lua-smb-form-e\u{301}", random)))
+  self.ask("delete", { name = place, missing_ok = true })
+  if found == nil then return nil, true end
+  return not found, true
+end
+
+--- Whether the server takes two normal forms of a name for one. Asked once, as `tells_case`.
+-- @tparam string path below the share
+-- @treturn boolean false, too, where it cannot be found out
+function names:merges_forms(path)
+  if self.forms_merged == nil then
+    local tells, is_there
+    repeat
+      tells, is_there = tells_form_in(self, path)
+      path = name.parent(path)
+    until is_there or not path
+    self.forms_merged = tells == false
+  end
+  return self.forms_merged
 end
 
 -- Names on the share and here. ------------------------------------------------------------------------------------------
@@ -179,8 +210,10 @@ function names:look_at(folder, text, taken)
   local alike = self.encode and first_alike(others, remote, name.fold)
   if alike and tell_apart(self, folder.below, remote, alike) then return nil end
   alike = first_alike(others, remote, name.fold_certain)
-  if not alike or self:tells_case(folder.path) then return nil end
-  return ("it differs from '%s' in case only"):format(self:here(alike))
+  if alike and not self:tells_case(folder.path) then return ("it differs from '%s' in case only"):format(self:here(alike)) end
+  alike = self.checks_forms and first_alike(others, remote, core.composed)
+  if not alike or not self:merges_forms(folder.path) then return nil end
+  return ("it differs from '%s' in Unicode's normal form only, and the server takes both for one"):format(self:here(alike))
 end
 
 --- Whether some server may take a name for the same as another one of its folder: they are not to be sent side by side, or of two

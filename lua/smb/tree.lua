@@ -66,7 +66,8 @@ function tree.new(direction, state, top, opts)
   local under = operations.new(state, opts.progress, 0, top)
   local function ask(verb, request) return call.retry(state.dest, verb, request, operations.part(under)) end
   return setmetatable({ state = state, top = top, opts = opts, turn = 0, count = 0, there = 0,
-    filter = opts.filter and pattern.filter(opts.filter), names = naming.new(opts.encode_names, opts.dry_run, ask),
+    filter = opts.filter and pattern.filter(opts.filter),
+    names = naming.new(opts.encode_names, opts.dry_run, ask, opts.on_error ~= "continue" and not opts.in_place),
     unanswered = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
     under = under,
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {}, seconds = 0,
