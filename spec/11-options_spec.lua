@@ -37,14 +37,14 @@ describe("the table of options", function()
     end
   end)
 
-  it("lets buffer sizes, timeouts, retries and verify be assigned, and nothing else", function()
+  it("lets buffer sizes, timeouts, retries, on_retry and verify be assigned, and nothing else", function()
     local live = {}
     for _, row in ipairs(options.list) do
       if row.live then live[#live + 1] = row.name end
     end
     assert.same({
       "read_buffer_size", "write_buffer_size", "short_timeout", "list_timeout", "read_write_timeout",
-      "total_timeout", "retries", "retry_delay", "verify",
+      "total_timeout", "retries", "retry_delay", "on_retry", "verify",
     }, live)
   end)
 

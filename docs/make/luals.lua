@@ -10,7 +10,7 @@ local luals = {}
 local CLASSES = { smb = "smb", destination = "smb.destination", file = "smb.file", job = "smb.job",
   command = "smb.command", ltn12 = "smb.ltn12" }
 local OPTION_TYPES = { text = "string", size = "integer|string", seconds = "number|string", rate = "integer|string",
-  integer = "integer", boolean = "boolean" }
+  integer = "integer", boolean = "boolean", ["function"] = "function" }
 
 -- A comment's type as LuaLS spells it.
 local function type_of(kind, tables)

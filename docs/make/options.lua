@@ -29,7 +29,10 @@ function values.boolean() return "`true`, `false`" end
 
 function values.text() return "text" end
 
+values["function"] = function() return "a function" end
+
 local function spelling(row)
+  if row.type == "function" then return "" end
   return row.url and code(row.url) or "before the `?`"
 end
 

@@ -1,41 +1,12 @@
---- Calls: requests on a destination's workers, sent again where that may help; failures in words.
+--- Requests on a destination's workers, sent again where that may help; handles that are closed.
 -- @module smb.call
 
 local core = require "smb.core"
 local leftovers = require "smb.leftovers"
 local requests = require "smb.request"
 local task = require "smb.task"
-local text = require "smb.text"
 
 local call = {}
-
--- Failures. -----------------------------------------------------------------------------------------------------------
-
---- The message of a failure: `OPERATION 'NAME' on smb://server/share/path: what happened`.
--- @tparam string operation what was called
--- @tparam ?string subject the name it was called with
--- @tparam string place the destination as a URL without secrets
--- @tparam string reason what happened
--- @treturn string
-function call.message(operation, subject, place, reason)
-  if subject == nil then return text.message(("%s on %s: %s"):format(operation, place, reason)) end
-  return text.message(("%s '%s' on %s: %s"):format(operation, subject, place, reason))
-end
-
---- What dir, walk and lines raise.
--- @table failure
--- @field message as every failing call returns it
--- @field code the error word
-local failure = { __name = "smb.failure" }
-failure.__index = failure
-function failure:__tostring() return self.message end
-
---- Raises a failure as a table with `message` and `code`.
-function call.raise(message, code)
-  error(setmetatable({ message = message, code = code }, failure), 0)
-end
-
--- Requests. -----------------------------------------------------------------------------------------------------------
 
 --- Sends one request and waits for its end.
 -- An error that passes through here, Ctrl-C's for one, abandons the request; the destination stays usable.
@@ -82,7 +53,7 @@ function call.retry(dest, verb, request, under, prepare)
     attempt.keep = under:may_retry()
     local reply, code, reason, remains = call.run(dest, verb, request, under, attempt)
     if reply then return reply end
-    local is_next, word, problem = under:should_retry(code)
+    local is_next, word, problem = under:should_retry(code, reason)
     if not is_next then return nil, word or code, problem or reason, remains end
     attempt.again = attempt.again or not REMOVES[verb] or (remains and remains.removals > 0)
     if prepare and remains then

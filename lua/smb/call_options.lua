@@ -13,14 +13,14 @@ local VERIFY = { "size", "sha256", "none" }
 -- @table transfer_options
 -- @tfield[opt=true] boolean overwrite replace a file that is there; false: `exists`
 -- @tfield[opt=false] boolean parents make missing folders
--- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by
--- default
+-- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by default
 -- @tfield[opt=false] boolean sha256 tell the SHA-256 in the result
--- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels
--- the call
--- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default
--- it is tried, and a refusal is told
+-- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels the call
+-- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default it is
+-- tried, and a refusal is told
 -- @tfield[opt=false] boolean resume put and get: go on where an earlier run of this host broke off
+-- @tfield[opt] function on_retry called before each further attempt with its number (1 for the first one), how many there are at
+-- most, the code and the message of the failure, and the seconds until it is made; false makes none. The destination's by default
 -- @tfield[opt] boolean in_place put and write: straight under the final name; the destination's by default
 
 local function with(more, of)
@@ -28,31 +28,35 @@ local function with(more, of)
   return more
 end
 
-local NEW_FILE =
-  { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function" }
+local NEW_FILE = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function",
+  on_retry = "function" }
 
 --- What calls take, as `options.check_opts` reads it.
 call_options.WRITE = with({ in_place = "boolean" }, NEW_FILE)
 call_options.GET = with({ preserve_mtime = "boolean", resume = "boolean" }, NEW_FILE)
 call_options.PUT = with({ in_place = "boolean" }, call_options.GET)
-call_options.RENAME = { overwrite = "boolean" }
-call_options.COPY = { overwrite = "boolean", preserve_mtime = "boolean" }
+call_options.READ = { progress = "function", on_retry = "function" }
+call_options.RENAME = { overwrite = "boolean", on_retry = "function" }
+call_options.COPY = with({ preserve_mtime = "boolean" }, call_options.RENAME)
+call_options.DELETE = { missing_ok = "boolean", on_retry = "function" }
+call_options.RMDIR = { recursive = "boolean", on_retry = "function" }
+call_options.SWEEP = { older_than = "number", bins = "boolean", on_retry = "function" }
+call_options.TEST = { write = "boolean", on_retry = "function" }
 
 --- Options of `dest:put_tree` and `dest:get_tree`.
 -- @table tree_options
--- @tfield[opt] function|table filter a function of path and entry that returns true for what is included; or a list of
--- globs: `*.log` matches names in any folder, `var/**` the whole path, a slash at the end folders only, `!` in front
--- excludes; the last one that matches decides
--- @tfield[opt="mtime"] string changed how to tell changed files: "mtime" (size and time), "size", "missing", "sha256",
--- "always"
--- @tfield[opt] number|string time_window seconds that times of an unchanged file may lie apart; the destination's by
--- default
+-- @tfield[opt] function|table filter a function of path and entry that returns true for what is included; or a list of globs:
+-- `*.log` matches names in any folder, `var/**` the whole path, a slash at the end folders only, `!` in front excludes; the last
+-- one that matches decides
+-- @tfield[opt="mtime"] string changed how to tell changed files: "mtime" (size and time), "size", "missing", "sha256", "always"
+-- @tfield[opt] number|string time_window seconds that times of an unchanged file may lie apart; the destination's by default
 -- @tfield[opt=false] boolean mirror afterwards delete what is not in the source
 -- @tfield[opt=false] boolean force mirror: also from a source that is missing or empty
 -- @tfield[opt=false] boolean dry_run change nothing; the summary's `actions` tell what would be done
 -- @tfield[opt="skip"] string symlinks "skip" or "follow" local links
 -- @tfield[opt="stop"] string on_error "stop" or "continue" after a failure
 -- @tfield[opt] function progress as in transfer_options
+-- @tfield[opt] function on_retry as in transfer_options
 -- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
 -- @tfield[opt] string verify as in transfer_options
 -- @tfield[opt] boolean preserve_mtime as in transfer_options
@@ -60,9 +64,9 @@ call_options.COPY = { overwrite = "boolean", preserve_mtime = "boolean" }
 -- @tfield[opt=false] boolean bins mirror: also delete recycle bins and snapshots of servers
 
 call_options.TREE = {
-  changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean",
-  dry_run = "boolean", symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function",
-  encode_names = "boolean", verify = VERIFY, preserve_mtime = "boolean", bins = "boolean",
+  changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
+  symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
+  verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
 }
 
 -- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.
@@ -83,8 +87,7 @@ end
 
 -- What a call may be given, by name.
 local function allowed_in(method, filter, window)
-  local allowed =
-    with({ filter = filter, time_window = type(window) == "string" and "string" or "number" }, call_options.TREE)
+  local allowed = with({ filter = filter, time_window = type(window) == "string" and "string" or "number" }, call_options.TREE)
   if method == "put_tree" then allowed.in_place = "boolean" end
   return allowed
 end
@@ -93,8 +96,7 @@ end
 -- @tparam table state the destination's state
 -- @tparam ?table given what the caller gave
 -- @tparam string method "put_tree" or "get_tree"
--- @treturn[1] table a copy, with what follows from the destination: `window` (ticks), `read_back`, `io_size`,
--- `in_place`
+-- @treturn[1] table a copy, with what follows from the destination: `window` (ticks), `read_back`, `io_size`, `in_place`
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong
 function call_options.check_tree(state, given, method)

@@ -20,16 +20,20 @@ local MOMENT = 1 -- seconds that a destination whose scope an error leaves waits
 function connect.open(fields, warnings, operation)
   local dest = core.destination(setmetatable({ program = core.program, port = options.port(fields) },
     { __index = fields }))
-  fields.password = nil -- from here on only the C side has it
+  local first_retries = fields.first_retries
+  fields.password, fields.first_retries = nil, nil -- only the C side has the password from here on
   local state = { dest = dest, fields = fields, warnings = warnings, place = url.place(fields), leftovers = {},
     tasks = {}, queue = task.queue(), ended = 0,
     files = setmetatable({}, { __mode = "k" }), -- open ones
     on_links = setmetatable({}, { __mode = "v" }) } -- by link: what is on its way there
   core.state(dest, state)
   settings.set_limits(dest, fields)
-  local reply, code, reason = call.retry(dest, "connect", {}, operations.new(state))
+  local under = operations.new(state, operation or "open")
+  under:is_first_contact(first_retries, fields.wait_for_server)
+  local reply, code, reason = call.retry(dest, "connect", {}, under)
   if reply then return dest end
   core.close(dest)
+  under:failed()
   return states.fail(state, operation or "open", nil, code, reason)
 end
 
@@ -39,7 +43,7 @@ end
 function connect.close(dest, is_failing)
   local _ <close> = setmetatable({}, { __close = function() core.close(dest) end })
   local state = core.state(dest)
-  local under = operations.new(state)
+  local under = operations.new(state, "close")
   if state.locks and not is_failing then require "smb.lock".release_all(state) end
   task.end_all(state)
   local ok, message, code = file.close_all(state, is_failing)

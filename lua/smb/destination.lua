@@ -8,6 +8,7 @@ local call = require "smb.call"
 local call_options = require "smb.call_options"
 local connect = require "smb.connect"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local file = require "smb.file"
 local leftovers = require "smb.leftovers"
 local operations = require "smb.operation"
@@ -78,7 +79,7 @@ function metatable.__close(self, problem)
   if not core.is_open(self) then return end
   if not core.is_ours(self) then return core.close(self) end
   local ok, message, code = connect.close(self, problem ~= nil)
-  if not ok and problem == nil then call.raise(message, code) end
+  if not ok and problem == nil then failures.raise(message, code) end
 end
 
 -- Looking. ------------------------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ end
 function methods:list(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "list") end
-  local entries, message, code = listing.sorted(state, "list", text or "")
+  local entries, message, code = listing.sorted(state, "list", text or "", operations.new(state, "list", text or ""))
   if not entries then return nil, message, code end
   return show.entries(entries)
 end
@@ -147,11 +148,15 @@ end
 function methods:dir(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "dir") end
-  local found, message, code = listing.open(state, "dir", text or "")
-  if not found then call.raise(message, code) end
+  local under = operations.new(state, "dir", text or "")
+  local found, message, code = listing.open(state, "dir", text or "", under)
+  if not found then failures.raise(message, code) end
+  under:pause()
   return function()
+    under:resume()
     local entry, problem, word = found:next()
-    if problem then call.raise(problem, word) end
+    under:pause()
+    if problem then failures.raise(problem, word) end
     return entry
   end, nil, nil, found
 end
@@ -163,7 +168,7 @@ end
 function methods:walk(text)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "walk") end
-  return listing.walk(state, text or "")
+  return listing.walk(state, text or "", operations.new(state, "walk", text or ""))
 end
 
 -- Changing. -----------------------------------------------------------------------------------------------------------
@@ -192,11 +197,12 @@ end
 function methods:delete(text, opts)
   local state = state_of(self)
   check_string(text, 1, "delete")
-  opts = check_opts(opts, { missing_ok = "boolean" }, "delete")
+  opts = check_opts(opts, call_options.DELETE, "delete")
   if text == "" then return fail(state, "delete", text, "is_directory", "it is a folder") end
   local path, reason = resolve_change(state, text)
   if not path then return fail(state, "delete", text, "invalid_name", reason) end
-  return done(run(state, "delete", text, "delete", { name = path, missing_ok = opts.missing_ok }))
+  return done(run(state, "delete", text, "delete", { name = path, missing_ok = opts.missing_ok },
+    operations.new(state, "delete", text, opts)))
 end
 
 --- Removes a folder.
@@ -210,10 +216,11 @@ end
 function methods:rmdir(text, opts)
   local state = state_of(self)
   check_string(text, 1, "rmdir")
-  opts = check_opts(opts, { recursive = "boolean" }, "rmdir")
+  opts = check_opts(opts, call_options.RMDIR, "rmdir")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "rmdir", text, "invalid_name", reason) end
-  return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive }))
+  return done(run(state, "rmdir", text, "rmdir", { name = path, recursive = opts.recursive },
+    operations.new(state, "rmdir", text, opts)))
 end
 
 local function from_to(dest, operation, from, to, opts, allowed, result_of)
@@ -227,8 +234,10 @@ local function from_to(dest, operation, from, to, opts, allowed, result_of)
     if operation == "copy" and opts.preserve_mtime ~= false then
       request.mtime, request.insist = 0, opts.preserve_mtime
     end
-    reply, code, reason = call.retry(state.dest, operation, request, operations.new(state))
+    local under = operations.new(state, operation, from, opts)
+    reply, code, reason = call.retry(state.dest, operation, request, under)
     leftovers.remember(state, request, reply, code)
+    if not reply then under:failed() end
   end
   if not reply then
     return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("%c", "?"), reason))
@@ -345,20 +354,22 @@ end
 --- Fetches a whole file into a string, or into an LTN12 sink.
 -- @tparam string text its name
 -- @tparam[opt] function sink gets strings, then nil; its `nil, err` is a failure, whose err comes back as the message
+-- @tparam[opt] table opts `progress` and `on_retry` as for `put`
 -- @treturn[1] string|table its contents; with a sink `bytes`, `seconds`, `retries`, `resumed`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
-function methods:read(text, sink)
+function methods:read(text, sink, opts)
   local state = state_of(self)
   check_string(text, 1, "read")
   if sink ~= nil and type(sink) ~= "function" then
     error(("bad argument #2 to 'read' (function expected, got %s)"):format(type(sink)), 2)
   end
+  opts = check_opts(opts, call_options.READ, "read")
   local path, reason = resolve_below(state, text)
   if not path then return fail(state, "read", text, "invalid_name", reason) end
-  if sink then return whole.read_into(state, text, path, sink) end
-  return whole.read(state, text, path)
+  if sink then return whole.read_into(state, text, path, sink, opts) end
+  return whole.read(state, text, path, opts)
 end
 
 --- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
@@ -475,10 +486,10 @@ end
 function methods:sweep(text, opts)
   local state = state_of(self)
   if text ~= nil then check_string(text, 1, "sweep") end
-  opts = check_opts(opts, { older_than = "number", bins = "boolean" }, "sweep")
+  opts = check_opts(opts, call_options.SWEEP, "sweep")
   local path, reason = resolve_change(state, text or "")
   if not path then return fail(state, "sweep", text or "", "invalid_name", reason) end
-  local swept, message, code = require "smb.sweep".run(self, state, text or "", opts)
+  local swept, message, code = require "smb.sweep".run(state, text or "", opts)
   if not swept then return nil, message, code end
   return show.lines(swept)
 end
@@ -530,16 +541,17 @@ end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------
 
-local function test_write(dest, state)
-  local text = "lua-smb-test." .. core.random() .. ".tmp"
-  local ok, message, code = dest:write(text, text)
+local function test_write(state, under)
+  local text, opts = "lua-smb-test." .. core.random() .. ".tmp", { under = under }
+  local path, from <close> = resolve(state, text), sources.of(text)
+  local ok, message, code = whole.write(state, text, path, from, opts)
   if not ok then return nil, message, code end
   local found
-  found, message, code = dest:read(text)
+  found, message, code = whole.read(state, text, path, opts)
   if found and found ~= text then
-    message, code = call.message("test", text, state.place, "what was read is not what was written"), "mismatch"
+    message, code = failures.message("test", text, state.place, "what was read is not what was written"), "mismatch"
   end
-  local deleted, problem, word = dest:delete(text)
+  local deleted, problem, word = run(state, "delete", text, "delete", { name = path }, operations.part(under, text))
   if found ~= text then return nil, message, code end
   return done(deleted, problem, word)
 end
@@ -553,11 +565,12 @@ end
 -- @treturn[2] string code
 function methods:test(opts)
   local state = state_of(self)
-  opts = check_opts(opts, { write = "boolean" }, "test")
-  local found <close>, message, code = listing.open(state, "test", "")
+  opts = check_opts(opts, call_options.TEST, "test")
+  local under = operations.new(state, "test", nil, opts)
+  local found <close>, message, code = listing.open(state, "test", "", under)
   if not found then return nil, message, code end
   if not opts.write then return true end
-  return test_write(self, state)
+  return test_write(state, under)
 end
 
 -- Fields. -------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local file_io = require "smb.file_io"
 local operations = require "smb.operation"
 local stripe = require "smb.stripe"
@@ -48,7 +49,7 @@ function methods:lines(...)
   local function results(...)
     local first, message, code = ...
     if first ~= nil then return ... end
-    if select("#", ...) > 1 then call.raise(message, code) end -- at the end there is one nil
+    if select("#", ...) > 1 then failures.raise(message, code) end -- at the end there is one nil
   end
   return function()
     if not core.file_is_open(self) then error("file is already closed", 2) end
@@ -208,7 +209,7 @@ function metatable.__close(self, problem)
   if problem ~= nil and not private.writable then return walk_off(self, private) end
   file_io.begin(private)
   local ok, message, code = close(self, private)
-  if not ok and problem == nil and private.writable then call.raise(message, code) end
+  if not ok and problem == nil and private.writable then failures.raise(message, code) end
 end
 
 function metatable.__tostring(self)
@@ -282,15 +283,21 @@ local function stand_at_end(self, private)
   return self
 end
 
---- Opens a file on a destination.
+--- Opens a file on a destination. `under`: the operation of all that is done with it; each method has its own by default.
 -- @local
-function file.open(dest, state, text, path, mode, sizes)
+function file.open(dest, state, text, path, mode, sizes, under)
   local flags, readable, append = file.parse_mode(mode)
   local self, private, word, problem = file.new(dest, state, text, sizes)
   if not self then return file_io.fail(private, "open", word, problem) end
   flags.name, flags.buffer = path, self
-  local reply, code, reason = call.retry(dest, "open", flags, operations.new(state))
-  if not reply then return file_io.fail(private, "open", code, reason) end
+  private.under, private.operation = under, under and under.what
+  local opening = under or operations.new(state, "open", text)
+  local reply, code, reason = call.retry(dest, "open", flags, opening)
+  if not reply then
+    opening:failed()
+    return file_io.fail(private, "open", code, reason)
+  end
+  if under then under.total = reply.size end
   private.reopen_verb, private.reopen = "open", { name = path, buffer = self, writable = flags.writable }
   private.append, private.identity = append, { size = reply.size, mtime = reply.mtime, btime = reply.btime }
   file.opened(self, private, reply, readable, flags.writable == true)

@@ -6,6 +6,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local operations = require "smb.operation"
 local requests = require "smb.request"
 local stripe = require "smb.stripe"
@@ -25,7 +26,7 @@ file_io.FIRST = 64 * 1024
 
 --- A method has failed, in words.
 function file_io.fail(private, operation, code, reason)
-  return nil, call.message(private.operation or operation, private.text, private.state.place, reason), code
+  return nil, failures.message(private.operation or operation, private.text, private.state.place, reason), code
 end
 
 --- A call on a file begins: total_timeout counts from here, however many requests it makes; where the file ends is not
@@ -37,9 +38,9 @@ function file_io.begin(private)
 end
 
 -- The operation of a request; an upload has one for all of them.
-local function operation_of(private)
+local function operation_of(private, what)
   if private.under then return private.under end
-  local under = operations.new(private.state)
+  local under = operations.new(private.state, what or "read", private.text)
   under.deadline = private.deadline
   return under
 end
@@ -123,7 +124,7 @@ local function open_lane(private)
   table.insert(private.opening, me)
   local name = private.reopen.temp or private.reopen.name
   local reply = call.run(private.dest, "open", { name = name, writable = private.writable, own = true, buffer = self },
-    operations.new(private.state))
+    operations.new(private.state, "open", private.text))
   forget_opening(private, me)
   local lane = reply and call.handle(private.state, reply)
   if not lane or private.no_more or not core.file_is_open(self) then
@@ -198,7 +199,7 @@ end
 -- After an attempt, which may have failed: makes others where that may help.
 local function retry(private, verb, request, under, reply, code, reason)
   while not reply do
-    local ok, word, problem = under:should_retry(code)
+    local ok, word, problem = under:should_retry(code, reason)
     if not ok then return nil, word or code, problem or reason end
     -- A commit closes its file, well or not.
     if code ~= "busy" or verb == "commit" then
@@ -212,8 +213,10 @@ end
 
 --- Sends a request and waits for it, again where that may help.
 function file_io.ask(private, verb, request)
-  local under = operation_of(private)
-  return retry(private, verb, request, under, ask_once(private, verb, request, under))
+  local under = operation_of(private, verb)
+  local reply, code, reason = retry(private, verb, request, under, ask_once(private, verb, request, under))
+  if not reply and not private.under then under:failed() end
+  return reply, code, reason
 end
 
 -- Sends a request whose reply is collected later.
@@ -231,7 +234,10 @@ end
 local function write_again(private, pending)
   local request = { offset = pending.offset, size = pending.size, from = pending.from, io_size = private.write_size }
   if pending.main and pending.epoch == private.epoch then
-    return retry(private, "write", request, operation_of(private), nil, pending.code, pending.reason)
+    local under = operation_of(private, "write")
+    local reply, code, reason = retry(private, "write", request, under, nil, pending.code, pending.reason)
+    if not reply and not private.under then under:failed() end
+    return reply, code, reason
   end
   if not operations.is_passing(pending.code) then return nil, pending.code, pending.reason end
   drop_lanes(private)

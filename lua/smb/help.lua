@@ -88,7 +88,7 @@ local function about_option(row)
   if row.url then
     rows[#rows + 1] = { "in a URL", ("?%s=..."):format(row.url) }
     rows[#rows + 1] = { "for lua-smb", "--" .. row.url }
-  else
+  elseif row.type ~= "function" then
     rows[#rows + 1] = { "in a URL", "before the '?'" }
   end
   rows[#rows + 1] =

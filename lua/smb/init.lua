@@ -7,9 +7,9 @@
 -- All that can fail at run time returns `nil, message, code`; a wrong argument raises.
 -- @module smb
 
-local call = require "smb.call"
 local credentials = require "smb.credentials"
 local destination = require "smb.destination"
+local failures = require "smb.failure"
 local file = require "smb.file"
 local options = require "smb.options"
 local url = require "smb.url"
@@ -156,9 +156,10 @@ local function prepare(where, more, method, without_share)
   if without_share == true then fields.share, fields.path = nil, nil end
   local checked, warnings = check(where, fields, method, without_share, 3)
   if not checked then return nil, warnings, "invalid_url" end
+  checked.first_retries = fields.retries and checked.retries
   local place = url.place(checked)
   local ok, problem, word = credentials.complete(checked, COMPLETING)
-  if not ok then return nil, call.message(method, nil, place, problem), word end
+  if not ok then return nil, failures.message(method, nil, place, problem), word end
   return checked, warnings
 end
 

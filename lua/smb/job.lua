@@ -4,8 +4,8 @@
 -- to wait. An event loop is told by `pollfd`, `events` and `timeout` when to do that.
 -- @classmod job
 
-local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local task = require "smb.task"
 
 local job = {}
@@ -119,7 +119,7 @@ end
 
 local function results_of(private)
   if is_cancelled(private) then
-    return nil, call.message(private.what, nil, private.state.place, "cancelled"), "cancelled"
+    return nil, failures.message(private.what, nil, private.state.place, "cancelled"), "cancelled"
   end
   local results = private.task.results
   if not results[1] then error(results[2], 0) end
@@ -198,7 +198,7 @@ function methods:wait(seconds)
     error(("bad argument #1 to 'wait' (number expected, got %s)"):format(type(seconds)), 2)
   end
   if not is_over(private) and not job.wait_any({ self }, seconds) then
-    return nil, call.message("wait", nil, private.state.place, "the job is still running"), "timeout"
+    return nil, failures.message("wait", nil, private.state.place, "the job is still running"), "timeout"
   end
   return results_of(private)
 end

@@ -3,9 +3,11 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local requests = require "smb.request"
 local states = require "smb.state"
 local name = require "smb.name"
+local operations = require "smb.operation"
 local show = require "smb.show"
 local task = require "smb.task"
 
@@ -23,18 +25,20 @@ found_entries.__index = found_entries
 -- @tparam table state the destination's
 -- @tparam string operation for messages
 -- @tparam string text the folder's name
+-- @tparam table under the call's operation
 -- @tparam[opt] boolean inner its entries tell what is no part of the public face: `ctime`, `ticks`
 -- @treturn[1] table the listing: `next` gives an entry, nil at the end, or nil, message, code; to be declared `<close>`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
-function listing.open(state, operation, text, inner)
+function listing.open(state, operation, text, under, inner)
   local path, reason = states.resolve(state, text)
   if not path then return states.fail(state, operation, text, "invalid_name", reason) end
-  local batch, message, code = states.run(state, operation, text, "list_open", { name = path, inner = inner })
+  local batch, message, code = states.run(state, operation, text, "list_open", { name = path, inner = inner },
+    operations.part(under, text))
   if not batch then return nil, message, code end
   local found = setmetatable({ dest = state.dest, state = state, operation = operation, text = text, inner = inner,
-    batch = batch, at = 0 }, found_entries)
+    under = under, batch = batch, at = 0 }, found_entries)
   if batch.handle ~= 0 then found.open = { link = batch.link, handle = batch.handle } end
   found:ask_ahead()
   return found
@@ -51,7 +55,8 @@ function found_entries:next()
       return nil
     end
     local ahead = self.ahead
-    requests.collect(ahead)
+    local ok, code, reason = requests.collect(ahead, self.under)
+    if not ok then return states.fail(self.state, self.operation, self.text, code, reason) end
     self.batch, self.at = ahead.reply, 0
     if not self.batch then return states.fail(self.state, self.operation, self.text, ahead.code, ahead.reason) end
     self:ask_ahead()
@@ -69,6 +74,7 @@ end
 function found_entries:__close()
   self.batch = nil
   if not self.open or not core.is_open(self.dest) then return end
+  if self.under:must_stop() then return self:drop() end -- nobody waits any more
   requests.collect(self.ahead)
   local last = self.ahead.reply
   if last and last.handle ~= 0 then call.run(self.dest, "list_close", { handle = self.open.handle, link = self.open.link }) end
@@ -76,11 +82,13 @@ function found_entries:__close()
 end
 
 -- Nobody ends the listing: the worker closes it when it comes to that. What is on its way comes before.
-function found_entries:__gc()
+function found_entries:drop()
   local open = self.open
   self.open = nil
   if open and core.is_open(self.dest) and core.is_ours(self.dest) then core.post_close(self.dest, open.link, open.handle) end
 end
+
+found_entries.__gc = found_entries.drop
 
 -- In order. -----------------------------------------------------------------------------------------------------------
 
@@ -112,12 +120,13 @@ end
 -- @tparam table state the destination's
 -- @tparam string operation for messages
 -- @tparam string text the folder's name
+-- @tparam table under the call's operation
 -- @treturn[1] {table,...} entries
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
-function listing.sorted(state, operation, text)
-  local found <close>, message, code = listing.open(state, operation, text)
+function listing.sorted(state, operation, text, under)
+  local found <close>, message, code = listing.open(state, operation, text, under)
   if not found then return nil, message, code end
   local names, by_name = {}, {}
   while true do
@@ -142,8 +151,8 @@ local walking = {}
 walking.__index = walking
 
 function walking:enter(below)
-  local found, message, code = listing.open(self.state, "walk", name.join(self.top, below), self.all)
-  if not found then call.raise(message, code) end
+  local found, message, code = listing.open(self.state, "walk", name.join(self.top, below), self.under, self.all)
+  if not found then failures.raise(message, code) end
   local is_elsewhere = found.batch.elsewhere ~= 0 -- a DFS link that was shown as a folder
   if #self > 0 and is_elsewhere ~= self.is_elsewhere then return found:__close() end
   self.is_elsewhere = is_elsewhere
@@ -163,7 +172,7 @@ function walking:next()
   while #self > 0 do
     local level = self[#self]
     local entry, message, code = level.listing:next()
-    if message then call.raise(message, code) end
+    if message then failures.raise(message, code) end
     if not entry then
       self:leave()
     elseif self.all or not name.is_temporary(entry.name) then
@@ -183,13 +192,20 @@ end
 --- Iterates over all that is below a folder, depth first. Failures raise.
 -- @tparam table state the destination's
 -- @tparam string top the folder's name
+-- @tparam table under the call's operation
 -- @tparam[opt] boolean all temporary files, too; and entries tell when they were last changed
 -- @tparam[opt] function passes tells of a folder's entry whether it is not to be entered
 -- @treturn function iterator of path, entry; with what the generic for needs to close it
-function listing.walk(state, top, all, passes)
-  local found = setmetatable({ state = state, top = top, all = all, passes = passes }, walking)
+function listing.walk(state, top, under, all, passes)
+  local found = setmetatable({ state = state, top = top, under = under, all = all, passes = passes }, walking)
   found:enter("")
-  return function() return found:next() end, nil, nil, found
+  under:pause()
+  return function()
+    under:resume()
+    local path, entry = found:next()
+    under:pause()
+    return path, entry
+  end, nil, nil, found
 end
 
 return listing

@@ -11,6 +11,7 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local host = require "smb.host"
 local json = require "smb.backup.json"
 local name = require "smb.name"
@@ -65,7 +66,7 @@ local function at(self, text) return name.join(self.folder, text) end
 local function path(self, text) return name.join(self.state.fields.path, at(self, text)) end
 
 local function failure(self, code, reason)
-  return nil, call.message("lock", self.text, self.state.place, reason), code
+  return nil, failures.message("lock", self.text, self.state.place, reason), code
 end
 
 -- The server's time in ticks: that of a new file, and what has gone by since.

@@ -2,6 +2,7 @@
 -- @module smb.operation
 
 local core = require "smb.core"
+local failures = require "smb.failure"
 local task = require "smb.task"
 
 local operations = {}
@@ -17,6 +18,7 @@ local LOST = "the connection broke before the logon was answered: the password, 
 
 local PROGRESS_INTERVAL = 0.1 -- seconds between two calls of a progress function
 local LONGEST_DELAY = 30 -- seconds between two attempts
+local LONGEST_WAIT = 5 -- seconds between two attempts at a server that is waited for
 
 --- Whether a failure may be gone with another attempt.
 -- @tparam string code the error word
@@ -25,19 +27,26 @@ function operations.is_passing(code)
   return PASSING[code] or false
 end
 
+-- From 0 to 1. The host's own random numbers stay as they are.
+local function random() return tonumber(core.random(), 16) / 0xFFFFFFFF end
+
 local operation = {}
 operation.__index = operation
 
 --- Begins a call.
--- @tparam table state the destination's state, whose `fields` say how it goes: retries, retry_delay, total_timeout
--- @tparam[opt] function progress called with done, total and name; false cancels
+-- @tparam table state the destination's state, whose `fields` say how it goes: retries, retry_delay, total_timeout, on_retry
+-- @tparam string what the call, for messages
+-- @tparam ?string name what it was called with, for messages and progress
+-- @tparam[opt] table opts the call's options: `progress`, called with done, total and name, false cancels; `on_retry`; `under`,
+-- the operation that it is a part of
 -- @tparam[opt] integer total bytes, for progress
--- @tparam[opt] string name for progress
 -- @treturn table the operation
-function operations.new(state, progress, total, name)
+function operations.new(state, what, name, opts, total)
+  if opts and opts.under then return operations.part(opts.under, name, total) end
   local me = task.running()
   local self = operations.inner(state)
-  self.progress, self.total, self.name = progress, total, name
+  self.what, self.name, self.total = what, name, total
+  self.progress, self.on_retry = opts and opts.progress, opts and opts.on_retry or state.fields.on_retry
   core.begin_call(state.dest)
   if me and not me.operation then me.operation = self end
   return self
@@ -54,10 +63,12 @@ end
 
 --- A call that is a part of another one: it has its own attempts, and the other one's deadline and progress.
 -- @tparam table parent
+-- @tparam[opt] string name what it is about; the parent's by default
+-- @tparam[opt] integer total bytes
 -- @treturn table the operation
-function operations.part(parent)
-  return setmetatable({ state = parent.state, began = core.clock(), fields = parent.fields, retries = 0, done = 0,
-    counted = 0, deadline = parent.deadline, parent = parent }, operation)
+function operations.part(parent, name, total)
+  return setmetatable({ state = parent.state, began = core.clock(), fields = parent.fields, retries = 0, done = 0, counted = 0,
+    deadline = parent.deadline, parent = parent, name = name or parent.name, total = total }, operation)
 end
 
 --- For the work that remains after a failure: it ends no later than the call, and nobody cancels it.
@@ -75,13 +86,19 @@ function operation:measure(request)
   if size > 0 then self.total = self.total or size end
 end
 
--- Reports how far the call is. An error in the caller's function is kept until all is tidied up.
+-- Calls a function of the caller's. An error in it cancels the call, and is kept until all is tidied up.
+function operation:tell(fn, ...)
+  local ok, verdict = pcall(fn, ...)
+  if not ok then self.raised, self.cancelled = { verdict }, true end
+  return verdict
+end
+
+-- Reports how far the call is. True when it was cancelled.
 function operation:report(now)
   self.reported = now
   self.most = math.max(self.done, self.most or 0) -- another attempt may have to begin further back
-  local ok, verdict = pcall(self.progress, self.most, self.total, self.name)
-  if not ok then self.raised = { verdict } end
-  self.cancelled = not ok or verdict == false
+  local verdict = self:tell(self.progress, self.most, self.total, self.name)
+  if verdict == false then self.cancelled = true end
   return self.cancelled
 end
 
@@ -99,9 +116,7 @@ function operation:must_stop(request)
     self:count(self.done)
     return self.parent:must_stop()
   end
-  if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then
-    return "cancelled", "cancelled"
-  end
+  if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then return "cancelled", "cancelled" end
 end
 
 -- Of a part: the whole call has moved as many bytes.
@@ -118,9 +133,27 @@ function operation:finished(bytes)
   if self.progress then self.progress(bytes, bytes, self.name) end
 end
 
---- The call has failed, and all is tidied up: raises the error of the progress function that was the reason.
+--- The call has failed, and all is tidied up: raises the error of the caller's function that was the reason.
 function operation:failed()
-  if self.raised then error(self.raised[1], 0) end
+  local raised = self:root().raised
+  if raised then error(raised[1], 0) end
+end
+
+-- The operation of the whole call.
+function operation:root()
+  local root = self
+  while root.parent do root = root.parent end
+  return root
+end
+
+--- An iterator's call gives way to the loop's body, whose time does not count.
+function operation:pause()
+  self.remaining = self.deadline and self.deadline - core.clock()
+end
+
+--- An iterator's call goes on.
+function operation:resume()
+  if self.remaining then self.deadline, self.remaining = core.clock() + self.remaining, nil end
 end
 
 --- Whether the time for the whole call is over.
@@ -144,26 +177,64 @@ function operation:wait_slice()
   return math.max(0, math.min(slice, self.deadline - core.clock()))
 end
 
+--- The first contact with a server: until it has answered one further attempt is enough, unless the caller has said how many.
+-- @tparam ?integer retries what the caller has said
+-- @tparam ?number seconds how long the server is waited for
+function operation:is_first_contact(retries, seconds)
+  self.first_retries = retries or 1
+  self.wait_until = self.began + (seconds or 0)
+end
+
+-- How many further attempts a failure is worth, and the longest time between two; nil while the server is waited for.
+function operation:attempts_for(code)
+  if not self.first_retries then return self.fields.retries, LONGEST_DELAY end
+  if core.clock() < self.wait_until then return nil, LONGEST_WAIT end
+  local has_answered = code == "busy" or core.info(self.state.dest).dialect ~= nil
+  return has_answered and self.fields.retries or self.first_retries, LONGEST_DELAY
+end
+
+-- Whether a failure may be gone with another attempt. A server that boots may not have its name yet.
+local function is_worth_it(code, of)
+  return PASSING[code] or of == nil and code == "host_not_found"
+end
+
+-- Tells the caller of another attempt before it is made. Returns false when there is to be none; then perhaps "cancelled".
+function operation:announce(of, code, reason, seconds)
+  local root = self:root()
+  if not root.on_retry then return true end
+  local message = failures.message(root.what, self.name, self.state.place, reason or code)
+  local verdict = root:tell(root.on_retry, self.retries, of, code, message, seconds)
+  if root.raised then return false, "cancelled", "cancelled" end
+  return verdict ~= false
+end
+
 --- After a failure: waits until it is time for another attempt.
 -- @tparam string code the error word
+-- @tparam ?string reason what happened
 -- @treturn[1] boolean true
--- @treturn[2] boolean false when there is to be none; with "cancelled" and the reason where somebody has cancelled
--- meanwhile, or with nil and the reason where the password is not to be sent again
-function operation:should_retry(code)
-  local fields = self.fields
-  if not PASSING[code] then return false end
+-- @treturn[2] boolean false when there is to be none; with "cancelled" and the reason where somebody has cancelled meanwhile, or
+-- with nil and the reason where the password is not to be sent again
+function operation:should_retry(code, reason)
+  local of, longest = self:attempts_for(code)
+  if not is_worth_it(code, of) then return false end
   if BREAKS[code] and core.logon_is_lost(self.state.dest) then return false, nil, LOST end
-  if self.retries >= fields.retries then return false end
-  local delay = math.min(fields.retry_delay * 2 ^ self.retries, LONGEST_DELAY)
-  local till = core.clock() + delay * (0.75 + math.random() / 2) -- many clients must not come back at the same moment
-  if self.deadline and till >= self.deadline then return false end
+  if of and self.retries >= of then return false end
+  -- Many clients must not come back at the same moment.
+  local delay = math.min(self.fields.retry_delay * 2 ^ self.retries, longest) * (0.75 + random() / 2)
+  if self.deadline and core.clock() + delay >= self.deadline then return false end
   self.retries = self.retries + 1
+  local is_wanted, stop, why = self:announce(of, code, reason, delay)
+  if not is_wanted then return false, stop, why end
+  return self:wait_for_attempt(core.clock() + delay)
+end
+
+-- Waits until it is time for the next attempt.
+function operation:wait_for_attempt(till)
   while core.clock() < till do
     local word, reason = self:must_stop()
     if word == "cancelled" then return false, word, reason end
     if word then return false end
-    -- nothing else tells that the whole was cancelled
-    task.pause(self.state, nil, math.min(till - core.clock(), task.SLICE))
+    task.pause(self.state, nil, math.min(till - core.clock(), task.SLICE)) -- nothing else tells that the whole was cancelled
   end
   return true
 end

@@ -4,12 +4,13 @@
 local connect = require "smb.connect"
 local core = require "smb.core"
 local listing = require "smb.listing"
+local operations = require "smb.operation"
 local show = require "smb.show"
 
 local shares = {}
 
 local function read(state)
-  local found <close>, message, code = listing.open(state, "shares", "")
+  local found <close>, message, code = listing.open(state, "shares", "", operations.new(state, "shares", ""))
   if not found then return nil, message, code end
   local all = {}
   while true do

@@ -6,6 +6,7 @@
 -- @module smb.state
 
 local call = require "smb.call"
+local failures = require "smb.failure"
 local name = require "smb.name"
 local operations = require "smb.operation"
 local transfer = require "smb.transfer"
@@ -19,7 +20,7 @@ local PATH_LIMIT = 15900 -- bytes of a path below the share: protocol.h's SMB_PA
 -- @treturn string message
 -- @treturn string code
 function states.fail(state, operation, subject, code, reason)
-  return nil, call.message(operation, subject, state.place, reason), code
+  return nil, failures.message(operation, subject, state.place, reason), code
 end
 
 --- A name as a path below the share; nil, reason for what is none.
@@ -49,10 +50,22 @@ function states.resolve_change(state, text, below)
   return path
 end
 
---- Runs a request, again where that may help, and words its failure. `under` and `prepare`: see call.retry.
-function states.run(state, operation, subject, verb, request, under, prepare)
-  local reply, code, reason = call.retry(state.dest, verb, request, under or operations.new(state), prepare)
+--- Runs a request, again where that may help, and words its failure.
+-- @tparam table state
+-- @tparam string operation what was called
+-- @tparam ?string subject the name it was called with
+-- @tparam string verb one of protocol.h
+-- @tparam table request see smb.request
+-- @tparam[opt] table under the call's operation; one of its own by default
+-- @treturn[1] table the reply
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function states.run(state, operation, subject, verb, request, under)
+  under = under or operations.new(state, operation, subject)
+  local reply, code, reason = call.retry(state.dest, verb, request, under)
   if reply then return reply end
+  under:failed()
   return states.fail(state, operation, subject, code, reason)
 end
 

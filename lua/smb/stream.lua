@@ -1,8 +1,8 @@
 --- What a reader gives, to the share: of a length that nobody knows before its end.
 -- @module smb.stream
 
-local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
 local upload = require "smb.upload"
@@ -12,7 +12,7 @@ local stream = {}
 local PIECE = 1024 * 1024 -- bytes that a file is given at a time
 local TURN = 0.005 -- seconds that others, who wait for the network, wait for a local pipe at most
 
-local function message_of(state, how, reason) return call.message(how.operation, how.text, state.place, reason) end
+local function message_of(state, how, reason) return failures.message(how.operation, how.text, state.place, reason) end
 
 -- What happened, of a message that tells where.
 local function reason_of(state, how, message)

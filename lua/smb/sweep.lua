@@ -6,57 +6,68 @@ local core = require "smb.core"
 local states = require "smb.state"
 local listing = require "smb.listing"
 local name = require "smb.name"
+local operations = require "smb.operation"
 local transfer = require "smb.transfer"
 
 local sweep = {}
 
 local OLD = 24 * 3600 -- seconds
 
-local function sweep_old(dest, swept, path)
-  local ok, message, code = dest:delete(path, { missing_ok = true })
+-- A sweep under way: `state`, `under` (the call's operation), `swept` (the result), `listed` (entries of folders, by path).
+local sweeping = {}
+sweeping.__index = sweeping
+
+function sweeping:run(path, verb, request)
+  return states.run(self.state, "sweep", path, verb, request, operations.part(self.under, path))
+end
+
+function sweeping:remove(path)
+  local full = name.join(self.state.fields.path, path)
+  local ok, message, code = self:run(path, "delete", { name = full, missing_ok = true })
   if not ok then return nil, message, code end
-  table.insert(swept, path)
+  table.insert(self.swept, path)
 end
 
 -- A file that was moved aside: put back when its name is missing, else it has been replaced, and goes when it is old.
-local function sweep_aside(dest, swept, path, owner, is_old)
-  local found, message, code = dest:exists(owner)
-  if found == nil then return nil, message, code end
-  if found and is_old then return sweep_old(dest, swept, path) end
+function sweeping:take_aside(path, owner, is_old)
+  local found, message, code = self:run(owner, "stat", { name = name.join(self.state.fields.path, owner) })
+  if found and is_old then return self:remove(path) end
   if found then return end
-  local state = core.state(dest)
-  local request = states.two_names(state, path, owner, false)
+  if code ~= "not_found" and code ~= "folder_missing" then return nil, message, code end
+  local request = states.two_names(self.state, path, owner, false)
   request.aside = request.temp -- else the rename itself would put it back, and find its target there
   local ok
-  ok, message, code = states.run(state, "sweep", path, "rename", request)
+  ok, message, code = self:run(path, "rename", request)
   if not ok then return nil, message, code end
-  table.insert(swept.restored, owner)
+  table.insert(self.swept.restored, owner)
 end
 
--- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this
--- host would shorten so. `folders`: what was listed before.
-local function find_owner(dest, folders, path)
-  local folder, top = name.parent(path), core.state(dest).fields.path
+-- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this host would
+-- shorten so.
+function sweeping:find_owner(path)
+  local folder, top = name.parent(path), self.state.fields.path
   local message, code
-  if not folders[folder] then folders[folder], message, code = dest:list(folder) end
-  if not folders[folder] then return nil, message, code end
-  for _, entry in ipairs(folders[folder]) do
+  if not self.listed[folder] then
+    self.listed[folder], message, code = listing.sorted(self.state, "sweep", folder, self.under)
+  end
+  if not self.listed[folder] then return nil, message, code end
+  for _, entry in ipairs(self.listed[folder]) do
     local owner = name.join(folder, entry.name)
     local may_be = entry.type ~= "directory" and not name.is_temporary(entry.name)
     if may_be and transfer.target(name.join(top, owner)).aside == name.join(top, path) then return owner end
   end
 end
 
-local function sweep_one(dest, swept, path, is_old, folders)
+function sweeping:take(path, is_old)
   local kind, owner = name.parse_temporary(path)
   if kind == "aside" and not owner then
     local message, code
-    owner, message, code = find_owner(dest, folders, path)
+    owner, message, code = self:find_owner(path)
     if code then return nil, message, code end
-    if not owner then return table.insert(swept.unknown, path) end
+    if not owner then return table.insert(self.swept.unknown, path) end
   end
-  if kind == "aside" then return sweep_aside(dest, swept, path, owner, is_old) end
-  if is_old then return sweep_old(dest, swept, path) end
+  if kind == "aside" then return self:take_aside(path, owner, is_old) end
+  if is_old then return self:remove(path) end
 end
 
 -- Somebody is at it, or was quicker.
@@ -64,12 +75,13 @@ local OTHERS = { busy = true, not_found = true, exists = true }
 
 --- See `dest:sweep`.
 -- @local
-function sweep.run(dest, state, text, opts)
+function sweep.run(state, text, opts)
   -- A second more: os.time leaves out its fraction, and with 0 all are meant.
-  local before = os.time() + 1 + core.info(dest).clock_ahead - (opts.older_than or OLD)
-  local swept, found, folders = { restored = {}, unknown = {} }, {}, {}
+  local before = os.time() + 1 + core.info(state.dest).clock_ahead - (opts.older_than or OLD)
+  local found, under = {}, operations.new(state, "sweep", text, opts)
+  local self = setmetatable({ state = state, under = under, swept = { restored = {}, unknown = {} }, listed = {} }, sweeping)
   local ok, failure = pcall(function()
-    for path, entry in listing.walk(state, text, true, not opts.bins and bins.is_one or nil) do
+    for path, entry in listing.walk(state, text, under, true, not opts.bins and bins.is_one or nil) do
       if entry.type == "file" and name.is_temporary(entry.name) then
         -- Samba tells mtime for the time of change, and a finished temporary file has its source's.
         local newest = math.max(entry.mtime, entry.ctime or 0, entry.btime or 0)
@@ -79,11 +91,12 @@ function sweep.run(dest, state, text, opts)
   end)
   if not ok and type(failure) == "table" and failure.code then return nil, failure.message, failure.code end
   if not ok then error(failure, 0) end
+  under:resume()
   for _, each in ipairs(found) do
-    local _, message, code = sweep_one(dest, swept, each.path, each.is_old, folders)
+    local _, message, code = self:take(each.path, each.is_old)
     if code and not OTHERS[code] then return nil, message, code end
   end
-  return swept
+  return self.swept
 end
 
 return sweep

@@ -103,7 +103,7 @@ local function retry(under, try)
   while true do
     local reply, code, reason, remains = try()
     if reply then return reply end
-    local is_next, word, problem = under:should_retry(code)
+    local is_next, word, problem = under:should_retry(code, reason)
     if not is_next then return nil, word or code, problem or reason, remains end
   end
 end

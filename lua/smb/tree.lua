@@ -8,6 +8,7 @@
 local lfs = require "lfs"
 
 local call = require "smb.call"
+local failures = require "smb.failure"
 local operations = require "smb.operation"
 local compare = require "smb.tree_compare"
 local core = require "smb.core"
@@ -63,7 +64,7 @@ end
 -- @tparam table opts as `call_options.check_tree` returns them
 -- @treturn table the sync
 function tree.new(direction, state, top, opts)
-  local under = operations.new(state, opts.progress, 0, top)
+  local under = operations.new(state, direction.operation, top, opts, 0)
   local function ask(verb, request) return call.retry(state.dest, verb, request, operations.part(under)) end
   return setmetatable({ state = state, top = top, opts = opts, turn = 0, count = 0, there = 0,
     filter = opts.filter and pattern.filter(opts.filter),
@@ -107,7 +108,7 @@ function sync:fail(subject, code, reason)
   local whole = name.join(self.top, subject)
   local errors = self.summary.errors
   errors[#errors + 1] = { name = subject == "" and whole or subject, code = code,
-    message = call.message(self.operation, whole, self.state.place, reason) }
+    message = failures.message(self.operation, whole, self.state.place, reason) }
   if self:ends_all(code) or self.opts.on_error ~= "continue" then self.stopped = self.stopped or errors[#errors] end
 end
 
@@ -149,6 +150,11 @@ function sync:skip_remote(subject, entry)
   self:skip(subject, entry.directory and core.info(self.state.dest).dfs and "dfs" or "link")
 end
 
+--- The operation of one step: `subject` is what it is about, a path below the top.
+function sync:part(subject)
+  return operations.part(self.under, name.join(self.top, subject))
+end
+
 -- A step of the way: what fails is taken in.
 function sync:try(subject, reply, code, reason)
   if reply == nil then self:fail(subject, code, reason) end
@@ -156,14 +162,14 @@ function sync:try(subject, reply, code, reason)
 end
 
 function sync:ask(subject, verb, request)
-  return self:try(subject, call.retry(self.state.dest, verb, request, operations.part(self.under)))
+  return self:try(subject, call.retry(self.state.dest, verb, request, self:part(subject)))
 end
 
 -- The work. ------------------------------------------------------------------------------------------------------------
 
 -- Moves one file.
 function sync:move_one(item)
-  local part = operations.part(self.under)
+  local part = self:part(item.subject)
   local reply, code, reason = self:move(item, part)
   part:finished(reply and reply.bytes or 0)
   if not reply then return self:fail(item.subject, code, reason) end

@@ -4,7 +4,6 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
-local operations = require "smb.operation"
 local task = require "smb.task"
 
 local compare = {}
@@ -31,19 +30,16 @@ function compare:remember_instead(path, ours, theirs)
   state.instead[path] = { ours = ours, theirs = theirs }
 end
 
--- Whether a time on the share is what the server gave that file when this destination sent it, and the local one is the
--- same still.
+-- Whether a time on the share is what the server gave that file when this destination sent it, and the local one is the same
+-- still.
 function compare:is_instead(path, ours, theirs)
   local known = self.state.instead and self.state.instead[path]
   return known ~= nil and known.ours == ours and known.theirs == theirs
 end
 
--- What becomes of a fine time on the share: nil where that cannot be found out. By a file of our own, which goes at
--- once.
+-- What becomes of a fine time on the share: nil where that cannot be found out. By a file of our own, which goes at once.
 local function set_fine_time(self, path)
-  local function ask(verb, arguments)
-    return call.retry(self.state.dest, verb, arguments, operations.part(self.under))
-  end
+  local function ask(verb, arguments) return call.retry(self.state.dest, verb, arguments, self:part("")) end
   local place = name.join(path, name.temporary("lua-smb-time", core.random()))
   local file = ask("open", { name = place, writable = true, create = true, exclusive = true })
   if not file then return nil end
@@ -53,8 +49,7 @@ local function set_fine_time(self, path)
   return entry and entry.ticks
 end
 
--- What becomes of a fine time there, found out once for a destination, and only if that tells whether a file has to be
--- sent.
+-- What becomes of a fine time there, found out once for a destination, and only if that tells whether a file has to be sent.
 function compare:fine_time(path)
   local state = self.state
   if self.opts.dry_run or self.opts.in_place then return nil end
@@ -69,8 +64,8 @@ function compare:fine_time(path)
   return math.tointeger(state.fine_time)
 end
 
--- Whether the share's disk has made a time of a local one. Where the folder's times tell that it may have, but not that
--- it has, the disk is asked.
+-- Whether the share's disk has made a time of a local one. Where the folder's times tell that it may have, but not that it has,
+-- the disk is asked.
 function compare:is_cut(known, ours, theirs, path)
   if not core.name_index_may_be_cut(known, ours, theirs) then return false end
   local got = self:fine_time(path)
@@ -83,7 +78,7 @@ end
 local function same_contents(self, here, size, path)
   local source <close>, is = core.open_local(here)
   if not source or is ~= size then return false end
-  local part = operations.part(self.under)
+  local part = self:part("")
   local ours = call.run(self.state.dest, "hash", { file = source, size = size }, part)
   local opened = call.run(self.state.dest, "open", { name = path }, part)
   if not ours or not opened then return false end
@@ -93,8 +88,8 @@ local function same_contents(self, here, size, path)
   return theirs ~= nil and theirs.sha256 == ours.sha256
 end
 
--- Whether the local disk would make the time that a file has of the other one: it may keep every other second only
--- (FAT), or not reach as far.
+-- Whether the local disk would make the time that a file has of the other one: it may keep every other second only (FAT), or not
+-- reach as far.
 local function is_as_kept_here(here, ours, theirs)
   local is_near = math.abs(ours - theirs) < COARSEST
   return (is_near or not core.is_held_everywhere(theirs)) and core.kept_here(here, theirs) == ours

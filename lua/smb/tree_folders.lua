@@ -4,7 +4,6 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
-local operations = require "smb.operation"
 
 local folders = {}
 
@@ -82,7 +81,7 @@ end
 function folders:each_reply(subject, path, batch, fn, following, wished)
   local request = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil,
     inner = not batch }
-  local reply, code, reason = call.retry(self.state.dest, "list_open", request, operations.part(self.under))
+  local reply, code, reason = call.retry(self.state.dest, "list_open", request, self:part(subject))
   while reply do
     local listing <close> = call.handle(self.state, reply)
     local is_last = reply.handle == 0
@@ -99,7 +98,7 @@ function folders:each_reply(subject, path, batch, fn, following, wished)
       return false
     end
     reply, code, reason = call.run(self.state.dest, "list_next",
-      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, operations.part(self.under))
+      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, self:part(subject))
     if reply then listing:is_gone() end -- the next round has it
   end
   local is_fine = self.is_missing_fine and folders.IS_MISSING[code] or self:may_be_unlisted(code)

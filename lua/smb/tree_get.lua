@@ -5,9 +5,9 @@ local lfs = require "lfs"
 
 local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local name = require "smb.name"
 local naming = require "smb.naming"
-local operations = require "smb.operation"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
 
@@ -131,7 +131,7 @@ end
 
 -- Fetches several small files; gives how many, of the first ones, are there. The others are to be fetched one by one.
 local function move_some(self, items)
-  local part = operations.part(self.under)
+  local part = self:part("")
   local sizes, refused = transfer.fetch_some(self.state, items, self.opts.io_size.read, part, self.opts.preserve_mtime)
   self:note_time_refused(refused)
   local bytes = 0
@@ -167,7 +167,7 @@ end
 function tree_get.fetch(state, top, path, place, opts)
   local self = tree.new(get, state, top, opts)
   -- What is not there must not leave an empty folder here.
-  local entry, code, reason = call.retry(state.dest, "stat", { name = path }, operations.part(self.under))
+  local entry, code, reason = call.retry(state.dest, "stat", { name = path }, self:part(""))
   if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
   if not entry and opts.mirror and opts.force and tree.IS_MISSING[code] then
     if not tree.is_missing(place) and not hold(self, place) then return nil, self.stopped.message, self.stopped.code end
@@ -175,7 +175,7 @@ function tree_get.fetch(state, top, path, place, opts)
   end
   if not entry then
     self.under:failed()
-    return nil, call.message("get_tree", top, state.place, reason), code
+    return nil, failures.message("get_tree", top, state.place, reason), code
   end
   if not make_local_folders(self, place) or not hold(self, place) then
     local first = self.summary.errors[1]

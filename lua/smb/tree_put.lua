@@ -3,10 +3,10 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local leftovers = require "smb.leftovers"
 local name = require "smb.name"
 local naming = require "smb.naming"
-local operations = require "smb.operation"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
@@ -101,7 +101,7 @@ function put:make_folder(subject, path, exclusive)
   self:note("mkdir", subject)
   local ok, code, reason = self.opts.dry_run, nil, nil
   if not ok then
-    ok, code, reason = call.retry(self.state.dest, "mkdir", { name = path, exclusive = exclusive }, operations.part(self.under))
+    ok, code, reason = call.retry(self.state.dest, "mkdir", { name = path, exclusive = exclusive }, self:part(subject))
   end
   if ok then self.summary.folders = self.summary.folders + 1
   elseif exclusive and code == "exists" then return nil, code
@@ -122,7 +122,7 @@ function put:rename_outdated(known, folder)
     if self:is_over() then break end
     local request = transfer.target(name.join(folder.path, text))
     request.name = name.join(folder.path, old)
-    local reply, code, reason = call.retry(self.state.dest, "rename", request, operations.part(self.under))
+    local reply, code, reason = call.retry(self.state.dest, "rename", request, self:part(name.join(folder.below, old)))
     leftovers.remember(self.state, request, reply, code)
     has_changed = self:try(name.join(folder.below, old), reply, code, reason) ~= nil or has_changed
   end
@@ -347,7 +347,7 @@ function tree_put.send(state, here, top, path, opts)
     return self:run { below = "", path = path }
   end
   if kind ~= "directory" then
-    return nil, call.message("put_tree", top, state.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
+    return nil, failures.message("put_tree", top, state.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
       kind and "not_directory" or code
   end
   self:inspect(here, "", { identity = identity })
@@ -358,7 +358,7 @@ function tree_put.send(state, here, top, path, opts)
     return nil, first.message, first.code
   end
   if opts.mirror and not opts.force and self.there == 0 then
-    return nil, call.message("put_tree", top, state.place, "the source is empty: with mirror, that needs force"), "failed"
+    return nil, failures.message("put_tree", top, state.place, "the source is empty: with mirror, that needs force"), "failed"
   end
   return self:run { here = here, below = "", path = path, identity = identity }
 end

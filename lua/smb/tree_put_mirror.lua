@@ -5,7 +5,6 @@ local bins = require "smb.bins"
 local call = require "smb.call"
 local core = require "smb.core"
 local name = require "smb.name"
-local operations = require "smb.operation"
 local task = require "smb.task"
 
 local mirror = {}
@@ -84,7 +83,7 @@ function mirror:remove_one(each, verb)
   if not ok then
     local is_spared = not self.opts.bins and not bins.is_one(each.entry)
     ok, code, reason = call.retry(self.state.dest, verb,
-      { name = each.path, recursive = true, missing_ok = true, spare_bins = is_spared }, operations.part(self.under))
+      { name = each.path, recursive = true, missing_ok = true, spare_bins = is_spared }, self:part(each.subject))
   end
   local is_kept = ok and ok ~= true and (ok.spared or 0) > 0
   if is_kept then

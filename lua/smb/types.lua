@@ -57,6 +57,8 @@
 ---@field connections? integer connections at most, each made only where it pays
 ---@field retries? integer further attempts after timeout, disconnected, unreachable or busy
 ---@field retry_delay? number|string seconds before the first of them, doubling up to 30
+---@field on_retry? function called before each further attempt: its number, of how many, code, message, seconds; false makes none
+---@field wait_for_server? number|string how long smb.open tries a server that does not answer; else it tries once more, or as often as retries says
 ---@field verify? "size"|"sha256"|"none" what is compared after a transfer; sha256 reads everything back
 ---@field in_place? boolean send files straight under their names, where they may only be made; an old file is lost on failure
 ---@field time_window? number|string seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly
@@ -202,6 +204,7 @@
 ---@field progress? function called with bytes done, bytes in all (nil when unknown) and the name; false cancels the call
 ---@field preserve_mtime? boolean put and get: true insists on the file's time, false does not set it; by default it is tried, and a refusal is told
 ---@field resume? boolean put and get: go on where an earlier run of this host broke off
+---@field on_retry? function called before each further attempt with its number (1 for the first one), how many there are at most, the code and the message of the failure, and the seconds until it is made; false makes none. The destination's by default
 ---@field in_place? boolean put and write: straight under the final name; the destination's by default
 
 ---Options of `dest:put_tree` and `dest:get_tree`.
@@ -215,6 +218,7 @@
 ---@field symlinks? string "skip" or "follow" local links
 ---@field on_error? string "stop" or "continue" after a failure
 ---@field progress? function as in transfer_options
+---@field on_retry? function as in transfer_options
 ---@field encode_names? boolean write what SMB cannot hold with look-alikes
 ---@field verify? string as in transfer_options
 ---@field preserve_mtime? boolean as in transfer_options
@@ -426,10 +430,11 @@ function destination:get(text, localpath, opts) end
 ---Fetches a whole file into a string, or into an LTN12 sink.
 ---@param text string its name
 ---@param sink? function gets strings, then nil; its `nil, err` is a failure, whose err comes back as the message
+---@param opts? table `progress` and `on_retry` as for `put`
 ---@return string|table|nil # its contents; with a sink `bytes`, `seconds`, `retries`, `resumed`
 ---@return string|nil # message
 ---@return string|nil # code
-function destination:read(text, sink) end
+function destination:read(text, sink, opts) end
 
 ---Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
 ---there before is untouched.

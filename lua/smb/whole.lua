@@ -6,6 +6,7 @@
 local lfs = require "lfs"
 
 local core = require "smb.core"
+local failures = require "smb.failure"
 local file = require "smb.file"
 local name = require "smb.name"
 local operations = require "smb.operation"
@@ -55,7 +56,7 @@ end
 function whole.put(state, localpath, text, path, opts)
   local source <close>, size, mtime, is_stream = core.open_local(localpath)
   if not source then return fail(state, "put", text, size, ("'%s': %s"):format(localpath, mtime)) end
-  local under = operations.new(state, opts.progress, not is_stream and size or nil, text)
+  local under = operations.new(state, "put", text, opts, not is_stream and size or nil)
   if is_stream then return put_stream(state, source, localpath, text, path, opts, under) end
   local digits = opts.resume and transfer.lasting_digits(core.realpath(localpath), size, mtime, path)
   local request = digits and transfer.target(path, opts.overwrite, digits)
@@ -79,7 +80,7 @@ end
 --- See `dest:write`. `from`: a source (smb.source).
 -- @local
 function whole.write(state, text, path, from, opts)
-  local under = operations.new(state, opts.progress, from.whole and #from.whole or nil, text)
+  local under = operations.new(state, "write", text, opts, from.whole and #from.whole or nil)
   local how = stream_how(state, "write", text, path, opts)
   local sent, message, code = from:start()
   if not sent then return fail(state, "write", text, code, message) end
@@ -161,7 +162,7 @@ end
 function whole.get(state, text, path, localpath, opts)
   local target = local_target(localpath, text)
   if opts.parents then make_local_parents(target.path) end
-  local under = operations.new(state, opts.progress, nil, text)
+  local under = operations.new(state, "get", text, opts)
   local request = { name = path, io_size = settings.buffer_sizes(state).read }
   request.read_back, request.sha256 = settings.verification(state, opts)
   local copy <close>, problem, word = local_copy(state, text, path, target, opts, request, under)
@@ -192,37 +193,43 @@ end
 
 --- See `dest:read`.
 -- @local
-function whole.read(state, text, path)
-  local under = operations.new(state, nil, nil, text)
+function whole.read(state, text, path, opts)
+  local under = operations.new(state, "read", text, opts)
   local memory <close>, word, problem = core.memory()
   if not memory then return fail(state, "read", text, word, problem) end
   local request = { name = path, file = memory, io_size = settings.buffer_sizes(state).read, offset = 0 }
   local reply, code, why = transfer.fetch(state, request, under)
-  if not reply then return fail(state, "read", text, code, why) end
+  if not reply then
+    under:failed()
+    return fail(state, "read", text, code, why)
+  end
+  under:finished(reply.bytes)
   return core.take(memory, reply.bytes)
 end
 
 --- Reads a file into an LTN12 sink; a failure goes there, too. See `dest:read`.
 -- @local
-function whole.read_into(state, text, path, sink)
-  local under = operations.new(state, nil, nil, text)
-  local source <close>, message, code = file.open(state.dest, state, text, path, "r", settings.buffer_sizes(state))
-  if not source then
-    sink(nil, message)
-    return nil, message, code
-  end
-  local bytes = 0
-  while true do
-    local data, failure, word = source:read(PIECE)
-    if data == nil and failure then
-      sink(nil, failure)
-      return nil, failure, word
-    end
+function whole.read_into(state, text, path, sink, opts)
+  local under = operations.new(state, "read", text, opts)
+  under.measure = function() end -- what the sink has taken counts
+  local source <close>, message, code = file.open(state.dest, state, text, path, "r", settings.buffer_sizes(state), under)
+  while source do
+    local data
+    data, message, code = source:read(PIECE)
+    if data == nil and message then break end
     local ok, problem, reason = sink(data)
     if not ok then return nil, problem or "the sink takes no more", reason or "local_io" end
-    if data == nil then return result_of(bytes, under) end
-    bytes = bytes + #data
+    if data == nil then return result_of(under.done, under) end
+    under.done = under.done + #data
+    reason, problem = under:must_stop()
+    if reason then
+      message, code = failures.message("read", text, state.place, problem), reason
+      break
+    end
   end
+  under:failed()
+  sink(nil, message)
+  return nil, message, code
 end
 
 return whole

@@ -3,9 +3,9 @@
 
 local lfs = require "lfs"
 
-local call = require "smb.call"
 local core = require "smb.core"
 local destination = require "smb.destination"
+local failures = require "smb.failure"
 local name = require "smb.name"
 local names = require "smb.backup.names"
 local options = require "smb.options"
@@ -121,7 +121,7 @@ function methods:snapshot(sources, opts)
     each = "function" }, "snapshot")
   local all = sources_of(given)
   local ok, reason, code = check_sources(all, several)
-  if not ok then return nil, call.message("snapshot", self.path, core.state(self.dest).place, reason), code end
+  if not ok then return nil, failures.message("snapshot", self.path, core.state(self.dest).place, reason), code end
   return locked(self, false, function(lock) return require "smb.backup.snapshot".make(self, all, several, opts, lock) end)
 end
 

@@ -4,8 +4,8 @@
 -- copy them. Entries get into the manifest in the order in which they were found: those that are done early wait for a moment.
 -- @module smb.backup.snapshot
 
-local call = require "smb.call"
 local core = require "smb.core"
+local failures = require "smb.failure"
 local host = require "smb.host"
 local lanes = require "smb.backup.lanes"
 local manifest = require "smb.backup.manifest"
@@ -36,7 +36,7 @@ local RESULT_COUNTS = { "sent", "copied", "unchanged", "resumed" }
 local function new_run(repo, opts)
   local state = core.state(repo.dest)
   local self = setmetatable({ repo = repo, state = state, dest = repo.dest, opts = opts,
-    under = operations.new(state, opts.progress, 0, repo.path),
+    under = operations.new(state, "snapshot", repo.path, opts, 0),
     sizes = { write = repo.dest.options.write_buffer_size, read = repo.dest.options.read_buffer_size },
     window = core.ticks(state.fields.time_window or 0), read_back = (opts.verify or state.fields.verify) == "sha256",
     ready = {}, added = 0, written = 0, seen = 0, owners = {},
@@ -55,7 +55,7 @@ function run:count(what, bytes)
 end
 
 function run:fail(path, code, reason)
-  local message = call.message("snapshot", path, self.state.place, reason)
+  local message = failures.message("snapshot", path, self.state.place, reason)
   if HOPELESS[code] and not self.stopped then self.stopped = { message, code } end
   local errors = self.result.errors
   errors[#errors + 1] = { name = path, message = message, code = code }
@@ -76,7 +76,7 @@ function run:is_over()
   if self.seen > 0 then return false end
   local code, reason = self.under:must_stop()
   if self.under.raised then error(self.under.raised[1], 0) end
-  if code then self.stopped = { call.message("snapshot", nil, self.state.place, reason), code } end
+  if code then self.stopped = { failures.message("snapshot", nil, self.state.place, reason), code } end
   return code ~= nil
 end
 
@@ -118,7 +118,7 @@ function run:write(entry)
   end
   local ok, reason = self.manifest:add(entry)
   if not ok and not self.stopped then
-    self.stopped = { call.message("snapshot", nil, self.state.place, reason), "local_io" }
+    self.stopped = { failures.message("snapshot", nil, self.state.place, reason), "local_io" }
   end
 end
 
@@ -319,7 +319,7 @@ local function has_room(self, bytes)
     table.insert(self.result.warnings, reason .. ", if the server's copies of unchanged files take any")
     return true
   end
-  return nil, call.message("snapshot", nil, self.state.place, reason), "no_space"
+  return nil, failures.message("snapshot", nil, self.state.place, reason), "no_space"
 end
 
 -- Ending. ----------------------------------------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ local function make(self, sources, several)
   ok, message, code = has_room(self, bytes)
   if not ok then return nil, message, code end
   local lines <close>, reason = manifest.new(head_of(self, sources, several))
-  if not lines then return nil, call.message("snapshot", nil, self.state.place, reason), "local_io" end
+  if not lines then return nil, failures.message("snapshot", nil, self.state.place, reason), "local_io" end
   self.manifest = lines
   ok, message, code = bring(self, walker)
   if ok then ok, message, code = complete(self) end

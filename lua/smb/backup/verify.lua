@@ -4,6 +4,7 @@
 local call = require "smb.call"
 local core = require "smb.core"
 local lanes = require "smb.backup.lanes"
+local failures = require "smb.failure"
 local lookalike = require "smb.lookalike"
 local name = require "smb.name"
 local names = require "smb.backup.names"
@@ -32,7 +33,7 @@ local function is_over(self)
   if self.turn > 0 then return false end
   local code, reason = self.under:must_stop()
   if self.under.raised then error(self.under.raised[1], 0) end
-  if code then stop(self, call.message("verify", nil, self.state.place, reason), code) end
+  if code then stop(self, failures.message("verify", nil, self.state.place, reason), code) end
   return code ~= nil
 end
 
@@ -50,12 +51,12 @@ local function each_entry(self, fn)
   end
 end
 
--- The share. ----------------------------------------------------------------------------------------------------------
+-- The share. -------------------------------------------------------------------------------------------------------------
 
 local function true_name(text) return lookalike.decode(text) or text end
 
--- The folders that lead to an entry, each with what is listed in it and not in the manifest yet. What is left at its
--- end is too much.
+-- The folders that lead to an entry, each with what is listed in it and not in the manifest yet. What is left at its end is too
+-- much.
 local function leave(self, entry)
   local above = self.above
   while #above > 0 do
@@ -78,7 +79,7 @@ local function list_folder(self, entry)
   local code, reason
   folder.listed, code, reason = send.listing(self, name.join(self.top, entry.stored))
   if folder.listed then return end
-  if not GONE[code] then return stop(self, call.message("verify", entry.path, self.state.place, reason), code) end
+  if not GONE[code] then return stop(self, failures.message("verify", entry.path, self.state.place, reason), code) end
   if entry.path == "" then differ(self, "", "missing") end -- else it was not listed
 end
 
@@ -127,8 +128,7 @@ local function compare_data(self, entry)
   local reply
   if opened then
     local handle <close> = call.handle(self.state, opened)
-    reply, code,
-      reason = call.run(dest, "hash", { link = handle.link, handle = handle.handle, size = entry.size }, part)
+    reply, code, reason = call.run(dest, "hash", { link = handle.link, handle = handle.handle, size = entry.size }, part)
     handle:close()
   end
   if not reply and operations.is_passing(code) and part:may_retry() and not entry.is_again then
@@ -139,7 +139,7 @@ local function compare_data(self, entry)
   if reply and reply.sha256 == entry.sha256 then return end
   if reply or code == "mismatch" then return differ(self, entry.path, "sha256") end
   if GONE[code] then return differ(self, entry.path, "missing") end
-  stop(self, call.message("verify", entry.path, self.state.place, reason), code)
+  stop(self, failures.message("verify", entry.path, self.state.place, reason), code)
 end
 
 local function compare_share(self)
@@ -150,7 +150,7 @@ local function compare_share(self)
   all:wait(function() return all:is_idle() or self.stopped ~= nil end)
 end
 
--- The source. ---------------------------------------------------------------------------------------------------------
+-- The source. ------------------------------------------------------------------------------------------------------------
 
 local function hash_here(self, here, size)
   local source <close>, is = core.open_local(here)
@@ -204,8 +204,8 @@ end
 -- @tfield boolean ok whether there is no difference
 -- @tfield string name the snapshot's
 -- @tfield integer files how many there are in it
--- @tfield {table,...} differences each with `name`; `what`: "missing", "size", "mtime", "sha256" (of contents) or
--- "extra"; and `where`: "share", or "source" for what is another one there
+-- @tfield {table,...} differences each with `name`; `what`: "missing", "size", "mtime", "sha256" (of contents) or "extra"; and
+-- `where`: "share", or "source" for what is another one there
 -- @tfield number seconds how long it took
 
 local printed = { __name = "smb.report" }
@@ -227,12 +227,11 @@ end
 function verify.compare(repo, wanted, opts)
   local state = core.state(repo.dest)
   local list, own, code = repository.open(repo, wanted)
-  if not list then return nil, call.message("verify", repo.path, state.place, own), code end
+  if not list then return nil, failures.message("verify", repo.path, state.place, own), code end
   list:close()
   local self = setmetatable({ repo = repo, state = state, opts = opts, above = {}, turn = 0,
-    under = operations.new(state, opts.progress, 0, own), window = core.ticks(state.fields.time_window or 0),
-    top = name.join(state.fields.path, repository.at(repo, own)),
-    report = { name = own, files = 0, differences = {} } }, run)
+    under = operations.new(state, "verify", own, opts, 0), window = core.ticks(state.fields.time_window or 0),
+    top = name.join(state.fields.path, repository.at(repo, own)), report = { name = own, files = 0, differences = {} } }, run)
   compare_share(self)
   if opts.sources and not self.stopped then compare_source(self, opts.sources, opts.several) end
   if self.stopped then
