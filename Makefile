@@ -42,7 +42,7 @@ SIZE  ?= 1G
 RUNS  ?= 5
 PARTS ?= lan transfer trees lines requests cost floor growth plot
 
-.PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases
+.PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases status-names
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps deps-bench,$(MAKECMDGOALS)),)
@@ -105,6 +105,11 @@ demo: all
 
 repl: all
 	@$(HERE) $(LUA) spec/support/repl.lua
+
+# The names of all NT statuses, from Samba's and impacket's Python modules.
+status-names:
+	spec/support/status-names >src/worker/status_names.c.new
+	mv src/worker/status_names.c.new src/worker/status_names.c
 
 # Half an hour: what restic makes of random histories. The specs compare with it.
 retention-cases:

@@ -9,6 +9,7 @@ local comments = require "docs.make.comments"
 local PARTS = {
   { path = "README.md", name = "figures", from = "<!-- figures: make docs writes this table -->\n" },
   { path = "docs/command.md", name = "command", from = "<!-- help: make docs writes this -->\n" },
+  { path = "docs/failures.md", name = "statuses", from = "<!-- statuses: make docs writes this table -->\n" },
   { path = "docs/guide.md", name = "options", from = "<!-- options: make docs writes this table -->\n" },
 }
 

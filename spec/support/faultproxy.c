@@ -18,6 +18,9 @@
  *   hold N          nothing passes any more once N more bytes came from clients  hold-down N  the same, from the server
  *   halfclose N     once N more bytes came from clients, they get end of file and no answer any more
  *   flip N          a bit of the Nth byte from the client of the next connection is another
+ *   answer V        SMB2 requests of one command do not reach the server, and get an error: V is the command * 2^32 + the
+ *                   NT status
+ *   answer-times N  from now on only the next N of them; 0: all
  *   lean            bytes of new connections stay in the kernel, which spares the processor a third: no count sees them
  *   kill            resets all connections                     calm              takes back all of the above, lets pass
  *   stats           answers BYTES CONNECTIONS FRAMES FAULTS: from clients, made until now, from clients, done by us
@@ -78,6 +81,8 @@ struct connection {
 	uint64_t flip;               /* number of the byte to spoil, 0 for none */
 	uint8_t length[LENGTH_SIZE]; /* of the client's frame under way */
 	size_t have, left;
+	size_t request_left;         /* bytes of the client's request under way that have not come yet */
+	bool answered;               /* these do not reach the server */
 	bool lean;
 	bool doomed, losing, mute; /* reset once all has passed; at the server's next word; the client hears no more */
 	bool held;                   /* passes nothing, as all do while they are stalled */
@@ -89,6 +94,7 @@ static struct {
 	bool stalled, lean;
 	/* Counted down; 0 when there is nothing to do. */
 	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip, straggle;
+	uint64_t answer, answer_times;
 } faults;
 
 static struct { uint64_t bytes, connections, frames, faults; } stats;
@@ -405,10 +411,78 @@ static void straggle(struct connection *c)
 	stats.faults++;
 }
 
+/* MS-SMB2 2.2.2: the request's own header, and no data. Not signed: clients that must not sign take it. */
+static void send_error(struct connection *c, const uint8_t *request)
+{
+	enum { HEADER = 64, BODY = 9, STATUS = 8, FLAGS = 16, NEXT = 20, SIGNATURE = 48 };
+	struct piece *p = resized(NULL, LENGTH_SIZE + HEADER + BODY);
+	uint32_t status = (uint32_t)faults.answer;
+	uint8_t *header = p->bytes + LENGTH_SIZE;
+
+	p->pipe[0] = p->pipe[1] = 0;
+	p->size = LENGTH_SIZE + HEADER + BODY;
+	memset(p->bytes, 0, p->size);
+	p->bytes[3] = HEADER + BODY;
+	memcpy(header, request + LENGTH_SIZE, HEADER);
+	for (int i = 0; i < 4; i++)
+		header[STATUS + i] = (uint8_t)(status >> (8 * i));
+	header[FLAGS] = 1;
+	memset(header + NEXT, 0, 4);
+	memset(header + SIGNATURE, 0, HEADER - SIGNATURE);
+	header[HEADER] = BODY;
+	enqueue(c, SERVER, p);
+	stats.faults++;
+}
+
+/* A request begins: whether it is one that we answer. Requests that are no data come in one piece. */
+static bool is_answered(const uint8_t *bytes, size_t size)
+{
+	enum { LEAST = LENGTH_SIZE + 64, COMMAND = LENGTH_SIZE + 12 };
+	static const uint8_t smb2[] = {0xfe, 'S', 'M', 'B'};
+
+	return (uint32_t)faults.answer != 0 && size >= LEAST && memcmp(bytes + LENGTH_SIZE, smb2, sizeof smb2) == 0 &&
+	       (uint64_t)(bytes[COMMAND] | bytes[COMMAND + 1] << 8) == faults.answer >> 32;
+}
+
+static void begin_request(struct connection *c, const uint8_t *bytes, size_t size)
+{
+	c->answered = is_answered(bytes, size);
+	c->request_left = size;
+	if (size >= LENGTH_SIZE)
+		c->request_left = LENGTH_SIZE + ((size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3]);
+	if (!c->answered)
+		return;
+	send_error(c, bytes);
+	if (faults.answer_times > 0 && --faults.answer_times == 0)
+		faults.answer = 0;
+}
+
+/* Takes out the requests that we answer; gives how many bytes are left. */
+static size_t answer_requests(struct connection *c, uint8_t *bytes, size_t size)
+{
+	size_t left = 0;
+
+	for (size_t at = 0; at < size;) {
+		size_t n;
+		if (c->request_left == 0)
+			begin_request(c, bytes + at, size - at);
+		n = c->request_left < size - at ? c->request_left : size - at;
+		if (!c->answered) {
+			memmove(bytes + left, bytes + at, n);
+			left += n;
+		}
+		c->request_left -= n;
+		at += n;
+	}
+	return left;
+}
+
 /* A piece from the client: what passes of it goes into the queue. */
 static void from_client(struct connection *c, struct piece *p)
 {
-	size_t size = least(least(p->size, faults.cut), own_limit(c));
+	size_t size;
+	p->size = answer_requests(c, p->bytes, p->size);
+	size = least(least(p->size, faults.cut), own_limit(c));
 	size = follow_frames(c, p->bytes, size);
 	spoil(c, p->bytes, size);
 	c->taken += size;
@@ -632,6 +706,7 @@ static uint64_t *counter(const char *word)
 	    {"cut-frame", &faults.cut_frame}, {"lose", &faults.lose}, {"stall-frame", &faults.stall_frame},
 	    {"hold", &faults.hold}, {"hold-down", &faults.hold_down}, {"halfclose", &faults.halfclose},
 	    {"flip", &faults.flip}, {"straggle", &faults.straggle},
+	    {"answer", &faults.answer}, {"answer-times", &faults.answer_times},
 	};
 	for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
 		if (strcmp(word, counters[i].word) == 0)

@@ -60,9 +60,23 @@ uint32_t frame_status(const struct frame *f)
 	return frame_32(f, frame_kind(f) == FRAME_SMB1 ? 5 : 8);
 }
 
+/* A warning that there is no more of something, or more than there is room for, belongs to an answer that is well. */
+static bool frame_is_warning_of_failure(uint32_t status)
+{
+	switch (status) {
+	case STATUS_BUFFER_OVERFLOW:
+	case STATUS_NO_MORE_FILES:
+	case STATUS_NO_MORE_EAS:
+	case STATUS_NO_MORE_ENTRIES: return false;
+	default: return status >> 30 == 2;
+	}
+}
+
 bool frame_is_failure(const struct frame *f)
 {
-	return frame_status(f) >> 30 == 3 && frame_status(f) != STATUS_MORE_PROCESSING_REQUIRED;
+	uint32_t status = frame_status(f);
+
+	return (status >> 30 == 3 && status != STATUS_MORE_PROCESSING_REQUIRED) || frame_is_warning_of_failure(status);
 }
 
 bool frame_is_signed(const struct frame *f)
@@ -94,7 +108,10 @@ bool frame_is_old_logon(const struct frame *f)
 	return frame_is(f, FRAME_SMB1, SMB1_SESSION_SETUP) && frame_8(f, 32) == 13;
 }
 
-/* The path in SMB1's TREE_CONNECT_ANDX (MS-CIFS 2.2.4.55.1) lies behind a password, in UTF-16 as all servers since 1996 have it. */
+/*
+ * The path in SMB1's TREE_CONNECT_ANDX (MS-CIFS 2.2.4.55.1) lies behind a password, in UTF-16 as all servers since 1996
+ * have it.
+ */
 static size_t frame_smb1_share(const struct frame *f, size_t *offset)
 {
 	const size_t bytes = 43; /* header 32, 4 words and their count 9, count of bytes 2 */
@@ -135,7 +152,9 @@ uint32_t frame_dialect(const struct frame *f)
 	return frame_16(f, 68);
 }
 
-/* The contexts of NEGOTIATE: NegotiateContextCount of them from NegotiateContextOffset on, each aligned to eight bytes. */
+/*
+ * The contexts of NEGOTIATE: NegotiateContextCount of them from NegotiateContextOffset on, each aligned to eight bytes.
+ */
 uint32_t frame_cipher(const struct frame *f)
 {
 	const uint32_t encryption_capabilities = 2;

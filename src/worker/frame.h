@@ -1,6 +1,6 @@
 /*
- * The fields of SMB messages, by name (MS-SMB2 2.2, MS-CIFS 2.2.3). Nothing from the network is trusted: a field that lies beyond what
- * was received reads as 0.
+ * The fields of SMB messages, by name (MS-SMB2 2.2, MS-CIFS 2.2.3). Nothing from the network is trusted: a field that
+ * lies beyond what was received reads as 0.
  */
 #ifndef LUA_SMB_FRAME_H
 #define LUA_SMB_FRAME_H
@@ -32,10 +32,19 @@ enum smb2_command {
 	SMB2_SET_INFO = 0x11,
 };
 
-enum smb1_command { SMB1_TRANSACTION2 = 0x32, SMB1_NEGOTIATE = 0x72, SMB1_SESSION_SETUP = 0x73, SMB1_TREE_CONNECT = 0x75 };
+enum smb1_command {
+	SMB1_TRANSACTION2 = 0x32,
+	SMB1_NEGOTIATE = 0x72,
+	SMB1_SESSION_SETUP = 0x73,
+	SMB1_TREE_CONNECT = 0x75,
+};
 
-/* The statuses that say how a conversation goes on (MS-ERREF 2.3.1). */
+/* The statuses that are no failures, and one that is looked for (MS-ERREF 2.3.1). */
 #define STATUS_PENDING 0x00000103u
+#define STATUS_BUFFER_OVERFLOW 0x80000005u
+#define STATUS_NO_MORE_FILES 0x80000006u
+#define STATUS_NO_MORE_EAS 0x80000012u
+#define STATUS_NO_MORE_ENTRIES 0x8000001au
 #define STATUS_MORE_PROCESSING_REQUIRED 0xc0000016u
 #define STATUS_OBJECT_NAME_COLLISION 0xc0000035u
 
@@ -50,7 +59,7 @@ bool frame_is(const struct frame *f, enum frame_kind kind, uint32_t command);
 /* Of an SMB1 or SMB2 message. */
 uint32_t frame_command(const struct frame *f);
 uint32_t frame_status(const struct frame *f);
-bool frame_is_failure(const struct frame *f); /* a warning is none, nor is that a logon goes on */
+bool frame_is_failure(const struct frame *f); /* that a logon goes on, or a listing ends, is none */
 bool frame_is_signed(const struct frame *f);
 
 /* How long an encrypted message was before it was encrypted. */
