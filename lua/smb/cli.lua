@@ -19,7 +19,7 @@ local cli = {}
 --- The commands, in the order of the help.
 -- @local
 cli.commands = { "test", "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename", "stat",
-  "quota", "sweep", "shares", "diagnose" }
+  "quota", "sweep", "shares", "backup", "snapshots", "restore", "verify", "prune", "unlock", "diagnose" }
 
 --- A value as JSON.
 -- @local

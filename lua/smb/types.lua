@@ -127,6 +127,9 @@
 ---@field dry_run? boolean change nothing; the summary's `actions` tell what would be done
 ---@field progress? function called with bytes done, bytes in all and a name; false cancels
 ---@field each? function called with "get", a path and bytes for each file that has come
+---@field before? function|string|table as in snapshot_options
+---@field after? function|string|table as in snapshot_options
+---@field log? string as in snapshot_options
 
 ---What `put`, `get`, `write` and `read` with a sink return.
 ---@class smb.result
@@ -165,6 +168,7 @@
 ---@field copied_bytes integer their sizes
 ---@field unchanged integer files that are as they were in the last snapshot, sent or copied
 ---@field resumed integer files that a run that was killed had sent already
+---@field is_first boolean whether there was no complete one before
 ---@field skipped table what was left out: `count`, `special`, `mounts`, `vanished`, and `names`, the first 100, each with `name` and `reason`
 ---@field errors table[] files that could not be read, kept changing or could not be named: `name`, `message`, `code`
 ---@field warnings string[] 
@@ -181,6 +185,9 @@
 ---@field in_place? boolean for shares that allow no renaming: straight under the final name
 ---@field progress? function called with bytes done, bytes in all and a name; false cancels
 ---@field each? function called with "put", a path and bytes for each file that has come
+---@field before? function|string|table a function, or a command as of smb.command, that has to do well before; its `nil, err` is a failure
+---@field after? function|string|table the same for afterwards, whatever came of it: a function gets what is returned
+---@field log? string a file to which lines are added: what began, what failed, what came of it
 
 ---What `put_tree` and `get_tree` return.
 ---@class smb.summary
@@ -660,7 +667,7 @@ function repo:restore(wanted, folder, opts) end
 
 ---Compares a snapshot with its manifest: whether all files are there, with their sizes and times, and nothing else.
 ---@param wanted string a snapshot's name, or "latest"
----@param opts? table `data`: read all files and compare their SHA-256s; `source`: compare with these local folders, too (a string or a list, as for `snapshot`); `progress`
+---@param opts? table `data`: read all files and compare their SHA-256s; `source`: compare with these local folders, too (a string or a list, as for `snapshot`); `progress`, `before`, `after`, `log` as in snapshot_options
 ---@return smb.report|nil # `ok`, `differences`: a list of `name`, `what` ("missing", "size", "mtime", "sha256", "extra"), `where`
 ---@return string|nil # message
 ---@return string|nil # code
@@ -668,7 +675,7 @@ function repo:verify(wanted, opts) end
 
 ---Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete one always
 ---stays.
----@param rules table as of `smb.retention`, with `dry_run`: delete nothing
+---@param rules table as of `smb.retention`, with `dry_run`: delete nothing; and `before`, `after`, `log` as in snapshot_options
 ---@return table|nil # `keep` and `delete`: lists of `name`, `time` and `reasons`
 ---@return string|nil # message
 ---@return string|nil # code

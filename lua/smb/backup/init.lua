@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local core = require "smb.core"
 local destination = require "smb.destination"
 local failures = require "smb.failure"
+local hooks = require "smb.backup.hooks"
 local name = require "smb.name"
 local names = require "smb.backup.names"
 local options = require "smb.options"
@@ -17,11 +18,14 @@ local backup = {}
 local methods = {}
 local metatable = { __name = "smb.repo", __index = methods }
 
+-- A copy of options, those of hooks among them.
 local function check_opts(opts, allowed, method)
-  local ok, reason = options.check_opts(opts, allowed)
-  if not ok then error(("%s: %s"):format(method, reason), 3) end
   local own = {}
-  for key, value in pairs(opts or {}) do own[key] = value end
+  for key, value in pairs(type(opts) == "table" and opts or {}) do own[key] = value end
+  for _, key in ipairs(hooks.OPTS) do allowed[key] = own[key] ~= nil and type(own[key]) or nil end
+  local ok, reason = options.check_opts(opts, allowed)
+  if ok then reason = hooks.check(own) end
+  if reason then error(("%s: %s"):format(method, reason), 3) end
   return own
 end
 
@@ -95,6 +99,10 @@ end
 -- @tfield[opt] boolean in_place for shares that allow no renaming: straight under the final name
 -- @tfield[opt] function progress called with bytes done, bytes in all and a name; false cancels
 -- @tfield[opt] function each called with "put", a path and bytes for each file that has come
+-- @tfield[opt] function|string|table before a function, or a command as of smb.command, that has to do well before; its `nil,
+-- err` is a failure
+-- @tfield[opt] function|string|table after the same for afterwards, whatever came of it: a function gets what is returned
+-- @tfield[opt] string log a file to which lines are added: what began, what failed, what came of it
 
 --- Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files that have
 -- not changed since the last snapshot are copied on the server where that is quicker. Files that cannot be read do not stop it.
@@ -122,7 +130,11 @@ function methods:snapshot(sources, opts)
   local all = sources_of(given)
   local ok, reason, code = check_sources(all, several)
   if not ok then return nil, failures.message("snapshot", self.path, core.state(self.dest).place, reason), code end
-  return locked(self, false, function(lock) return require "smb.backup.snapshot".make(self, all, several, opts, lock) end)
+  return locked(self, false, function(lock)
+    return hooks.run(self, "snapshot", opts, function()
+      return require "smb.backup.snapshot".make(self, all, several, opts, lock)
+    end)
+  end)
 end
 
 --- The snapshots, newest last.
@@ -167,6 +179,9 @@ end
 -- @tfield[opt=false] boolean dry_run change nothing; the summary's `actions` tell what would be done
 -- @tfield[opt] function progress called with bytes done, bytes in all and a name; false cancels
 -- @tfield[opt] function each called with "get", a path and bytes for each file that has come
+-- @tfield[opt] function|string|table before as in snapshot_options
+-- @tfield[opt] function|string|table after as in snapshot_options
+-- @tfield[opt] string log as in snapshot_options
 
 --- Brings a snapshot back, or a part of it: files whole or not at all, with modes, times, symbolic links and, for root, owners.
 -- Nothing outside the folder is touched, and what is in it besides stays.
@@ -188,13 +203,18 @@ function methods:restore(wanted, folder, opts)
     "restore")
   if opts.owners == nil then opts.owners = core.user() == 0 end
   opts.path = opts.path and opts.path:gsub("^/+", ""):gsub("/+$", "") or nil
-  return locked(self, true, function() return require "smb.backup.restore".bring(self, wanted, folder, opts) end)
+  opts.verify = opts.verify or core.state(self.dest).fields.verify
+  return locked(self, true, function()
+    return hooks.run(self, "restore", opts, function()
+      return require "smb.backup.restore".bring(self, wanted, folder, opts)
+    end)
+  end)
 end
 
 --- Compares a snapshot with its manifest: whether all files are there, with their sizes and times, and nothing else.
 -- @tparam string wanted a snapshot's name, or "latest"
 -- @tparam[opt] table opts `data`: read all files and compare their SHA-256s; `source`: compare with these local folders, too (a
--- string or a list, as for `snapshot`); `progress`
+-- string or a list, as for `snapshot`); `progress`, `before`, `after`, `log` as in snapshot_options
 -- @treturn[1] report `ok`, `differences`: a list of `name`, `what` ("missing", "size", "mtime", "sha256", "extra"), `where`
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -207,29 +227,29 @@ function methods:verify(wanted, opts)
     opts.several = type(opts.source) == "table"
     opts.sources = sources_of(opts.several and opts.source or { opts.source })
   end
-  return locked(self, true, function() return require "smb.backup.verify".compare(self, wanted, opts) end)
+  return locked(self, true, function()
+    return hooks.run(self, "verify", opts, function() return require "smb.backup.verify".compare(self, wanted, opts) end)
+  end)
 end
 
 --- Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete one always
 -- stays.
--- @tparam table rules as of `smb.retention`, with `dry_run`: delete nothing
+-- @tparam table rules as of `smb.retention`, with `dry_run`: delete nothing; and `before`, `after`, `log` as in snapshot_options
 -- @treturn[1] table `keep` and `delete`: lists of `name`, `time` and `reasons`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:prune(rules)
   if type(rules) ~= "table" then error(("bad argument #1 to 'prune' (table expected, got %s)"):format(type(rules)), 2) end
-  local own = {}
+  local own, opts = {}, {}
   for key, value in pairs(rules) do own[key] = value end
-  local dry_run = own.dry_run
-  if dry_run ~= nil and type(dry_run) ~= "boolean" then
-    error("prune: option 'dry_run' must be a boolean, not a " .. type(dry_run), 2)
-  end
-  own.dry_run = nil
+  for _, key in ipairs { "dry_run", table.unpack(hooks.OPTS) } do opts[key], own[key] = own[key], nil end
+  opts = check_opts(opts, { dry_run = "boolean" }, "prune")
   local ok, problem = pcall(retention.plan, {}, own)
   if not ok then error(tostring(problem):gsub("^.*smb%.retention: ", "prune: "), 2) end
-  return locked(self, dry_run or false, function(lock)
-    return require "smb.backup.prune".run(self, own, { dry_run = dry_run, lock = lock })
+  return locked(self, opts.dry_run or false, function(lock)
+    opts.lock = lock
+    return hooks.run(self, "prune", opts, function() return require "smb.backup.prune".run(self, own, opts) end)
   end)
 end
 

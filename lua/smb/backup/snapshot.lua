@@ -301,6 +301,7 @@ local function begin(self)
   end
   local folder = at(self, self.result.name .. (self.in_place and "" or names.PART))
   self.place = name.join(self.state.fields.path, folder)
+  self.result.is_first = latest == nil
   if latest then
     self.before = name.join(self.state.fields.path, at(self, latest.name))
     local last = manifest.open(self.dest, at(self, latest.name .. names.MANIFEST))
@@ -394,6 +395,7 @@ end
 -- @tfield integer copied_bytes their sizes
 -- @tfield integer unchanged files that are as they were in the last snapshot, sent or copied
 -- @tfield integer resumed files that a run that was killed had sent already
+-- @tfield boolean is_first whether there was no complete one before
 -- @tfield table skipped what was left out: `count`, `special`, `mounts`, `vanished`, and `names`, the first 100, each with
 -- `name` and `reason`
 -- @tfield {table,...} errors files that could not be read, kept changing or could not be named: `name`, `message`, `code`
