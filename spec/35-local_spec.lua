@@ -211,3 +211,86 @@ describe("a file whose size means nothing", function()
     assert.equal("old", files.read(on_server "file"))
   end)
 end)
+
+-- vfat has no hard links, FUSE file systems may have neither those nor a rename that replaces nothing.
+describe("get that is to replace nothing", function()
+  local net
+  setup(function() net = share.network() end)
+  after_each(function() net:tell "calm" end)
+
+  local function run(lacking, ...)
+    local preload = dir .. "/nolink.so"
+    if not files.exists(preload) then
+      shell.check { "cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fno-sanitize=all",
+        "-o", preload, "spec/support/nolink.c", "-ldl" }
+    end
+    lfs.mkdir(dir .. "/run")
+    local program = "local dest <close> = assert(smb.open(%q, { retries = 0 }))\nrequire 'lfs'.chdir(%q)\n" .. [[
+      local function get(opts)
+        opts.overwrite = false
+        local result, _, code = dest:get("file", "got", opts)
+        say(result and result.bytes or code)
+      end
+    ]]
+    local said = child.start_under({ "env", "LD_PRELOAD=" .. preload, "NOLINK_CALLS=" .. lacking }, dir .. "/run",
+      program .. table.concat({ ... }, "\n"), net:url "backup", dir .. "/local"):await_end()
+    files.remove(dir .. "/run")
+    return said
+  end
+
+  for _, lacking in ipairs { "", "linkat", "renameat2", "linkat renameat2" } do
+    describe(lacking == "" and "anywhere" or "where the file system has no " .. lacking:gsub(" ", ", no "), function()
+      before_each(function() files.make(on_server "file", 3 * MIB, 1) end)
+
+      it("makes the file", function()
+        assert.equal("3145728\n", run(lacking, "get {}"))
+        assert.is_true(files.same(on_server "file", dir .. "/local/got"))
+        assert.same({ "got" }, files.list(dir .. "/local"))
+      end)
+
+      it("leaves what has appeared under its name meanwhile", function()
+        net:tell("bandwidth", 5 * MIB) -- progress is told from a tenth of a second on
+        assert.equal("exists\n", run(lacking, [[
+          get { progress = function() assert(io.open("got", "w")):write("theirs"):close() end }
+        ]]))
+        assert.equal("theirs", files.read(dir .. "/local/got"))
+        assert.same({ "got" }, files.list(dir .. "/local"))
+      end)
+    end)
+  end
+end)
+
+describe("get into a folder that is not there", function()
+  before_each(function() files.write(on_server "file", "content") end)
+
+  it("makes it, with parents, and puts the file there under its own name", function()
+    local dest <close> = assert(smb.open(srv:url "backup"))
+    assert.equal(7, assert(dest:get("file", dir .. "/local/new/deep/", { parents = true })).bytes)
+    assert.equal("content", files.read(dir .. "/local/new/deep/file"))
+    assert.equal(7, assert(dest:get("file", dir .. "/local/other//", { parents = true })).bytes)
+    assert.equal("content", files.read(dir .. "/local/other/file"))
+    assert.equal(7, assert(dest:get("file", dir .. "/local/named/it", { parents = true })).bytes)
+    assert.equal("content", files.read(dir .. "/local/named/it"))
+  end)
+
+  it("says so, without parents, before anything is fetched", function()
+    local dest <close> = assert(smb.open(srv:url "backup"))
+    local before = dest.info.round_trips
+    local ok, message, code = dest:get("file", dir .. "/local/new/")
+    assert.same({ "nil", "local_io" }, { tostring(ok), code })
+    assert.matches("there is no such local folder %(parents = true makes it%)", message)
+    assert.equal(before, dest.info.round_trips)
+    assert.same({}, files.list(dir .. "/local"))
+  end)
+
+  it("says when a file is in its place", function()
+    local dest <close> = assert(smb.open(srv:url "backup"))
+    files.write(dir .. "/local/taken", "mine")
+    for _, opts in ipairs { {}, { parents = true } } do
+      local _, message, code = dest:get("file", dir .. "/local/taken/", opts)
+      assert.equal("local_io", code)
+      assert.matches("Not a directory", message)
+    end
+    assert.equal("mine", files.read(dir .. "/local/taken"))
+  end)
+end)

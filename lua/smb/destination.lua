@@ -335,7 +335,8 @@ end
 --- Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on failure
 -- what was there before is untouched.
 -- @tparam string text its name
--- @tparam[opt] string localpath where to; a folder takes the remote name, which is also the default
+-- @tparam[opt] string localpath where to; a folder, or what ends in a slash, takes the remote name, which is also the
+-- default
 -- @tparam[opt] transfer_options opts
 -- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`, `mtime_kept`
 -- @treturn[2] nil

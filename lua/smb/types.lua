@@ -427,7 +427,7 @@ function destination:put(localpath, text, opts) end
 ---Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on failure
 ---what was there before is untouched.
 ---@param text string its name
----@param localpath? string where to; a folder takes the remote name, which is also the default
+---@param localpath? string where to; a folder, or what ends in a slash, takes the remote name, which is also the default
 ---@param opts? smb.transfer_options 
 ---@return smb.result|nil # `bytes`, `seconds`, `retries`, `resumed`, `sha256`, `mtime_kept`
 ---@return string|nil # message

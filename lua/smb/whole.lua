@@ -120,9 +120,13 @@ end
 -- others may have put it there. The path that the caller gives is followed.
 local function local_target(localpath, text)
   local base = name.base(text)
-  if localpath ~= nil and lfs.attributes(localpath, "mode") ~= "directory" then
-    return { path = localpath, spot = localpath }
+  local mode = localpath and lfs.attributes(localpath, "mode")
+  if localpath and not mode and localpath:find "/$" then
+    return { path = localpath, code = "local_io",
+      reason = lfs.attributes((localpath:gsub("/+$", "")), "mode") and "Not a directory"
+        or "there is no such local folder (parents = true makes it)" }
   end
+  if localpath and mode ~= "directory" then return { path = localpath, spot = localpath } end
   local folder = localpath or "."
   local root, code, reason = core.open_root(folder)
   return { path = localpath and folder:gsub("/+$", "") .. "/" .. base or base, spot = base, root = root, code = code,
@@ -160,8 +164,8 @@ end
 --- See `dest:get`.
 -- @local
 function whole.get(state, text, path, localpath, opts)
+  if opts.parents and localpath then make_local_parents(localpath) end
   local target = local_target(localpath, text)
-  if opts.parents then make_local_parents(target.path) end
   local under = operations.new(state, "get", text, opts)
   local request = { name = path, io_size = settings.buffer_sizes(state).read }
   request.read_back, request.sha256 = settings.verification(state, opts)

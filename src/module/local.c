@@ -365,13 +365,40 @@ static int local_open_folder(const struct local *f)
 	return descriptor_clear(fd);
 }
 
+/* For file systems and kernels without renameat2's flags: a link never replaces a file. */
+static bool local_link(const struct local *f)
+{
+	int folder = f->at.folder;
+
+	return linkat(folder, f->temp, folder, f->path, 0) == 0 && unlinkat(folder, f->temp, 0) == 0;
+}
+
+/* For those without hard links, too: takes the name with an empty file, and then replaces that. */
+static bool local_reserve(const struct local *f)
+{
+	int folder = f->at.folder, error, fd = local_make_new(folder, f->path);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	if (renameat(folder, f->temp, folder, f->path) == 0)
+		return true;
+	error = errno;
+	unlinkat(folder, f->path, 0);
+	errno = error;
+	return false;
+}
+
 /* Without `overwrite`, keeps a file that has appeared meanwhile. */
 static bool local_rename(const struct local *f, bool overwrite)
 {
 	int folder = f->at.folder;
+
 	if (overwrite)
 		return renameat(folder, f->temp, folder, f->path) == 0;
-	return linkat(folder, f->temp, folder, f->path, 0) == 0 && unlinkat(folder, f->temp, 0) == 0;
+	if (renameat2(folder, f->temp, folder, f->path, RENAME_NOREPLACE) == 0)
+		return true;
+	return errno != EEXIST && (local_link(f) || (errno != EEXIST && local_reserve(f)));
 }
 
 /* Whether the disk has kept the time that was set, perhaps cut to its step. */
