@@ -274,7 +274,7 @@ local function launch(srv)
   srv.pid = shell.spawn(line, srv.dir .. "/log/output")
   shell.poll(function()
     return taken(srv.address, srv.port) or not shell.alive(srv.pid)
-  end, 20)
+  end, 120)
   if listeners(srv.address, srv.port) > 1 then
     return nil, in_use
   elseif shell.alive(srv.pid) and taken(srv.address, srv.port) then
