@@ -18,6 +18,7 @@
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
 #define SMB_PROTOCOL_VERSION 6u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
+#define SMB_DEPTH_LIMIT 1000u  /* folders one in the other that are looked into, below the first */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
 #define SMB_OWNER_SIZE 512u    /* bytes in the name of a Kerberos ticket's owner, "bob@REALM" */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */

@@ -13,6 +13,9 @@ local task = require "smb.task"
 
 local listing = {}
 
+-- Why a walk ends where folders go on: a hostile server's folder may contain itself.
+local TOO_DEEP = "the folders lie more than 1,000 levels deep"
+
 local TURN = 256 -- names after which it is looked whether others want their turn
 local SORTED_AT_ONCE = 1024 -- names
 
@@ -151,6 +154,10 @@ local walking = {}
 walking.__index = walking
 
 function walking:enter(below)
+  if #self > core.depth_limit then
+    local _, problem, word = states.fail(self.state, "walk", name.join(self.top, below), "failed", TOO_DEEP)
+    failures.raise(problem, word)
+  end
   local found, message, code = listing.open(self.state, "walk", name.join(self.top, below), self.under, self.all)
   if not found then failures.raise(message, code) end
   local is_elsewhere = found.batch.elsewhere ~= 0 -- a DFS link that was shown as a folder

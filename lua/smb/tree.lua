@@ -219,7 +219,15 @@ function sync:visit_from(folder)
   self.visiting = self.visiting - 1
 end
 
+-- Whether a folder lies so deep that it is left out: a hostile server's folder may contain itself.
+function sync:is_too_deep(folder)
+  if select(2, folder.below:gsub("/", "")) < core.depth_limit then return false end
+  self:fail(folder.below, "failed", "the folders lie more than 1,000 levels deep")
+  return true
+end
+
 function sync:add_folder(folder)
+  if self:is_too_deep(folder) then return end
   if #self.folders < FOLDERS then table.insert(self.folders, folder) else self:visit_from(folder) end
 end
 

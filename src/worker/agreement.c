@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+enum { AGREEMENT_REQUEST_LIMIT = 16 * 1024 * 1024 /* bytes in a read or write, whatever the server takes */ };
+
 void agreement_sent(struct smb_info *info, const struct frame *f, bool is_logged_on)
 {
 	switch (frame_kind(f)) {
@@ -33,6 +35,12 @@ static void agreement_note_clock(struct smb_info *info, uint64_t server)
 		info->clock_ahead = ticks_of_filetime(server) - ticks_of_timespec(t);
 }
 
+/* A server may claim 4 GiB, and buffers are as large as requests. */
+static uint32_t agreement_bounded(uint32_t size)
+{
+	return size < AGREEMENT_REQUEST_LIMIT ? size : AGREEMENT_REQUEST_LIMIT;
+}
+
 static bool agreement_negotiated_smb1(struct smb_info *info, const struct frame *f)
 {
 	if (!frame_smb1_is_agreed(f))
@@ -53,8 +61,8 @@ bool agreement_negotiated(struct smb_info *info, const struct frame *f)
 		return false;
 	agreement_note_clock(info, frame_system_time(f));
 	info->dialect = dialect;
-	info->max_read_size = frame_max_read(f);
-	info->max_write_size = frame_max_write(f);
+	info->max_read_size = agreement_bounded(frame_max_read(f));
+	info->max_write_size = agreement_bounded(frame_max_write(f));
 	info->cipher = 0;
 	if (dialect == 0x0311)
 		info->cipher = frame_cipher(f);

@@ -71,6 +71,8 @@ bool failure_explain(const struct smb_connect *target, const struct identity *id
 	case REFUSED_CANCELLED: return fault_set(fault, SMB_CANCELLED, "cancelled");
 	case REFUSED_ELSEWHERE: return failure_of_links(target, fault);
 	case REFUSED_REPLACE: return fault_set(fault, SMB_EXISTS, "it exists already");
+	case REFUSED_ENDLESS:
+		return fault_set(fault, SMB_FAILED, "the server lists more than 256 MiB of names, which is no longer read");
 	case REFUSED_STOPPED: *fault = *stopped; return false;
 	case REFUSED_PASSWORD: logon_refused(fault); return false;
 	default: break;

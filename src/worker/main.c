@@ -176,6 +176,32 @@ static void main_keep_secrets(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* With sanitizers there is no limit: they set all addresses aside. */
+#if defined __SANITIZE_ADDRESS__
+#define MAIN_IS_LIMITED false
+#else
+#define MAIN_IS_LIMITED true
+#endif
+
+/*
+ * Bounds what a server can make the library take. Its memory is private; what is shared, the buffers of open files, counts
+ * as addresses only, and there may be many of them.
+ */
+static void main_limit_memory(void)
+{
+	const rlim_t gib = 1024 * 1024 * 1024, most[] = {2 * gib, 32 * gib};
+	const int what[] = {RLIMIT_DATA, RLIMIT_AS};
+
+	for (size_t i = 0; i < sizeof what / sizeof what[0] && MAIN_IS_LIMITED; i++) {
+		struct rlimit limit;
+		if (getrlimit((__rlimit_resource_t)what[i], &limit) < 0 || limit.rlim_cur <= most[i])
+			continue;
+		limit.rlim_cur = most[i];
+		limit.rlim_max = limit.rlim_max < most[i] ? limit.rlim_max : most[i];
+		setrlimit((__rlimit_resource_t)what[i], &limit);
+	}
+}
+
 /*
  * The library takes and frees a buffer for each answer, 8 MiB as a rule. By default malloc gives such memory back to
  * the system each time, and every page of the next one is a fault: measured on loopback, a get took 1.3 times as long.
@@ -230,6 +256,7 @@ int main(int argc, char **argv)
 		return 1;
 	main_keep_secrets();
 	signal(SIGXFSZ, SIG_IGN); /* a local file that would become larger than the host may make it is an error */
+	main_limit_memory();
 	detach_workers(atoi(argv[1]), argv[0]);
 	if (!detach_greet() || !main_start())
 		return 1;

@@ -79,8 +79,15 @@ static bool remote_folder_remove_entry(const char *path, const char *name, const
 		how->spare(how->context, path);
 		return true;
 	}
-	if (entry->type == SMB_ENTRY_DIRECTORY)
-		return remote_folder_remove_all(path, how, fault);
+	if (entry->type == SMB_ENTRY_DIRECTORY && how->depth == SMB_DEPTH_LIMIT) /* a hostile server's folder may contain itself */
+		return fault_set(fault, SMB_FAILED, "its folders lie more than 1,000 levels deep");
+	if (entry->type == SMB_ENTRY_DIRECTORY) {
+		bool ok;
+		how->depth++;
+		ok = remote_folder_remove_all(path, how, fault);
+		how->depth--;
+		return ok;
+	}
 	/* Servers follow some links, libsmbclient others: removing one could remove an empty folder elsewhere. */
 	if (entry->type == SMB_ENTRY_LINK && (entry->attributes & directory))
 		return fault_set(fault, SMB_UNSUPPORTED, "there is a link to a folder in it, which is left alone");

@@ -18,6 +18,7 @@ struct removal {
 	/* unless NULL, recycle bins (bins.h) in it stay, and this is called for each */
 	void (*spare)(void *context, const char *path);
 	void *context;
+	unsigned depth;  /* of the folder that is being emptied, below the first */
 	uint64_t spared; /* bins that stay; then the folder stays too */
 	/* on failure the path of what could not be deleted or listed, to be freed; NULL when memory is short */
 	char *stuck;

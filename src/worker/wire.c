@@ -5,6 +5,7 @@
 #include "counters.h"
 #include "frame.h"
 #include "kdc.h"
+#include "lifeline.h"
 #include "logon.h"
 #include "logon_frames.h"
 #include "meter.h"
@@ -14,6 +15,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+
+enum {
+	LISTING_LIMIT = 256 * 1024 * 1024, /* bytes of one listing: a million entries and more */
+	LISTING_SHORT = 4 * 1024 * 1024,   /* one up to that size ends soon by itself */
+};
 
 enum { LOOK_SIZE = 4096 /* bytes checked before a frame leaves: enough to recognize a logon */ };
 
@@ -31,6 +37,8 @@ static struct {
 	bool is_broken;
 	enum refusal refusal;
 	bool was_led_elsewhere;          /* a link was met that leads to another share */
+	bool is_listing;
+	uint64_t received;               /* bytes, during this call */
 	bool is_created;                 /* the answer to a CREATE was seen during this call: */
 	struct smb_entry created;
 	struct smb_info info;
@@ -68,6 +76,8 @@ void wire_begin(enum smb_patience patience)
 	wire.status = wire.first = 0;
 	wire.is_broken = wire.is_answered_unseen = wire.is_created = false;
 	wire.refusal = REFUSED_NOT;
+	wire.is_listing = patience == SMB_PATIENCE_LIST;
+	wire.received = 0;
 	connection_begin_call();
 	counters_begin_step(patience);
 }
@@ -194,6 +204,19 @@ static bool wire_refuse(enum refusal why)
 	wire.was_led_elsewhere = wire.was_led_elsewhere || why == REFUSED_ELSEWHERE;
 	errno = EPIPE;
 	return true;
+}
+
+/*
+ * Whether a listing is to be left: the library would read it to its end before it returns. Refusing a frame costs the
+ * connection, so a cancelled listing is left when it is long.
+ */
+static enum refusal wire_ends_listing(void)
+{
+	if (!wire.is_listing || wire.received < LISTING_SHORT)
+		return REFUSED_NOT;
+	if (lifeline_cancelled())
+		return REFUSED_CANCELLED;
+	return wire.received < LISTING_LIMIT ? REFUSED_NOT : REFUSED_ENDLESS;
 }
 
 /* Checks a frame of which nothing has left yet; true when it must not leave. */
@@ -441,6 +464,7 @@ void wire_waits(void)
 static void wire_arrived(struct connection *c, const uint8_t *bytes, size_t size)
 {
 	counters_add_moved(size);
+	wire.received += size;
 	if (c->meter.heard == 0)
 		connection_address(c, wire.info.address, sizeof wire.info.address);
 	meter_heard(&c->meter);
@@ -500,6 +524,7 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 	uint8_t head[STREAM_LENGTH + LOOK_SIZE];
 	size_t have, total = 0;
 	enum logon_turn turn;
+	enum refusal why;
 	bool refused;
 
 	if (c == NULL)
@@ -507,6 +532,9 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 		       wire_refuse(logon_frames_refusal(turn));
 	if (wire.refusal != REFUSED_NOT)
 		return wire_refuse(wire.refusal);
+	why = wire_ends_listing();
+	if (why != REFUSED_NOT)
+		return wire_refuse(why);
 	wire.sending_since = meter_now();
 	if (wire_leads_elsewhere(c))
 		return wire_refuse(REFUSED_ELSEWHERE);
