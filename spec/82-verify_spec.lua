@@ -7,10 +7,11 @@ local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local MIB = 1024 * 1024
-local STRIPED = 70 * MIB -- from 64 MiB on a file goes over several connections
+local STRIPED = 70 * MIB -- from 8 MiB on a file goes over several connections
 local SIZES = { 0, 1, 70001, 20 * MIB + 1, STRIPED }
 local PACE = 40 * MIB -- bytes a second, so that something can happen meanwhile
-local PLAIN = { signing = "off", retries = 5, retry_delay = 0.05 } -- signed, a spoilt message counts for nothing
+-- Signed, a spoilt message counts for nothing.
+local PLAIN = { signing = "off", retries = 5, retry_delay = 0.05, connections = 1 }
 
 local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in, share.assert_fails
 
@@ -37,6 +38,11 @@ local function open(options)
   for key, value in pairs(PLAIN) do all[key] = value end
   for key, value in pairs(options or {}) do all[key] = value end
   dest = assert(smb.open(net:url "backup", all))
+end
+
+local function reopen(options)
+  dest:close()
+  open(options)
 end
 
 before_each(share.clean)
@@ -156,6 +162,7 @@ describe("sha256 of what was retried", function()
     for _, opts in ipairs { { verify = "sha256" }, size < STRIPED and { sha256 = true } or nil } do
       local how = opts.sha256 and "sha256" or "verify"
       it(("is right: put of %d bytes, %s"):format(size, how), function()
+        reopen { connections = size == STRIPED and 8 or 1 }
         net:tell("cut", 15 * MIB)
         local result, message = dest:put(sources[size], "file", opts)
         assert.is_nil(message)
@@ -167,6 +174,7 @@ describe("sha256 of what was retried", function()
 
       it(("is right: get of %d bytes, %s"):format(size, how), function()
         shell.check { "cp", sources[size], on_server "file" }
+        reopen { connections = size == STRIPED and 8 or 1 }
         net:tell("cut-down", 15 * MIB)
         local result, message = dest:get("file", dir .. "/local/got", opts)
         assert.is_nil(message)
@@ -189,7 +197,7 @@ describe("sha256 of what was retried", function()
   end)
 
   it("is right when every connection breaks", function()
-    dest.options.retries = 20
+    reopen { retries = 20, connections = 8 }
     net:tell("cut-each", 24 * MIB)
     local result, message = dest:put(sources[STRIPED], "file", { sha256 = true })
     assert.is_nil(message)
@@ -240,7 +248,7 @@ describe("a byte that changes on its way", function()
   end
 
   it("on a further connection is found, too", function()
-    open { rate = PACE } -- that one connection has not moved everything before there is another
+    open { rate = PACE, connections = 8 } -- that one connection has not moved everything before there is another
     local before = net:stats().faults
     net:tell("flip", 5 * MIB)
     local result, message = dest:put(sources[STRIPED], "file", { verify = "sha256" })
@@ -286,6 +294,7 @@ describe("a byte that changes on the server's disk", function()
   end)
 
   it("each time is a mismatch to put over several connections", function()
+    reopen { rate = PACE, connections = 8 }
     assert_mismatch(function(opts) return dest:put(sources[STRIPED], "file", opts) end)
   end)
 
@@ -296,8 +305,7 @@ describe("a byte that changes on the server's disk", function()
   it("in what an earlier run left is sent again from the first byte", function()
     local size, opts = STRIPED - 8 * MIB, { resume = true, verify = "sha256" }
     local source = files.make(dir .. "/local/source", size, 7)
-    dest:close()
-    open { rate = 4 * PACE }
+    reopen { rate = 4 * PACE }
     assert_fails("cancelled", dest:put(source, "file", { resume = true, progress = function(done) return done < 24 * MIB end }))
     assert.is_true(spoil(share_part()))
     local result, message = dest:put(source, "file", opts)
@@ -326,6 +334,7 @@ describe("get", function()
 
   for _, size in ipairs { 20 * MIB + 1, STRIPED } do
     it(("fetches once more what changed on the local disk: %d bytes"):format(size), function()
+      reopen { rate = PACE, connections = size == STRIPED and 8 or 1 }
       local progress, count = spoiler(local_part, 1)
       local result, message = get(size, progress)
       assert.equal(1, count())
@@ -359,8 +368,7 @@ describe("get", function()
 
   for _, size in ipairs { STRIPED - 8 * MIB, STRIPED * 3 } do
     it(("fetches from the first byte when what an earlier run left is bad: %d bytes"):format(size), function()
-      dest:close()
-      open { rate = 4 * PACE }
+      reopen { rate = 4 * PACE, connections = size > STRIPED and 8 or 1 }
       files.make(on_server "file", size, 7)
       local got, enough = dir .. "/local/got", size > STRIPED and 170 * MIB or 24 * MIB
       assert_fails("cancelled",

@@ -23,8 +23,8 @@
 #define SMB_OWNER_SIZE 512u    /* bytes in the name of a Kerberos ticket's owner, "bob@REALM" */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
-#define SMB_STRIPE_FROM (64u << 20)    /* bytes: files from this size on may go over several connections; */
-#define SMB_STRIPE_WINDOW (128u << 20) /* what is under way then lies no further apart than this */
+#define SMB_STRIPE_FROM (8u << 20)    /* bytes: files from this size on may go over several connections; */
+#define SMB_STRIPE_WIDE (64u << 20)    /* bytes: from this size on what is under way lies further apart, see smb_stripe_window */
 #define SMB_FILES_AT_ONCE 16u  /* small files in one request */
 #define SMB_DIGEST_SIZE 32u    /* bytes of a SHA-256 */
 
@@ -360,6 +360,13 @@ static inline uint32_t smb_layout(void)
 	return (uint32_t)(sizeof(struct smb_connect) * 31 + sizeof(struct smb_request) * 17 +
 			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared) * 3 + sizeof(struct smb_pace) +
 			  SMB_VERB_COUNT);
+}
+
+/* Bytes of a file that lie between the first missing one and the last that is under way, at most. What an earlier run left is of
+   use up to there. */
+static inline uint32_t smb_stripe_window(uint64_t size)
+{
+	return size >= SMB_STRIPE_WIDE ? 128u << 20 : 16u << 20;
 }
 
 #endif

@@ -12,10 +12,6 @@ local task = require "smb.task"
 
 local stripe = {}
 
---- Bytes: files from this size on are worth it.
-stripe.FROM = core.stripe_from
-
-local WINDOW = core.stripe_window -- bytes from the first that are missing to the last that are under way
 local LEAST_RANGE = 1024 * 1024 -- bytes
 local SHORT = 0.002 -- seconds: with a round trip below this
 local SHORT_DISTANCE = 2 -- connections keep both ends busy,
@@ -43,7 +39,7 @@ function ranges:take(alone)
   end
   if self.next >= self.size then return nil, self.low < self.size end
   local step = alone and self.step_alone or self.step
-  if self.next + step > self.low + WINDOW then return nil, true end
+  if self.next + step > self.low + self.window then return nil, true end
   local range = { offset = self.next, size = math.min(step, self.size - self.next) }
   self.next = range.offset + range.size
   return range
@@ -86,9 +82,22 @@ function stripe.connections(state, size)
   return math.min(most, 2 + math.tointeger(FILLS * round_trip * (info.throughput or 0) // size))
 end
 
---- Begins to connect for a big file that will be sent, while its name is looked at.
+-- Begins to connect.
+local function warm(state) core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections)) end
+
+--- Whether a file that will be sent is worth several connections. One that is not there yet costs ten round trips: on a distant
+-- server a smaller file waits for none. From the second such file on they are made meanwhile.
 -- @tparam table state the destination's state
-function stripe.warm(state) core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections)) end
+-- @tparam integer size bytes of the file
+-- @treturn boolean
+function stripe.pays(state, size)
+  if size < core.stripe_from or state.fields.connections == 1 then return false end
+  local round_trip = core.info(state.dest).round_trip
+  local is_near = round_trip and round_trip < SHORT
+  if size >= core.stripe_wide or is_near or state.had_large then warm(state) end
+  state.had_large = true
+  return size >= core.stripe_wide or is_near or core.connections_ready(state.dest) > 1
+end
 
 local transfer = {}
 transfer.__index = transfer
@@ -188,7 +197,8 @@ function transfer:grow(lanes)
   local most = math.min(self.ranges.connections, lanes:count() + left)
   local function pays() return not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most end
   if pays() then core.warm(self.state.dest, most) end
-  while pays() do lanes:spawn(self.lane, self) end
+  -- Who still connects when all is moved would be waited for.
+  while pays() and core.connections_ready(self.state.dest) > 0 do lanes:spawn(self.lane, self) end
 end
 
 -- Waits until nobody has anything left to do: so many seconds at most, if they are given.
@@ -274,6 +284,7 @@ function stripe.left(state, verb, first, size, io_size)
   local round_trip = round_trip_of(state)
   local most, reads = under_way(round_trip)
   local connections = math.min(most, state.fields.connections)
+  local window = core.stripe_window(size) -- from the first byte that is missing to the last that is under way
   local step, step_alone = io_size, io_size
   if verb == "receive" then
     step = math.min(reads, most // connections) * io_size
@@ -283,9 +294,10 @@ function stripe.left(state, verb, first, size, io_size)
   if round_trip < SHORT then
     step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end
-  return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, back = {}, done = {},
-    step = math.max(step, LEAST_RANGE), step_alone = math.max(step_alone, LEAST_RANGE), io_size = io_size,
-    connections = connections }, ranges)
+  step = math.max(math.min(step, window // connections), LEAST_RANGE)
+  step_alone = math.min(math.max(step_alone, step), window)
+  return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, window = window, back = {},
+    done = {}, step = step, step_alone = step_alone, io_size = io_size, connections = connections }, ranges)
 end
 
 return stripe

@@ -169,12 +169,11 @@ end
 
 local function send(state, source, request, under)
   under.measure = nil
-  if request.in_order or request.in_place or request.size < stripe.FROM or state.fields.connections == 1 then
+  if request.in_order or request.in_place or not stripe.pays(state, request.size) then
     return send_in_order(state, source, request, under)
   end
   local plan = {}
   request.file = request.resume and source or nil
-  stripe.warm(state)
   return retry(under, function()
     if plan.left and not core.local_is_unchanged(source) then
       return nil, "source_changed", "the local file changed between two attempts"

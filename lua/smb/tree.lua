@@ -25,7 +25,7 @@ local tree = {}
 tree.IS_MISSING = folders.IS_MISSING
 
 local FILES, FOLDERS = 256, 64 -- that wait for their turn
-local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for: each file is several of them
+local ROUND_TRIP_EACH = 0.0001 -- seconds that a further connection makes up for: so long a server is at a request
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
 local MANY = 64 -- names in a tree for which as many as pay are made at once
 local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they

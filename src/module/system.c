@@ -1,6 +1,8 @@
 /* What Lua's side asks the system: the time, random digits, a path without links, a terminal's width; and where smb-worker lies. */
 #include "register.h"
 
+#include "protocol.h"
+
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -57,6 +59,13 @@ static int system_terminal(lua_State *L)
 	return 1;
 }
 
+/* stripe_window(size): bytes of a file of that size that may be under way over several connections, see protocol.h */
+static int system_stripe_window(lua_State *L)
+{
+	lua_pushinteger(L, smb_stripe_window((uint64_t)luaL_checkinteger(L, 1)));
+	return 1;
+}
+
 /* smb-worker lies beside this module. Its path is made absolute now: the host may change its directory later. */
 static void system_push_program(lua_State *L)
 {
@@ -74,7 +83,7 @@ void system_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 	    {"random", system_random}, {"clock", system_clock}, {"realpath", system_realpath},
-	    {"terminal", system_terminal}, {NULL, NULL}};
+	    {"terminal", system_terminal}, {"stripe_window", system_stripe_window}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	system_push_program(L);

@@ -15,7 +15,6 @@ enum {
 	LONG_ROUND_TRIP = 2000,       /* microseconds from which on that pays: on loopback it only spoils the caches */
 	READ_LIMIT = 32 * 1024 * 1024, /* bytes in such a call */
 	SAFE_SIZE = 64 * 1024,        /* bytes that every dialect carries */
-	STEP_BACK = 16 * 1024 * 1024, /* bytes that may have been under way on one connection when an earlier run ended */
 	TAIL = 64 * 1024,             /* bytes before those that are compared */
 };
 
@@ -288,7 +287,7 @@ static bool transfer_has_same_tail(struct session_file *file, int fd, uint64_t e
 
 uint64_t transfer_good_part(struct session_file *file, int fd, uint64_t left, uint64_t size)
 {
-	uint64_t back = size >= SMB_STRIPE_FROM ? SMB_STRIPE_WINDOW : STEP_BACK;
+	uint64_t back = smb_stripe_window(size);
 	uint64_t good = left <= size && left > back ? left - back : 0;
 
 	return good > 0 && transfer_has_same_tail(file, fd, good) ? good : 0;

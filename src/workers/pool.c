@@ -28,6 +28,7 @@ enum { SPARE = 16 };
 struct slot {
 	struct link *link; /* NULL: the slot is empty */
 	uint32_t number;   /* names the link, never used again */
+	bool used;         /* it was leased before */
 	bool leased;       /* a request is under way on it, */
 	void *holder;      /* and this is whose it is */
 };
@@ -237,6 +238,16 @@ static int pool_best_free(const struct pool *pool, uint32_t wished, bool own)
 	return best;
 }
 
+unsigned pool_ready(const struct pool *pool)
+{
+	unsigned count = 0;
+	for (int i = 0; i < POOL_LINKS; i++) {
+		const struct slot *s = &pool->slots[i];
+		count += pool_is_free(s) && link_is_ready(s->link) && link_is_settled(s->link) && link_handles(s->link) == 0;
+	}
+	return count;
+}
+
 /* A prefetched listing serves only the caller who asks for this link. */
 static bool pool_does_at_once(const struct slot *s, uint32_t wished)
 {
@@ -353,7 +364,7 @@ enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, voi
 	answer = wish->link != 0 ? pool_take_numbered(pool, wish->link, &slot, fault) : pool_take_any(pool, wish, &slot, fault);
 	if (answer != POOL_LEASED)
 		return answer;
-	pool->slots[slot].leased = true;
+	pool->slots[slot].leased = pool->slots[slot].used = true;
 	pool->slots[slot].holder = holder;
 	*lease = pool->slots[slot].number;
 	return POOL_LEASED;
