@@ -55,8 +55,15 @@ call_options.TEST = { write = "boolean", on_retry = "function" }
 -- @tfield[opt=false] boolean dry_run change nothing; the summary's `actions` tell what would be done
 -- @tfield[opt="skip"] string symlinks "skip" or "follow" local links
 -- @tfield[opt="stop"] string on_error "stop" or "continue" after a failure
--- @tfield[opt] function progress as in transfer_options
+-- @tfield[opt] function progress as in transfer_options; besides, it gets the files that are done and those in all, as far
+-- as known. The name is the current file's, below the folder, and the folder's in the last call
 -- @tfield[opt] function on_retry as in transfer_options
+-- @tfield[opt] function each called as things are done, in a dry run as they would be, with the action ("put", "get", "mkdir",
+-- "delete", "skip"), the name below the folder and a file's bytes; false cancels the call
+-- @tfield[opt] number|string min_age only files that were changed no later than so long ago: seconds, or "30s", "10m", "24h",
+-- "7d"
+-- @tfield[opt] number|string max_age only files that were changed no earlier than so long ago
+-- @tfield[opt] integer max_delete mirror: delete nothing, and fail, if more files than this would be deleted
 -- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
 -- @tfield[opt] string verify as in transfer_options
 -- @tfield[opt] boolean preserve_mtime as in transfer_options
@@ -67,6 +74,7 @@ call_options.TREE = {
   changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
   verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
+  each = "function", max_delete = "integer",
 }
 
 -- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.
@@ -86,10 +94,25 @@ local function blindness(opts)
 end
 
 -- What a call may be given, by name.
-local function allowed_in(method, filter, window)
-  local allowed = with({ filter = filter, time_window = type(window) == "string" and "string" or "number" }, call_options.TREE)
+local function allowed_in(method, filter, given)
+  local allowed = with({ filter = filter }, call_options.TREE)
+  for _, key in ipairs { "time_window", "min_age", "max_age" } do
+    allowed[key] = type(given[key]) == "string" and "string" or "number"
+  end
   if method == "put_tree" then allowed.in_place = "boolean" end
   return allowed
+end
+
+-- Durations in place of texts like "24h".
+local function read_ages(opts)
+  for _, key in ipairs { "min_age", "max_age" } do
+    local age, reason = opts[key], nil
+    if age ~= nil then age, reason = options.check_duration(key, age) end
+    if reason then return nil, reason end
+    opts[key] = age
+  end
+  if opts.max_delete and opts.max_delete < 0 then return nil, "option 'max_delete' must not be negative" end
+  return true
 end
 
 --- Checks the options of put_tree and get_tree.
@@ -103,10 +126,11 @@ function call_options.check_tree(state, given, method)
   if given ~= nil and type(given) ~= "table" then return options.check_opts(given, {}) end
   local opts, window = {}, state.fields.time_window or 0
   local ok, reason = filter_type(given and given.filter)
-  if ok and given then ok, reason = options.check_opts(given, allowed_in(method, ok, given.time_window)) end
+  if ok and given then ok, reason = options.check_opts(given, allowed_in(method, ok, given)) end
   if not ok then return nil, reason end
   with(opts, given or {})
   if opts.time_window ~= nil then window, reason = options.check_value("time_window", opts.time_window) end
+  if not reason then reason = select(2, read_ages(opts)) end
   if reason then return nil, reason end
   opts.window = core.ticks(window)
   opts.read_back = settings.verification(state, opts)

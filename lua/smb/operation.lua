@@ -86,7 +86,10 @@ function operation:measure(request)
   if size > 0 then self.total = self.total or size end
 end
 
--- Calls a function of the caller's. An error in it cancels the call, and is kept until all is tidied up.
+--- What a progress function is told besides; of a tree, files.
+function operation.counts() end
+
+--- Calls a function of the caller's. An error in it cancels the call, and is kept until all is tidied up.
 function operation:tell(fn, ...)
   local ok, verdict = pcall(fn, ...)
   if not ok then self.raised, self.cancelled = { verdict }, true end
@@ -97,7 +100,7 @@ end
 function operation:report(now)
   self.reported = now
   self.most = math.max(self.done, self.most or 0) -- another attempt may have to begin further back
-  local verdict = self:tell(self.progress, self.most, self.total, self.name)
+  local verdict = self:tell(self.progress, self.most, self.total, self.file or self.name, self:counts())
   if verdict == false then self.cancelled = true end
   return self.cancelled
 end
@@ -114,6 +117,7 @@ function operation:must_stop(request)
   if request or rawget(self, "measure") then self:measure(request) end
   if self.parent then
     self:count(self.done)
+    self.parent.file = self.file or self.parent.file
     return self.parent:must_stop()
   end
   if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then return "cancelled", "cancelled" end
@@ -130,7 +134,7 @@ end
 function operation:finished(bytes)
   if self.parent then return self:count(bytes) end
   self.done, self.total = bytes, bytes
-  if self.progress then self.progress(bytes, bytes, self.name) end
+  if self.progress then self.progress(bytes, bytes, self.name, self:counts()) end
 end
 
 --- The call has failed, and all is tidied up: raises the error of the caller's function that was the reason.

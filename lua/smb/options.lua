@@ -396,14 +396,14 @@ function options.check_text(option, text, spelling)
   return checked(row, from_text(row, text), spelling or row.url or row.name)
 end
 
---- Checks a duration that came as text, of an option that is none of the connection's.
+--- Checks a duration of an option that is none of the connection's.
 -- @tparam string spelling how messages call the option
--- @tparam string text "30s", "10m", "24h", "7d"
+-- @tparam string|number text seconds, or "30s", "10m", "24h", "7d"
 -- @treturn[1] number seconds
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong
 function options.check_duration(spelling, text)
-  local days = text:match "^(%d+%.?%d*)d$"
+  local days = type(text) == "string" and text:match "^(%d+%.?%d*)d$"
   if days then text = ("%.3f"):format(tonumber(days) * 86400) end
   return checked({ type = "seconds", least = 0 }, text, spelling)
 end

@@ -212,9 +212,35 @@ end
 -- mount from other links), `bins` (which kept a folder that mirror would have deleted), and `names`, the first 100, each with
 -- `name` and `reason`
 -- @tfield integer times_refused files whose time was refused
+-- @tfield ?boolean dry_run true for a dry run
 -- @tfield ?{table,...} actions of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
 
---- Makes the summary of a tree's transfer print as a sentence.
+-- A list that prints a line for each of its first 100.
+local function printing_list(name, line, empty)
+  return kind(name, function(list)
+    if #list == 0 then return empty end
+    local lines = {}
+    for i = 1, math.min(#list, SHOWN) do lines[i] = line(list[i]) end
+    if #list > SHOWN then lines[#lines + 1] = ("... and %d more"):format(#list - SHOWN) end
+    return table.concat(lines, "\n")
+  end)
+end
+
+--- Makes the errors of a summary print, a line for each.
+-- @function show.errors
+-- @tparam {table,...} errors
+-- @treturn table the same
+show.errors = printing_list("smb.errors", function(each) return show.text(tostring(each.message)) end, "no errors")
+
+--- Makes the actions of a dry run print, a line for each: "put     1.5 MiB  etc/hosts".
+-- @function show.actions
+-- @tparam {table,...} actions
+-- @treturn table the same
+show.actions = printing_list("smb.actions", function(each)
+  return ("%-6s  %10s  %s"):format(each.action, each.bytes and show.size(each.bytes) or "", show.text(each.name))
+end, "no actions")
+
+--- Makes the summary of a tree's transfer print as a sentence, and its lists a line for each.
 -- @function show.summary
 -- @tparam table summary
 -- @treturn table the same
@@ -227,7 +253,7 @@ show.summary = kind("smb.summary", function(summary)
   if (summary.times_refused or 0) > 0 then words[#words + 1] = count(summary.times_refused, "time") .. " refused" end
   if summary.skipped and summary.skipped.count > 0 then words[#words + 1] = skipped_in_words(summary.skipped) end
   if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
-  return table.concat(words, ", ")
+  return (summary.dry_run and "dry run: " or "") .. table.concat(words, ", ")
 end)
 
 --- What `dest.info` is: what was agreed with the server, as seen on the wire. What is unknown is absent.

@@ -46,15 +46,33 @@ end
 -- - `move_some(items)`, where several files can be moved at once: returns how many of the first ones have been moved
 -- - `remove()`: with mirror, removes what is not in the source
 -- @tparam string operation the name of the call, for messages
+-- @tparam string verb what is done to a file: "put" or "get"
 -- @tparam table mirror further methods
 -- @treturn table the class
-function tree.direction(operation, mirror)
-  local direction = { operation = operation }
+function tree.direction(operation, verb, mirror)
+  local direction = { operation = operation, verb = verb }
   for _, methods in ipairs { sync, mirror } do
     for method, fn in pairs(methods) do direction[method] = fn end
   end
   direction.__index = direction
   return direction
+end
+
+-- Whether a file's age is one of those that are meant.
+local function ages(opts)
+  local now, least, most = os.time(), opts.min_age or -math.huge, opts.max_age or math.huge
+  return function(_, entry)
+    local age = entry.type == "file" and now - entry.mtime
+    return not age or (age >= least and age <= most)
+  end
+end
+
+-- What is included: a function of path and entry; nil for all.
+local function filter_of(opts)
+  local filter = opts.filter and pattern.filter(opts.filter)
+  if not opts.min_age and not opts.max_age then return filter end
+  local has_age = ages(opts)
+  return function(path, entry) return has_age(path, entry) and (not filter or filter(path, entry)) end
 end
 
 --- Begins a call.
@@ -66,14 +84,22 @@ end
 function tree.new(direction, state, top, opts)
   local under = operations.new(state, direction.operation, top, opts, 0)
   local function ask(verb, request) return call.retry(state.dest, verb, request, operations.part(under)) end
-  return setmetatable({ state = state, top = top, opts = opts, turn = 0, count = 0, there = 0,
-    filter = opts.filter and pattern.filter(opts.filter),
+  local self = setmetatable({ state = state, top = top, opts = opts, turn = 0, count = 0, there = 0,
+    filter = filter_of(opts), files_total = 0, files_failed = 0,
     names = naming.new(opts.encode_names, opts.dry_run, ask, opts.on_error ~= "continue" and not opts.in_place),
     unanswered = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
     under = under,
     summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {}, seconds = 0,
       skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, bins = 0, names = {} },
-      actions = opts.dry_run and {} or nil } }, direction)
+      dry_run = opts.dry_run or nil, actions = opts.dry_run and {} or nil } }, direction)
+  function under.counts() return self:count_files() end
+  return self
+end
+
+-- Files that are done, and how many there are as far as is known.
+function sync:count_files()
+  local done = self.summary.files + self.summary.unchanged + self.files_failed
+  return done, math.max(done, self.files_total)
 end
 
 -- How many connections pay.
@@ -143,6 +169,7 @@ function sync:skip(subject, reason)
   local skipped, counter = self.summary.skipped, COUNTERS[reason]
   skipped.count, skipped[counter] = skipped.count + 1, skipped[counter] + 1
   if #skipped.names < SKIPPED_NAMED then skipped.names[#skipped.names + 1] = { name = subject, reason = reason } end
+  self:tell_each("skip", subject)
 end
 
 -- A link on the share. Only of a folder, on a share that has such links, it is one to another share or server.
@@ -170,11 +197,21 @@ end
 -- Moves one file.
 function sync:move_one(item)
   local part = self:part(item.subject)
+  part.file = item.subject
   local reply, code, reason = self:move(item, part)
   part:finished(reply and reply.bytes or 0)
-  if not reply then return self:fail(item.subject, code, reason) end
+  if not reply then
+    self.files_failed = self.files_failed + 1
+    return self:fail(item.subject, code, reason)
+  end
+  self:moved(item.subject, reply.bytes)
+end
+
+--- A file has been moved, or would be in a dry run.
+function sync:moved(subject, bytes)
   self.summary.files = self.summary.files + 1
-  self.summary.bytes = self.summary.bytes + reply.bytes
+  self.summary.bytes = self.summary.bytes + bytes
+  self:note(self.verb, subject, bytes)
 end
 
 -- The next file, with others that go by the same request: small ones, and none that another connection could move meanwhile.
@@ -263,12 +300,22 @@ function sync:run(top)
     return nil, stopped.message, stopped.code
   end
   self.under:finished(math.max(self.under.done, self.under.total))
+  show.errors(summary.errors)
+  if summary.actions then show.actions(summary.actions) end
   return show.summary(summary)
 end
 
-function sync:note(what, subject, bytes)
+-- Tells the caller's `each` of something that was done. An error in it ends the call, and so does false.
+function sync:tell_each(action, subject, bytes)
+  if not self.opts.each then return end
+  if self.under:tell(self.opts.each, action, subject, bytes) == false then self.under.cancelled = true end
+end
+
+--- Something was done, or would be in a dry run.
+function sync:note(action, subject, bytes)
   local actions = self.summary.actions
-  if actions then actions[#actions + 1] = { action = what, name = subject, bytes = bytes } end
+  if actions then actions[#actions + 1] = { action = action, name = subject, bytes = bytes } end
+  self:tell_each(action, subject, bytes)
 end
 
 -- Files that have come whole, but without their time.
@@ -283,6 +330,21 @@ function sync:count_names(count, kind)
   self.count = before + count
   if kind ~= "directory" or not self.filter then self.there = self.there + count end
   if before < MANY and self.count >= MANY then core.warm(self.state.dest, self:lanes_wanted()) end
+end
+
+--- Whether a mirror would delete more files than `max_delete` allows: then it deletes nothing, and the call fails.
+-- @tparam function count returns for one of `extra`, and how many may be, how many files would go with it
+function sync:deletes_too_many(count)
+  local most, found = self.opts.max_delete, 0
+  if not most then return false end
+  for _, each in ipairs(self.extra) do
+    if found > most or self:is_over() then break end
+    found = found + count(each, most - found)
+  end
+  if found <= most then return self.stopped ~= nil end
+  self:fail("", "failed", ("more than %d files are to be deleted (max_delete): nothing is deleted"):format(most))
+  self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
+  return true
 end
 
 --- Whether there is nothing of a local name.

@@ -13,9 +13,10 @@ local tree = require "smb.tree"
 
 local tree_get = {}
 
-local get = tree.direction("get_tree", require "smb.tree_get_mirror")
+local get = tree.direction("get_tree", "get", require "smb.tree_get_mirror")
 
 function get:fetch_file(entry, subject, folder, text)
+  self.files_total = self.files_total + 1
   local place = folder.here .. "/" .. text
   local kind, size, ticks = self:look(place)
   if kind == "directory" then return self:fail(subject, "local_io", ("'%s': a folder has this name"):format(place)) end
@@ -25,11 +26,7 @@ function get:fetch_file(entry, subject, folder, text)
     return
   end
   self.under.total = self.under.total + entry.size
-  self:note("get", subject, entry.size)
-  if self.opts.dry_run then
-    self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
-    return
-  end
+  if self.opts.dry_run then return self:moved(subject, entry.size) end
   local spot, root = self:at(place)
   self:add_file { subject = subject, here = place, folder = folder.here, path = name.join(folder.path, entry.name),
     size = entry.size, spot = spot, root = root }
@@ -43,10 +40,11 @@ function get:make_local_folder(subject, place)
     return self:fail(subject, "local_io",
       ("'%s': a link has this folder's name (symlinks = \"follow\" follows it)"):format(place))
   end
-  self:note("mkdir", subject)
   local ok, code, reason = self.opts.dry_run, nil, nil
   if not ok then ok, code, reason = core.make_folder(self:at(place)) end
-  if ok then self.summary.folders = self.summary.folders + 1
+  if ok then
+    self.summary.folders = self.summary.folders + 1
+    self:note("mkdir", subject)
   else self:fail(subject, code, ("'%s': %s"):format(place, reason)) end
   return ok, ok
 end
@@ -131,13 +129,16 @@ end
 
 -- Fetches several small files; gives how many, of the first ones, are there. The others are to be fetched one by one.
 local function move_some(self, items)
-  local part = self:part("")
+  local part = self:part(items[1].subject)
+  part.file = items[1].subject
   local sizes, refused = transfer.fetch_some(self.state, items, self.opts.io_size.read, part, self.opts.preserve_mtime)
   self:note_time_refused(refused)
   local bytes = 0
-  for _, size in ipairs(sizes) do bytes = bytes + size end
+  for i, size in ipairs(sizes) do
+    bytes = bytes + size
+    self:moved(items[i].subject, size)
+  end
   part:finished(bytes)
-  self.summary.files, self.summary.bytes = self.summary.files + #sizes, self.summary.bytes + bytes
   return #sizes
 end
 

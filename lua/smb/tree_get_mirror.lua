@@ -15,7 +15,8 @@ function mirror:note_local_extra(folder, seen)
   for entry in self:local_entries(folder.here, folder.below) do
     if seen[entry.name] == nil and (self.opts.bins or not bins.is_one(entry)) then
       self.extra[#self.extra + 1] =
-        { subject = name.join(folder.below, entry.name), here = folder.here .. "/" .. entry.name }
+        { subject = name.join(folder.below, entry.name), here = folder.here .. "/" .. entry.name,
+          size = entry.type == "file" and entry.size or nil }
     end
   end
 end
@@ -65,13 +66,15 @@ function mirror:remove_whole(place, subject)
 end
 
 function mirror:remove_here(each, remove)
-  self:note("delete", each.subject)
   local ok, reason = self.opts.dry_run, nil
   if not ok then ok, reason = remove(each.here, each.subject) end
   if not ok then self:fail(each.subject, "local_io", ("'%s' cannot be removed (%s)")
     :format(each.here, tostring(reason)))
   elseif reason then return false -- it stays for a bin
-  else self.summary.deleted = self.summary.deleted + 1 end
+  else
+    self.summary.deleted = self.summary.deleted + 1
+    self:note("delete", each.subject, each.size)
+  end
   return ok
 end
 
@@ -89,7 +92,8 @@ function mirror:clear(each)
       self:skip(name.join(each.subject, text), "bin")
     end
     if is_included then
-      found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text }
+      found[#found + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text,
+        size = kind == "file" and size or nil }
     end
     is_empty = is_empty and is_included
   end)
@@ -101,12 +105,33 @@ function mirror:clear(each)
   return is_empty and self:remove_here(each, function(place) return self:remove_name(place, true) end)
 end
 
+-- How many files would go with one of those that are too much; an empty folder counts as one. Stops beyond `most`.
+function mirror:count_inside(each, most)
+  task.breathe(self.state)
+  if self:type_of(each.here) ~= "directory" then return 1 end
+  local count, inside, is_empty = 0, {}, true
+  self:each_inside(each.here, function(text, kind, size, ticks)
+    local entry = kind and { name = text, type = kind, size = size, mtime = core.seconds(ticks) }
+    is_empty = false
+    local stays = entry and (not self:is_included(each.subject, text, entry) or not self.opts.bins and bins.is_one(entry))
+    if not stays then
+      inside[#inside + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text }
+    end
+  end)
+  for _, inner in ipairs(inside) do
+    if count > most then break end
+    count = count + self:count_inside(inner, most - count)
+  end
+  return is_empty and 1 or count
+end
+
 function mirror:remove()
   if self.there == 0 and not self.opts.force then
     self:fail("", "failed", "the source is empty: with mirror, that needs force")
     self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
     return
   end
+  if self:deletes_too_many(function(each, most) return self:count_inside(each, most) end) then return end
   for _, each in ipairs(self.extra) do self:clear(each) end
 end
 

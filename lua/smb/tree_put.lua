@@ -13,7 +13,7 @@ local tree = require "smb.tree"
 
 local tree_put = {}
 
-local put = tree.direction("put_tree", require "smb.tree_put_mirror")
+local put = tree.direction("put_tree", "put", require "smb.tree_put_mirror")
 
 local UNKNOWN = math.mininteger -- in place of a time
 
@@ -28,7 +28,7 @@ end
 
 function put:pass_names(count, bytes)
   self:count_names(count, "file")
-  self.under.total = self.under.total + bytes
+  self.under.total, self.files_total = self.under.total + bytes, self.files_total + count
 end
 
 -- A name that cannot be sent. All of a tree are looked for before the call fails.
@@ -50,7 +50,7 @@ function put:inspect(here, below, above)
     if reason then self:refuse(name.join(below, text), reason) end
     self:count_names(1, entry.type)
     if entry.type == "file" then
-      self.under.total = self.under.total + entry.size
+      self.under.total, self.files_total = self.under.total + entry.size, self.files_total + 1
     elseif is_above(above, entry.identity) then
       self:fail(name.join(below, text), "local_io", "a link leads back to a folder above it")
     else
@@ -98,12 +98,13 @@ end
 -- Makes a folder on the share. `exclusive`: nothing there may have its name; then "exists" is given for what has.
 function put:make_folder(subject, path, exclusive)
   self.sent = self.sent + 1
-  self:note("mkdir", subject)
   local ok, code, reason = self.opts.dry_run, nil, nil
   if not ok then
     ok, code, reason = call.retry(self.state.dest, "mkdir", { name = path, exclusive = exclusive }, self:part(subject))
   end
-  if ok then self.summary.folders = self.summary.folders + 1
+  if ok then
+    self.summary.folders = self.summary.folders + 1
+    self:note("mkdir", subject)
   elseif exclusive and code == "exists" then return nil, code
   else self:fail(subject, code, reason) end
   return ok
@@ -137,11 +138,7 @@ function put:send_file(text, entry, there, aside, folder)
   if there and (there.type == "directory" or there.directory) then
     return self:fail(subject, "is_directory", "a folder has this name")
   end
-  self:note("put", subject, entry.size)
-  if self.opts.dry_run then
-    self.summary.files, self.summary.bytes = self.summary.files + 1, self.summary.bytes + entry.size
-    return
-  end
+  if self.opts.dry_run then return self:moved(subject, entry.size) end
   self.sent = self.sent + 1
   local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry, folder = folder,
     path = name.join(folder.path, there and there.at or text), is_unlisted = not there,
@@ -338,7 +335,7 @@ function tree_put.send(state, here, top, path, opts)
   local self = tree.new(put, state, top, opts)
   self.is_missing_fine, self.path = true, path
   -- Unchanged files need no look.
-  self.passes = not opts.filter and not opts.encode_names and opts.changed ~= "sha256" and opts.changed ~= "always"
+  self.passes = not self.filter and not opts.encode_names and opts.changed ~= "sha256" and opts.changed ~= "always"
   self.sent = 0 -- files and folders
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is

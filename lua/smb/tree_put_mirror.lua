@@ -78,7 +78,6 @@ end
 
 -- A folder that others fill meanwhile, a bin that deleted files go into, is removed when all else is.
 function mirror:remove_one(each, verb)
-  if not each.again then self:note("delete", each.subject) end
   local ok, code, reason = self.opts.dry_run, nil, nil
   if not ok then
     local is_spared = not self.opts.bins and not bins.is_one(each.entry)
@@ -90,6 +89,7 @@ function mirror:remove_one(each, verb)
     self:skip_spared(each, ok)
   elseif ok then
     self.summary.deleted = self.summary.deleted + 1
+    self:note("delete", each.subject, each.entry.type == "file" and each.entry.size or nil)
   elseif code == "not_empty" and not each.again then
     each.again = true
     self.later[#self.later + 1] = each
@@ -109,10 +109,9 @@ function mirror:remove_unwanted(each)
   if not each.again and bins.is_one(each.entry) and #self.extra > 1 then
     each.again = true
     self.later[#self.later + 1] = each
-    self:note("delete", each.subject)
     return false
   end
-  if not self.opts.filter then return self:remove_one(each, "rmdir") end
+  if not self.filter then return self:remove_one(each, "rmdir") end
   local found, is_empty = {}, true
   local ok = self:each_remote(each.subject, each.path, function(entry)
     local unwanted = self:unwanted(entry, each.subject, each.path, true)
@@ -122,9 +121,29 @@ function mirror:remove_unwanted(each)
   return ok and is_empty and self:remove_one(each, "rmdir")
 end
 
+-- How many files would go with one of those that are too much; an empty folder counts as one. Stops beyond `most`.
+function mirror:count_inside(each, most)
+  if each.entry.type ~= "directory" then return 1 end
+  local count, inside, is_empty = 0, {}, true
+  self:each_remote(each.subject, each.path, function(entry)
+    local text = self.names:here(entry.name) or entry.name
+    local stays = entry.directory or not self.opts.bins and bins.is_one(entry)
+    is_empty = false
+    if not stays and self:is_included(each.subject, text, entry) then
+      inside[#inside + 1] = { subject = name.join(each.subject, text), path = name.join(each.path, entry.name), entry = entry }
+    end
+  end)
+  for _, inner in ipairs(inside) do
+    if count > most then break end
+    count = count + self:count_inside(inner, most - count)
+  end
+  return is_empty and 1 or count
+end
+
 function mirror:remove()
   local at = 0
   self:spare_unclear()
+  if self:deletes_too_many(function(each, most) return self:count_inside(each, most) end) then return end
   local tasks <close> = task.group(self.state)
   local function lane()
     while at < #self.extra do

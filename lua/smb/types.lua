@@ -200,6 +200,7 @@
 ---@field errors table[] each with `name`, `message` and `code`
 ---@field skipped table what was left out: `count`, `links`, `special`, `dfs`, `mounts` (always 0: libsmbclient does not tell a mount from other links), `bins` (which kept a folder that mirror would have deleted), and `names`, the first 100, each with `name` and `reason`
 ---@field times_refused integer files whose time was refused
+---@field dry_run? boolean|nil true for a dry run
 ---@field actions? table[]|nil of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
 
 ---Options of `dest:put`, `dest:get` and `dest:write`.
@@ -224,8 +225,12 @@
 ---@field dry_run? boolean change nothing; the summary's `actions` tell what would be done
 ---@field symlinks? string "skip" or "follow" local links
 ---@field on_error? string "stop" or "continue" after a failure
----@field progress? function as in transfer_options
+---@field progress? function as in transfer_options; besides, it gets the files that are done and those in all, as far as known. The name is the current file's, below the folder, and the folder's in the last call
 ---@field on_retry? function as in transfer_options
+---@field each? function called as things are done, in a dry run as they would be, with the action ("put", "get", "mkdir", "delete", "skip"), the name below the folder and a file's bytes; false cancels the call
+---@field min_age? number|string only files that were changed no later than so long ago: seconds, or "30s", "10m", "24h", "7d"
+---@field max_age? number|string only files that were changed no earlier than so long ago
+---@field max_delete? integer mirror: delete nothing, and fail, if more files than this would be deleted
 ---@field encode_names? boolean write what SMB cannot hold with look-alikes
 ---@field verify? string as in transfer_options
 ---@field preserve_mtime? boolean as in transfer_options
