@@ -27,12 +27,14 @@ function values.rate() return "bytes per second, or `500k`, `8M`" end
 
 function values.boolean() return "`true`, `false`" end
 
+function values.trace() return "function, or path" end
+
 function values.text() return "text" end
 
 values["function"] = function() return "a function" end
 
 local function spelling(row)
-  if row.type == "function" then return "" end
+  if row.type == "function" or row.script then return "" end
   return row.url and code(row.url) or "before the `?`"
 end
 

@@ -54,6 +54,7 @@ local function start(private, at, verb, request, under)
     if other then ok, code, reason = requests.collect(other, under) end
     if not ok then return nil, code, reason end
     started, code, reason = core.start(private.dest, verb, request)
+    if started and private.state.trace then private.state.trace:begin(started, verb, request, under) end
     if started or code ~= "full" then return started, code, reason end
     if under then code, reason = under:must_stop() else code = nil end
     if code then return nil, code, reason end

@@ -5,10 +5,11 @@
 --
 -- - `name`: the field (`read_buffer_size`); `url`: how URL query and command line spell it (`read-buffer-size`), nil
 --   for what stands in the URL's front (server, port, share, path)
--- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"rate"` (bytes per second), `"choice"`, `"integer"`, `"boolean"` or
---   `"function"`, which no URL holds
+-- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"rate"` (bytes per second), `"choice"`, `"integer"`, `"boolean"`,
+--   `"function"`, which no URL holds, or `"trace"` (a function or a path)
 -- - `default`: nil where there is none; `choices`: an array, weakest or oldest first where that means something
 -- - `min`, `max`: of numbers; `least`: seconds; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a text
+-- - `script`: only scripts may give it, no URL
 -- - `live`: may be assigned through `dest.options`; `secret`: never shown; `required`: must be given
 -- - `utf8`: a text that must be valid UTF-8; `refine`: a text's own rules; `help`: one line
 -- @module smb.options
@@ -174,6 +175,8 @@ options.list = {
     help = "send files straight under their names, where they may only be made; an old file is lost on failure" },
   { name = "time_window", url = "time-window", type = "seconds", least = 0,
     help = "seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly" },
+  { name = "trace", type = "trace", script = true,
+    help = "a function that is called with a line for each request as it ends, or the path of a file for these lines" },
 }
 
 --- The rows by field name.
@@ -355,6 +358,12 @@ kinds["function"] = function(value)
   return nil, "must be a function, not a " .. type(value)
 end
 
+function kinds.trace(value)
+  local is_path = type(value) == "string" and value ~= "" and not value:find("\0", 1, true)
+  if is_path or type(value) == "function" then return value end
+  return nil, "must be a function or the path of a file" .. but_not(value)
+end
+
 -- What a URL or command line cannot say but as text.
 local TRUTHS = { ["true"] = true, yes = true, ["1"] = true, ["false"] = false, no = false, ["0"] = false }
 
@@ -417,7 +426,9 @@ function options.find_url(word)
   local row = options.by_url[word]
   if row then return row end
   local field = options.by_name[unlike(word)]
-  if field and field.type == "function" then
+  if field and field.script then
+    return nil, ("option '%s' cannot be set by a URL"):format(field.name)
+  elseif field and field.type == "function" then
     return nil, ("unknown option %s: a function has no place in a URL"):format(shown_name(word))
   end
   if field and not field.url then

@@ -32,6 +32,7 @@ function requests.start(dest, state, verb, request, under, attempt)
   local gently = task.is_job()
   while true do
     local started, code, reason = core.start(dest, verb, request, attempt, gently)
+    if started and state.trace then state.trace:begin(started, verb, request, under) end
     if started or (code ~= "full" and code ~= "soon") then return started, code, reason end
     local wait = code == "soon" and SOON or task.SLICE
     if under then
@@ -78,9 +79,13 @@ end
 -- @treturn[2] ?table its remains; nil when it has not ended
 function requests.finish(state, started, under)
   local ended, word, problem = requests.await(state, started, under)
-  if not ended then return nil, word, problem end
+  if not ended then
+    if state.trace then state.trace:finish(started, nil, word) end
+    return nil, word, problem
+  end
   local done, size, mtime, removals, unfinished = core.transfer(started)
   local reply, code, reason, unread, stuck = core.result(started)
+  if state.trace then state.trace:finish(started, reply, code, reason) end
   if reply then return reply end
   if stuck then reason = ("'%s': %s"):format(below(state, stuck), reason) end
   return nil, code, reason, { done = done, size = size, mtime = mtime, removals = removals, unread = unread,
@@ -139,6 +144,7 @@ function requests.collect(pending, under)
   pending.request, pending.code, pending.reason = nil, "failed", "the answer was lost"
   pending.state.on_links[pending.link] = nil
   local reply, code, reason = core.result(started)
+  if pending.state.trace then pending.state.trace:finish(started, reply, code, reason) end
   pending.reply, pending.code, pending.reason = reply, code, reason
   return true
 end
@@ -149,6 +155,7 @@ function requests.discard(pending)
   if not started then return end
   pending.request, pending.code, pending.reason = nil, "cancelled", "cancelled"
   pending.state.on_links[pending.link] = nil
+  if pending.state.trace then pending.state.trace:finish(started, nil, "cancelled") end
   core.abandon(started)
 end
 

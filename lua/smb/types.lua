@@ -62,6 +62,7 @@
 ---@field verify? "size"|"sha256"|"none" what is compared after a transfer; sha256 reads everything back
 ---@field in_place? boolean send files straight under their names, where they may only be made; an old file is lost on failure
 ---@field time_window? number|string seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly
+---@field trace? nil a function that is called with a line for each request as it ends, or the path of a file for these lines
 
 ---What `smb.diagnose` returns.
 ---@class smb.diagnosis

@@ -257,6 +257,13 @@ static int request_has_ended(lua_State *L)
 	return 1;
 }
 
+/* connection_of(request) -> the number of the connection that it goes over */
+static int request_connection(lua_State *L)
+{
+	lua_pushinteger(L, ((struct request *)luaL_checkudata(L, 1, REQUEST_TYPE))->shape.link);
+	return 1;
+}
+
 /* over(request) -> whether there is nothing to wait for: it has ended, or was abandoned. Never raises. */
 static int request_is_over(lua_State *L)
 {
@@ -359,6 +366,7 @@ static const luaL_Reg functions[] = {
 	{"start", request_start},
 	{"ended", request_has_ended},
 	{"over", request_is_over},
+	{"connection_of", request_connection},
 	{"transfer", request_transfer},
 	{"result", request_result},
 	{"abandon", request_abandon},

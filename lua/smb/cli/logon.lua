@@ -73,6 +73,7 @@ local function fields_of(args, without_share)
   if not fields then slips.refuse_url(args.url, problem) end
   local given = {}
   for _, row in ipairs(options.list) do given[row.name] = args[flags.target(row.name)] end
+  given.trace = args.trace
   return credentials.merge(fields, given)
 end
 
