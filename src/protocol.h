@@ -26,6 +26,7 @@
 #define SMB_STRIPE_FROM (8u << 20)    /* bytes: files from this size on may go over several connections; */
 #define SMB_STRIPE_WIDE (64u << 20)    /* bytes: from this size on what is under way lies further apart, see smb_stripe_window */
 #define SMB_FILES_AT_ONCE 16u  /* small files in one request */
+#define SMB_SERVERS_ELSEWHERE 16u /* as many refusals by servers that DFS links lead to are remembered */
 #define SMB_DIGEST_SIZE 32u    /* bytes of a SHA-256 */
 
 /* The error words of the public contract, in one list for both sides. */
@@ -330,6 +331,7 @@ struct smb_turn {
 	_Atomic uint32_t changes;  /* grows with each change of the others: workers wait for that */
 	_Atomic uint32_t sent;     /* the holder has sent the password, and there is no answer; 1 without a holder: there will be none */
 	_Atomic uint32_t lost;     /* answers that never came, since the password was right or a call of the user's began */
+	_Atomic uint32_t elsewhere[SMB_SERVERS_ELSEWHERE]; /* servers that DFS links lead to and that have refused the password: hashes of names */
 	struct smb_fault refusal;
 };
 

@@ -169,7 +169,9 @@ function tree_get.fetch(state, top, path, place, opts)
   local self = tree.new(get, state, top, opts)
   -- What is not there must not leave an empty folder here.
   local entry, code, reason = call.retry(state.dest, "stat", { name = path }, self:part(""))
-  if entry and entry.type ~= "directory" then entry, code, reason = nil, "not_directory", "it is no folder" end
+  if entry and entry.type ~= "directory" and not entry.directory then -- a link that is named by the caller is followed
+    entry, code, reason = nil, "not_directory", "it is no folder"
+  end
   if not entry and opts.mirror and opts.force and tree.IS_MISSING[code] then
     if not tree.is_missing(place) and not hold(self, place) then return nil, self.stopped.message, self.stopped.code end
     return self:run { below = "", here = place }

@@ -54,12 +54,13 @@ static bool write_text(FILE *f, const struct smb_connect *t)
 		   "client ipc signing = %s\n",
 		t->min_protocol, t->max_protocol, t->min_protocol, t->max_protocol, signing_word(t->signing),
 		signing_word(t->signing));
+	/* The library's own connections, which ask about DFS, know no other demand. */
+	fprintf(f, "client smb encrypt = %s\n", t->encryption == SMB_DEMAND_REQUIRED ? "required" : t->encryption == SMB_DEMAND_DESIRED ? "desired" : "default");
 	fputs("client ntlmv2 auth = yes\n"
 	      "client lanman auth = no\n"
 	      "client plaintext auth = no\n"
 	      "client use spnego = yes\n"
 	      "client protection = default\n"
-	      "client smb encrypt = default\n"
 	      "client use kerberos = desired\n"
 	      "map archive = yes\n"
 	      "map hidden = yes\n"

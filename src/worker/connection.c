@@ -28,6 +28,14 @@ struct connection *connection_find(int fd)
 	return NULL;
 }
 
+const struct connection *connection_find_share(const void *share)
+{
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++)
+		if (connections[i].fd >= 0 && connections[i].share == share)
+			return &connections[i];
+	return NULL;
+}
+
 struct connection *connection_add(int fd)
 {
 	for (size_t i = 0; i < CONNECTION_LIMIT; i++) {

@@ -18,6 +18,8 @@ struct connection {
 	int queued;      /* bytes that the kernel had still to send, when last asked */
 	bool logs_on;    /* it was sent the password, and has not answered */
 	uint32_t place;  /* a hash of the share's name or, where that was not seen, of the server's address; never 0 */
+	const void *share;    /* once one is open: the library's name for it, */
+	struct smb_info info; /* and what was agreed */
 	bool is_settled; /* a share was opened, or is about to be behind encryption: `place` is final */
 };
 
@@ -26,6 +28,9 @@ void connection_reset(void);
 
 /* NULL: that descriptor is none. */
 struct connection *connection_find(int fd);
+
+/* The one that leads to that share; NULL: none. */
+const struct connection *connection_find_share(const void *share);
 
 /* A new one; NULL: there are too many. */
 struct connection *connection_add(int fd);

@@ -249,7 +249,7 @@ static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t
 static bool do_open(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = handles_new(HANDLE_FILE, &reply->handle, &reply->fault);
-	struct session_opened opened;
+	struct session_opened opened = {0};
 
 	if (h == NULL)
 		return false;

@@ -70,7 +70,7 @@ bool download_get(struct download_source *from, int fd, struct smb_entry *entry,
 		  struct smb_fault *fault)
 {
 	bool compares = (from->flags & (SMB_FLAG_RESUME | SMB_FLAG_AGAIN)) == SMB_FLAG_RESUME;
-	struct session_opened opened;
+	struct session_opened opened = {0};
 	struct session_file *file;
 	bool ok;
 

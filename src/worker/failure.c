@@ -1,6 +1,7 @@
 #include "failure.h"
 
 #include "fault.h"
+#include "frame.h"
 #include "logon.h"
 #include "logon_frames.h"
 #include "wire.h"
@@ -29,13 +30,20 @@ static void failure_advise_broadcast(const struct smb_connect *target, struct sm
 		  "the logon)");
 }
 
+/* That another server holds the path is a step on the way, unless nothing comes after it. */
+static uint32_t failure_status(void)
+{
+	bool is_last = wire_is_uncovered() && wire_step() == SMB_STEP_FILE && wire_status() == 0 && !wire_is_broken();
+	return is_last ? STATUS_PATH_NOT_COVERED : wire_status();
+}
+
 /* What is known of a failed request; of a logon more than the server says. */
 static bool failure_of_request(const struct smb_connect *target, const struct identity *identity, int error, struct smb_fault *fault)
 {
 	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
 	struct smb_info info;
 
-	fault_remote(fault, wire_step(), wire_status(), error, wire_is_broken());
+	fault_remote(fault, wire_step(), failure_status(), error, wire_is_broken());
 	if (fault->code == SMB_HOST_NOT_FOUND)
 		failure_advise_broadcast(target, fault);
 	if (!logs_on || wire_is_broken())

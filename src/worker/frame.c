@@ -18,12 +18,12 @@ static uint32_t frame_8(const struct frame *f, size_t offset)
 	return (uint32_t)frame_field(f, offset, 1);
 }
 
-static uint32_t frame_16(const struct frame *f, size_t offset)
+uint32_t frame_16(const struct frame *f, size_t offset)
 {
 	return (uint32_t)frame_field(f, offset, 2);
 }
 
-static uint32_t frame_32(const struct frame *f, size_t offset)
+uint32_t frame_32(const struct frame *f, size_t offset)
 {
 	return (uint32_t)frame_field(f, offset, 4);
 }
@@ -144,7 +144,41 @@ struct frame frame_share_name(const struct frame *f)
 	return (struct frame){f->bytes + offset, size};
 }
 
+/* A part of a message; empty where it was not received whole. */
+static struct frame frame_part(const struct frame *f, size_t offset, size_t size)
+{
+	if (offset > f->size || size > f->size - offset)
+		return (struct frame){f->bytes, 0};
+	return (struct frame){f->bytes + offset, size};
+}
+
+/* CtlCode and the input buffer, or the setup word and the parameters. */
+struct frame frame_referral_request(const struct frame *f)
+{
+	const uint32_t get_referrals = 0x00060194, smb1_get_referral = 0x10;
+
+	if (frame_is(f, FRAME_SMB2, SMB2_IOCTL) && frame_32(f, 68) == get_referrals)
+		return frame_part(f, frame_32(f, 88), frame_32(f, 92));
+	if (frame_is(f, FRAME_SMB1, SMB1_TRANSACTION2) && frame_16(f, 61) == smb1_get_referral)
+		return frame_part(f, frame_16(f, 53), frame_16(f, 51));
+	return (struct frame){f->bytes, 0};
+}
+
 /* ---- answers ---- */
+
+/* The output buffer, or the data, which do not say what they are. */
+struct frame frame_referral_answer(const struct frame *f)
+{
+	const uint32_t get_referrals = 0x00060194;
+
+	if (frame_status(f) != 0)
+		return (struct frame){f->bytes, 0};
+	if (frame_is(f, FRAME_SMB2, SMB2_IOCTL) && frame_32(f, 68) == get_referrals)
+		return frame_part(f, frame_32(f, 96), frame_32(f, 100));
+	if (frame_is(f, FRAME_SMB1, SMB1_TRANSACTION2))
+		return frame_part(f, frame_16(f, 47), frame_16(f, 45));
+	return (struct frame){f->bytes, 0};
+}
 
 /* DialectRevision */
 uint32_t frame_dialect(const struct frame *f)

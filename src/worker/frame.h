@@ -47,11 +47,16 @@ enum smb1_command {
 #define STATUS_NO_MORE_ENTRIES 0x8000001au
 #define STATUS_MORE_PROCESSING_REQUIRED 0xc0000016u
 #define STATUS_OBJECT_NAME_COLLISION 0xc0000035u
+#define STATUS_PATH_NOT_COVERED 0xc0000257u
 
 enum {
 	FRAME_HEAD = 20,             /* bytes that tell the command, and whether it is signed */
 	FRAME_SMB2_HEADER = 64,      /* bytes before an SMB2 message's own fields */
 };
+
+/* Fields of two and four bytes, by their place. */
+uint32_t frame_16(const struct frame *f, size_t offset);
+uint32_t frame_32(const struct frame *f, size_t offset);
 
 enum frame_kind frame_kind(const struct frame *f);
 bool frame_is(const struct frame *f, enum frame_kind kind, uint32_t command);
@@ -76,7 +81,13 @@ bool frame_is_old_logon(const struct frame *f);
 /* The share's name in a TREE_CONNECT, in UTF-16; empty in other messages, and where it was not seen whole. */
 struct frame frame_share_name(const struct frame *f);
 
+/* The parameters of a request for DFS referrals; empty in other messages, and where they were not seen whole. */
+struct frame frame_referral_request(const struct frame *f);
+
 /* ---- what an answer says ---- */
+
+/* The answer to that request. With SMB1 other answers look the same. */
+struct frame frame_referral_answer(const struct frame *f);
 
 uint32_t frame_dialect(const struct frame *f); /* of SMB2's NEGOTIATE: 0x02ff asks for a second one */
 uint32_t frame_cipher(const struct frame *f);  /* of SMB 3.1.1's NEGOTIATE, 0: none */

@@ -5,6 +5,7 @@
 #include "fault.h"
 #include "lifeline.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -138,6 +139,34 @@ void logon_answered(uint32_t status, bool guest)
 void logon_says_nothing(void)
 {
 	answered();
+}
+
+/* ---- servers that DFS links lead to ---- */
+
+/* FNV-1a of the name in small letters; never 0 */
+static uint32_t logon_hash(const char *server)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *server != '\0'; server++)
+		hash = (hash ^ (uint32_t)tolower((unsigned char)*server)) * 16777619u;
+	return hash | 1;
+}
+
+void logon_refuse_at(const char *server)
+{
+	for (size_t i = 0; i < SMB_SERVERS_ELSEWHERE && !logon_was_refused_at(server); i++) {
+		uint32_t none = 0;
+		atomic_compare_exchange_strong(&logon.turn->elsewhere[i], &none, logon_hash(server));
+	}
+}
+
+bool logon_was_refused_at(const char *server)
+{
+	for (size_t i = 0; i < SMB_SERVERS_ELSEWHERE; i++)
+		if (atomic_load(&logon.turn->elsewhere[i]) == logon_hash(server))
+			return true;
+	return false;
 }
 
 bool logon_refused(struct smb_fault *why)

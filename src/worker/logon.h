@@ -42,4 +42,8 @@ void logon_give_up(void);
 /* Whether the password was refused, here or elsewhere; then `why` says how. */
 bool logon_refused(struct smb_fault *why);
 
+/* The password was refused by a server that a DFS link leads to: nobody of the destination sends it there again. Full, it forgets. */
+void logon_refuse_at(const char *server);
+bool logon_was_refused_at(const char *server);
+
 #endif

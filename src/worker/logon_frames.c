@@ -9,11 +9,17 @@ static struct {
 	enum smb_mechanism mechanism; /* of the logon under way, or of the last one, */
 	char user[SMB_TEXT_SIZE];     /* and who logs on, where that can be seen */
 	char domain[SMB_TEXT_SIZE];   /* the server's */
+	bool is_foreign;              /* the server is another than the user's own: one that a DFS link leads to */
 } logon_frames;
 
 void logon_frames_begin_call(void)
 {
 	logon_frames.mechanism = SMB_MECHANISM_UNKNOWN;
+}
+
+void logon_frames_set_foreign(bool on)
+{
+	logon_frames.is_foreign = on;
 }
 
 /* ---- before one leaves ---- */
@@ -87,12 +93,17 @@ void logon_frames_answered(struct connection *c, const struct frame *f, bool is_
 		return;
 	}
 	c->logs_on = false;
-	logon_answered(status, status == 0 && is_guest);
+	if (logon_frames.is_foreign)
+		logon_says_nothing();
+	else
+		logon_answered(status, status == 0 && is_guest);
 }
 
 void logon_frames_lost(struct connection *c)
 {
-	if (c->logs_on)
+	if (c->logs_on && logon_frames.is_foreign)
+		logon_says_nothing();
+	else if (c->logs_on)
 		logon_give_up();
 	c->logs_on = false;
 }

@@ -16,6 +16,12 @@
 /* A library call begins: forgets the mechanism of earlier logons. */
 void logon_frames_begin_call(void);
 
+/*
+ * Whether the server that a call is about is another than the user's own, one that a DFS link leads to. It may not know the password, which
+ * is none the worse for that.
+ */
+void logon_frames_set_foreign(bool on);
+
 /* Whether a frame that logs on may leave; may wait for this worker's turn. */
 enum refusal logon_frames_check(struct connection *c, const struct demand *demand, const struct frame *f);
 

@@ -4,6 +4,7 @@
 
 #include "entry.h"
 #include "fault.h"
+#include "follow.h"
 #include "session.h"
 #include "transfer.h"
 #include "wire.h"
@@ -130,12 +131,19 @@ static bool mtime_set_nothing_else(const char *path, int64_t mtime, struct sessi
 
 /* ---- times ---- */
 
+/* The library sets times only where it finds the path: a link that it would have to follow has to be known before. */
+static bool mtime_is_found(const char *path, struct smb_fault *fault)
+{
+	struct smb_entry entry;
+	return !follow_has_links() || session_stat(path, &entry, fault);
+}
+
 bool mtime_change(const char *path, int64_t mtime, struct smb_fault *fault)
 {
 	struct replacement t = {.temporary = path, .mtime = mtime, .flags = SMB_FLAG_INSIST};
-	struct session_opened opened;
+	struct session_opened opened = {0};
 
-	return mtime_set_nothing_else(path, mtime, &opened, fault) && mtime_check(&t, fault);
+	return mtime_is_found(path, fault) && mtime_set_nothing_else(path, mtime, &opened, fault) && mtime_check(&t, fault);
 }
 
 bool mtime_set(const struct replacement *t, const uint64_t *size, struct smb_fault *fault)

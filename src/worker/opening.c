@@ -13,7 +13,7 @@ static bool opening_is_missing(const struct smb_fault *fault)
 
 static bool opening_try(struct upload *up, uint32_t flags, struct smb_fault *fault)
 {
-	struct session_opened found;
+	struct session_opened found = {0};
 
 	memset(fault, 0, sizeof *fault);
 	up->file = session_open(up->target.temporary, flags, &found, fault);

@@ -3,9 +3,9 @@
 #include "shared/bins.h"
 #include "shared/previous.h"
 #include "fault.h"
+#include "follow.h"
 #include "lifeline.h"
 #include "session.h"
-#include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,7 +156,7 @@ static bool remote_folder_remove_all(const char *path, struct removal *how, stru
 	return ok;
 }
 
-/* Returns the place (wire_place) of the folder that holds this one. */
+/* Returns the place (follow_answered) of the folder that holds this one. */
 static uint32_t remote_folder_place_of_parent(const char *path)
 {
 	const char *end = strrchr(path, '/');
@@ -165,7 +165,7 @@ static uint32_t remote_folder_place_of_parent(const char *path)
 	uint32_t place = 0;
 
 	if (parent != NULL && session_stat(parent, &entry, &(struct smb_fault){0}))
-		place = wire_place();
+		place = follow_answered();
 	free(parent);
 	return place;
 }
@@ -174,23 +174,21 @@ static bool remote_folder_remove_at(const char *path, uint32_t place, struct rem
 {
 	bool ok;
 
-	wire_stay(true, place);
+	follow_stay(true, place);
 	ok = how->recursive ? remote_folder_remove_all(path, how, fault) : session_rmdir(path, fault);
-	wire_stay(false, 0);
+	follow_stay(false, 0);
 	return ok;
 }
 
 bool remote_folder_remove(const char *path, struct removal *how, struct smb_fault *fault)
 {
-	bool known = wire_has_links();
+	bool known = follow_has_links();
 	uint32_t place = known ? remote_folder_place_of_parent(path) : 0;
 
 	if (remote_folder_remove_at(path, place, how, fault))
 		return true;
-	/*
-	 * Behind encryption only a link that is met shows that the share has links, and all of this may lie below one.
-	 */
-	if (known || !wire_has_links())
+	/* Behind encryption only a link that is met shows that the share has links, and all of this may lie below one. */
+	if (known || !follow_has_links())
 		return false;
 	place = remote_folder_place_of_parent(path);
 	if (place == 0)

@@ -1,10 +1,9 @@
 #include "remote_url.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char *remote_url_root; /* smb://server:port/share, or without a share for a server whose shares are listed */
 
 /* Percent-encodes a path, but for '/'. `out` has room for three times the path and a NUL. */
 static void remote_url_encode(char *out, const char *path)
@@ -20,24 +19,38 @@ static void remote_url_encode(char *out, const char *path)
 	*out = '\0';
 }
 
-bool remote_url_begin(const struct smb_connect *target)
+/* Returns the percent-encoded path, to be freed. */
+static char *remote_url_encoded(const char *path)
 {
-	char server[3 * SMB_TEXT_SIZE + 1], share[3 * SMB_TEXT_SIZE + 1];
+	char *text = malloc(3 * strlen(path) + 1);
 
-	remote_url_encode(server, target->server);
-	remote_url_encode(share, target->share);
-	return asprintf(&remote_url_root, "smb://%s:%u%s%s", server, target->port, share[0] != '\0' ? "/" : "", share) > 0;
+	if (text != NULL)
+		remote_url_encode(text, path);
+	return text;
 }
 
-char *remote_url(const char *path)
+char *remote_url_root(const char *server, uint32_t port, const char *share, const char *folder)
 {
-	size_t root = strlen(remote_url_root);
-	char *url = malloc(root + 1 + 3 * strlen(path) + 1);
+	char *host = remote_url_encoded(server), *name = remote_url_encoded(share), *path = remote_url_encoded(folder), *root = NULL;
+	bool ok = host != NULL && name != NULL && path != NULL;
+
+	if (ok && asprintf(&root, "smb://%s:%u%s%s%s%s", host, port, name[0] != '\0' ? "/" : "", name, path[0] != '\0' ? "/" : "", path) < 0)
+		root = NULL;
+	free(host);
+	free(name);
+	free(path);
+	return root;
+}
+
+char *remote_url(const char *root, const char *path)
+{
+	size_t n = strlen(root);
+	char *url = malloc(n + 1 + 3 * strlen(path) + 1);
 
 	if (url == NULL)
 		return NULL;
-	memcpy(url, remote_url_root, root);
-	url[root] = '/';
-	remote_url_encode(url + root + 1, path);
+	memcpy(url, root, n);
+	url[n] = '/';
+	remote_url_encode(url + n + 1, path);
 	return url;
 }

@@ -1,15 +1,13 @@
-/* The library's names for what is on the share: URLs. */
+/* The library's names for what is on a share: URLs. */
 #ifndef LUA_SMB_REMOTE_URL_H
 #define LUA_SMB_REMOTE_URL_H
 
-#include "protocol.h"
+#include <stdint.h>
 
-#include <stdbool.h>
+/* Returns the URL of a folder on a share, "" for the share's root; without a share ("") that of the server. To be freed; NULL: out of memory. */
+char *remote_url_root(const char *server, uint32_t port, const char *share, const char *folder);
 
-/* Makes the URL of the share; call it first. False: out of memory. */
-bool remote_url_begin(const struct smb_connect *target);
-
-/* The URL of a path below the share, to be freed; NULL: out of memory. */
-char *remote_url(const char *path);
+/* Returns the URL of a path below such a root, to be freed; NULL: out of memory. */
+char *remote_url(const char *root, const char *path);
 
 #endif

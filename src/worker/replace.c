@@ -2,6 +2,7 @@
 
 #include "shared/ticks.h"
 
+#include "entry.h"
 #include "fault.h"
 #include "session.h"
 #include "lifeline.h"
@@ -51,7 +52,7 @@ bool replace_look(struct replacement *t, struct smb_fault *fault)
 			memset(fault, 0, sizeof *fault);
 		return free_name;
 	}
-	if (entry.type == SMB_ENTRY_DIRECTORY)
+	if (entry.type == SMB_ENTRY_DIRECTORY || (entry.attributes & ENTRY_DIRECTORY))
 		return fault_set(fault, SMB_IS_DIRECTORY, "a folder has this name");
 	if (!(t->flags & SMB_FLAG_OVERWRITE))
 		return fault_set(fault, SMB_EXISTS, "it exists already");

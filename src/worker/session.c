@@ -6,12 +6,14 @@
 #include "entry.h"
 #include "failure.h"
 #include "fault.h"
+#include "follow.h"
 #include "identity.h"
 #include "kdc.h"
-#include "lifeline.h"
+#include "links.h"
 #include "logon.h"
-#include "remote_url.h"
+#include "referral_watch.h"
 #include "rename_guard.h"
+#include "session_calls.h"
 #include "shared/previous.h"
 #include "shared/ticks.h"
 #include "wire.h"
@@ -19,7 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libsmbclient.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,16 @@ static struct {
 	struct smb_fault refusal;
 } session;
 
+SMBCCTX *session_context(void)
+{
+	return session.context;
+}
+
+bool session_has_ended(void)
+{
+	return session.ended;
+}
+
 /* Without a share one thing can be had: which shares there are. */
 static bool session_lists_shares(void)
 {
@@ -58,14 +69,14 @@ static bool session_lists_shares(void)
  * The library reports EINVAL for each status that it has no other word for, and encryption hides the status. Then one request more asks
  * whether the session has ended: EINVAL is no answer to opening a file.
  */
-static bool session_has_ended_unseen(int error)
+bool session_has_ended_unseen(int error)
 {
 	SMBCFILE *file;
 	char *url;
 
 	if (error != EINVAL || session.ended || wire_step() != SMB_STEP_FILE || !wire_hides_status())
 		return false;
-	url = remote_url(SESSION_ABSENT_FILE);
+	url = links_url(follow_place(), SESSION_ABSENT_FILE);
 	if (url == NULL)
 		return false;
 	wire_begin(SMB_PATIENCE_SHORT);
@@ -78,7 +89,7 @@ static bool session_has_ended_unseen(int error)
 	return session.ended;
 }
 
-static bool session_failed_with(struct smb_fault *fault, int error)
+bool session_failed_with(struct smb_fault *fault, int error)
 {
 	session.ended = session.ended || failure_ends_session();
 	kdc_end();
@@ -89,13 +100,15 @@ static bool session_failed_with(struct smb_fault *fault, int error)
 		session.poisoned = true;
 		session.refusal = *fault;
 	}
+	if (fault->code == SMB_AUTH_FAILED && follow_is_foreign() && (fault_refuses_password(wire_status()) || wire_is_guest()))
+		logon_refuse_at(links_server(follow_place()));
 	if (session_has_ended_unseen(error))
 		fault_set(fault, SMB_DISCONNECTED, "the server ended the session or closed the share");
 	return false;
 }
 
 /* Begins every call; false when the library must not be asked. */
-static bool session_begin(enum smb_patience patience, struct smb_fault *fault)
+bool session_begin(enum smb_patience patience, struct smb_fault *fault)
 {
 	/* Or the library would use a connection that the server has closed meanwhile. */
 	if (session.context != NULL && (session.ended || connection_any_hung_up()))
@@ -107,28 +120,71 @@ static bool session_begin(enum smb_patience patience, struct smb_fault *fault)
 	return !session.poisoned;
 }
 
-static bool session_begin_at(enum smb_patience patience, const char *path, char **url, struct smb_fault *fault)
+/* ---- calls by path ---- */
+
+/* Not all calls of the library ask where a path lies that another server holds: one that does is made in between. */
+static void session_ask_where(const char *url)
 {
-	if (!session_begin(patience, fault))
-		return false;
-	*url = remote_url(path);
-	return *url != NULL || session_failed_with(fault, ENOMEM);
+	struct stat st;
+
+	if (wire_is_uncovered() && referral_watch_found() == NULL && wire_status() == 0)
+		smbc_getFunctionStat(session.context)(session.context, url, &st);
 }
 
-/* Begins a call that makes, changes or removes something. Of a previous version the library would do that to the living file. */
-static bool session_begin_change_at(const char *path, char **url, struct smb_fault *fault)
+/* Asks the library where the path lies, as far as that is known; `asked` is false when nothing was asked. */
+static int session_act(enum follow_use use, enum smb_patience patience, const char *path, session_action *act, void *context, bool *asked,
+		       struct smb_fault *fault)
+{
+	char *url = NULL;
+	int result = -1, error;
+
+	*asked = session_begin(patience, fault) && follow_go(use, path, fault);
+	if (!*asked)
+		return -1;
+	url = links_url(follow_place(), path);
+	errno = ENOMEM;
+	if (url != NULL)
+		result = act(url, context);
+	error = errno;
+	if (result < 0 && url != NULL)
+		session_ask_where(url);
+	free(url);
+	errno = error;
+	return result;
+}
+
+/* Makes a call where the path lies. Where a link leads is found out on the way. */
+static bool session_call(enum follow_use use, enum smb_patience patience, const char *path, session_action *act, void *context,
+			 struct smb_fault *fault)
+{
+	bool asked;
+
+	follow_begin();
+	while (session_act(use, patience, path, act, context, &asked, fault) < 0) {
+		int error = errno;
+		if (!asked)
+			return false;
+		if (follow_referral())
+			continue;
+		session_failed_with(fault, error);
+		if (!follow_next(fault))
+			return false;
+	}
+	follow_end();
+	return true;
+}
+
+bool session_read_at(const char *path, session_action *act, void *context, struct smb_fault *fault)
+{
+	return session_call(FOLLOW_READS, SMB_PATIENCE_SHORT, path, act, context, fault);
+}
+
+/* Makes, changes or removes something. Of a previous version the library would do that to the living file. */
+bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context, struct smb_fault *fault)
 {
 	if (previous_is_meant(path))
 		return fault_set(fault, SMB_INVALID_NAME, "a part '@GMT-...' means a previous version, which can only be read");
-	return session_begin_at(SMB_PATIENCE_SHORT, path, url, fault);
-}
-
-/* Ends a call by path: `result` below 0 is a failure. */
-static bool session_finish(char *url, int result, struct smb_fault *fault)
-{
-	int error = errno;
-	free(url);
-	return result >= 0 || session_failed_with(fault, error);
+	return session_call(use, SMB_PATIENCE_SHORT, path, act, context, fault);
 }
 
 /* ---- connecting ---- */
@@ -165,6 +221,8 @@ static int session_is_server_gone(SMBCCTX *context, SMBCSRV *server)
 	session.server = server;
 	if (gone)
 		wire_share_lost();
+	else
+		wire_use(server);
 	return gone;
 }
 
@@ -173,7 +231,7 @@ static int session_share_opened(SMBCCTX *context, SMBCSRV *server, const char *n
 			const char *username)
 {
 	if (strcasecmp(share, "IPC$") != 0 || session_lists_shares()) {
-		wire_share_opened();
+		wire_share_opened(server);
 		session.ended = session.renew = false;
 		session.coarse = NULL;
 		session.server = server;
@@ -212,7 +270,7 @@ bool session_prepare(const struct smb_connect *target, struct smb_fault *fault)
 	session.target = target;
 	if (!session_begin(SMB_PATIENCE_SHORT, fault) || !identity_choose(target, &session.identity, fault))
 		return false;
-	if (!remote_url_begin(target))
+	if (!follow_start(target))
 		return session_failed_with(fault, ENOMEM);
 	context = session_new_context(target);
 	if (context == NULL)
@@ -228,14 +286,17 @@ bool session_prepare(const struct smb_connect *target, struct smb_fault *fault)
 	return true;
 }
 
+/* `context`: where the handle goes. */
+static int session_do_opendir(const char *url, void *context)
+{
+	SMBCFILE **folder = context;
+	*folder = smbc_getFunctionOpendir(session.context)(session.context, url);
+	return *folder != NULL ? 0 : -1;
+}
+
 bool session_open_server(struct smb_fault *fault)
 {
-	char *url;
-
-	if (!session_begin_at(SMB_PATIENCE_SHORT, "", &url, fault))
-		return false;
-	session.shares = smbc_getFunctionOpendir(session.context)(session.context, url);
-	return session_finish(url, session.shares != NULL ? 0 : -1, fault);
+	return session_read_at("", session_do_opendir, &session.shares, fault);
 }
 
 void session_keep_identity(void)
@@ -254,73 +315,119 @@ void session_info(struct smb_info *info)
 /* ---- entries ---- */
 
 /* Where answers are encrypted only stat tells, and the creation time stays unknown. */
-static void session_fill_entry(struct smb_entry *entry, const struct stat *st)
+void session_fill_entry(struct smb_entry *entry, const struct stat *st)
 {
 	struct smb_entry opened;
 	entry_of_stat(entry, st, wire_created(&opened) ? &opened : NULL);
 }
 
+static int session_do_stat(const char *url, void *context)
+{
+	return smbc_getFunctionStat(session.context)(session.context, url, context);
+}
+
+/* The folder that a link leads to is shown as the link, as listings have it. */
+static void session_show_link(struct smb_entry *entry)
+{
+	entry->attributes |= ENTRY_REPARSE | ENTRY_DIRECTORY;
+	entry->type = SMB_ENTRY_LINK;
+	entry->size = 0;
+}
+
 bool session_stat(const char *path, struct smb_entry *entry, struct smb_fault *fault)
 {
 	struct stat st;
-	char *url;
-	int result;
 
-	if (!session_begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
+	if (!session_read_at(path, session_do_stat, &st, fault))
 		return false;
-	result = smbc_getFunctionStat(session.context)(session.context, url, &st);
-	if (result == 0)
-		session_fill_entry(entry, &st);
-	return session_finish(url, result, fault);
+	session_fill_entry(entry, &st);
+	if (links_is_link(follow_place(), path))
+		session_show_link(entry);
+	return true;
 }
 
-/* ---- calls by path ---- */
+/* ---- changes ---- */
+
+static int session_do_mkdir(const char *url, void *unused)
+{
+	(void)unused;
+	return smbc_getFunctionMkdir(session.context)(session.context, url, 0755);
+}
 
 bool session_mkdir(const char *path, struct smb_fault *fault)
 {
-	char *url;
-	return session_begin_change_at(path, &url, fault) &&
-	       session_finish(url, smbc_getFunctionMkdir(session.context)(session.context, url, 0755), fault);
+	return session_change_at(FOLLOW_MAKES, path, session_do_mkdir, NULL, fault);
 }
 
-static bool session_begin_removal_at(const char *path, char **url, struct smb_fault *fault)
+static int session_do_rmdir(const char *url, void *unused)
 {
-	if (!session_begin_change_at(path, url, fault))
-		return false;
+	(void)unused;
 	counters_add_removal();
-	return true;
+	return smbc_getFunctionRmdir(session.context)(session.context, url);
 }
 
 bool session_rmdir(const char *path, struct smb_fault *fault)
 {
-	char *url;
-	return session_begin_removal_at(path, &url, fault) &&
-	       session_finish(url, smbc_getFunctionRmdir(session.context)(session.context, url), fault);
+	return session_change_at(FOLLOW_REMOVES, path, session_do_rmdir, NULL, fault);
+}
+
+static int session_do_unlink(const char *url, void *unused)
+{
+	(void)unused;
+	counters_add_removal();
+	return smbc_getFunctionUnlink(session.context)(session.context, url);
 }
 
 bool session_unlink(const char *path, struct smb_fault *fault)
 {
-	char *url;
-	return session_begin_removal_at(path, &url, fault) &&
-	       session_finish(url, smbc_getFunctionUnlink(session.context)(session.context, url), fault);
+	return session_change_at(FOLLOW_REMOVES, path, session_do_unlink, NULL, fault);
+}
+
+/* `context`: the new path. What lies in two places has no name in common. */
+static int session_do_rename(const char *url, void *context)
+{
+	const char *to = context;
+	char *to_url;
+	int result;
+
+	if (links_place(to) != follow_place() || links_is_link(follow_place(), to)) {
+		errno = EXDEV;
+		return -1;
+	}
+	to_url = links_url(follow_place(), to);
+	if (to_url == NULL)
+		return -1;
+	counters_add_removal();
+	rename_guard_set(true);
+	result = smbc_getFunctionRename(session.context)(session.context, url, session.context, to_url);
+	rename_guard_set(false);
+	free(to_url);
+	return result;
 }
 
 bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 {
-	char *from_url, *to_url;
-	int result;
+	return session_change_at(FOLLOW_REMOVES, previous_is_meant(to) ? to : from, session_do_rename, (void *)(uintptr_t)to, fault);
+}
 
-	if (previous_is_meant(to) ? !session_begin_change_at(to, &to_url, fault) : !session_begin_change_at(from, &from_url, fault))
-		return false;
-	to_url = remote_url(to);
-	if (to_url == NULL)
-		return session_finish(from_url, -1, fault);
-	counters_add_removal();
-	rename_guard_set(true);
-	result = smbc_getFunctionRename(session.context)(session.context, from_url, session.context, to_url);
-	rename_guard_set(false);
-	free(to_url);
-	return session_finish(from_url, result, fault);
+/* A time, and what the answer to the opening that setting one costs has said. */
+struct session_time {
+	int64_t mtime;
+	struct session_opened *opened;
+};
+
+static int session_do_utimes(const char *url, void *context)
+{
+	struct session_time *t = context;
+	struct timeval times[2] = {ticks_timeval(ticks_settable(t->mtime)), ticks_timeval(ticks_settable(t->mtime))};
+	int result = smbc_getFunctionUtimes(session.context)(session.context, url, times);
+
+	t->opened->is_known = wire_created(&t->opened->entry);
+	if (result < 0) {
+		session.coarse = session.server;
+		wire_blame_first();
+	}
+	return result;
 }
 
 /*
@@ -329,19 +436,10 @@ bool session_rename(const char *from, const char *to, struct smb_fault *fault)
  */
 static bool session_set_times(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
 {
-	struct timeval times[2] = {ticks_timeval(ticks_settable(mtime)), ticks_timeval(ticks_settable(mtime))};
-	char *url;
-	int result;
+	struct session_time t = {mtime, opened};
 
-	if (!session_begin_change_at(path, &url, fault))
-		return false;
-	result = smbc_getFunctionUtimes(session.context)(session.context, url, times);
-	opened->is_known = wire_created(&opened->entry);
-	if (result == 0)
-		return session_finish(url, result, fault);
-	session.coarse = session.server;
-	wire_blame_first();
-	session_finish(url, result, fault);
+	if (session_change_at(FOLLOW_CHANGES, path, session_do_utimes, &t, fault))
+		return true;
 	if (fault->code == SMB_IS_DIRECTORY)
 		fault_set(fault, SMB_ACCESS_DENIED, "the server does not let the folder's time be set");
 	return false;
@@ -363,22 +461,27 @@ bool session_set_new_time(const char *path, int64_t mtime, struct session_opened
 	return session_set_times(path, mtime, opened, fault);
 }
 
+static int session_do_chmod(const char *url, void *context)
+{
+	const uint32_t *attributes = context;
+	return smbc_getFunctionChmod(session.context)(session.context, url, entry_mode(*attributes));
+}
+
 bool session_set_attributes(const char *path, uint32_t attributes, struct smb_fault *fault)
 {
-	char *url;
-	return session_begin_change_at(path, &url, fault) &&
-	       session_finish(url, smbc_getFunctionChmod(session.context)(session.context, url, entry_mode(attributes)), fault);
+	return session_change_at(FOLLOW_CHANGES, path, session_do_chmod, &attributes, fault);
+}
+
+static int session_do_statvfs(const char *url, void *context)
+{
+	return smbc_getFunctionStatVFS(session.context)(session.context, (char *)(uintptr_t)url, context);
 }
 
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault)
 {
-	struct statvfs st;
-	char *url;
+	struct statvfs st = {0};
 
-	if (!session_begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
-		return false;
-	memset(&st, 0, sizeof st);
-	if (!session_finish(url, smbc_getFunctionStatVFS(session.context)(session.context, url, &st), fault))
+	if (!session_read_at(path, session_do_statvfs, &st, fault))
 		return false;
 	/* f_frsize counts blocks of f_bsize bytes. */
 	*total = (uint64_t)st.f_bsize * st.f_frsize * st.f_blocks;
@@ -402,19 +505,19 @@ uint32_t session_list_place(const struct session_list *list)
 struct session_list *session_list(const char *path, struct smb_fault *fault)
 {
 	struct session_list *list = calloc(1, sizeof *list);
-	char *url;
 
-	if (list == NULL)
+	if (list == NULL) {
 		session_failed_with(fault, ENOMEM);
-	else if (session_begin_at(SMB_PATIENCE_LIST, path, &url, fault)) {
-		list->folder = session.shares != NULL ? session.shares : smbc_getFunctionOpendir(session.context)(session.context, url);
-		session.shares = NULL;
-		list->place = wire_place();
-		if (session_finish(url, list->folder != NULL ? 0 : -1, fault))
-			return list;
+		return NULL;
 	}
-	free(list);
-	return NULL;
+	list->folder = session.shares;
+	session.shares = NULL;
+	if (list->folder == NULL && !session_call(FOLLOW_READS, SMB_PATIENCE_LIST, path, session_do_opendir, &list->folder, fault)) {
+		free(list);
+		return NULL;
+	}
+	list->place = follow_answered();
+	return list;
 }
 
 static bool session_next_share(struct session_list *list, struct smb_entry *entry, const char **name)
@@ -453,148 +556,4 @@ void session_list_close(struct session_list *list)
 {
 	smbc_getFunctionClosedir(session.context)(session.context, list->folder);
 	free(list);
-}
-
-/* ---- files ---- */
-
-/* The library's SMBCFILE, under a name of ours. */
-struct session_file;
-
-static SMBCFILE *session_handle_of(struct session_file *file)
-{
-	return (SMBCFILE *)(void *)file;
-}
-
-/* Of a handle that is still good the library reports no EINVAL. */
-static bool session_is_alive(struct session_file *file)
-{
-	struct stat st;
-
-	wire_begin(SMB_PATIENCE_SHORT);
-	errno = 0;
-	return smbc_getFunctionFstat(session.context)(session.context, session_handle_of(file), &st) == 0 || errno != EINVAL;
-}
-
-/*
- * The library reports EINVAL for a handle whose connection has gone, and for some refusals of the server. Behind encryption the answer
- * cannot be read then, but it has come. `file`: NULL when it cannot be asked any more.
- */
-static bool session_is_handle_gone(struct session_file *file, int error)
-{
-	if (error != EINVAL || wire_status() != 0)
-		return false;
-	return file == NULL || !wire_was_answered_unseen() || wire_is_broken() || session.ended || connection_any_hung_up() || !session_is_alive(file);
-}
-
-static bool session_handle_failed(struct session_file *file, struct smb_fault *fault)
-{
-	int error = errno;
-	bool gone = session_is_handle_gone(file, error);
-
-	session_failed_with(fault, gone ? ECONNABORTED : error);
-	if (gone)
-		session_has_ended_unseen(error);
-	return false;
-}
-
-/* A handle that may only write tells neither its size nor its times: open it to read, too, where that is allowed. */
-static int session_open_flags(uint32_t flags)
-{
-	return (flags & SMB_FLAG_BLIND ? O_WRONLY : flags & SMB_FLAG_WRITABLE ? O_RDWR : O_RDONLY) | (flags & SMB_FLAG_CREATE ? O_CREAT : 0) |
-	       (flags & SMB_FLAG_TRUNCATE ? O_TRUNC : 0) | (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
-}
-
-struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened, struct smb_fault *fault)
-{
-	SMBCFILE *file;
-	char *url;
-
-	if (opened != NULL)
-		opened->is_known = false;
-	if (flags & SMB_FLAG_WRITABLE ? !session_begin_change_at(path, &url, fault) : !session_begin_at(SMB_PATIENCE_SHORT, path, &url, fault))
-		return NULL;
-	file = smbc_getFunctionOpen(session.context)(session.context, url, session_open_flags(flags), 0666);
-	if (opened != NULL)
-		opened->is_known = wire_created(&opened->entry);
-	if (session_finish(url, file != NULL ? 0 : -1, fault))
-		return (struct session_file *)(void *)file;
-	/* Encryption hides which of the two is missing; a file that is to be made can lack only its folder. */
-	if ((flags & SMB_FLAG_CREATE) && fault->code == SMB_NOT_FOUND)
-		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");
-	return NULL;
-}
-
-bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault *fault)
-{
-	if (!session_begin(SMB_PATIENCE_SHORT, fault))
-		return false;
-	return smbc_getFunctionFtruncate(session.context)(session.context, session_handle_of(file), (off_t)size) == 0 || session_handle_failed(file, fault);
-}
-
-bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
-{
-	struct stat st;
-	if (!session_begin(SMB_PATIENCE_SHORT, fault))
-		return false;
-	if (smbc_getFunctionFstat(session.context)(session.context, session_handle_of(file), &st) < 0)
-		return session_handle_failed(file, fault);
-	session_fill_entry(entry, &st);
-	return true;
-}
-
-static bool session_seek(struct session_file *file, uint64_t offset)
-{
-	return smbc_getFunctionLseek(session.context)(session.context, session_handle_of(file), (off_t)offset, SEEK_SET) >= 0;
-}
-
-long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault)
-{
-	ssize_t n;
-	if (!session_begin(SMB_PATIENCE_DATA, fault))
-		return -1;
-	n = session_seek(file, offset) ? smbc_getFunctionRead(session.context)(session.context, session_handle_of(file), to, size) : -1;
-	if (n < 0)
-		session_handle_failed(file, fault);
-	return (long)n;
-}
-
-bool session_write(struct session_file *file, uint64_t offset, const void *from, size_t size, struct smb_fault *fault)
-{
-	ssize_t n;
-	if (!session_begin(SMB_PATIENCE_DATA, fault))
-		return false;
-	n = session_seek(file, offset) ? smbc_getFunctionWrite(session.context)(session.context, session_handle_of(file), from, size) : -1;
-	if (n < 0)
-		return session_handle_failed(file, fault);
-	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
-}
-
-/* Between two pieces of a copy on the server: 0 ends it. */
-static int session_goes_on(off_t done, void *unused)
-{
-	(void)done;
-	(void)unused;
-	return !lifeline_cancelled();
-}
-
-bool session_copy(struct session_file *from, struct session_file *to, uint64_t size, struct smb_fault *fault)
-{
-	off_t n;
-	if (!session_begin(SMB_PATIENCE_DATA, fault))
-		return false;
-	if (size == 0)
-		return true;
-	n = smbc_getFunctionSplice(session.context)(session.context, session_handle_of(from), session_handle_of(to), (off_t)size, session_goes_on, NULL);
-	if ((n < 0 || (uint64_t)n != size) && lifeline_stops(fault))
-		return false;
-	if (n < 0)
-		return session_handle_failed(NULL, fault);
-	return (uint64_t)n == size || fault_set(fault, SMB_FAILED, "the server copied only a part of the file");
-}
-
-bool session_close(struct session_file *file, struct smb_fault *fault)
-{
-	if (!session_begin(SMB_PATIENCE_SHORT, fault))
-		return false;
-	return smbc_getFunctionClose(session.context)(session.context, session_handle_of(file)) == 0 || session_handle_failed(NULL, fault);
 }

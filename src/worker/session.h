@@ -64,7 +64,7 @@ struct session_list *session_list(const char *path, struct smb_fault *fault);
 bool session_list_next(struct session_list *list, struct smb_entry *entry, const char **name);
 void session_list_close(struct session_list *list);
 
-/* Which share answered (wire_place): where a DFS link leads, another does. */
+/* Which share answered with the listing: see follow_answered. */
 uint32_t session_list_place(const struct session_list *list);
 
 /*

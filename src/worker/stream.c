@@ -26,6 +26,15 @@ static void stream_show(struct stream *s, stream_shown *show, void *context)
 		show(context, &f);
 }
 
+/* Returns how much of the current frame is kept: more of those that name the targets of DFS links. */
+static size_t stream_limit(const struct stream *s)
+{
+	struct frame f = {s->head + STREAM_LENGTH, s->have > STREAM_LENGTH ? s->have - STREAM_LENGTH : 0};
+	bool names = frame_is(&f, FRAME_SMB2, SMB2_IOCTL) || frame_is(&f, FRAME_SMB1, SMB1_TRANSACTION2);
+
+	return names ? STREAM_MOST : STREAM_HEAD;
+}
+
 /* Takes what fits of the next bytes into the head; returns how many belong to the current frame. */
 static size_t stream_take(struct stream *s, const uint8_t *bytes, size_t size)
 {
@@ -40,7 +49,7 @@ static size_t stream_take(struct stream *s, const uint8_t *bytes, size_t size)
 		return n;
 	}
 	n = s->left < size ? (size_t)s->left : size;
-	room = STREAM_HEAD - s->have < n ? STREAM_HEAD - s->have : n;
+	room = stream_limit(s) - s->have < n ? stream_limit(s) - s->have : n;
 	memcpy(s->head + s->have, bytes, room);
 	s->have += room;
 	s->left -= n;
@@ -56,7 +65,7 @@ void stream_feed(struct stream *s, const uint8_t *bytes, size_t size, stream_sho
 		size -= n;
 		if (s->have < STREAM_LENGTH)
 			continue;
-		if (!s->is_shown && (s->left == 0 || s->have == STREAM_HEAD))
+		if (!s->is_shown && (s->left == 0 || s->have == stream_limit(s)))
 			stream_show(s, show, context);
 		if (s->left == 0) {
 			s->have = 0;

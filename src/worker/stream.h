@@ -12,11 +12,12 @@
 enum {
 	STREAM_LENGTH = 4,  /* bytes of the length before a frame */
 	STREAM_HEAD = 1024, /* bytes kept of a frame, its length included: enough for the contexts of NEGOTIATE */
+	STREAM_MOST = 16384, /* the same, where it may name the targets of a DFS link */
 };
 
 /* Where in a stream of frames a connection stands; zeroed at its beginning. */
 struct stream {
-	uint8_t head[STREAM_HEAD]; /* the current frame's first bytes, length included */
+	uint8_t head[STREAM_MOST]; /* the current frame's first bytes, length included */
 	size_t have;               /* bytes in head */
 	uint64_t left;             /* bytes of the frame that have not been seen, once its length is known */
 	bool is_shown;

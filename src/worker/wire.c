@@ -9,6 +9,7 @@
 #include "logon.h"
 #include "logon_frames.h"
 #include "meter.h"
+#include "referral_watch.h"
 #include "rename_guard.h"
 #include "stream.h"
 
@@ -39,6 +40,9 @@ static struct {
 	bool was_led_elsewhere;          /* a link was met that leads to another share */
 	bool is_listing;
 	uint64_t received;               /* bytes, during this call */
+	bool is_uncovered;               /* the server has said that another one holds the path */
+	uint64_t give_up_at;             /* microseconds; 0: never */
+	int newest;                      /* the connection that was begun last */
 	bool is_created;                 /* the answer to a CREATE was seen during this call: */
 	struct smb_entry created;
 	struct smb_info info;
@@ -51,7 +55,7 @@ void wire_watch(uint16_t port)
 	memset(&wire, 0, sizeof wire);
 	wire.port = port;
 	wire.is_watching = true;
-	wire.own = wire.last = -1;
+	wire.own = wire.last = wire.newest = -1;
 	connection_reset();
 }
 
@@ -75,9 +79,12 @@ void wire_begin(enum smb_patience patience)
 	logon_frames_begin_call();
 	wire.status = wire.first = 0;
 	wire.is_broken = wire.is_answered_unseen = wire.is_created = false;
+	wire.is_uncovered = false;
+	referral_watch_begin_call();
 	wire.refusal = REFUSED_NOT;
 	wire.is_listing = patience == SMB_PATIENCE_LIST;
 	wire.received = 0;
+	wire.give_up_at = 0;
 	connection_begin_call();
 	counters_begin_step(patience);
 }
@@ -157,10 +164,43 @@ static void wire_set_step(enum smb_step step)
 	counters_set_step(step);
 }
 
-void wire_share_opened(void)
+void wire_share_opened(const void *share)
 {
+	struct connection *c = connection_find(wire.last);
+
+	if (c != NULL) {
+		c->share = share;
+		c->info = wire.info;
+	}
 	wire.own = wire.last;
 	wire_set_step(SMB_STEP_FILE);
+}
+
+/* What all connections have in common stays. */
+void wire_use(const void *share)
+{
+	const struct connection *c = share != NULL ? connection_find_share(share) : NULL;
+	struct smb_info before = wire.info;
+
+	wire.own = c != NULL ? c->fd : -1;
+	if (c == NULL)
+		return;
+	wire.info = c->info;
+	wire.info.round_trip = before.round_trip;
+	wire.info.round_trips = before.round_trips;
+	wire.info.throughput = before.throughput;
+	wire.info.dfs = before.dfs;
+	wire_set_step(SMB_STEP_FILE);
+}
+
+void wire_give_up_after(uint32_t ms)
+{
+	wire.give_up_at = meter_now() + (uint64_t)ms * 1000;
+}
+
+bool wire_is_uncovered(void)
+{
+	return wire.is_uncovered;
 }
 
 void wire_share_lost(void)
@@ -246,6 +286,7 @@ static void wire_frame_sent(void *connection, const struct frame *f)
 		return;
 	wire.last = c->fd;
 	connection_note_place(c, f);
+	referral_watch_sent(f);
 	if (wire.step == SMB_STEP_CONNECT)
 		wire_set_step(SMB_STEP_NEGOTIATE);
 	agreement_sent(&wire.info, f, wire.step > SMB_STEP_LOGON);
@@ -306,6 +347,8 @@ static void wire_smb2_answered(struct connection *c, const struct frame *f)
 
 	if (status == 0) {
 		wire_succeeded(f);
+	} else if (status == STATUS_PATH_NOT_COVERED) {
+		wire.is_uncovered = true; /* a step on the way */
 	} else if (frame_is_failure(f) && wire_concerns_caller(command)) {
 		wire.status = status;
 		if (wire.first == 0)
@@ -322,7 +365,9 @@ static void wire_smb1_failed(struct connection *c, const struct frame *f)
 
 	if (command == SMB1_SESSION_SETUP)
 		logon_frames_answered(c, f, wire_is_guest());
-	if (frame_is_failure(f) && (command != SMB1_TRANSACTION2 || wire.status == 0))
+	if (status == STATUS_PATH_NOT_COVERED)
+		wire.is_uncovered = true;
+	else if (frame_is_failure(f) && (command != SMB1_TRANSACTION2 || wire.status == 0))
 		wire.status = status;
 }
 
@@ -352,6 +397,7 @@ static void wire_frame_arrived(void *connection, const struct frame *f)
 		return;
 	meter_answered(&c->meter, &wire.info);
 	rename_guard_answered(f);
+	referral_watch_arrived(f);
 	if (kind == FRAME_SMB2)
 		wire_smb2_answered(c, f);
 	else if (kind == FRAME_SMB1)
@@ -379,6 +425,8 @@ void wire_closes(int fd)
 		wire.own = -1;
 	if (wire.last == fd)
 		wire.last = -1;
+	if (wire.newest == fd)
+		wire.newest = -1;
 }
 
 static void wire_broke(struct connection *c)
@@ -400,6 +448,7 @@ static bool wire_add(int fd)
 		return true;
 	if (connection_add(fd) == NULL)
 		return false;
+	wire.newest = fd;
 	wire_set_step(SMB_STEP_CONNECT);
 	return true;
 }
@@ -441,6 +490,10 @@ bool wire_may_connect(int fd, const struct sockaddr *address)
 		return true;
 	if (wire.is_bound && wire.own >= 0 && wire_connection(fd) == NULL)
 		return !wire_refuse(REFUSED_ELSEWHERE);
+	if (referral_watch_found() != NULL && wire_connection(fd) == NULL) { /* the session goes there itself */
+		errno = EHOSTUNREACH;
+		return false;
+	}
 	if (wire_add(fd))
 		return true;
 	errno = EMFILE;
@@ -458,6 +511,11 @@ void wire_waits(void)
 {
 	if (wire.is_watching && connection_any_moved())
 		counters_add_moved(1);
+	if (wire.give_up_at == 0 || wire.step == SMB_STEP_FILE || meter_now() < wire.give_up_at)
+		return;
+	wire.give_up_at = 0;
+	if (wire.newest >= 0)
+		shutdown(wire.newest, SHUT_RDWR);
 }
 
 /* The address is that of the server that has answered: others may have been tried before, or at the same time. */

@@ -44,15 +44,25 @@ enum refusal wire_refusal(void);      /* why a frame was refused during this cal
 enum smb_step wire_step(void);        /* how far the connection has come */
 bool wire_is_overt(void);             /* answers to openings can be read: SMB 2 and above, not encrypted */
 bool wire_has_links(void);            /* the share may have links to others, as far as is known by now */
+bool wire_is_uncovered(void);         /* the server has said during this call that another one holds the path (DFS) */
 bool wire_is_guest(void);             /* a named user was made a guest, or nobody */
 void wire_info(struct smb_info *info); /* fills all but `library` */
 
 /* What the last answer to a CREATE said of the file, during this call; false where none was seen, as behind encryption. */
 bool wire_created(struct smb_entry *entry);
 
-/* The share is open, which the wire shows only where nothing is encrypted: its connection is the share's own. Or that is not used any more. */
-void wire_share_opened(void);
+/*
+ * A share is open, which the wire shows only where nothing is encrypted: its connection is the share's own. `share` is the library's name
+ * for it. Or that is not used any more.
+ */
+void wire_share_opened(const void *share);
 void wire_share_lost(void);
+
+/* The call that begins is about that share; NULL: about one that has to be opened before. */
+void wire_use(const void *share);
+
+/* Breaks the connection that this call makes, unless its share is open after so many milliseconds. */
+void wire_give_up_after(uint32_t ms);
 
 /* Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads elsewhere. */
 void wire_follow(bool on);

@@ -73,7 +73,9 @@ end
 function check.run(dest, args)
   local path = names.clean(args.path or "")
   local entry = outcome.try(dest:stat(path))
-  if entry.type ~= "directory" then outcome.stop(("'%s' is no folder on the share"):format(path), "not_directory") end
+  if entry.type ~= "directory" and not entry.directory then
+    outcome.stop(("'%s' is no folder on the share"):format(path), "not_directory")
+  end
   local summary = outcome.try(dest:put_tree(args.folder, path, { dry_run = true, mirror = not args.one_way,
     force = true, changed = args.sha256 and "sha256" or args.size_only and "size" or "mtime", on_error = "continue",
     filter = args.globs, symlinks = args.symlinks, encode_names = args.encode_names }))

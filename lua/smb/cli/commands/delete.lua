@@ -30,7 +30,9 @@ local function delete_one(dest, args, item)
   end
   if args.recursive or args.folder then
     local entry = item.entry or dest:stat(item.name)
-    if entry and entry.type == "directory" then return dest:rmdir(item.name, { recursive = args.recursive }) end
+    if entry and (entry.type == "directory" or entry.directory) then
+      return dest:rmdir(item.name, { recursive = args.recursive })
+    end
   end
   local ok, message, code = dest:delete(item.name, { missing_ok = args.missing })
   if code == "is_directory" then message = message .. " (-r deletes folders with all that is in them)" end

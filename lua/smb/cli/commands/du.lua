@@ -53,7 +53,7 @@ end
 
 local function measure_one(dest, args, top, found)
   local entry = top ~= "" and outcome.try(dest:stat(top)) or nil
-  if entry and entry.type ~= "directory" then
+  if entry and entry.type ~= "directory" and not entry.directory then
     found[#found + 1] = { path = top, bytes = entry.size }
     return
   end

@@ -63,7 +63,7 @@ end
 
 local function is_folder(dest, item)
   item.entry = item.entry or dest:stat(item.name)
-  return item.entry and item.entry.type == "directory"
+  return item.entry and (item.entry.type == "directory" or item.entry.directory)
 end
 
 local function get_one(dest, args, item)

@@ -63,7 +63,7 @@ local function list_some(dest, args)
     local entry = item.entry or outcome.try(dest:stat(item.name))
     entry.path = item.name
     found[#found + 1] = entry
-    if entry.type == "directory" and (args.recursive or not item.entry) then
+    if (entry.type == "directory" or not item.entry and entry.directory) and (args.recursive or not item.entry) then
       if args.recursive then
         walk(dest, { json = true }, item.name, item.name, found)
       else

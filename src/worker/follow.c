@@ -1,0 +1,141 @@
+#include "follow.h"
+
+#include "fault.h"
+#include "logon.h"
+#include "logon_frames.h"
+#include "referral_watch.h"
+#include "wire.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { FOLLOW_HOPS = 8 /* links on the way to one file */ };
+
+static struct {
+	const struct smb_connect *target;
+	uint32_t place;
+	unsigned hops;   /* referrals in this call */
+	bool is_staying; /* what lies in other places than `stay` is left alone */
+	uint32_t stay;
+} follow;
+
+bool follow_start(const struct smb_connect *target)
+{
+	follow.target = target;
+	return links_begin(target);
+}
+
+/* ---- what others ask ---- */
+
+uint32_t follow_place(void)
+{
+	return follow.place;
+}
+
+bool follow_is_foreign(void)
+{
+	return follow.place != LINKS_HERE && strcasecmp(links_server(follow.place), follow.target->server) != 0;
+}
+
+uint32_t follow_answered(void)
+{
+	return follow.place != LINKS_HERE ? follow.place : wire_place();
+}
+
+void follow_stay(bool on, uint32_t place)
+{
+	follow.is_staying = on;
+	follow.stay = place;
+	wire_stay(on, place);
+}
+
+bool follow_has_links(void)
+{
+	return links_any() || wire_has_links();
+}
+
+/* ---- a call ---- */
+
+void follow_begin(void)
+{
+	follow.hops = 0;
+}
+
+void follow_end(void)
+{
+	links_answered(follow.place);
+}
+
+static bool follow_may(enum follow_use use, const char *path, struct smb_fault *fault)
+{
+	bool is_link = links_is_link(follow.place, path);
+
+	if (follow.is_staying && follow.place != LINKS_HERE && follow.place != follow.stay)
+		return fault_set(fault, SMB_UNSUPPORTED, "a link leads to another share or server (DFS): what is there is left alone");
+	if (is_link && use == FOLLOW_REMOVES)
+		return fault_set(fault, SMB_UNSUPPORTED, "it is a link to another share or server (DFS), which is left alone");
+	if (is_link && use == FOLLOW_MAKES)
+		return fault_set(fault, SMB_EXISTS, "it exists already");
+	return true;
+}
+
+/* Says which target failed, unless the failure is the file's. */
+static void follow_name(struct smb_fault *fault)
+{
+	size_t used = strlen(fault->text);
+
+	switch ((enum smb_code)fault->code) {
+	case SMB_NOT_FOUND:
+	case SMB_FOLDER_MISSING:
+	case SMB_EXISTS:
+	case SMB_IS_DIRECTORY:
+	case SMB_NOT_DIRECTORY:
+	case SMB_NOT_EMPTY:
+	case SMB_CANCELLED: return;
+	default: break;
+	}
+	if (follow.place != LINKS_HERE)
+		snprintf(fault->text + used, sizeof fault->text - used, " (DFS: %s)", links_name(follow.place));
+}
+
+/* A target that is silent must leave time to try another one. */
+bool follow_go(enum follow_use use, const char *path, struct smb_fault *fault)
+{
+	follow.place = links_place(path);
+	logon_frames_set_foreign(follow_is_foreign());
+	if (follow.place != LINKS_HERE)
+		wire_use(NULL);
+	if (links_has_another(follow.place))
+		wire_give_up_after(follow.target->short_timeout / 2);
+	if (!follow_may(use, path, fault))
+		return false;
+	if (!follow_is_foreign() || !logon_was_refused_at(links_server(follow.place)))
+		return true;
+	fault_set(fault, SMB_AUTH_FAILED, "the logon was refused, and is not tried again");
+	follow_name(fault);
+	return false;
+}
+
+bool follow_referral(void)
+{
+	const struct referral *referral = referral_watch_found();
+	return referral != NULL && follow.target->dfs && ++follow.hops <= FOLLOW_HOPS && links_add(follow.place, referral);
+}
+
+/* A target that cannot be reached, or has no such share. What it says of the password other targets would say, too. */
+static bool follow_target_failed(const struct smb_fault *fault)
+{
+	return follow.place != LINKS_HERE && wire_step() < SMB_STEP_FILE && fault->code != SMB_AUTH_FAILED && fault->code != SMB_CANCELLED &&
+	       fault->code != SMB_PROTOCOL;
+}
+
+bool follow_next(struct smb_fault *fault)
+{
+	if (follow_target_failed(fault) && links_try_next(follow.place)) {
+		memset(fault, 0, sizeof *fault);
+		return true;
+	}
+	follow_name(fault);
+	return false;
+}
