@@ -57,6 +57,13 @@ describe("url.parse", function()
         { server = "nas", share = "backup", ccache = "FILE:/tmp/krb5?x\\y" },
       ["smb://nas/backup?&anonymous=yes&"] = { server = "nas", share = "backup", anonymous = true },
       ["smb://nas/backup?anonymous=0"] = { server = "nas", share = "backup" },
+      -- As Duplicati writes and reads them.
+      ["smb://nas/backup/host1%5Cetc%5c"] = { server = "nas", share = "backup", path = "host1/etc" },
+      ["smb://nas/backup?transport=NetBIOS"] = { server = "nas", share = "backup", transport = "netbios" },
+      ["smb://nas/backup?transport=DirectTCP&encryption=Required"] =
+        { server = "nas", share = "backup", encryption = "required" },
+      ["smb://nas/backup?auth-domain&auth-username=bob"] = { server = "nas", share = "backup", username = "bob" },
+      ["smb://nas/backup?auth-domain=&transport=&read-buffer-size=&write-buffer-size"] = { server = "nas", share = "backup" },
       ["smb://nas/backup?transport=netbios"] = { server = "nas", share = "backup", transport = "netbios" },
       ["smb://nas:139/backup?transport=netbios"] =
         { server = "nas", share = "backup", transport = "netbios", port = 139 },
@@ -117,11 +124,11 @@ describe("url.parse", function()
       { "smb://nas//backup", "share is missing" }, { "smb://nas?verify=none", "share is missing" },
       { "smb://nas/back#up", "written %23" }, { "smb://bob:p#w@nas/backup", "written %23" },
       { "smb://nas/backup?ccache=#", "written %23" },
-      { "smb://nas/backup/a%2Fb", "encoded slash" }, { "smb://nas/backup/a%5cb", "encoded slash" },
+      { "smb://nas/backup/a%2Fb", "encoded slash" },
       { "smb://nas/back%2Fup", "encoded slash" }, { "smb://nas/back%5Cup", "encoded slash" },
       { "smb://nas/backup/..", "'..'" }, { "smb://nas/backup/a/../b", "'..'" }, { "smb://nas/backup/./b", "'.'" },
       { "smb://nas/backup/%2e%2E/b", "'..'" }, { "smb://nas/..", "'..'" }, { "smb://nas/.", "'.'" },
-      { "smb://nas/backup\\..\\b", "'..'" },
+      { "smb://nas/backup\\..\\b", "'..'" }, { "smb://nas/backup/a%5C..%5Cb", "'..'" },
       { "smb://nas/backup/a%", "hexadecimal" }, { "smb://nas/backup/%4", "hexadecimal" },
       { "smb://nas/backup/%zz", "hexadecimal" }, { "smb://nas/backup/%%41", "hexadecimal" },
       { "smb://n%as/backup", "hexadecimal" }, { "smb://nas/back%up", "hexadecimal" },

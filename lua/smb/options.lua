@@ -367,7 +367,11 @@ end
 -- What a URL or command line cannot say but as text.
 local TRUTHS = { ["true"] = true, yes = true, ["1"] = true, ["false"] = false, no = false, ["0"] = false }
 
+-- Words in capitals or not, as Duplicati writes them.
 local function from_text(row, text)
+  for _, choice in ipairs(row.choices or {}) do
+    if choice:lower() == text:lower() then return choice end
+  end
   if row.type == "boolean" and TRUTHS[text] ~= nil then return TRUTHS[text] end
   if row.type == "integer" and text:find("^%d+$") then return tonumber(text) end
   return text

@@ -89,9 +89,10 @@ local function decode_part(text)
   return part
 end
 
+-- Duplicati's URLs have %5C for the backslashes of a path.
 local function read_path(fields, text)
   local parts = {}
-  for piece in text:gmatch("[^/\\]+") do
+  for piece in text:gsub("%%5[Cc]", "\\"):gmatch("[^/\\]+") do
     local part, fault = decode_part(piece)
     if not part then return fault end
     parts[#parts + 1] = part
@@ -112,8 +113,12 @@ local function read_place(fields, below, without_share)
   return fault or read_path(fields, path)
 end
 
+-- Duplicati's options: without a value they count as not given.
+local BLANK = { ["auth-domain"] = true, transport = true, ["read-buffer-size"] = true, ["write-buffer-size"] = true }
+
 local function read_option(fields, piece)
   local spelling, value = piece:match("^([^=]*)=(.*)$")
+  if BLANK[spelling or piece] and (value or "") == "" then return nil end
   if not spelling then
     if options.by_url[piece] then return ("option '%s' has no value"):format(piece) end
     return "the query is not made of option=value pairs (a '&' within a value is written %26)"
