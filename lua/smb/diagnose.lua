@@ -17,7 +17,7 @@ local FAILURES = {
   host_not_found = { "resolve", "check the name, or write the address" },
   unreachable = { "connect", "check that the server is on, that its firewall lets this computer in, and the port" },
   timeout = { "connect", "the server does not answer: check firewalls on the way, and short_timeout on a slow line" },
-  disconnected = { "connect", "the server hangs up: it may speak SMB1 only (min_protocol = \"NT1\"), or refuse this computer" },
+  disconnected = { "connect", "the server hangs up: it may be full, or refuse this computer" },
   protocol = { "dialect", "the server does not offer what is required: see min_protocol, encryption and signing" },
   auth_failed = { "logon", "check user, password and domain; the password was tried once, so that the account is not locked" },
   share_missing = { "share", "one of those below may be meant" },

@@ -197,9 +197,10 @@ function operation:attempts_for(code)
   return has_answered and self.fields.retries or self.first_retries, LONGEST_DELAY
 end
 
--- Whether a failure may be gone with another attempt. A server that boots may not have its name yet.
-local function is_worth_it(code, of)
-  return PASSING[code] or of == nil and code == "host_not_found"
+-- Whether a failure may be gone with another attempt. A server that boots may not have its name yet; where it had one before,
+-- the name server is away.
+local function is_worth_it(self, code, of)
+  return PASSING[code] or code == "host_not_found" and (of == nil or not self.first_retries)
 end
 
 -- Tells the caller of another attempt before it is made. Returns false when there is to be none; then perhaps "cancelled".
@@ -220,7 +221,7 @@ end
 -- with nil and the reason where the password is not to be sent again
 function operation:should_retry(code, reason)
   local of, longest = self:attempts_for(code)
-  if not is_worth_it(code, of) then return false end
+  if not is_worth_it(self, code, of) then return false end
   if BREAKS[code] and core.logon_is_lost(self.state.dest) then return false, nil, LOST end
   if of and self.retries >= of then return false end
   -- Many clients must not come back at the same moment.

@@ -2,11 +2,13 @@
 
 #include "fault.h"
 #include "identity.h"
+#include "probe.h"
 #include "session.h"
 #include "wire.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Whether the fault is the connection's, and not the file's that was asked for. */
 static bool connect_failed(const struct smb_fault *fault)
@@ -45,6 +47,8 @@ static bool connect_open(const struct smb_connect *target, struct smb_fault *fau
 		return false;
 	if (connect_failed(fault))
 		return false;
+	if (wire_is_printer())
+		return fault_set(fault, SMB_UNSUPPORTED, "this is a printer's share, and none for files");
 	memset(fault, 0, sizeof *fault);
 	return connect_keep(fault);
 }
@@ -52,6 +56,16 @@ static bool connect_open(const struct smb_connect *target, struct smb_fault *fau
 static bool connect_hangs_up(const struct smb_fault *fault)
 {
 	return wire_step() == SMB_STEP_NEGOTIATE && fault->code == SMB_DISCONNECTED;
+}
+
+/* Servers that are full hang up at once, and so do those that speak SMB1 only. */
+static void connect_explain_hang_up(const struct smb_connect *target, struct smb_fault *fault)
+{
+	if (probe_speaks_smb1_only(target))
+		fault_set(fault, SMB_PROTOCOL, "the server speaks SMB1 only, which is not allowed here (min_protocol = \"NT1\" allows it)");
+	else
+		fault_set(fault, SMB_DISCONNECTED,
+			  "the server hangs up at once: it may take no more connections for the moment, or refuse this computer");
 }
 
 bool connect_share(const struct smb_connect *target, struct smb_fault *fault)
@@ -67,6 +81,8 @@ bool connect_share(const struct smb_connect *target, struct smb_fault *fault)
 		setenv("KRB5CCNAME", target->ccache, 1);
 	wire_demand(&demand);
 	wire_follow(target->dfs != 0);
+	if (strcasecmp(target->share, "IPC$") == 0)
+		return fault_set(fault, SMB_UNSUPPORTED, "IPC$ is no share for files");
 	if (!session_prepare(target, fault))
 		return false;
 	if (connect_open(target, fault))
@@ -77,7 +93,6 @@ bool connect_share(const struct smb_connect *target, struct smb_fault *fault)
 	if (connect_open(target, fault))
 		return true;
 	if (connect_hangs_up(fault))
-		fault_set(fault, SMB_PROTOCOL,
-			  "the server hangs up: it speaks no dialect that is allowed (SMB1 only?)");
+		connect_explain_hang_up(target, fault);
 	return false;
 }

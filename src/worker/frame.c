@@ -243,10 +243,21 @@ bool frame_is_nobody(const struct frame *f)
 	return frame_kind(f) == FRAME_SMB2 && (frame_16(f, 66) & session_is_null) != 0;
 }
 
-/* ShareType: SMB2 alone tells it by a number. */
+/* Service, the first text behind the words (MS-CIFS 2.2.4.55.2): "A:", "LPT1:", "IPC" or "COMM". */
+static char frame_smb1_service(const struct frame *f)
+{
+	return (char)frame_8(f, 32 + 1 + 2 * frame_8(f, 32) + 2);
+}
+
+/* ShareType */
 bool frame_is_disk(const struct frame *f)
 {
-	return frame_kind(f) == FRAME_SMB1 || frame_8(f, 66) == 1;
+	return frame_kind(f) == FRAME_SMB1 ? frame_smb1_service(f) == 'A' : frame_8(f, 66) == 1;
+}
+
+bool frame_is_printer(const struct frame *f)
+{
+	return frame_kind(f) == FRAME_SMB1 ? frame_smb1_service(f) == 'L' : frame_8(f, 66) == 3;
 }
 
 /* OptionalSupport, or Capabilities */

@@ -99,6 +99,7 @@ uint32_t frame_smb1_buffer(const struct frame *f); /* of SMB1's NEGOTIATE: bytes
 bool frame_is_guest(const struct frame *f);        /* of a SESSION_SETUP */
 bool frame_is_nobody(const struct frame *f);
 bool frame_is_disk(const struct frame *f);         /* of a TREE_CONNECT */
+bool frame_is_printer(const struct frame *f);
 bool frame_has_links(const struct frame *f);
 
 /* What the answer to an SMB2 CREATE says of the file; false when it is too short. */

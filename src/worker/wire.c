@@ -37,6 +37,7 @@ static struct {
 	uint32_t status, first;          /* the last failure of this call, and its first one */
 	bool is_broken;
 	enum refusal refusal;
+	bool is_printer;                 /* the share that was connected to last is a printer's */
 	bool was_led_elsewhere;          /* a link was met that leads to another share */
 	bool is_listing;
 	uint64_t received;               /* bytes, during this call */
@@ -128,6 +129,11 @@ bool wire_is_broken(void)
 enum smb_step wire_step(void)
 {
 	return wire.step;
+}
+
+bool wire_is_printer(void)
+{
+	return wire.is_printer;
 }
 
 bool wire_is_guest(void)
@@ -306,6 +312,7 @@ static void wire_logged_on(const struct frame *f)
 /* The library connects to IPC$ before, to ask about DFS. */
 static void wire_tree_connected(const struct frame *f)
 {
+	wire.is_printer = frame_is_printer(f);
 	if (!frame_is_disk(f))
 		return;
 	agreement_tree_connected(&wire.info, f);
@@ -500,9 +507,12 @@ bool wire_may_connect(int fd, const struct sockaddr *address)
 	return false;
 }
 
+/* The library may look up other names than the server's, while it is connected to that: a KDC's, or a link's target's. */
 void wire_resolves(void)
 {
-	if (wire.is_watching && wire.step < SMB_STEP_CONNECT)
+	bool is_reconnect = wire.step == SMB_STEP_FILE && wire.own < 0;
+
+	if (wire.is_watching && (wire.step < SMB_STEP_CONNECT || is_reconnect))
 		wire_set_step(SMB_STEP_RESOLVE);
 }
 

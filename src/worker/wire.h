@@ -45,6 +45,7 @@ enum smb_step wire_step(void);        /* how far the connection has come */
 bool wire_is_overt(void);             /* answers to openings can be read: SMB 2 and above, not encrypted */
 bool wire_has_links(void);            /* the share may have links to others, as far as is known by now */
 bool wire_is_uncovered(void);         /* the server has said during this call that another one holds the path (DFS) */
+bool wire_is_printer(void);           /* the share that was connected to last is a printer's */
 bool wire_is_guest(void);             /* a named user was made a guest, or nobody */
 void wire_info(struct smb_info *info); /* fills all but `library` */
 

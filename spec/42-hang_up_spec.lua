@@ -1,0 +1,169 @@
+-- Servers that hang up before anything is agreed, shares that hold no files, names that do not resolve for a while: the
+-- word of the cause, and another attempt where that can help.
+
+local files = require "spec.support.files"
+local faults = require "spec.support.faults"
+local server = require "spec.support.server"
+local share = require "spec.support.share"
+local shell = require "spec.support.shell"
+local smb = require "smb"
+
+local assert_fails = share.assert_fails
+local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
+
+describe("A server that takes no more connections", function()
+  local srv, held
+
+  -- Opens connections until the server takes no more.
+  local function fill()
+    for _ = 1, 10 do
+      local dest, message, code = smb.open(srv:fields { retries = 0 })
+      if not dest then return message, code end
+      held[#held + 1] = dest
+    end
+    error "the server takes connections without end"
+  end
+
+  local function release()
+    for _, dest in ipairs(held) do dest:close() end
+    held = {}
+  end
+
+  before_each(function()
+    held = {}
+    srv = server.start { global = { ["max smbd processes"] = "4" } }
+  end)
+
+  after_each(function()
+    release()
+    srv:stop()
+  end)
+
+  it("has hung up: that says nothing of SMB1", function()
+    local message, code = fill()
+    assert.equal("disconnected", code)
+    assert.matches("the server hangs up at once: it may take no more connections for the moment", message)
+  end)
+
+  it("is tried again, and opens when others have left", function()
+    fill()
+    local attempts = 0
+    local dest <close> = assert(smb.open(srv:fields { retries = 20, retry_delay = 0.1, on_retry = function()
+      attempts = attempts + 1
+      if attempts == 2 then release() end
+    end }))
+    assert.is_true(attempts >= 2)
+    assert(dest:write("file", "x"))
+  end)
+end)
+
+describe("A server that speaks SMB1 only", function()
+  for ports, needs_sandbox in pairs { [""] = false, ["139"] = true } do
+    it("is told by that, and not tried again: " .. (ports == "" and "direct TCP" or "NetBIOS"), function()
+      if needs_sandbox and not SANDBOX then return pending "needs spec/support/sandbox" end
+      local srv <close> = server.start {
+        ports = ports ~= "" and ports or nil, global = { ["server min protocol"] = "NT1", ["server max protocol"] = "NT1" } }
+      local tried = 0
+      local message = assert_fails("protocol", smb.open(srv:fields { retries = 3, on_retry = function() tried = tried + 1 end }))
+      assert.matches("the server speaks SMB1 only", message)
+      assert.equal(0, tried)
+      assert.equal(0, (srv:logons()))
+    end)
+  end
+end)
+
+describe("A share that is none for files", function()
+  local srv
+
+  setup(function() srv = server.start { shares = { backup = {}, prn = { printable = "yes" } } } end)
+  teardown(function() srv:stop() end)
+
+  for _, name in ipairs { "IPC$", "ipc$" } do
+    it(name .. " is refused before anything is sent", function()
+      srv:mark()
+      local message = assert_fails("unsupported", smb.open(srv:fields { share = name }))
+      assert.matches("IPC%$ is no share for files", message)
+      assert.equal(0, (srv:logons()))
+    end)
+  end
+
+  it("a printer's share is unsupported, and not tried again", function()
+    local tried = 0
+    local message = assert_fails("unsupported",
+      smb.open(srv:fields { share = "prn", on_retry = function() tried = tried + 1 end }))
+    assert.matches("a printer's share", message)
+    assert.equal(0, tried)
+  end)
+end)
+
+describe("A server whose name does not resolve for a while", function()
+  if not SANDBOX then
+    return it("is tried again", function() pending "needs spec/support/sandbox" end)
+  end
+
+  local srv, net, dir, hosts
+
+  local function name_is(known)
+    files.write(hosts, "127.0.0.1 localhost" .. (known and " nas.example" or "") .. "\n")
+  end
+
+  setup(function()
+    srv = server.start()
+    net = faults.start(srv, srv.dir)
+    dir = files.directory()
+    hosts = files.write(dir .. "/hosts", "")
+    shell.check { "mount", "--bind", hosts, "/etc/hosts" }
+  end)
+
+  teardown(function()
+    shell.check { "umount", "/etc/hosts" }
+    net:stop()
+    srv:stop()
+    files.remove(dir)
+  end)
+
+  local function open(options)
+    name_is(true)
+    local all = { server = "nas.example", retry_delay = 0.05 }
+    for key, value in pairs(options) do all[key] = value end
+    return assert(smb.open(net:fields(all)))
+  end
+
+  it("is tried again once it was connected to, and the call goes on", function()
+    local codes = {}
+    local dest <close> = open { retries = 5, on_retry = function(_, _, code)
+      codes[#codes + 1] = code
+      if #codes == 2 then name_is(true) end
+    end }
+    assert(dest:write("file", "one"))
+    name_is(false)
+    net:tell "kill"
+    assert(dest:write("file", "two"))
+    assert.same({ "host_not_found", "host_not_found" }, codes)
+    assert.equal("two", dest:read "file")
+  end)
+
+  it("is host_not_found when the attempts have run out, and as good as ever when the name is back", function()
+    local dest <close> = open { retries = 1 }
+    assert(dest:write("file", "one"))
+    name_is(false)
+    net:tell "kill"
+    local message = assert_fails("host_not_found", dest:write("file", "two"))
+    assert.matches("does not resolve", message)
+    name_is(true)
+    assert(dest:write("file", "three"))
+    assert.equal("three", dest:read "file")
+  end)
+
+  it("also while a file is open on it: what is opened next says so", function()
+    local dest <close> = open { retries = 0, connections = 1 }
+    assert(dest:write("file", "one"))
+    local file = assert(dest:open("file", "r"))
+    name_is(false)
+    net:tell "kill"
+    assert_fails("host_not_found", dest:stat "file")
+    name_is(true)
+    file:close()
+    assert.equal("one", dest:read "file")
+  end)
+end)
