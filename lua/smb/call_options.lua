@@ -63,6 +63,8 @@ call_options.TEST = { write = "boolean", on_retry = "function" }
 -- @tfield[opt] number|string min_age only files that were changed no later than so long ago: seconds, or "30s", "10m", "24h",
 -- "7d"
 -- @tfield[opt] number|string max_age only files that were changed no earlier than so long ago
+-- @tfield[opt] string keep_old move what is replaced or deleted there, under the same path, instead: put_tree, a folder of the
+-- destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
 -- @tfield[opt] integer max_delete mirror: delete nothing, and fail, if more files than this would be deleted
 -- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
 -- @tfield[opt] string verify as in transfer_options
@@ -74,7 +76,7 @@ call_options.TREE = {
   changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
   verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
-  each = "function", max_delete = "integer",
+  each = "function", max_delete = "integer", keep_old = "string",
 }
 
 -- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.
@@ -137,6 +139,9 @@ function call_options.check_tree(state, given, method)
   opts.io_size = settings.buffer_sizes(state)
   opts.in_place = method == "put_tree" and settings.is_in_place(state, opts)
   local blind = opts.in_place and blindness(opts)
+  if opts.in_place and opts.keep_old then
+    return nil, "in_place and keep_old exclude each other: what may not be renamed cannot be moved away"
+  end
   if not blind then return opts end
   return nil, ("in_place and %s exclude each other: a file that was cut off would never be mended"):format(blind)
 end

@@ -13,6 +13,7 @@ local operations = require "smb.operation"
 local compare = require "smb.tree_compare"
 local core = require "smb.core"
 local folders = require "smb.tree_folders"
+local keep = require "smb.tree_keep"
 local name = require "smb.name"
 local naming = require "smb.naming"
 local pattern = require "smb.pattern"
@@ -35,7 +36,7 @@ local SKIPPED_NAMED = 100 -- names of what was left out that a summary holds
 local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
 
 local sync = {}
-for _, room in ipairs { compare, folders } do
+for _, room in ipairs { compare, folders, keep } do
   for method, fn in pairs(room) do sync[method] = fn end
 end
 

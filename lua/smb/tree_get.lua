@@ -29,7 +29,7 @@ function get:fetch_file(entry, subject, folder, text)
   if self.opts.dry_run then return self:moved(subject, entry.size) end
   local spot, root = self:at(place)
   self:add_file { subject = subject, here = place, folder = folder.here, path = name.join(folder.path, entry.name),
-    size = entry.size, spot = spot, root = root }
+    size = entry.size, spot = spot, root = root, replaces = kind ~= nil }
 end
 
 -- Makes a folder here; second: whether it was not there before.
@@ -120,9 +120,16 @@ function get:move(item, part)
     transfer.discard(self.state, copy)
     return nil, code, reason
   end
-  local wanted = self.opts.preserve_mtime
+  local wanted, kept = self.opts.preserve_mtime, nil
+  if item.replaces and self.keep_root then
+    kept, code, reason = self:keep_local(item.subject, item.root and item.spot or core.realpath(item.spot), item.root)
+    if not kept and code ~= "not_found" then return nil, code, ("'%s': %s"):format(item.here, reason) end
+  end
   local ok, word, problem = transfer.complete(self.state, copy, wanted ~= false and reply.mtime or nil, true, wanted)
-  if not ok then return nil, word, ("'%s': %s"):format(item.here, problem) end
+  if not ok then
+    if kept then core.move(kept, item.spot, self.keep_root, item.root) end
+    return nil, word, ("'%s': %s"):format(item.here, problem)
+  end
   if word then self:note_time_refused(1) end
   return reply
 end
@@ -167,6 +174,8 @@ end
 -- @local
 function tree_get.fetch(state, top, path, place, opts)
   local self = tree.new(get, state, top, opts)
+  local may_keep, why = self:open_local_keep(place)
+  if not may_keep then return nil, failures.message("get_tree", top, state.place, why), "local_io" end
   -- What is not there must not leave an empty folder here.
   local entry, code, reason = call.retry(state.dest, "stat", { name = path }, self:part(""))
   if entry and entry.type ~= "directory" and not entry.directory then -- a link that is named by the caller is followed
@@ -185,7 +194,8 @@ function tree_get.fetch(state, top, path, place, opts)
     return nil, first.message, first.code
   end
   -- What is read twice, must fail at once or goes slowly goes one by one.
-  if not opts.read_back and state.fields.retries > 0 and not state.fields.rate then self.move_some = move_some end
+  local goes_fast = not opts.read_back and state.fields.retries > 0 and not state.fields.rate
+  if goes_fast and not self.keep_root then self.move_some = move_some end
   return self:run { path = path, below = "", here = place }
 end
 

@@ -81,11 +81,17 @@ end
 -- Removes what is too much here, as `remove_unwanted` does there.
 function mirror:clear(each)
   if self:is_over() then return false end
-  local function whole(place, subject) return self:remove_whole(place, subject) end
-  if self:type_of(each.here) ~= "directory" or not self.filter then return self:remove_here(each, whole) end
-  local found, is_empty = {}, true
+  local function whole(place, subject)
+    if not self.keep_root then return self:remove_whole(place, subject) end
+    local kept, code, why = self:keep_local(subject, self:at(place))
+    return kept and true or code == "not_found", not kept and why or nil
+  end
+  local is_folder = self:type_of(each.here) == "directory"
+  if not is_folder or not (self.filter or self.keep_root) then return self:remove_here(each, whole) end
+  local found, is_empty, had_any = {}, true, false
   local ok, reason = self:each_inside(each.here, function(text, kind, size, ticks)
     local entry = kind and { name = text, type = kind, size = size, mtime = core.seconds(ticks) }
+    had_any = true
     local is_included = not entry or self:is_included(each.subject, text, entry)
     if is_included and entry and not self.opts.bins and bins.is_one(entry) then
       is_included = false
@@ -102,6 +108,7 @@ function mirror:clear(each)
     return false
   end
   for _, inner in ipairs(found) do is_empty = self:clear(inner) and is_empty end
+  if not had_any and self.keep_root and not self.opts.dry_run then self:keep_local_folder(each.subject) end
   return is_empty and self:remove_here(each, function(place) return self:remove_name(place, true) end)
 end
 

@@ -141,7 +141,7 @@ function put:send_file(text, entry, there, aside, folder)
   if self.opts.dry_run then return self:moved(subject, entry.size) end
   self.sent = self.sent + 1
   local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry, folder = folder,
-    path = name.join(folder.path, there and there.at or text), is_unlisted = not there,
+    path = name.join(folder.path, there and there.at or text), is_unlisted = not there, replaces = there ~= nil,
     is_new = not there and not aside.nameless and not aside[name.fold(text)] }
   if self.names:is_paired(folder.below, text) then self:move_one(item) else self:add_file(item) end
 end
@@ -306,26 +306,49 @@ local function send_stream(self, item, source, part)
   return require "smb.stream".put(self.state, source, item.here, how, part)
 end
 
+-- The request that sends a file to a target. nil, code, reason when its time cannot be kept.
+local function request_of(self, item, target, size, mtime)
+  local wanted, sizes = self.opts.preserve_mtime, self.opts.io_size
+  if wanted and not core.is_holdable(mtime) then
+    return nil, "unsupported", ("'%s': SMB cannot hold its time"):format(item.here)
+  end
+  target.new, target.size, target.io_size = item.is_new, size, sizes.write
+  target.read_back, target.sha256 = self.opts.read_back, self.opts.read_back
+  if wanted ~= false then target.mtime, target.insist = mtime, wanted end
+  return target
+end
+
+-- Sends a file, in the place of another one that is kept, if `keep_old` says so.
+local function send(self, source, item, size, mtime, part)
+  local is_kept = item.replaces and self.keep_path
+  local target = is_kept and self:target_beside(item)
+    or transfer.upload_target(self.state, item.path, not item.is_unlisted, self.opts.in_place)
+  local request, code, reason = request_of(self, item, target, size, mtime)
+  if not request then return nil, code, reason end
+  local reply
+  reply, code, reason = transfer.put(self.state, source, request, part)
+  if reply and is_kept then reply, code, reason = self:take_place(item, request.to, reply) end
+  if reply and request.mtime then
+    local is_kept_exactly = not reply.time_refused and core.is_holdable(mtime)
+    if is_kept_exactly then self:sample(item.path, mtime) else self:note_time_refused(1) end
+    if reply.time_refused and reply.mtime ~= UNKNOWN then self:remember_instead(item.path, mtime, reply.mtime) end
+  end
+  return reply, code, reason
+end
+
 function put:move(item, part)
   local source <close>, size, mtime, is_stream = core.open_local(item.here)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
-  if is_stream then return send_stream(self, item, source, part) end
-  local request = transfer.upload_target(self.state, item.path, not item.is_unlisted, self.opts.in_place)
-  request.new, request.size = item.is_new, size
-  local is_holdable, wanted = core.is_holdable(mtime), self.opts.preserve_mtime
-  if wanted and not is_holdable then return nil, "unsupported", ("'%s': SMB cannot hold its time"):format(item.here) end
-  if wanted ~= false then request.mtime, request.insist = mtime, wanted end
-  request.io_size, request.read_back = self.opts.io_size.write, self.opts.read_back
-  request.sha256 = self.opts.read_back
-  local reply, code, reason = transfer.put(self.state, source, request, part)
-  if reply and request.mtime then
-    if reply.time_refused or not is_holdable then self:note_time_refused(1) else self:sample(item.path, mtime) end
-    if reply.time_refused and reply.mtime ~= UNKNOWN then self:remember_instead(item.path, mtime, reply.mtime) end
+  if is_stream then
+    local kept, problem, why = self:make_way(item)
+    if kept == nil then return nil, problem, why end
+    return send_stream(self, item, source, part)
   end
+  local reply, code, reason = send(self, source, item, size, mtime, part)
   if code ~= "exists" or not item.is_unlisted then return reply, code, reason end
   local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)
   if not is_ours then return nil, code, problem end
-  item.is_unlisted, item.is_new = nil, nil
+  item.is_unlisted, item.is_new, item.replaces = nil, nil, true
   return self:move(item, part)
 end
 
@@ -339,6 +362,8 @@ function tree_put.send(state, here, top, path, opts)
   self.sent = 0 -- files and folders
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
+  local ok, why = self:open_keep(path)
+  if not ok then return nil, failures.message("put_tree", top, state.place, why), "invalid_name" end
   local kind, code, reason, identity = core.lstat(here, true)
   if not kind and opts.mirror and opts.force and tree.is_missing(here) then
     return self:run { below = "", path = path }

@@ -76,14 +76,21 @@ function mirror:spare_unclear()
   self.extra = extra
 end
 
+-- Deletes what is too much, or keeps it. What is gone already is fine.
+function mirror:take_away(each, verb)
+  if self.keep_path and verb == "delete" then
+    local kept, code, reason = self:keep_remote(each.subject, each.path)
+    return kept and true or code == "not_found", code, reason
+  end
+  local is_spared = not self.opts.bins and not bins.is_one(each.entry)
+  return call.retry(self.state.dest, verb,
+    { name = each.path, recursive = not self.keep_path, missing_ok = true, spare_bins = is_spared }, self:part(each.subject))
+end
+
 -- A folder that others fill meanwhile, a bin that deleted files go into, is removed when all else is.
 function mirror:remove_one(each, verb)
   local ok, code, reason = self.opts.dry_run, nil, nil
-  if not ok then
-    local is_spared = not self.opts.bins and not bins.is_one(each.entry)
-    ok, code, reason = call.retry(self.state.dest, verb,
-      { name = each.path, recursive = true, missing_ok = true, spare_bins = is_spared }, self:part(each.subject))
-  end
+  if not ok then ok, code, reason = self:take_away(each, verb) end
   local is_kept = ok and ok ~= true and (ok.spared or 0) > 0
   if is_kept then
     self:skip_spared(each, ok)
@@ -111,13 +118,15 @@ function mirror:remove_unwanted(each)
     self.later[#self.later + 1] = each
     return false
   end
-  if not self.filter then return self:remove_one(each, "rmdir") end
-  local found, is_empty = {}, true
+  if not self.filter and not self.keep_path then return self:remove_one(each, "rmdir") end
+  local found, is_empty, had_any = {}, true, false
   local ok = self:each_remote(each.subject, each.path, function(entry)
+    had_any = true
     local unwanted = self:unwanted(entry, each.subject, each.path, true)
     found[#found + 1], is_empty = unwanted, is_empty and unwanted ~= nil
   end)
   for _, inner in ipairs(found) do is_empty = self:remove_unwanted(inner) and is_empty end
+  if ok and not had_any and self.keep_path and not self.opts.dry_run then self:keep_remote_folder(each.subject) end
   return ok and is_empty and self:remove_one(each, "rmdir")
 end
 

@@ -101,6 +101,48 @@ static int folder_remove(lua_State *L)
 	return 1;
 }
 
+/* renameat2 never replaces; where a disk knows no such thing a second name, then no first one, comes to the same. */
+static bool folder_rename(const struct spot *from, const struct spot *to)
+{
+	if (renameat2(from->folder, from->name, to->folder, to->name, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	return linkat(from->folder, from->name, to->folder, to->name, 0) == 0 && unlinkat(from->folder, from->name, 0) == 0;
+}
+
+/* move(path, to [, root [, root of to]]) -> true | nil, code, text; "exists" if something is there. A link itself is moved. */
+static int folder_move(lua_State *L)
+{
+	const char *path = support_check_path(L, 1), *to = support_check_path(L, 2);
+	struct spot from, target;
+	bool found, ok = false;
+	int error, astray = 3;
+
+	if (path == NULL || to == NULL)
+		return support_push_errno(L, "the local file's name holds a NUL", EINVAL);
+	found = spot_find(&from, local_root(L, 3), path);
+	error = errno;
+	if (found) {
+		bool target_found = spot_find(&target, local_root(L, 4), to);
+		ok = target_found && folder_rename(&from, &target);
+		error = errno;
+		astray = target_found ? 3 : 4;
+		spot_leave(&target);
+	}
+	spot_leave(&from);
+	if (ok) {
+		lua_pushboolean(L, 1);
+		return 1;
+	}
+	local_push_astray(L, astray, "it cannot be moved", error);
+	if (error == EEXIST) {
+		lua_pushliteral(L, "exists");
+		lua_replace(L, -3);
+	}
+	return 3;
+}
+
 /* The next entry; NULL at the end and, with errno, on failure. */
 static const struct dirent *folder_read(struct folder *f)
 {
@@ -287,6 +329,7 @@ void folder_register(lua_State *L)
 		{"lstat", folder_lstat},
 		{"make_folder", folder_make},
 		{"remove", folder_remove},
+		{"move", folder_move},
 		{"entries", folder_entries},
 		{"next_special", folder_next_special},
 		{"next_changed", folder_next_changed},
