@@ -1,6 +1,7 @@
 # lua-smb: `make deps demo` shows it at work, `make deps test` runs the whole suite. CONTRIBUTING.md explains the targets.
 
-VERSION  = scm-1
+# What the C half says it is; the Lua half compares.
+VERSION ?= $(shell sed -n 's/^local VERSION = "\(.*\)"$$/\1/p' lua/smb/version.lua)
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= cc
@@ -12,9 +13,18 @@ LIBDIR = $(DESTDIR)$(PREFIX)/lib/lua/5.4
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 
 CFLAGS   ?= -O2 -g
-WARNINGS  = -Wall -Wextra -Wshadow -Wconversion
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
-OURS      = -std=c11 -Isrc $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP
+WARNINGS  = -Wall -Wextra -Wshadow -Wconversion -Wpedantic
+OURS      = -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Isrc -I$(BUILD) $(WARNINGS) -fPIC -fvisibility=hidden -MMD -MP
+
+# As dpkg-buildflags has it with hardening=+all; HARDENING= builds without. Fortified functions need an optimizing compiler, and
+# sanitizers have their own.
+HARDENING   ?= -fstack-protector-strong -fstack-clash-protection -Wformat -Werror=format-security $(FORTIFY) \
+	$(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection)
+FORTIFY      = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),, \
+	$(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+HARDENED_LD ?= -Wl,-z,relro -Wl,-z,now
+MACHINE     := $(shell $(CC) -dumpmachine 2>/dev/null)
+COMPILE      = $(CC) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 
 # Looked up when a recipe needs them and not before: pkg-config may come with `make deps`.
 LUA_CFLAGS  ?= $(shell pkg-config --cflags lua5.4)
@@ -51,26 +61,52 @@ endif
 
 all: $(MODULE) $(WORKER)
 
+$(MODULE_OBJECTS) $(WORKER_OBJECTS): | $(BUILD)/headers $(BUILD)/build.h
+
+# Found missing before the compiler's messages hide which packages they are in.
+$(BUILD)/headers:
+	@mkdir -p $(@D)
+	@missing=; \
+	command -v pkg-config >/dev/null || missing=' pkg-config'; \
+	for each in lua.h:liblua5.4-dev libsmbclient.h:libsmbclient-dev nettle/sha2.h:nettle-dev utf8proc.h:libutf8proc-dev; do \
+		printf '#include <%s>\n' "$${each%:*}" | $(CC) $(CPPFLAGS) $(CFLAGS) $(LUA_CFLAGS) $(SMBC_CFLAGS) -E -x c - \
+			>/dev/null 2>&1 || missing="$$missing $${each#*:}"; \
+	done; \
+	[ -z "$$missing" ] || { echo "To build, lua-smb needs what Debian has in:$$missing" >&2; \
+		echo "'sudo make deps' installs all that is missing, or 'apt install$$missing'." >&2; exit 1; }
+	@touch $@
+
+# Which commit this is, as far as git knows or an earlier build knew, and a checksum of the messages between module and worker.
+$(BUILD)/build.h: FORCE
+	@mkdir -p $(@D)
+	@commit=$$([ ! -e .git ] || git describe --always --dirty --abbrev=10 --exclude '*' 2>/dev/null); \
+	[ -n "$$commit" ] || commit=$$(sed -n 's/.*_COMMIT "\(.*\)"/\1/p' $@ 2>/dev/null); \
+	printf '#define BUILD_VERSION "%s"\n#define BUILD_COMMIT "%s"\n#define BUILD_MESSAGES %su\n' '$(VERSION)' "$$commit" \
+		"$$(cksum <src/protocol.h | cut -d ' ' -f 1)" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+FORCE:
+
 $(MODULE): $(MODULE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $^ -lnettle -lutf8proc -lm -ldl
+	$(CC) -shared $(CFLAGS) $(HARDENED_LD) $(LDFLAGS) -o $@ $^ -lnettle -lutf8proc -lm -ldl
 
 # The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/hooks.c.
 $(WORKER): $(WORKER_OBJECTS) src/worker/hooks.list
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lm -lpthread -ldl
+	$(CC) $(CFLAGS) -pie $(HARDENED_LD) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lm -lpthread -ldl
 
 $(BUILD)/worker/%.o: src/worker/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(SMBC_CFLAGS) -c -o $@ $<
+	$(COMPILE) $(OURS) $(SMBC_CFLAGS) -c -o $@ $<
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(OURS) $(LUA_CFLAGS) -c -o $@ $<
+	$(COMPILE) $(OURS) $(LUA_CFLAGS) -c -o $@ $<
 
 $(LOOP): bench/loop.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -std=c11 $(WARNINGS) $(SMBC_CFLAGS) -o $@ $< $(SMBC_LIBS)
+	$(COMPILE) -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) $(SMBC_CFLAGS) -o $@ $< $(SMBC_LIBS)
 
 -include $(MODULE_OBJECTS:.o=.d) $(WORKER_OBJECTS:.o=.d)
 
@@ -140,18 +176,18 @@ docs:
 
 # The module finds smb-worker beside itself.
 install: all
-	install -d $(addprefix $(LUADIR)/,$(LUA_FOLDERS)) $(LIBDIR)/smb
-	$(foreach folder,$(LUA_FOLDERS),install -m 644 $(wildcard lua/$(folder)/*.lua) $(LUADIR)/$(folder) &&) true
-	install -m 755 $(MODULE) $(WORKER) $(LIBDIR)/smb
+	install -d $(foreach folder,$(LUA_FOLDERS),"$(LUADIR)/$(folder)") "$(LIBDIR)/smb"
+	$(foreach folder,$(LUA_FOLDERS),install -m 644 $(wildcard lua/$(folder)/*.lua) "$(LUADIR)/$(folder)" &&) true
+	install -m 755 $(MODULE) $(WORKER) "$(LIBDIR)/smb"
 ifneq ($(COMMANDS),)
-	install -d $(BINDIR)
-	install -m 755 $(COMMANDS) $(BINDIR)
+	install -d "$(BINDIR)"
+	install -m 755 $(COMMANDS) "$(BINDIR)"
 endif
 
 uninstall:
-	rm -f $(patsubst lua/%,$(LUADIR)/%,$(foreach folder,$(LUA_FOLDERS),$(wildcard lua/$(folder)/*.lua))) $(LIBDIR)/smb/core.so \
-		$(LIBDIR)/smb/smb-worker $(patsubst bin/%,$(BINDIR)/%,$(COMMANDS))
-	-rmdir $(addprefix $(LUADIR)/,$(shell printf '%s\n' $(LUA_FOLDERS) | sort -r)) $(LIBDIR)/smb
+	rm -f $(foreach file,$(foreach folder,$(LUA_FOLDERS),$(wildcard lua/$(folder)/*.lua)),"$(LUADIR)/$(file:lua/%=%)") \
+		"$(LIBDIR)/smb/core.so" "$(LIBDIR)/smb/smb-worker" $(foreach command,$(COMMANDS),"$(BINDIR)/$(command:bin/%=%)")
+	-rmdir $(foreach folder,$(shell printf '%s\n' $(LUA_FOLDERS) | sort -r),"$(LUADIR)/$(folder)") "$(LIBDIR)/smb"
 
 clean:
 	rm -rf $(BUILD)

@@ -5,7 +5,7 @@
  * the descriptors of the shared pages and of its own process), the worker replies; from then on one request at a time is
  * under way and each ends in one reply. A request may bring a local descriptor: bulk data crosses no socket.
  *
- * Both sides come from one build, so structs travel as they lie in memory; the greeting's version tells when they do not.
+ * Both sides come from one build, so structs travel as they lie in memory; the greeting's checksum tells when they do not.
  * Neither trusts the other: lengths are checked after they were copied, text is checked for its end.
  */
 #ifndef LUA_SMB_PROTOCOL_H
@@ -16,7 +16,6 @@
 #include <time.h>
 
 #define SMB_PROTOCOL_MAGIC 0x624d534cu /* "LSMb" */
-#define SMB_PROTOCOL_VERSION 6u
 #define SMB_MESSAGE_MAX 65536u /* bytes in a message, header included */
 #define SMB_DEPTH_LIMIT 1000u  /* folders one in the other that are looked into, below the first */
 #define SMB_PATH_LIMIT 16000u  /* bytes in one path below the share, its NUL included */
@@ -172,9 +171,8 @@ struct smb_entry {
 
 /* First message, from the worker, with its own pidfd. */
 struct smb_hello {
-	uint32_t magic;   /* SMB_PROTOCOL_MAGIC */
-	uint32_t version; /* SMB_PROTOCOL_VERSION */
-	uint32_t check;   /* smb_layout(), catches two builds of one version */
+	uint32_t magic;    /* SMB_PROTOCOL_MAGIC */
+	uint32_t messages; /* BUILD_MESSAGES (build.h): of another build it is another number, should this file differ */
 };
 
 /* Second message, from the module, with its descriptors: the link's page, the destination's page, the module's process. */
@@ -355,13 +353,6 @@ struct smb_pace {
 static inline uint64_t smb_stamp(struct timespec t)
 {
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static inline uint32_t smb_layout(void)
-{
-	return (uint32_t)(sizeof(struct smb_connect) * 31 + sizeof(struct smb_request) * 17 +
-			  sizeof(struct smb_reply) * 7 + sizeof(struct smb_shared) * 3 + sizeof(struct smb_pace) +
-			  SMB_VERB_COUNT);
 }
 
 /* Bytes of a file that lie between the first missing one and the last that is under way, at most. What an earlier run left is of

@@ -50,7 +50,8 @@ local function command_of(name) return require("smb.cli.commands." .. name) end
 
 local function add_version(parser)
   parser:flag("--version", "print the version"):action(function()
-    io.stdout:write(smb._VERSION, "\n")
+    local commit = require "smb.version".commit
+    io.stdout:write(smb._VERSION, commit and (" (commit %s)"):format(commit) or "", "\n")
     os.exit(0, true)
   end)
 end

@@ -7,6 +7,8 @@
 -- All that can fail at run time returns `nil, message, code`; a wrong argument raises.
 -- @module smb
 
+local version = require "smb.version" -- first: what comes then relies on it
+
 local credentials = require "smb.credentials"
 local destination = require "smb.destination"
 local failures = require "smb.failure"
@@ -14,7 +16,7 @@ local file = require "smb.file"
 local options = require "smb.options"
 local url = require "smb.url"
 
-local smb = { _VERSION = "lua-smb scm-1" }
+local smb = { _VERSION = "lua-smb " .. version.number }
 
 --- Files as LTN12 sources and sinks that report errors: the module smb.ltn12, loaded when it is asked for.
 -- @field smb.ltn12

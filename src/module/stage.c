@@ -181,7 +181,7 @@ bool stage_reap(struct stage *s)
 
 	if (s->pid == 0)
 		return true;
-	if (waitid((idtype_t)P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG) < 0) {
+	if (waitid((idtype_t)DESCRIPTOR_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG) < 0) {
 		struct pollfd gone = {.fd = s->pidfd, .events = POLLIN};
 		if (errno == EINTR || (errno == ECHILD && poll(&gone, 1, 0) == 0))
 			return false; /* SIGCHLD is ignored, and it runs */
@@ -207,7 +207,7 @@ void stage_signal(const struct stage *s, int signal)
 	 * As long as its status has not been taken, its number is nobody else's: signal the first process group of its
 	 * session.
 	 */
-	if (waitid((idtype_t)P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+	if (waitid((idtype_t)DESCRIPTOR_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 		kill(-s->pid, signal);
 	else
 		syscall(SYS_pidfd_send_signal, s->pidfd, signal, NULL, 0);

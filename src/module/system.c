@@ -1,6 +1,7 @@
 /* What Lua's side asks the system: the time, random digits, a path without links, a terminal's width; and where smb-worker lies. */
 #include "register.h"
 
+#include "build.h"
 #include "protocol.h"
 
 #include <dlfcn.h>
@@ -66,8 +67,8 @@ static int system_stripe_window(lua_State *L)
 	return 1;
 }
 
-/* smb-worker lies beside this module. Its path is made absolute now: the host may change its directory later. */
-static void system_push_program(lua_State *L)
+/* The path of this module. It is made absolute now: the host may change its directory later. */
+static void system_push_path(lua_State *L)
 {
 	static const char anchor = 0;
 	char path[PATH_MAX];
@@ -75,8 +76,15 @@ static void system_push_program(lua_State *L)
 
 	if (dladdr(&anchor, &info) == 0 || info.dli_fname == NULL || realpath(info.dli_fname, path) == NULL)
 		luaL_error(L, "the module smb.core cannot find its own file");
-	*strrchr(path, '/') = '\0';
-	lua_pushfstring(L, "%s/smb-worker", path);
+	lua_pushstring(L, path);
+}
+
+/* smb-worker lies beside this module. */
+static void system_push_program(lua_State *L, const char *path)
+{
+	lua_pushlstring(L, path, (size_t)(strrchr(path, '/') + 1 - path));
+	lua_pushliteral(L, "smb-worker");
+	lua_concat(L, 2);
 }
 
 void system_register(lua_State *L)
@@ -86,6 +94,12 @@ void system_register(lua_State *L)
 	    {"terminal", system_terminal}, {"stripe_window", system_stripe_window}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
-	system_push_program(L);
-	lua_setfield(L, -2, "program");
+	lua_pushliteral(L, BUILD_VERSION);
+	lua_setfield(L, -2, "version");
+	lua_pushliteral(L, BUILD_COMMIT);
+	lua_setfield(L, -2, "commit");
+	system_push_path(L);
+	system_push_program(L, lua_tostring(L, -1));
+	lua_setfield(L, -3, "program");
+	lua_setfield(L, -2, "path");
 }

@@ -1,10 +1,13 @@
-/* Descriptors above 2: a host that has closed 0, 1 and 2 may still write to those numbers. */
+/* Descriptors above 2 (a host that has closed 0, 1 and 2 may still write to those numbers), and of processes. */
 #ifndef LUA_SMB_DESCRIPTOR_H
 #define LUA_SMB_DESCRIPTOR_H
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+/* waitid's P_PIDFD, which glibc names since 2.36 only. */
+enum { DESCRIPTOR_PIDFD = 3 };
 
 /*
  * Returns the descriptor if it is above 2, else a copy that is, and closes the original. -1 and errno where there is

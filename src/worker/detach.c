@@ -1,5 +1,6 @@
 #include "detach.h"
 
+#include "build.h"
 #include "shared/message.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ ssize_t detach_receive(void *message, size_t size, int fds[SMB_FILES_AT_ONCE])
 
 bool detach_greet(void)
 {
-	struct smb_hello hello = {SMB_PROTOCOL_MAGIC, SMB_PROTOCOL_VERSION, smb_layout()};
+	struct smb_hello hello = {SMB_PROTOCOL_MAGIC, BUILD_MESSAGES};
 	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	bool ok = message_send(SMB_WORKER_SOCKET, &hello, sizeof hello, &self, self >= 0, 0);
 	if (self >= 0)

@@ -119,7 +119,7 @@ static int fork_server_wait_for_program(const struct fork_server *s)
 {
 	siginfo_t info;
 	if (s->program_fd >= 0)
-		return waitid((idtype_t)P_PIDFD, (id_t)s->program_fd, &info, WEXITED);
+		return waitid((idtype_t)DESCRIPTOR_PIDFD, (id_t)s->program_fd, &info, WEXITED);
 	return waitpid(s->program, NULL, 0) < 0 ? -1 : 0;
 }
 

@@ -184,8 +184,10 @@ static void link_greeted(struct link *l, ssize_t n)
 {
 	struct smb_fault fault = {0};
 	l->foreign = !worker_greet(&l->worker, l->message, (size_t)n, &fault);
-	if (l->foreign)
-		return link_die_of(l, &fault);
+	if (l->foreign) {
+		link_die_of(l, &fault);
+		return;
+	}
 	l->state = LINK_CONNECTING;
 	deadline_restart(&l->deadline); /* until now the greeting may have waited for a host that was busy with other things */
 }
@@ -219,7 +221,8 @@ static void link_connected(struct link *l)
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
 	if (reply->fault.code != SMB_OK) {
 		l->found_no_room = reply->fault.code != SMB_AUTH_FAILED;
-		return link_die_of(l, &reply->fault);
+		link_die_of(l, &reply->fault);
+		return;
 	}
 	l->state = LINK_READY;
 	l->was_ready = true;
@@ -239,8 +242,10 @@ static void link_close_unwanted(struct link *l, uint32_t handle)
 static void link_replied(struct link *l)
 {
 	const struct smb_reply *reply = (const struct smb_reply *)(const void *)l->message;
-	if (l->expected == 0)
-		return link_die(l, SMB_FAILED, "the worker process spoke out of turn");
+	if (l->expected == 0) {
+		link_die(l, SMB_FAILED, "the worker process spoke out of turn");
+		return;
+	}
 	deadline_restart(&l->deadline);
 	l->expected--;
 	if (l->wanted && l->before == 0 && !outbox_has_awaited(&l->outbox))
@@ -260,12 +265,17 @@ static void link_arrived(struct link *l, ssize_t n)
 {
 	if (n == 0) {
 		l->found_no_room = l->state == LINK_GREETING; /* it could not even be forked */
-		return link_die(l, SMB_FAILED, "the worker process ended unexpectedly");
+		link_die(l, SMB_FAILED, "the worker process ended unexpectedly");
+		return;
 	}
-	if (l->state == LINK_GREETING)
-		return link_greeted(l, n);
-	if (!link_take_reply(l, n))
-		return link_die(l, SMB_FAILED, "the worker process sent a message that cannot be read");
+	if (l->state == LINK_GREETING) {
+		link_greeted(l, n);
+		return;
+	}
+	if (!link_take_reply(l, n)) {
+		link_die(l, SMB_FAILED, "the worker process sent a message that cannot be read");
+		return;
+	}
 	if (l->state == LINK_CONNECTING)
 		link_connected(l);
 	else

@@ -98,7 +98,7 @@ void process_reap(const struct process *p, int wait_ms)
 	if (process_inherits_orphans() && wait_ms < END_WAIT)
 		wait_ms = END_WAIT;
 	poll(&ended, 1, wait_ms);
-	waitid((idtype_t)P_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG);
+	waitid((idtype_t)DESCRIPTOR_PIDFD, (id_t)p->pidfd, &info, WEXITED | WNOHANG);
 }
 
 void process_await_greeting(struct process *p)

@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "build.h"
 #include "shared/fault.h"
 #include "shared/memory.h"
 #include "shared/turn.h"
@@ -41,13 +42,14 @@ static bool worker_introduce(const struct worker *w)
 
 bool worker_greet(struct worker *w, const void *greeting, size_t size, struct smb_fault *fault)
 {
-	struct smb_hello hello;
+	struct smb_hello hello = {0};
 	bool sent;
 
-	if (size != sizeof hello)
+	if (size >= sizeof hello)
+		memcpy(&hello, greeting, sizeof hello);
+	if (size < sizeof hello || hello.magic != SMB_PROTOCOL_MAGIC)
 		return fault_set(fault, SMB_FAILED, "the program smb-worker does not answer as expected");
-	memcpy(&hello, greeting, sizeof hello);
-	if (hello.magic != SMB_PROTOCOL_MAGIC || hello.version != SMB_PROTOCOL_VERSION || hello.check != smb_layout())
+	if (size != sizeof hello || hello.messages != BUILD_MESSAGES)
 		return fault_set(
 		    fault, SMB_FAILED,
 		    "the module and its program smb-worker are of different versions: restart this program");

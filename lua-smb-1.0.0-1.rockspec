@@ -1,6 +1,6 @@
 rockspec_format = "3.0"
 package = "lua-smb"
-version = "scm-1"
+version = "1.0.0-1"
 
 -- There is no public place yet: "luarocks make" in a checkout builds what is there.
 source = {
