@@ -113,7 +113,7 @@ describe("lua-smb and folders:", function()
     files.write(dir .. "/etc/new", "12345")
     local told = succeeds { "put", "-r", "--mirror", "--dry-run", url, "etc" }
     assert.matches("would put     new  5 B\n", told)
-    assert.matches("would delete  a%.conf\n", told)
+    assert.matches("would delete  a%.conf  1 B\netc: dry run: 1 file", told)
     assert.same({ ["a.conf"] = "a", ["sub/b.log"] = "bb" }, contents(remote "etc"))
     assert.matches("1 file, 5 B in .*, 1 unchanged, 1 deleted\n", succeeds { "put", "-r", "--mirror", url, "etc" })
     assert.same({ new = "12345", ["sub/b.log"] = "bb" }, contents(remote "etc"))
@@ -150,6 +150,52 @@ describe("lua-smb and folders:", function()
     files.write(dir .. "/etc/a.conf", "longer")
     succeeds { "put", "-rq", url, "etc", "--no-overwrite" }
     assert.equal("z", files.read(remote "etc/a.conf"))
+  end)
+
+  it("--max-delete deletes nothing where more would go", function()
+    succeeds { "put", "-rq", url, "etc" }
+    os.remove(dir .. "/etc/a.conf")
+    os.remove(dir .. "/etc/sub/b.log")
+    files.write(dir .. "/etc/new", "")
+    fails({ "put", "-r", "--mirror", "--max-delete", "1", url, "etc" }, 1, "more than 1 files are to be deleted")
+    assert.equal("a", files.read(remote "etc/a.conf"))
+    succeeds { "put", "-rq", "--mirror", "--max-delete", "2", url, "etc" }
+    assert.same({ new = "" }, contents(remote "etc"))
+    fails({ "put", "-r", "--max-delete", "many", url, "etc" }, 2, "max%-delete")
+  end)
+
+  it("--min-age and --max-age choose by time, and what an age excludes stays in a mirror", function()
+    files.write(dir .. "/etc/new", "n")
+    succeeds { "put", "-rq", url, "etc", "--max-age", "1h", "--name", "young" }
+    assert.same({ new = "n" }, contents(remote "young"))
+    succeeds { "put", "-rq", url, "etc", "--min-age", "7d", "--name", "old" }
+    assert.same({ ["a.conf"] = "a", ["sub/b.log"] = "bb" }, contents(remote "old"))
+    files.write(remote "old/extra", "e")
+    succeeds { "put", "-rq", url, "etc", "--min-age", "7d", "--mirror", "--name", "old" }
+    assert.equal("e", files.read(remote "old/extra"))
+    fails({ "put", "-r", url, "etc", "--min-age", "soon" }, 2, "'%-%-min%-age' must be a time")
+  end)
+
+  it("--files-from sends what a file names, and what is below", function()
+    files.write(dir .. "/etc/sub/c.log", "c")
+    files.write(dir .. "/list", "./sub/b.log\r\nempty\n")
+    succeeds { "put", "-rq", url, "etc", "--files-from", "list" }
+    assert.same({ ["sub/b.log"] = "bb" }, contents(remote "etc"))
+    files.write(dir .. "/list", "sub/\n")
+    succeeds { "put", "-rq", url, "etc", "--files-from", "list", "--filter", "!b.*", "--name", "x" }
+    assert.same({ ["sub/c.log"] = "c" }, contents(remote "x"))
+    fails({ "put", "-r", url, "etc", "--files-from", "nothing" }, 2, "%-%-files%-from: nothing")
+  end)
+
+  it("-v has a line for each thing that is done, and --log-file keeps them", function()
+    local told = succeeds { "put", "-rv", url, "etc", "--log-file", "log" }
+    assert.matches("put     a%.conf  1 B\n", told)
+    assert.matches("put     sub/b%.log  2 B\n", told)
+    assert.matches("mkdir   sub\n", told)
+    assert.matches("\n?%d+%-%d+%-%d+T[%d:]+Z  put     a%.conf  1 B\n", files.read(dir .. "/log"))
+    succeeds { "get", "-rv", url, "etc", "back", "--log-file", "log" }
+    assert.matches("Z  get     sub/b%.log  2 B\n", files.read(dir .. "/log"))
+    fails({ "put", "-r", url, "etc", "--log-file", "no/folder" }, 1, "log%-file: no/folder")
   end)
 
   it("goes on after a file that fails, names it, and fails; --on-error stop does not", function()

@@ -49,6 +49,16 @@ local function print_help(command)
   os.exit(0, true)
 end
 
+--- Reads a count, for argparse.
+-- @tparam string spelling how messages call the flag
+-- @treturn function
+function flags.count(spelling)
+  return function(text)
+    if text:find "^%d+$" then return math.tointeger(tonumber(text)) end
+    return nil, ("option '%s' must be a whole number"):format(spelling)
+  end
+end
+
 --- Adds a command that works on a URL.
 -- @param parser argparse's
 -- @tparam string name with its aliases, if any: "list ls"
@@ -102,7 +112,8 @@ end
 --- These as options of `dest:put` and `dest:get`.
 function flags.transfer_opts(args)
   return { overwrite = not args.keep, parents = args.parents, resume = args.resume,
-    preserve_mtime = args.preserve_mtime, progress = args.meter and args.meter.callback }
+    preserve_mtime = args.preserve_mtime, progress = args.meter and args.meter.callback,
+    on_retry = args.meter and args.meter.on_retry }
 end
 
 return flags

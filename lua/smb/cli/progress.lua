@@ -136,7 +136,7 @@ end
 --- What the library calls before a further attempt.
 function meter:retry(attempt, of, _, message)
   self.attempt = ("attempt %d of %d"):format(attempt + 1, of + 1)
-  if not self.is_terminal then io.stderr:write(show.text(message), "  ", self.attempt, "\n") end
+  output.complain(("warning: %s: %s follows"):format(message, self.attempt))
 end
 
 --- Removes the line.
@@ -158,6 +158,7 @@ function progress.new(args)
   local self =
     setmetatable({ is_terminal = is_terminal, samples = {}, next = now + (is_terminal and 0.3 or EACH_LINE) }, meter)
   self.callback = function(...) self:tell(...) end
+  self.on_retry = function(...) self:retry(...) end
   if is_terminal then output.before(function() self:clear() end) end
   return self
 end

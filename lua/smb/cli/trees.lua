@@ -1,9 +1,13 @@
 --- What `put -r`, `get -r` and `check` have in common: the flags of trees, and how a tree's summary is told.
 -- @module smb.cli.trees
 
+local core = require "smb.core"
+local flags = require "smb.cli.flags"
 local json = require "smb.cli.json"
+local options = require "smb.options"
 local output = require "smb.cli.output"
 local outcome = require "smb.cli.outcome"
+local pattern = require "smb.pattern"
 local show = require "smb.show"
 
 local trees = {}
@@ -29,6 +33,11 @@ function trees.selection_flags(command)
       :argname "FILE":count "*":action(add_filter_file):init(nil)
 end
 
+-- Reads a duration; argparse tells what is wrong with it.
+local function duration(spelling)
+  return function(text) return options.check_duration(spelling, text) end
+end
+
 --- Adds the flags of tree transfers.
 -- @return the flags, for `flags.finish`
 function trees.flags(command)
@@ -44,6 +53,15 @@ function trees.flags(command)
       :choices { "skip", "follow" },
     command:flag("--encode-names", "write characters that SMB cannot hold as look-alikes, and read them back"),
     command:flag("--bins", "with --mirror: delete in recycle bins and snapshots, too"),
+    command:option("--max-delete", "with --mirror: delete nothing, and fail, if more files than this would go")
+      :argname "NUMBER":convert(flags.count "--max-delete"),
+    command:option("--min-age", "only files that were last changed so long ago, or longer: 30s, 10m, 24h, 7d")
+      :argname "TIME":convert(duration "--min-age"),
+    command:option("--max-age", "only files that were last changed no longer ago"):argname "TIME"
+      :convert(duration "--max-age"),
+    command:option("--files-from", "only the files and folders that a file names, one a line, below the folder")
+      :argname "FILE",
+    command:option("--log-file", "add a line to a file for each thing that is done"):argname "FILE",
     trees.selection_flags(command)
 end
 
@@ -68,13 +86,40 @@ function trees.filter(args)
   return globs
 end
 
-local ONLY_WITH_TREES = { "mirror", "force", "dry_run", "changed", "symlinks", "encode_names", "bins", "filter" }
+-- A filter that lets through what a file names, what is below that, and the folders on the way; and of that what `globs`
+-- let through.
+local function named_filter(path, globs)
+  local file, problem = io.open(path)
+  if not file then outcome.wrong_use(("--files-from: %s"):format(problem)) end
+  local named, above = {}, {}
+  for line in file:lines() do
+    local name = line:gsub("\r$", ""):gsub("^%./", ""):gsub("/+$", "")
+    if name ~= "" then named[core.composed(name)] = true end
+  end
+  file:close()
+  for name in pairs(named) do
+    for at in name:gmatch "()/" do above[name:sub(1, at - 1)] = true end
+  end
+  local is_included = globs and pattern.filter(globs) or function() return true end
+  return function(text, entry)
+    local name = core.composed(text)
+    if entry.type == "directory" and above[name] then return true end
+    for at in (name .. "/"):gmatch "()/" do
+      if named[name:sub(1, at - 1)] then return is_included(text, entry) end
+    end
+    return false
+  end
+end
+
+local ONLY_WITH_TREES = { "mirror", "force", "dry_run", "changed", "symlinks", "encode_names", "bins", "filter",
+  "max_delete", "min_age", "max_age", "files_from", "log_file" }
 
 --- Refuses flags that mean nothing without `-r`, and reads the files that flags name.
 function trees.check(args)
   if args.recursive then
     if args.resume then outcome.wrong_use "--resume goes with single files; -r leaves alone what is there already" end
     args.globs = trees.filter(args)
+    if args.files_from then args.globs = named_filter(args.files_from, args.globs) end
     return
   end
   for _, key in ipairs(ONLY_WITH_TREES) do
@@ -85,12 +130,31 @@ function trees.check(args)
   end
 end
 
+-- What is called for each thing that is done: a line for -v, and one for --log-file.
+local function teller(args)
+  local log = args.log
+  if args.log_file and not log then
+    local file, problem = io.open(args.log_file, "a")
+    if not file then outcome.stop(("--log-file: %s"):format(problem), "local_io") end
+    file:setvbuf "line"
+    args.log, log = file, file
+  end
+  local is_shown = args.verbose and not args.json and not args.dry_run
+  if not is_shown and not log then return nil end
+  return function(action, name, bytes)
+    local line = ("%-6s  %s%s"):format(action, show.text(name), bytes and "  " .. show.size(bytes) or "")
+    if log then output.write(log, os.date "!%Y-%m-%dT%H:%M:%SZ  ", line, "\n") end
+    if is_shown then output.say(line, "\n") end
+  end
+end
+
 --- The flags as options of `dest:put_tree` and `dest:get_tree`.
 function trees.opts(args)
   return { filter = args.globs, mirror = args.mirror, force = args.force, dry_run = args.dry_run,
-    changed = args.changed or args.keep and "missing" or nil,
-    on_error = args.on_error, symlinks = args.symlinks, encode_names = args.encode_names, bins = args.bins,
-    preserve_mtime = args.preserve_mtime, progress = args.meter and args.meter.callback }
+    changed = args.changed or args.keep and "missing" or nil, max_delete = args.max_delete, min_age = args.min_age,
+    max_age = args.max_age, on_error = args.on_error, symlinks = args.symlinks, encode_names = args.encode_names,
+    bins = args.bins, preserve_mtime = args.preserve_mtime, each = teller(args),
+    progress = args.meter and args.meter.callback, on_retry = args.meter and args.meter.on_retry }
 end
 
 -- What was left out, though nothing excludes it.
@@ -137,7 +201,7 @@ function trees.told(args, label, summary, message, code)
         :format(label, summary.times_refused))
     end
     if not args.quiet then
-      output.say(("%s: %s%s\n"):format(show.text(label), summary.actions and "would be " or "", tostring(summary)))
+      output.say(("%s: %s\n"):format(show.text(label), tostring(summary)))
     end
   end
   local first = summary.errors[1]

@@ -15,7 +15,7 @@ function tree.add(parser)
   local command = flags.command(parser, "tree", "URL [PATH]", "Show a folder and all below it as a tree.")
   command:argument("path", "the folder; the URL's path by default"):args "?"
   flags.finish(command, {
-    command:option("-L --level", "go down so many folders at most"):argname "NUMBER":convert(math.tointeger),
+    command:option("-L --level", "go down so many folders at most"):argname "NUMBER":convert(flags.count "--level"),
     command:flag("-d --folders", "show folders only"),
     command:flag("-s --size", "show sizes"),
     command:flag("-H --human", "show sizes as 1.5 MiB") })
