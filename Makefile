@@ -130,11 +130,12 @@ asan:
 gc: all
 	@BUILD='$(BUILD)' spec/support/gc $(BUSTED)
 
-# Random operations while network and server fail, SOAK_S seconds; SEED repeats a run. Large strings go back to the system at once,
+# Random operations while network and server fail, SOAK_S seconds; then as long snapshots. SEED repeats a run. Large strings go back to the system at once,
 # so that the memory that is told is in use.
 soak: all
 	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; \
-	$(HERE) MALLOC_MMAP_THRESHOLD_=131072 $$sandbox $(LUA) spec/support/soak.lua
+	$(HERE) MALLOC_MMAP_THRESHOLD_=131072 $$sandbox $(LUA) spec/support/soak.lua && \
+	$(HERE) $$sandbox $(LUA) spec/support/soak_snapshots.lua
 
 demo: all
 	@$(HERE) $(LUA) spec/support/demo.lua

@@ -253,3 +253,80 @@ describe("a snapshot that was broken off", function()
     assert.is_true(assert(repo:verify("latest", { data = true })).ok)
   end)
 end)
+
+describe("a snapshot that was broken off between its last steps", function()
+  local function move(name, from, to)
+    os.rename(share.on_server(("host1/%s%s"):format(name, from)), share.on_server(("host1/%s%s"):format(name, to)))
+  end
+
+  it("is made whole by the next one, from where it was", function()
+    local top = source { a = files.content(100000), b = "b" }
+    for _, step in ipairs { "its folder has no name yet", "its manifest has no name yet" } do
+      share.clean()
+      source { a = files.content(100000), b = "b" }
+      local first = assert(repo:snapshot(top))
+      move(first.name, ".manifest", ".manifest.part")
+      if step == "its folder has no name yet" then move(first.name, "", ".part") end
+      assert.is_false(assert(repo:list())[1].complete)
+      local snap = assert(repo:snapshot(top))
+      assert.same({ 2, 2, 0 }, { snap.files, snap.resumed, snap.sent }, step)
+      assert.same({ snap.name, snap.name .. ".manifest" }, files.list(share.on_server "host1"), step)
+      assert.is_true(assert(repo:verify("latest", { data = true })).ok)
+    end
+  end)
+
+  it("leaves alone a snapshot that has only lost its manifest", function()
+    local top = source { a = "a" }
+    local first = assert(repo:snapshot(top))
+    os.remove(share.on_server("host1/" .. first.name .. ".manifest"))
+    local snap = assert(repo:snapshot(top))
+    assert.same({ first.name, snap.name, snap.name .. ".manifest" }, files.list(share.on_server "host1"))
+    assert.same({ a = "a" }, stored(first.name))
+  end)
+end)
+
+describe("a snapshot on a share that allows no renaming", function()
+  it("has its final name from the start, and is whole when its manifest is there", function()
+    local top = source { a = files.content(100000), ["b/c"] = "c" }
+    local renamed = srv:requests(function()
+      local snap = assert(repo:snapshot(top, { in_place = true }))
+      assert.same({ snap.name, snap.name .. ".manifest" }, files.list(share.on_server "host1"))
+      assert.same({ a = files.content(100000), b = true, ["b/c"] = "c" }, stored(snap.name))
+    end)
+    assert.is_true(renamed.total > 0)
+    local first = assert(repo:list())[1]
+    os.remove(share.on_server("host1/" .. first.name .. ".manifest"))
+    local again = assert(repo:snapshot(top, { in_place = true }))
+    assert.same({ first.name, 2 }, { again.name, again.resumed })
+    assert.is_true(assert(repo:verify("latest", { data = true })).ok)
+  end)
+end)
+
+describe("hooks of a snapshot", function()
+  it("run before and after, and are given what came of it", function()
+    local top, heard = source { a = "a" }, {}
+    local snap = assert(repo:snapshot(top, { before = function() table.insert(heard, "before") end,
+      each = function(action, path, bytes) table.insert(heard, ("%s %s %d"):format(action, path, bytes)) end,
+      after = function(result) table.insert(heard, result.name) end }))
+    assert.same({ "before", "put a 1", snap.name }, heard)
+    share.assert_fails("local_io", repo:snapshot(top, { before = function() return nil, "not now" end }))
+    share.assert_fails("local_io", repo:snapshot(top, { before = { "false" } }))
+    assert.equal(1, #assert(repo:list()))
+    snap = assert(repo:snapshot(top, { after = "exit 3" }))
+    assert.matches("^after: ", snap.warnings[1])
+    assert.matches("snapshot: ", select(2, pcall(repo.snapshot, repo, top, { before = 1 })))
+  end)
+
+  it("are told how far it is, and may end it", function()
+    local top = source { a = files.content(3 * MIB), b = files.content(3 * MIB, 2) }
+    local slow = assert(smb.open(srv:url("backup", nil, { rate = "4M" })))
+    local most, whole = 0, 0
+    local mine = smb.backup(slow, "host1")
+    assert(mine:snapshot(top, { progress = function(done, total) most, whole = math.max(most, done), total end }))
+    assert.same({ 6 * MIB, 6 * MIB }, { most, whole })
+    files.write(top .. "/c", files.content(3 * MIB, 3))
+    share.assert_fails("cancelled", mine:snapshot(top, { progress = function() return false end }))
+    slow:close()
+    assert.same({ true, false }, { assert(repo:list())[1].complete, repo:list()[2].complete })
+  end)
+end)

@@ -214,6 +214,7 @@ local function work(self, entries)
   for _, entry in ipairs(entries) do
     if self.stopped then return end
     local ok, code, reason = fetch(self, entry)
+    if code == "failed" then ok, code, reason = fetch(self, entry) end -- its worker may have died
     if not ok then self:fail(entry.path, code, reason) end
   end
 end

@@ -187,7 +187,10 @@ local function is_unchanged(entry, known)
     and known.ino == entry.ino and known.ctime == entry.ctime
 end
 
---- Brings a file: copied on the server, found there already, or sent; a file that changes meanwhile is sent once more.
+-- What may be gone with another attempt: the file was changed meanwhile, or the worker died that sent it.
+local AGAIN = { source_changed = true, mismatch = true, failed = true }
+
+--- Brings a file: copied on the server, found there already, or sent. A file that changes meanwhile is sent once more.
 function send.file(run, item)
   local is_clear, word, problem = clear(run, item, "file")
   if not is_clear then return nil, word, problem end
@@ -197,7 +200,7 @@ function send.file(run, item)
     if not left_of(item) and copy(run, item, known) then return true end
   end
   local ok, code, reason = attempt(run, item)
-  if not ok and (code == "source_changed" or code == "mismatch") then ok, code, reason = attempt(run, item) end
+  if not ok and AGAIN[code] then ok, code, reason = attempt(run, item) end
   if ok then return true end
   ask(run, "delete", { name = item.place, missing_ok = true }) -- of a part, nothing may be taken for the whole
   if code == "local_io" and select(2, core.attributes(item.here)) == "not_found" then code = "vanished" end

@@ -120,20 +120,27 @@ local function compare(self, entry)
   list_folder(self, entry)
 end
 
--- Reads a file on the share and compares its contents.
+-- The SHA-256 of a file on the share.
+local function hash_there(self, entry, part)
+  local dest = self.state.dest
+  local opened, code, reason = call.retry(dest, "open", { name = name.join(self.top, entry.stored) }, part)
+  if not opened then return nil, code, reason end
+  local handle <close> = call.handle(self.state, opened)
+  local reply
+  reply, code, reason = call.run(dest, "hash", { link = handle.link, handle = handle.handle, size = entry.size }, part)
+  handle:close()
+  return reply, code, reason
+end
+
+-- Reads a file on the share and compares its contents; once more where the connection breaks, or a worker has died.
 local function compare_data(self, entry)
   if self.stopped then return end
-  local dest, part = self.state.dest, operations.part(self.under)
-  local opened, code, reason = call.retry(dest, "open", { name = name.join(self.top, entry.stored) }, part)
-  local reply
-  if opened then
-    local handle <close> = call.handle(self.state, opened)
-    reply, code, reason = call.run(dest, "hash", { link = handle.link, handle = handle.handle, size = entry.size }, part)
-    handle:close()
-  end
-  if not reply and operations.is_passing(code) and part:may_retry() and not entry.is_again then
-    entry.is_again = true
-    return compare_data(self, entry)
+  local part = operations.part(self.under)
+  local reply, code, reason = hash_there(self, entry, part)
+  local has_died = code == "failed"
+  while not reply and (has_died or part:should_retry(code)) do
+    has_died = false
+    reply, code, reason = hash_there(self, entry, part)
   end
   part:finished(entry.size)
   if reply and reply.sha256 == entry.sha256 then return end
