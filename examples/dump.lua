@@ -1,5 +1,5 @@
--- Dumps a database into a dated file on a share, compressed and encrypted on the way: no copy of it is on this disk. Old
--- ones go. When any of the programs fails nothing is put into place.
+-- Dumps a database into a dated file on a share, compressed and encrypted on the way: no copy of it is on this disk.
+-- Old ones go. When any of the programs fails nothing is put into place.
 --
 --     lua5.4 examples/dump.lua 'smb://nas/backup/dumps?credentials-file=/root/.smbcredentials' shop age1...
 --

@@ -1,6 +1,7 @@
 -- Brings one file or folder back from the newest snapshot that has it, compared with what was sent:
 --
---     lua5.4 examples/restore-one.lua 'smb://nas/backup/host1?credentials-file=/root/.smbcredentials' etc/hosts /tmp/restored
+--     lua5.4 examples/restore-one.lua 'smb://nas/backup/host1?credentials-file=/root/.smbcredentials' \
+--         etc/hosts /tmp/restored
 --
 -- It comes to stand under its whole path: /tmp/restored/etc/hosts.
 

@@ -60,7 +60,8 @@ describe("a snapshot", function()
     for _, path in ipairs { "a/b/c", "a/b", "a" } do lfs.touch(top .. "/" .. path, 1600000000, 1600000000) end
     local snap = assert(repo:snapshot(top))
     for _, path in ipairs { "a/b/c", "a/b", "a" } do
-      assert.equal(1600000000, lfs.attributes(share.on_server(("host1/%s/%s"):format(snap.name, path)), "modification"), path)
+      assert.equal(1600000000, lfs.attributes(share.on_server(("host1/%s/%s"):format(snap.name, path)),
+        "modification"), path)
     end
   end)
 
@@ -82,7 +83,8 @@ describe("a snapshot", function()
     local whole, last = text:match "^(.*\n)([^\n]+\n)$"
     files.write(dir .. "/whole", whole)
     assert.equal(shell.check({ "sha256sum", dir .. "/whole" }):match "%x+", lines[#lines].sha256)
-    assert.same({ 4, 1, 2, 1, 7 }, { lines[#lines].entries, lines[#lines].files, lines[#lines].folders, lines[#lines].links,
+    assert.same({ 4, 1, 2, 1, 7 }, { lines[#lines].entries, lines[#lines].files, lines[#lines].folders,
+      lines[#lines].links,
       lines[#lines].bytes }, last)
   end)
 
@@ -114,7 +116,8 @@ describe("a snapshot", function()
   it("leaves out what is excluded, caches, and what a folder's mark says", function()
     local top = source { ["a.tmp"] = "1", ["keep/a.tmp"] = "2", ["keep/b"] = "3", ["var/cache/c"] = "4",
       ["tagged/CACHEDIR.TAG"] = "Signature: 8a477f597d28d172789f06886806bc55\n# a cache\n", ["tagged/d"] = "5",
-      ["untagged/CACHEDIR.TAG"] = "no signature", ["untagged/d"] = "6", ["marked/.nobackup"] = "", ["marked/sub/e"] = "7" }
+      ["untagged/CACHEDIR.TAG"] = "no signature", ["untagged/d"] = "6", ["marked/.nobackup"] = "",
+        ["marked/sub/e"] = "7" }
     local snap = assert(repo:snapshot(top, { exclude = { "*.tmp", "var/cache" }, exclude_if_present = ".nobackup" }))
     assert.same({ keep = true, ["keep/b"] = "3", var = true, tagged = true, ["tagged/CACHEDIR.TAG"] = files.read(top
       .. "/tagged/CACHEDIR.TAG"), untagged = true, ["untagged/CACHEDIR.TAG"] = "no signature", ["untagged/d"] = "6",
@@ -239,7 +242,8 @@ describe("a snapshot that was broken off", function()
   end
 
   it("is gone on with by the next: what has arrived is not sent again, what is not wanted any more goes", function()
-    local top = source { ["1"] = files.content(MIB, 1), ["2"] = files.content(MIB, 2), ["3"] = files.content(8 * MIB, 3),
+    local top = source { ["1"] = files.content(MIB, 1), ["2"] = files.content(MIB, 2), ["3"] = files.content(8 * MIB,
+      3),
       ["old/x"] = "x" }
     break_off(top)
     assert.is_false(assert(repo:list())[1].complete)

@@ -41,7 +41,8 @@ end)
 local function placed(text)
   return (text:gsub("nas/backup", ("%s:%d/backup"):format(srv.address, srv.port))
     :gsub("/root/%.smbcredentials", base .. "/credentials"):gsub("/srv/data", dir .. "/srv/data")
-    :gsub("/tmp/", dir .. "/tmp/"):gsub("/var/log/", dir .. "/tmp/"):gsub(" /etc /home", (" %s/etc %s/home"):format(dir, dir))
+    :gsub("/tmp/", dir .. "/tmp/"):gsub("/var/log/", dir .. "/tmp/"):gsub(" /etc /home",
+      (" %s/etc %s/home"):format(dir, dir))
     :gsub("/usr/local/bin/lua%-smb", base .. "/bin/lua-smb"))
 end
 
@@ -99,7 +100,8 @@ describe("examples/nightly.lua", function()
     assert.is_false(files.exists(dir .. "/mail"))
     local _, _, status = run(example("nightly.lua", url, dir .. "/nothing"), mail)
     assert.equal(1, status)
-    assert.matches("^To: admin@example.org\nSubject: the backup failed\n\nFAILED snapshot .*nothing", files.read(dir .. "/mail"))
+    assert.matches("^To: admin@example.org\nSubject: the backup failed\n\nFAILED snapshot .*nothing", files.read(dir
+      .. "/mail"))
     files.write(dir .. "/etc/" .. ("*"):rep(100), "x")
     _, _, status = run(example("nightly.lua", url, dir .. "/etc"), mail)
     assert.equal(3, status)
@@ -186,7 +188,8 @@ describe("examples/systemd", function()
         local text = files.read("examples/systemd/lua-smb-backup." .. name):gsub("/usr/local/bin/lua%-smb", "/bin/true")
         files.write(dir .. "/lua-smb-backup." .. name, text)
       end
-      local _, output = shell.run { "systemd-analyze", "verify", "--recursive-errors=no", dir .. "/lua-smb-backup.service",
+      local _, output = shell.run { "systemd-analyze", "verify", "--recursive-errors=no", dir
+        .. "/lua-smb-backup.service",
         dir .. "/lua-smb-backup.timer" }
       assert.is_nil(output:find "lua%-smb%-backup%.%l+:%d+:", output)
     end)

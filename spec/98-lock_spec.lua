@@ -117,7 +117,8 @@ end)
 
 describe("a lock whose holder has gone", function()
   it("is removed by the holder's worker, also for another machine", function()
-    local dying = holder(OTHER_MACHINE .. "local lock = assert(dest:lock 'host1')\nsay 'taken'\nio.read()\nwhile true do end")
+    local dying = holder(OTHER_MACHINE
+      .. "local lock = assert(dest:lock 'host1')\nsay 'taken'\nio.read()\nwhile true do end")
     dying:await "taken"
     share.assert_fails("busy", dest:lock "host1")
     dying:kill "KILL"

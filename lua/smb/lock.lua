@@ -1,12 +1,12 @@
 --- Locks on folders of a share: what `dest:lock` returns.
 --
--- A lock is a file `held` in a folder `lua-smb.lock`, made exclusively; in it stands who holds it. A worker makes it and removes
--- it, also when the host has died. What is older, by the server's clock, than the time to live that stands in it has expired. Who
--- shares a lock has a file of another name there (`read.*`), and looks for `held` afterwards, as a holder looks for those: of two
--- that come at once at least one sees the other.
+-- A lock is a file `held` in a folder `lua-smb.lock`, made exclusively; in it stands who holds it. A worker makes it
+-- and removes it, also when the host has died. What is older, by the server's clock, than the time to live that stands
+-- in it has expired. Who shares a lock has a file of another name there (`read.*`), and looks for `held` afterwards, as
+-- a holder looks for those: of two that come at once at least one sees the other.
 --
--- An expired lock is taken over by renaming its file to a name that is made of its own content (`gone.*`). That name is free
--- once: who was stopped between looking and renaming cannot move a newer lock away in its place.
+-- An expired lock is taken over by renaming its file to a name that is made of its own content (`gone.*`). That name is
+-- free once: who was stopped between looking and renaming cannot move a newer lock away in its place.
 -- @classmod lock
 
 local call = require "smb.call"
@@ -35,12 +35,13 @@ local FIELDS = { "id", "host", "boot", "pid", "pids", "started", "time", "ttl" }
 
 local MISSING = { not_found = true, folder_missing = true }
 
--- Who holds it. ----------------------------------------------------------------------------------------------------------
+-- Who holds it. ------------------------------------------------------------------------------------------------------
 
 local function new_content(ttl)
   local _, pid = core.user()
   return json.object({ id = core.random() .. core.random() .. core.random() .. core.random(), host = host.name(),
-    boot = host.boot(), pid = pid, pids = host.processes(), started = host.started(pid), time = os.time(), ttl = ttl }, FIELDS)
+    boot = host.boot(), pid = pid, pids = host.processes(), started = host.started(pid), time = os.time(), ttl = ttl },
+      FIELDS)
     .. "\n"
 end
 
@@ -57,9 +58,10 @@ local function described(holder)
   return ("it is held by %s, process %s, since %s"):format(show.text(tostring(holder.host)), tostring(holder.pid), at)
 end
 
--- Looking. ---------------------------------------------------------------------------------------------------------------
+-- Looking. -----------------------------------------------------------------------------------------------------------
 
-local function ask(self, verb, arguments) return call.retry(self.state.dest, verb, arguments, operations.inner(self.state)) end
+local function ask(self, verb, arguments) return call.retry(self.state.dest, verb, arguments,
+  operations.inner(self.state)) end
 
 local function at(self, text) return name.join(self.folder, text) end
 
@@ -85,7 +87,8 @@ local function server_time(self)
   return self.server_began + core.ticks(core.clock() - self.began)
 end
 
--- What a lock's file says, and when it was last refreshed: `content`, `holder`, `ticks`. nil when it has gone; nil, code, reason.
+-- What a lock's file says, and when it was last refreshed: `content`, `holder`, `ticks`. nil when it has gone; nil,
+-- code, reason.
 local function look(self, text)
   local entry, code, reason = ask(self, "stat", { name = path(self, text), inner = true })
   if not entry then
@@ -110,7 +113,7 @@ local function is_free(self, found)
   return now - found.ticks > core.ticks(ttl)
 end
 
--- Taking. ----------------------------------------------------------------------------------------------------------------
+-- Taking. ------------------------------------------------------------------------------------------------------------
 
 -- The folder for the lock's files; the folder that is locked, too, where that is missing.
 local function make_folder(self)
@@ -130,8 +133,8 @@ local function make_file(self)
   return true
 end
 
--- Moves a lock away that is nobody's. True when it has gone; another one that came into its place meanwhile, or was refreshed, is
--- put back.
+-- Moves a lock away that is nobody's. True when it has gone; another one that came into its place meanwhile, or was
+-- refreshed, is put back.
 local function take_over(self, found)
   local dest = self.dest
   local mark = found.content ~= "" and found.content or tostring(found.ticks)
@@ -206,7 +209,8 @@ local function make(self)
       if not ok then return nil, code, reason end
     elseif code == "exists" then
       local held, holder, problem = is_held(self)
-      if held == nil and not MISSING[holder] then return nil, holder, problem end -- else the folder has gone with the lock
+      if held == nil and not MISSING[holder] then return nil, holder,
+        problem end -- else the folder has gone with the lock
       if held then return false, holder end
     elseif code ~= "busy" and code ~= "access_denied" then
       return nil, code, reason
@@ -231,12 +235,13 @@ local function attempt(self)
   return false, other
 end
 
--- Keeping. ---------------------------------------------------------------------------------------------------------------
+-- Keeping. -----------------------------------------------------------------------------------------------------------
 
 local function lost(self)
   local found = look(self, HELD)
   self.is_lost = true
-  return failure(self, "busy", "it was lost: " .. (found and described(found.holder) or "it has expired, or was removed"))
+  return failure(self, "busy", "it was lost: " .. (found and described(found.holder)
+    or "it has expired, or was removed"))
 end
 
 -- Writes it anew, if it is ours still.
@@ -307,7 +312,8 @@ function lock.take(dest, text, opts)
   local how, problem = check(opts)
   if not how then error("lock: " .. problem, 3) end
   local state = core.state(dest)
-  local self = setmetatable({ state = state, dest = dest, text = text, folder = name.join(text, FOLDER), shared = how.shared,
+  local self = setmetatable({ state = state, dest = dest, text = text, folder = name.join(text, FOLDER),
+    shared = how.shared,
     file = how.shared and READER .. core.random() or HELD, content = new_content(how.ttl), ttl = how.ttl }, metatable)
   local till, pause = core.clock() + how.wait, PAUSE
   while true do

@@ -647,8 +647,9 @@ function lock:release() end
 ---@class nil
 local repo = {}
 
----Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files that have
----not changed since the last snapshot are copied on the server where that is quicker. Files that cannot be read do not stop it.
+---Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files
+---that have not changed since the last snapshot are copied on the server where that is quicker. Files that cannot be
+---read do not stop it.
 ---@param sources string|table a folder, whose contents are meant; or a list of folders and files, which stand under their whole paths
 ---@param opts? smb.snapshot_options 
 ---@return smb.snapshot|nil # 
@@ -662,8 +663,8 @@ function repo:snapshot(sources, opts) end
 ---@return string|nil # code
 function repo:list() end
 
----Brings a snapshot back, or a part of it: files whole or not at all, with modes, times, symbolic links and, for root, owners.
----Nothing outside the folder is touched, and what is in it besides stays.
+---Brings a snapshot back, or a part of it: files whole or not at all, with modes, times, symbolic links and, for root,
+---owners. Nothing outside the folder is touched, and what is in it besides stays.
 ---@param wanted string a snapshot's name, or "latest"
 ---@param folder string the local folder; made when it is missing
 ---@param opts? smb.restore_options 
@@ -680,8 +681,8 @@ function repo:restore(wanted, folder, opts) end
 ---@return string|nil # code
 function repo:verify(wanted, opts) end
 
----Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete one always
----stays.
+---Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete
+---one always stays.
 ---@param rules table as of `smb.retention`, with `dry_run`: delete nothing; and `before`, `after`, `log` as in snapshot_options
 ---@return table|nil # `keep` and `delete`: lists of `name`, `time` and `reasons`
 ---@return string|nil # message

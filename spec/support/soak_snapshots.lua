@@ -1,8 +1,8 @@
 --- The second half of `make soak`: snapshots, prunes and restores, each in a program of its own, while the program, its
 -- workers or the server are killed, the disk fills up or the network is lost, at random moments.
 --
--- After each, all snapshots that are complete are verified with their data; none is missing that no prune may have deleted;
--- what was restored is whole. A failure prints the seed and the last steps.
+-- After each, all snapshots that are complete are verified with their data; none is missing that no prune may have
+-- deleted; what was restored is whole. A failure prints the seed and the last steps.
 --
 -- SOAK_S: seconds (60). SEED repeats a run's choices.
 
@@ -63,7 +63,7 @@ local function change_source()
   if math.random(10) == 1 then files.remove(top .. "/c:d") end
 end
 
--- Operations: what a program does, and what is to be so when it says that it has done it. ------------------------------
+-- Operations: what a program does, and what is to be so when it says that it has done it. ----------------------------
 
 local operations = {}
 
@@ -89,7 +89,7 @@ operations.restore = { text = "assert(repo:restore('latest', %q, { verify = 'sha
 
 local kinds = { "snapshot", "snapshot", "snapshot", "prune", "restore" }
 
--- Faults: each gives how it is mended, if it has to be. ------------------------------------------------------------------
+-- Faults: each gives how it is mended, if it has to be. --------------------------------------------------------------
 
 local disturbances = {}
 

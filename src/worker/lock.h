@@ -1,6 +1,6 @@
 /*
- * Lock files: made exclusively, and removed by the worker when the module has gone without having done so. What stands in one tells
- * it from all others: a lock that somebody else has taken over meanwhile is left alone.
+ * Lock files: made exclusively, and removed by the worker when the module has gone without having done so. What stands
+ * in one tells it from all others: a lock that somebody else has taken over meanwhile is left alone.
  */
 #ifndef LUA_SMB_LOCK_H
 #define LUA_SMB_LOCK_H

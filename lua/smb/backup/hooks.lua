@@ -23,7 +23,9 @@ function hooks.check(opts)
       return ("option '%s' must be a function or a command, not a %s"):format(key, kind)
     end
   end
-  if opts.log ~= nil and type(opts.log) ~= "string" then return "option 'log' must be a file's name, not a " .. type(opts.log) end
+  if opts.log ~= nil and type(opts.log) ~= "string" then
+    return "option 'log' must be a file's name, not a " .. type(opts.log)
+  end
 end
 
 local log = {}

@@ -51,7 +51,9 @@ function backup.new(dest, path)
   if destination.type(dest) ~= "destination" then
     error(("smb.backup: an open destination expected, got %s"):format(destination.type(dest) or type(dest)), 3)
   end
-  if path ~= nil and type(path) ~= "string" then error("smb.backup: the path must be a string, not a " .. type(path), 3) end
+  if path ~= nil and type(path) ~= "string" then
+    error("smb.backup: the path must be a string, not a " .. type(path), 3)
+  end
   local ok, reason = name.check(path or "")
   if not ok then error("smb.backup: " .. reason, 3) end
   return setmetatable({ dest = dest, path = path or "" }, metatable)
@@ -89,8 +91,8 @@ end
 
 --- Options of `repo:snapshot`.
 -- @table snapshot_options
--- @tfield[opt] {string,...} exclude globs of what is left out: `*.log` matches names in any folder, `var/**` the whole path in
--- the snapshot, a slash at the end folders only
+-- @tfield[opt] {string,...} exclude globs of what is left out: `*.log` matches names in any folder, `var/**` the whole
+-- path in the snapshot, a slash at the end folders only
 -- @tfield[opt] function|table filter what is included, as in tree_options
 -- @tfield[opt] string|table exclude_if_present names: of a folder that holds one of them nothing but that is kept
 -- @tfield[opt=true] boolean exclude_caches of folders with a CACHEDIR.TAG nothing but that is kept
@@ -99,15 +101,17 @@ end
 -- @tfield[opt] boolean in_place for shares that allow no renaming: straight under the final name
 -- @tfield[opt] function progress called with bytes done, bytes in all and a name; false cancels
 -- @tfield[opt] function each called with "put", a path and bytes for each file that has come
--- @tfield[opt] function|string|table before a function, or a command as of smb.command, that has to do well before; its `nil,
--- err` is a failure
--- @tfield[opt] function|string|table after the same for afterwards, whatever came of it: a function gets what is returned
+-- @tfield[opt] function|string|table before a function, or a command as of smb.command, that has to do well before; its
+-- `nil, err` is a failure
+-- @tfield[opt] function|string|table after the same for afterwards, whatever came of it: a function gets what is
+-- returned
 -- @tfield[opt] string log a file to which lines are added: what began, what failed, what came of it
 
---- Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files that have
--- not changed since the last snapshot are copied on the server where that is quicker. Files that cannot be read do not stop it.
--- @tparam string|table sources a folder, whose contents are meant; or a list of folders and files, which stand under their whole
--- paths
+--- Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files
+-- that have not changed since the last snapshot are copied on the server where that is quicker. Files that cannot be
+-- read do not stop it.
+-- @tparam string|table sources a folder, whose contents are meant; or a list of folders and files, which stand under
+-- their whole paths
 -- @tparam[opt] snapshot_options opts
 -- @treturn[1] snapshot
 -- @treturn[2] nil
@@ -121,7 +125,9 @@ function methods:snapshot(sources, opts)
   local given = several and sources or { sources }
   if #given == 0 then error("bad argument #1 to 'snapshot' (there is no folder in the list)", 2) end
   for _, path in ipairs(given) do
-    if type(path) ~= "string" or path == "" then error("bad argument #1 to 'snapshot' (paths expected in the list)", 2) end
+    if type(path) ~= "string" or path == "" then
+      error("bad argument #1 to 'snapshot' (paths expected in the list)", 2)
+    end
   end
   opts = check_opts(opts, { exclude = "table", filter = either(opts, "filter", "function", "table"),
     exclude_if_present = either(opts, "exclude_if_present", "string", "table"), exclude_caches = "boolean",
@@ -138,8 +144,8 @@ function methods:snapshot(sources, opts)
 end
 
 --- The snapshots, newest last.
--- @treturn[1] {table,...} each with `name`, `time` (seconds since 1970), `files`, `bytes`, and `complete`: false for one that was
--- broken off
+-- @treturn[1] {table,...} each with `name`, `time` (seconds since 1970), `files`, `bytes`, and `complete`: false for
+-- one that was broken off
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
@@ -151,15 +157,16 @@ function methods:list()
     local counts
     counts, message, code = repository.counts(self, found)
     if not counts and message then return nil, message, code end
-    list[i] = { name = found.name, time = found.time, files = counts and counts.files or 0, bytes = counts and counts.bytes or 0,
-      complete = counts ~= nil }
+    list[i] = { name = found.name, time = found.time, files = counts and counts.files or 0,
+      bytes = counts and counts.bytes or 0, complete = counts ~= nil }
   end
   return list
 end
 
 local function check_wanted(wanted, method)
   if type(wanted) ~= "string" then
-    error(("bad argument #1 to '%s' (a snapshot's name or \"latest\" expected, got %s)"):format(method, type(wanted)), 3)
+    local text = "bad argument #1 to '%s' (a snapshot's name or \"latest\" expected, got %s)"
+    error(text:format(method, type(wanted)), 3)
   end
   if wanted ~= "latest" and not names.time(wanted) then
     error(("bad argument #1 to '%s' (no snapshot is called '%s')"):format(method, show.text(wanted)), 3)
@@ -168,8 +175,8 @@ end
 
 --- Options of `repo:restore`.
 -- @table restore_options
--- @tfield[opt] string path what is meant of the snapshot: a file, or a folder with all that is in it. It comes to stand under its
--- whole path
+-- @tfield[opt] string path what is meant of the snapshot: a file, or a folder with all that is in it. It comes to stand
+-- under its whole path
 -- @tfield[opt] function|table filter what is meant, as in tree_options
 -- @tfield[opt] string verify "sha256": what arrives is compared with the manifest before it gets its name
 -- @tfield[opt="restore"] string links "restore" symbolic links that lead to a place in the folder, or "skip" all
@@ -183,8 +190,8 @@ end
 -- @tfield[opt] function|string|table after as in snapshot_options
 -- @tfield[opt] string log as in snapshot_options
 
---- Brings a snapshot back, or a part of it: files whole or not at all, with modes, times, symbolic links and, for root, owners.
--- Nothing outside the folder is touched, and what is in it besides stays.
+--- Brings a snapshot back, or a part of it: files whole or not at all, with modes, times, symbolic links and, for root,
+-- owners. Nothing outside the folder is touched, and what is in it besides stays.
 -- @tparam string wanted a snapshot's name, or "latest"
 -- @tparam string folder the local folder; made when it is missing
 -- @tparam[opt] restore_options opts
@@ -199,8 +206,8 @@ function methods:restore(wanted, folder, opts)
   end
   opts = check_opts(opts, { path = "string", filter = either(opts, "filter", "function", "table"), progress = "function",
     verify = { "size", "sha256", "none" }, links = { "skip", "restore" }, owners = "boolean", each = "function",
-    changed = { "mtime", "size", "missing", "sha256", "always" }, on_error = { "stop", "continue" }, dry_run = "boolean" },
-    "restore")
+    changed = { "mtime", "size", "missing", "sha256", "always" }, on_error = { "stop", "continue" },
+    dry_run = "boolean" }, "restore")
   if opts.owners == nil then opts.owners = core.user() == 0 end
   opts.path = opts.path and opts.path:gsub("^/+", ""):gsub("/+$", "") or nil
   opts.verify = opts.verify or core.state(self.dest).fields.verify
@@ -213,34 +220,40 @@ end
 
 --- Compares a snapshot with its manifest: whether all files are there, with their sizes and times, and nothing else.
 -- @tparam string wanted a snapshot's name, or "latest"
--- @tparam[opt] table opts `data`: read all files and compare their SHA-256s; `source`: compare with these local folders, too (a
--- string or a list, as for `snapshot`); `progress`, `before`, `after`, `log` as in snapshot_options
--- @treturn[1] report `ok`, `differences`: a list of `name`, `what` ("missing", "size", "mtime", "sha256", "extra"), `where`
+-- @tparam[opt] table opts `data`: read all files and compare their SHA-256s; `source`: compare with these local
+-- folders, too (a string or a list, as for `snapshot`); `progress`, `before`, `after`, `log` as in snapshot_options
+-- @treturn[1] report `ok`, `differences`: a list of `name`, `what` ("missing", "size", "mtime", "sha256", "extra"),
+-- `where`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:verify(wanted, opts)
   check_wanted(wanted, "verify")
-  opts = check_opts(opts, { data = "boolean", progress = "function", source = either(opts, "source", "string", "table") },
-    "verify")
+  opts = check_opts(opts, { data = "boolean", progress = "function",
+    source = either(opts, "source", "string", "table") }, "verify")
   if opts.source then
     opts.several = type(opts.source) == "table"
     opts.sources = sources_of(opts.several and opts.source or { opts.source })
   end
   return locked(self, true, function()
-    return hooks.run(self, "verify", opts, function() return require "smb.backup.verify".compare(self, wanted, opts) end)
+    return hooks.run(self, "verify", opts, function()
+      return require "smb.backup.verify".compare(self, wanted, opts)
+    end)
   end)
 end
 
---- Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete one always
--- stays.
--- @tparam table rules as of `smb.retention`, with `dry_run`: delete nothing; and `before`, `after`, `log` as in snapshot_options
+--- Deletes the snapshots that no rule keeps, and those that were broken off more than a day ago. The newest complete
+-- one always stays.
+-- @tparam table rules as of `smb.retention`, with `dry_run`: delete nothing; and `before`, `after`, `log` as in
+-- snapshot_options
 -- @treturn[1] table `keep` and `delete`: lists of `name`, `time` and `reasons`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
 function methods:prune(rules)
-  if type(rules) ~= "table" then error(("bad argument #1 to 'prune' (table expected, got %s)"):format(type(rules)), 2) end
+  if type(rules) ~= "table" then
+    error(("bad argument #1 to 'prune' (table expected, got %s)"):format(type(rules)), 2)
+  end
   local own, opts = {}, {}
   for key, value in pairs(rules) do own[key] = value end
   for _, key in ipairs { "dry_run", table.unpack(hooks.OPTS) } do opts[key], own[key] = own[key], nil end

@@ -29,7 +29,9 @@ local function plan_of(repo, all, rules)
   for _, each in ipairs(keep) do
     table.insert(plan.keep, { name = each.entry.name, time = each.entry.time, reasons = each.reasons })
   end
-  for _, entry in ipairs(delete) do table.insert(plan.delete, { name = entry.name, time = entry.time, reasons = {} }) end
+  for _, entry in ipairs(delete) do
+    table.insert(plan.delete, { name = entry.name, time = entry.time, reasons = {} })
+  end
   return plan
 end
 
@@ -41,7 +43,8 @@ local function remove(dest, folder)
   return true
 end
 
--- Deletes one snapshot so that at no moment it looks whole and is not: its manifest first, then its folder under another name.
+-- Deletes one snapshot so that at no moment it looks whole and is not: its manifest first, then its folder under
+-- another name.
 local function delete(repo, found)
   local dest, place = repo.dest, repository.at(repo, found.name)
   for _, ending in ipairs { names.MANIFEST, names.NEW_MANIFEST } do

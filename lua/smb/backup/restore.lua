@@ -1,7 +1,7 @@
 --- Brings snapshots back: see `repo:restore`.
 --
--- The manifest says what is to be there. Folders and links are made as it is read; files are fetched by lanes, small ones
--- several at a time; folders get their modes and times at the end, the deepest first.
+-- The manifest says what is to be there. Folders and links are made as it is read; files are fetched by lanes, small
+-- ones several at a time; folders get their modes and times at the end, the deepest first.
 -- @module smb.backup.restore
 
 local lfs = require "lfs"
@@ -60,7 +60,7 @@ local function note(self, action, entry)
   if self.opts.each and not actions then self.opts.each(action, entry.path, entry.size) end
 end
 
--- What is meant. ---------------------------------------------------------------------------------------------------------
+-- What is meant. -----------------------------------------------------------------------------------------------------
 
 local function is_at_or_below(path, top)
   return top == "" or path == top or path:sub(1, #top + 1) == top .. "/"
@@ -72,12 +72,13 @@ local function is_meant(self, entry)
   if self.excluded and is_at_or_below(path, self.excluded) then return false end
   if not is_at_or_below(path, self.top) then return false end
   if not self.filter or path == "" then return true end
-  local ok = self.filter(path, { name = name.base(path), type = entry.type, size = entry.size or 0, mtime = entry.mtime / 1e9 })
+  local ok = self.filter(path, { name = name.base(path), type = entry.type, size = entry.size or 0,
+    mtime = entry.mtime / 1e9 })
   if not ok and entry.type == "directory" then self.excluded = path end
   return ok
 end
 
--- Folders. ---------------------------------------------------------------------------------------------------------------
+-- Folders. -----------------------------------------------------------------------------------------------------------
 
 local function make_folder(self, entry)
   if self.opts.dry_run then return true end
@@ -111,7 +112,7 @@ local function make_above(self)
   return true
 end
 
--- Files. -----------------------------------------------------------------------------------------------------------------
+-- Files. -------------------------------------------------------------------------------------------------------------
 
 -- The SHA-256 of a local file.
 local function hash_here(self, path)
@@ -173,7 +174,8 @@ function copies:__close()
   for _, each in pairs(self) do core.discard(each) end
 end
 
--- One of several files that have come: it gets its name. Whatever is wrong with it is found out when it is fetched alone.
+-- One of several files that have come: it gets its name. Whatever is wrong with it is found out when it is fetched
+-- alone.
 local function place_one(self, entry, copy, arrived)
   local sha256
   if self.opts.verify == "sha256" then
@@ -195,7 +197,8 @@ local function fetch_some(self, entries)
     paths[i] = name.join(self.from, entry.stored)
   end
   local part = operations.part(self.under)
-  local reply = #paths > 0 and call.run(self.state.dest, "get_some", { files = made, names = paths, io_size = self.read_size },
+  local reply = #paths > 0 and call.run(self.state.dest, "get_some", { files = made, names = paths,
+    io_size = self.read_size },
     part) or {}
   for i, entry in ipairs(entries) do
     if made[i] and reply[i] and place_one(self, entry, made[i], reply[i]) then
@@ -233,7 +236,7 @@ local function add_file(self, entry)
   self.batch_length = self.batch_length + length
 end
 
--- Entries. ---------------------------------------------------------------------------------------------------------------
+-- Entries. -----------------------------------------------------------------------------------------------------------
 
 local takers = {}
 
@@ -313,7 +316,7 @@ local function bring(self, list)
   return true
 end
 
--- Beginning. -------------------------------------------------------------------------------------------------------------
+-- Beginning. ---------------------------------------------------------------------------------------------------------
 
 local function fail(self, code, reason)
   return nil, failures.message("restore", self.repo.path, self.state.place, reason), code
@@ -337,11 +340,14 @@ end
 
 local function new_run(repo, folder, opts)
   local state = core.state(repo.dest)
-  return setmetatable({ repo = repo, state = state, opts = opts, folder = #folder > 1 and folder:gsub("/+$", "") or folder,
+  return setmetatable({ repo = repo, state = state, opts = opts, folder = #folder > 1 and folder:gsub("/+$", "")
+    or folder,
     under = operations.new(state, "restore", repo.path, opts, 0), top = opts.path or "",
-    filter = opts.filter and pattern.filter(opts.filter) or nil, above = {}, finished = {}, batch = {}, batch_length = 0,
+    filter = opts.filter and pattern.filter(opts.filter) or nil, above = {}, finished = {}, batch = {},
+      batch_length = 0,
     read_size = repo.dest.options.read_buffer_size,
-    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, links = 0, times_refused = 0, errors = {},
+    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, links = 0, times_refused = 0,
+      errors = {},
       seconds = 0, actions = opts.dry_run and {} or nil,
       skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, names = {} } } }, run)
 end

@@ -1,7 +1,8 @@
 --- Makes snapshots: see `repo:snapshot`.
 --
--- The caller walks over the local folders and hands what is found to lanes, which make folders, send files or have the server
--- copy them. Entries get into the manifest in the order in which they were found: those that are done early wait for a moment.
+-- The caller walks over the local folders and hands what is found to lanes, which make folders, send files or have the
+-- server copy them. Entries get into the manifest in the order in which they were found: those that are done early wait
+-- for a moment.
 -- @module smb.backup.snapshot
 
 local core = require "smb.core"
@@ -80,7 +81,7 @@ function run:is_over()
   return code ~= nil
 end
 
--- The manifest. ----------------------------------------------------------------------------------------------------------
+-- The manifest. ------------------------------------------------------------------------------------------------------
 
 local function owner_of(self, entry)
   local key = entry.uid << 32 | entry.gid
@@ -95,7 +96,8 @@ end
 local function new_entry(self, found)
   local attributes = found.attributes
   local entry = { path = found.path, type = attributes.type, mtime = attributes.mtime, mode = attributes.mode,
-    uid = attributes.uid, gid = attributes.gid, ino = attributes.ino, ctime = attributes.ctime, target = attributes.target }
+    uid = attributes.uid, gid = attributes.gid, ino = attributes.ino, ctime = attributes.ctime,
+      target = attributes.target }
   if entry.type == "file" then entry.size = attributes.size else entry.ino, entry.ctime = nil, nil end
   owner_of(self, entry)
   return entry
@@ -122,7 +124,7 @@ function run:write(entry)
   end
 end
 
--- Folders and what waits for them. ---------------------------------------------------------------------------------------
+-- Folders and what waits for them. -----------------------------------------------------------------------------------
 
 -- Of a snapshot that is gone on with: removes what is there and not, or no more, in the source.
 local function remove_unknown(self, folder)
@@ -134,7 +136,8 @@ local function remove_unknown(self, folder)
   end
 end
 
--- A folder's `open` counts what is under way in it, and itself as long as the walk is in it. With nothing more it gets its time.
+-- A folder's `open` counts what is under way in it, and itself as long as the walk is in it. With nothing more it gets
+-- its time.
 local function release(self, folder)
   folder.open = folder.open - 1
   if folder.open == 0 then self.lanes:push({ kind = "time", folder = folder }) end
@@ -182,7 +185,7 @@ function work.file(self, item)
   release(self, item.parent)
 end
 
--- The walk. --------------------------------------------------------------------------------------------------------------
+-- The walk. ----------------------------------------------------------------------------------------------------------
 
 local function new_number(self)
   self.added = self.added + 1
@@ -214,7 +217,8 @@ function run:take(found)
   end
   local stored_path = parent and name.join(parent.stored_path, stored) or ""
   if stored_path ~= found.path then entry.stored = stored_path end
-  local item = { kind = entry.type, entry = entry, here = found.here, place = name.join(self.place, stored_path), parent = parent,
+  local item = { kind = entry.type, entry = entry, here = found.here, place = name.join(self.place, stored_path),
+    parent = parent,
     stored_name = stored, known = known_of(self, found.path), number = new_number(self) }
   if entry.type == "link" then
     self:settle(item.number, entry)
@@ -252,7 +256,7 @@ local function measure(self, walker)
   return bytes, files
 end
 
--- Beginning. -------------------------------------------------------------------------------------------------------------
+-- Beginning. ---------------------------------------------------------------------------------------------------------
 
 -- Of killed runs the one that is gone on with: the newest.
 local function left_behind(self, all, latest)
@@ -279,8 +283,8 @@ local function take_over(self, left)
     self.result.name = left.name
     return true
   end
-  return self.dest:rename(at(self, left.name .. (left.part and names.PART or "")), at(self, self.result.name .. names.PART),
-    { overwrite = false })
+  local from = left.name .. (left.part and names.PART or "")
+  return self.dest:rename(at(self, from), at(self, self.result.name .. names.PART), { overwrite = false })
 end
 
 -- The snapshot's name and place; what the last one has is at hand.
@@ -306,12 +310,14 @@ local function begin(self)
     self.before = name.join(self.state.fields.path, at(self, latest.name))
     local last = manifest.open(self.dest, at(self, latest.name .. names.MANIFEST))
     if last then self.last = { manifest = last, entry = last:next() }
-    else table.insert(self.result.warnings, ("the manifest of %s cannot be read: all files are sent"):format(latest.name)) end
+    else table.insert(self.result.warnings,
+      ("the manifest of %s cannot be read: all files are sent"):format(latest.name)) end
   end
   return true
 end
 
--- Whether there is room for all files, as far as the server tells. What it copies may be free: then it is a warning only.
+-- Whether there is room for all files, as far as the server tells. What it copies may be free: then it is a warning
+-- only.
 local function has_room(self, bytes)
   local quota = self.dest:quota()
   if not quota or not quota.available or quota.available >= bytes or self.is_resumed then return true end
@@ -323,7 +329,7 @@ local function has_room(self, bytes)
   return nil, failures.message("snapshot", nil, self.state.place, reason), "no_space"
 end
 
--- Ending. ----------------------------------------------------------------------------------------------------------------
+-- Ending. ------------------------------------------------------------------------------------------------------------
 
 -- Gives the snapshot its name. With `in_place` it has it already, and the manifest comes last.
 local function complete(self)
@@ -396,16 +402,18 @@ end
 -- @tfield integer unchanged files that are as they were in the last snapshot, sent or copied
 -- @tfield integer resumed files that a run that was killed had sent already
 -- @tfield boolean is_first whether there was no complete one before
--- @tfield table skipped what was left out: `count`, `special`, `mounts`, `vanished`, and `names`, the first 100, each with
--- `name` and `reason`
--- @tfield {table,...} errors files that could not be read, kept changing or could not be named: `name`, `message`, `code`
+-- @tfield table skipped what was left out: `count`, `special`, `mounts`, `vanished`, and `names`, the first 100, each
+-- with `name` and `reason`
+-- @tfield {table,...} errors files that could not be read, kept changing or could not be named: `name`, `message`,
+-- `code`
 -- @tfield {string,...} warnings
 -- @tfield number seconds how long it took
 
 -- Makes it print as a sentence.
 local printed = { __name = "smb.snapshot" }
 function printed.__tostring(result)
-  local words = { ("%s: %d files, %s in %.2f s; sent %d (%s)"):format(result.name, result.files, show.size(result.bytes),
+  local words = { ("%s: %d files, %s in %.2f s; sent %d (%s)"):format(result.name, result.files,
+    show.size(result.bytes),
     result.seconds, result.sent, show.size(result.sent_bytes)) }
   if result.copied > 0 then
     words[#words + 1] = ("%d (%s) copied on the server"):format(result.copied, show.size(result.copied_bytes))

@@ -51,12 +51,12 @@ local function each_entry(self, fn)
   end
 end
 
--- The share. -------------------------------------------------------------------------------------------------------------
+-- The share. ---------------------------------------------------------------------------------------------------------
 
 local function true_name(text) return lookalike.decode(text) or text end
 
--- The folders that lead to an entry, each with what is listed in it and not in the manifest yet. What is left at its end is too
--- much.
+-- The folders that lead to an entry, each with what is listed in it and not in the manifest yet. What is left at its
+-- end is too much.
 local function leave(self, entry)
   local above = self.above
   while #above > 0 do
@@ -157,7 +157,7 @@ local function compare_share(self)
   all:wait(function() return all:is_idle() or self.stopped ~= nil end)
 end
 
--- The source. ------------------------------------------------------------------------------------------------------------
+-- The source. --------------------------------------------------------------------------------------------------------
 
 local function hash_here(self, here, size)
   local source <close>, is = core.open_local(here)
@@ -211,8 +211,8 @@ end
 -- @tfield boolean ok whether there is no difference
 -- @tfield string name the snapshot's
 -- @tfield integer files how many there are in it
--- @tfield {table,...} differences each with `name`; `what`: "missing", "size", "mtime", "sha256" (of contents) or "extra"; and
--- `where`: "share", or "source" for what is another one there
+-- @tfield {table,...} differences each with `name`; `what`: "missing", "size", "mtime", "sha256" (of contents) or
+-- "extra"; and `where`: "share", or "source" for what is another one there
 -- @tfield number seconds how long it took
 
 local printed = { __name = "smb.report" }
@@ -238,7 +238,8 @@ function verify.compare(repo, wanted, opts)
   list:close()
   local self = setmetatable({ repo = repo, state = state, opts = opts, above = {}, turn = 0,
     under = operations.new(state, "verify", own, opts, 0), window = core.ticks(state.fields.time_window or 0),
-    top = name.join(state.fields.path, repository.at(repo, own)), report = { name = own, files = 0, differences = {} } }, run)
+    top = name.join(state.fields.path, repository.at(repo, own)), report = { name = own, files = 0,
+      differences = {} } }, run)
   compare_share(self)
   if opts.sources and not self.stopped then compare_source(self, opts.sources, opts.several) end
   if self.stopped then

@@ -47,7 +47,8 @@ function snapshots.tell(args, result, document)
     for _, warning in ipairs(warnings) do output.complain("warning: " .. warning) end
   end
   output.answer(args, document, not args.quiet and tostring(result) or nil)
-  if #errors > 0 then error({ message = "", code = errors[1].code, status = snapshots.INCOMPLETE, answered = true }, 0) end
+  if #errors == 0 then return end
+  error({ message = "", code = errors[1].code, status = snapshots.INCOMPLETE, answered = true }, 0)
 end
 
 --- A snapshot in a line: its name, files and bytes.

@@ -14,17 +14,20 @@ local ROOM = "the first snapshot is there. Each further one takes the room of al
   .. "the blocks of copies (Btrfs, XFS, ZFS, ReFS); prune removes old ones, and put -r --mirror keeps one copy only"
 
 function backup.add(parser)
-  local command = flags.command(parser, "backup", "URL FOLDER...", "Make a snapshot of folders.", "Makes a snapshot: a folder "
+  local command = flags.command(parser, "backup", "URL FOLDER...", "Make a snapshot of folders.",
+    "Makes a snapshot: a folder "
     .. "2026-11-30T021500Z in the URL's, whole or not at all, and a manifest beside it. Of one folder its contents are meant; "
     .. "several stand under their whole paths. What has not changed since the last snapshot is copied on the server where that "
     .. "is quicker. Exit status 3 when the snapshot is there, but single files could not be read or named.")
   command:argument("folders", "local folders"):args "+"
   flags.finish(command, {
-    command:option("--exclude", "leave out: *.log by name, var/cache/** by path, .git/ folders only; may be given again")
+    command:option("--exclude",
+      "leave out: *.log by name, var/cache/** by path, .git/ folders only; may be given again")
       :argname "GLOB":count "*",
     command:option("--exclude-from", "the same, a glob a line; lines that begin with # are passed over")
       :argname "FILE":count "*",
-    command:option("--exclude-if-present", "of folders that hold a file of this name keep nothing but that"):argname "NAME"
+    command:option("--exclude-if-present",
+      "of folders that hold a file of this name keep nothing but that"):argname "NAME"
       :count "*",
     command:flag("--include-caches", "back up folders with a CACHEDIR.TAG, too"),
     command:flag("-x --one-file-system", "leave out what is mounted below the folders"),

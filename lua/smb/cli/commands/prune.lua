@@ -10,11 +10,14 @@ local snapshots = require "smb.cli.snapshots"
 local prune = {}
 
 local PERIODS = { "last", "hourly", "daily", "weekly", "monthly", "yearly" }
-local MEANING = { last = "so many of the newest", hourly = "the newest of so many hours", daily = "the newest of so many days",
-  weekly = "the newest of so many ISO weeks", monthly = "the newest of so many months", yearly = "the newest of so many years" }
+local MEANING = { last = "so many of the newest", hourly = "the newest of so many hours",
+  daily = "the newest of so many days",
+  weekly = "the newest of so many ISO weeks", monthly = "the newest of so many months",
+    yearly = "the newest of so many years" }
 
 function prune.add(parser)
-  local command = flags.command(parser, "prune", "URL --keep-daily 14 ...", "Delete old snapshots.", "Deletes the snapshots "
+  local command = flags.command(parser, "prune", "URL --keep-daily 14 ...", "Delete old snapshots.",
+    "Deletes the snapshots "
     .. "that no rule keeps, and what was broken off more than a day ago. The rules are those of restic forget; the newest whole "
     .. "snapshot always stays. Without any rule nothing is deleted.")
   local own = {}
@@ -23,7 +26,8 @@ function prune.add(parser)
       return math.tointeger(tonumber(text)), ("--keep-%s must be a whole number"):format(period)
     end)
   end
-  own[#own + 1] = command:option("--keep-within", "all that are no older than that, counted from the newest: 30d, 1y2m7d3h, "
+  own[#own + 1] = command:option("--keep-within",
+    "all that are no older than that, counted from the newest: 30d, 1y2m7d3h, "
     .. "with m for months"):argname "TIME"
   own[#own + 1] = command:flag("--utc", "hours and days are those of UTC, not of the local time zone")
   own[#own + 1] = command:flag("-n --dry-run", "delete nothing; say what would be deleted")

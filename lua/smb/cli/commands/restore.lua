@@ -13,7 +13,8 @@ local trees = require "smb.cli.trees"
 local restore = {}
 
 function restore.add(parser)
-  local command = flags.command(parser, "restore", "URL [SNAPSHOT] FOLDER", "Bring a snapshot back.", "Brings a snapshot, or a "
+  local command = flags.command(parser, "restore", "URL [SNAPSHOT] FOLDER", "Bring a snapshot back.",
+    "Brings a snapshot, or a "
     .. "part of it, back into a local folder: the newest one, unless another is named. Files appear whole or not at all, with "
     .. "modes, times, links and, for root, owners. --verify sha256 compares each with the manifest before it gets its name. Exit "
     .. "status 3 when single files could not be restored.")
@@ -21,7 +22,8 @@ function restore.add(parser)
   flags.finish(command, {
     command:option("--path", "only this file or folder of the snapshot"):argname "PATH",
     trees.selection_flags(command),
-    command:option("--links", "restore (the default) or skip symbolic links"):argname "WORD":choices { "restore", "skip" },
+    command:option("--links", "restore (the default) or skip symbolic links"):argname "WORD":choices { "restore",
+      "skip" },
     command:flag("--no-owners", "leave owners alone, also as root"),
     command:flag("-n --dry-run", "change nothing; say what would be done"),
     snapshots.flags(command) }, { "Progress", snapshots.progress_flags(command) })
@@ -40,7 +42,8 @@ function restore.run(dest, args)
   args.meter = meter
   local owners
   if args.no_owners then owners = false end
-  local summary = outcome.try(snapshots.repo(dest):restore(args.snapshot, args.folder, snapshots.opts(args, { path = args.path,
+  local summary = outcome.try(snapshots.repo(dest):restore(args.snapshot, args.folder, snapshots.opts(args,
+    { path = args.path,
     filter = args.globs, links = args.links, owners = owners, dry_run = args.dry_run, on_error = "continue" })))
   local document = {}
   for key, value in pairs(summary) do document[key] = value end
