@@ -7,6 +7,7 @@ local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local ROOT, ONE, TWO, NOBODY = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.9"
+local MIB = 1024 * 1024
 local DFS = { ["host msdfs"] = "yes" }
 
 describe("DFS links:", function()
@@ -31,13 +32,13 @@ describe("DFS links:", function()
   setup(function()
     dir = files.directory()
     root = server.start { address = ROOT, users = { bob = "s3cret" }, global = DFS, shares = {
-      dfs = { ["msdfs root"] = "yes" } } }
+      dfs = { ["msdfs root"] = "yes" }, encrypted = { ["msdfs root"] = "yes", ["smb encrypt"] = "required" } } }
     shell.check { "chmod", "711", root.dir } -- referrals are looked up as the user, not as the share's
     one = server.start { address = ONE, users = { bob = "s3cret" }, global = DFS, shares = {
       data = {}, more = { ["msdfs root"] = "yes" } } }
     shell.check { "chmod", "711", one.dir }
     two = server.start { address = TWO, users = { bob = "s3cret" }, shares = {
-      data = {}, secret = { ["smb encrypt"] = "required" } } }
+      data = {}, secret = { ["smb encrypt"] = "required" }, same = { path = one:path "data" } } }
   end)
 
   teardown(function()
@@ -48,7 +49,8 @@ describe("DFS links:", function()
   end)
 
   before_each(function()
-    local disks = { root:path "dfs", one:path "data", one:path "more", two:path "data", two:path "secret", dir }
+    local disks = { root:path "dfs", root:path "encrypted", one:path "data", one:path "more", two:path "data",
+      two:path "secret", dir }
     shell.check("find " .. shell.quote(disks) .. " -mindepth 1 -delete")
     link("link", ONE .. "\\data")
     files.write(dir .. "/file", "content")
@@ -201,6 +203,92 @@ describe("DFS links:", function()
     local patient <close> = open { short_timeout = 4, retries = 0 }
     assert(patient:write("second/x", "1"))
     assert.equal("1", files.read(two:path("data", "x")))
+  end)
+
+  it("are found behind encryption that the first server wants", function()
+    assert(lfs.link("msdfs:" .. ONE .. "\\data", root:path("encrypted", "link"), true))
+    local encrypted <close> = assert(smb.open(root:url "encrypted"))
+    assert_a_place_like_any_other(encrypted, "link/", one:path "data")
+    assert(encrypted:write("plain", "x"))
+    assert.is_true(encrypted.info.encryption)
+  end)
+
+  -- Both targets have the same disk. The first is killed when a quarter has moved.
+  local function lose_first(fn)
+    local is_lost = false
+    link("second", ONE .. "\\data", TWO .. "\\same")
+    finally(function() one:restart() end)
+    local patient <close> = open { retries = 8, retry_delay = 0.1, rate = 60 * MIB }
+    assert(patient:write("second/before", "x"))
+    fn(patient, function(done, total)
+      if is_lost or done < total // 4 then return end
+      is_lost = true
+      one:kill()
+    end)
+    assert.is_true(is_lost)
+    assert.is_nil(shell.check { "find", one:path "data", "-name", "*.part" }:match "%S")
+  end
+
+  it("lead a big file on to the second target when the first dies in the middle", function()
+    shell.check("head -c 90M /dev/urandom >" .. dir .. "/big")
+    lose_first(function(patient, progress)
+      assert(patient:put(dir .. "/big", "second/big", { progress = progress }))
+    end)
+    assert.is_true(files.same(dir .. "/big", one:path("data", "big")))
+  end)
+
+  it("lead a big file back from the second target when the first dies in the middle", function()
+    shell.check("head -c 90M /dev/urandom >" .. one:path("data", "big"))
+    lose_first(function(patient, progress)
+      assert(patient:get("second/big", dir .. "/big", { progress = progress }))
+    end)
+    assert.is_true(files.same(dir .. "/big", one:path("data", "big")))
+  end)
+
+  it("lead a tree on to the second target when the first dies in the middle", function()
+    lfs.mkdir(dir .. "/tree")
+    for i = 1, 300 do files.write(("%s/tree/%d"):format(dir, i), tostring(i)) end
+    lose_first(function(patient, progress)
+      assert.equal(300, assert(patient:put_tree(dir .. "/tree", "second/tree", { progress = progress })).files)
+    end)
+    assert(shell.check { "diff", "-r", dir .. "/tree", one:path("data", "tree") })
+  end)
+
+  it("lead to a new target once the old one is gone", function()
+    assert(dest:write("link/x", "1"))
+    one:kill()
+    finally(function() one:restart() end)
+    os.remove(root:path("dfs", "link"))
+    link("link", TWO .. "\\data")
+    assert(dest:write("link/y", "2"))
+    assert.equal("2", files.read(two:path("data", "y")))
+  end)
+
+  it("outlive the server that they are on", function()
+    assert(dest:write("link/x", "1"))
+    root:restart()
+    assert(dest:write("link/y", "2"))
+    assert(dest:write("z", "3"))
+    assert.equal("2", files.read(one:path("data", "y")))
+  end)
+
+  it("send a password once to a target that refuses it, and the first server is none the worse", function()
+    local stranger <close> = server.start { address = "127.0.0.4", users = { bob = "other" }, shares = { data = {} } }
+    link("strange", "127.0.0.4\\data")
+    lfs.mkdir(dir .. "/tree")
+    for i = 1, 20 do files.write(("%s/tree/%d"):format(dir, i), tostring(i)) end
+    stranger:mark()
+    local jobs = {}
+    for i = 1, 8 do jobs[i] = dest:submit("put", dir .. "/file", "strange/" .. i) end
+    for i = 1, 8 do assert.matches("//127.0.0.4/data", assert_fails("auth_failed", jobs[i]:wait())) end
+    for _ = 1, 3 do assert_fails("auth_failed", dest:write("strange/x", "1")) end
+    assert_fails("auth_failed", dest:put_tree(dir .. "/tree", "strange/tree"))
+    local _, failures = stranger:logons()
+    assert.equal(1, failures)
+    assert(dest:write("x", "1"))
+    assert.equal(20, assert(dest:put_tree(dir .. "/tree", "link/tree")).files)
+    local another <close> = open()
+    assert(another:write("link/y", "1"))
   end)
 
   it("say which target failed, and why", function()

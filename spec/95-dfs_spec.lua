@@ -171,6 +171,18 @@ for _, how in ipairs { { global = {} }, SMB1 } do describe(how == SMB1 and "DFS 
     assert.same({ "folder", "link" }, paths)
   end)
 
+  it("files and their times go through a link", function()
+    files.write(dir .. "/file", "content")
+    assert(lfs.touch(dir .. "/file", 1500000000))
+    assert(dest:put(dir .. "/file", "link/file"))
+    assert.equal(1500000000, assert(dest:stat "link/file").mtime)
+    assert(dest:utime("link/file", 1400000000))
+    assert.equal(1400000000, assert(dest:stat "link/file").mtime)
+    assert(dest:rename("link/file", "link/renamed"))
+    assert.equal("content", dest:read "link/renamed")
+    assert(dest:delete "link/renamed")
+  end)
+
   it("dfs = off follows no link", function()
     local off <close> = assert(smb.open(root:url "dfs", with { dfs = "off" }))
     for _ = 1, 2 do

@@ -12,6 +12,8 @@
 enum { CONNECTION_LIMIT = 16 };
 
 static struct connection connections[CONNECTION_LIMIT];
+static struct connection *connection_newest; /* NULL: it has gone */
+static uint64_t connection_late_at;          /* microseconds; 0: never */
 
 void connection_reset(void)
 {
@@ -42,20 +44,43 @@ struct connection *connection_add(int fd)
 		if (connections[i].fd != -1)
 			continue;
 		connections[i] = (struct connection){.fd = fd, .place = 1};
-		return &connections[i];
+		return connection_newest = &connections[i];
 	}
 	return NULL;
 }
 
 void connection_remove(struct connection *c)
 {
+	if (c == connection_newest)
+		connection_newest = NULL;
 	c->fd = -1;
+}
+
+void connection_limit(uint32_t ms)
+{
+	connection_late_at = meter_now() + (uint64_t)ms * 1000;
+}
+
+void connection_end_late(void)
+{
+	if (connection_late_at == 0 || meter_now() < connection_late_at)
+		return;
+	connection_late_at = 0;
+	if (connection_newest != NULL)
+		shutdown(connection_newest->fd, SHUT_RDWR);
 }
 
 void connection_begin_call(void)
 {
+	connection_late_at = 0;
 	for (size_t i = 0; i < CONNECTION_LIMIT; i++)
 		meter_begin_call(&connections[i].meter);
+}
+
+void connection_note_protection(struct connection *c, const struct smb_info *info)
+{
+	c->info.signing = info->signing;
+	c->info.encryption = info->encryption;
 }
 
 /* ---- as the kernel knows them ---- */

@@ -36,8 +36,15 @@ const struct connection *connection_find_share(const void *share);
 struct connection *connection_add(int fd);
 void connection_remove(struct connection *c);
 
+/* How the last request was protected. */
+void connection_note_protection(struct connection *c, const struct smb_info *info);
+
 /* A library call begins: nothing is under way on any of them. */
 void connection_begin_call(void);
+
+/* Ends the connection that this call makes, if connection_end_late finds it not open after so many milliseconds. */
+void connection_limit(uint32_t ms);
+void connection_end_late(void);
 
 /* A server has closed one, as some do with idle ones, and nobody has noticed yet. */
 bool connection_any_hung_up(void);

@@ -82,7 +82,10 @@ bool failure_explain(const struct smb_connect *target, const struct identity *id
 	case REFUSED_ENDLESS:
 		return fault_set(fault, SMB_FAILED, "the server lists more than 256 MiB of names, which is no longer read");
 	case REFUSED_STOPPED: *fault = *stopped; return false;
-	case REFUSED_PASSWORD: logon_refused(fault); return false;
+	case REFUSED_PASSWORD:
+		if (!logon_refused(fault))
+			fault_set(fault, SMB_AUTH_FAILED, "the logon was refused, and is not tried again");
+		return false;
 	default: break;
 	}
 	if (wire_is_guest()) {

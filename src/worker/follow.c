@@ -1,5 +1,6 @@
 #include "follow.h"
 
+#include "connection.h"
 #include "fault.h"
 #include "logon.h"
 #include "logon_frames.h"
@@ -103,11 +104,11 @@ static void follow_name(struct smb_fault *fault)
 bool follow_go(enum follow_use use, const char *path, struct smb_fault *fault)
 {
 	follow.place = links_place(path);
-	logon_frames_set_foreign(follow_is_foreign());
+	logon_frames_go_elsewhere(follow_is_foreign() ? links_server(follow.place) : NULL);
 	if (follow.place != LINKS_HERE)
 		wire_use(NULL);
 	if (links_has_another(follow.place))
-		wire_give_up_after(follow.target->short_timeout / 2);
+		connection_limit(follow.target->short_timeout / 2);
 	if (!follow_may(use, path, fault))
 		return false;
 	if (!follow_is_foreign() || !logon_was_refused_at(links_server(follow.place)))

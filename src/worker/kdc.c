@@ -191,7 +191,7 @@ enum logon_turn kdc_turn(const uint8_t *bytes, size_t size)
 {
 	enum logon_turn turn = LOGON_GO;
 	if (kdc_proves_password(bytes, size)) {
-		turn = logon_await();
+		turn = logon_await(false);
 		kdc.proves = turn == LOGON_GO;
 	}
 	return turn;

@@ -64,7 +64,7 @@ static enum logon_turn send_first(void)
 }
 
 /* `changes` is read before all else, so that no change is missed. */
-enum logon_turn logon_await(void)
+enum logon_turn logon_await(bool is_elsewhere)
 {
 	uint32_t accepted = atomic_load(&logon.turn->accepted);
 
@@ -72,7 +72,7 @@ enum logon_turn logon_await(void)
 		uint32_t changes = atomic_load(&logon.turn->changes), holder = 0;
 		if (atomic_load(&logon.turn->refused) != SMB_TURN_OPEN)
 			return LOGON_REFUSED;
-		if (atomic_load(&logon.turn->accepted) != accepted)
+		if (!is_elsewhere && atomic_load(&logon.turn->accepted) != accepted)
 			return go();
 		if (atomic_compare_exchange_strong(&logon.turn->holder, &holder, logon.self) || holder == logon.self)
 			return send_first();

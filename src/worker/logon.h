@@ -23,9 +23,10 @@ void logon_share(struct smb_turn *turn);
 
 /*
  * Waits for this worker's turn; before LOGON_GO nothing may be sent that a wrong password would be counted for. Then logon_answered or
- * logon_give_up has to follow, or others wait for this worker's end.
+ * logon_give_up has to follow, or others wait for this worker's end. `is_elsewhere`: for a server that a DFS link leads to, of which the
+ * success of others says nothing.
  */
-enum logon_turn logon_await(void);
+enum logon_turn logon_await(bool is_elsewhere);
 
 /* The server's last word on the logon: 0 or the NT status. `guest`: it let a guest in, or nobody, instead of the user. */
 void logon_answered(uint32_t status, bool guest);

@@ -1,5 +1,6 @@
 #include "logon_frames.h"
 
+#include "fault.h"
 #include "token.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@ static struct {
 	enum smb_mechanism mechanism; /* of the logon under way, or of the last one, */
 	char user[SMB_TEXT_SIZE];     /* and who logs on, where that can be seen */
 	char domain[SMB_TEXT_SIZE];   /* the server's */
-	bool is_foreign;              /* the server is another than the user's own: one that a DFS link leads to */
+	const char *elsewhere;        /* the server, where it is one that a DFS link leads to; NULL: the user's own */
 } logon_frames;
 
 void logon_frames_begin_call(void)
@@ -17,9 +18,9 @@ void logon_frames_begin_call(void)
 	logon_frames.mechanism = SMB_MECHANISM_UNKNOWN;
 }
 
-void logon_frames_set_foreign(bool on)
+void logon_frames_go_elsewhere(const char *server)
 {
-	logon_frames.is_foreign = on;
+	logon_frames.elsewhere = server;
 }
 
 /* ---- before one leaves ---- */
@@ -61,7 +62,11 @@ enum refusal logon_frames_check(struct connection *c, const struct demand *deman
 	logon_frames_note(&logon);
 	if (!logon.proves_password || !demand->named)
 		return REFUSED_NOT;
-	why = logon_frames_refusal(logon_await());
+	why = logon_frames_refusal(logon_await(logon_frames.elsewhere != NULL));
+	if (why == REFUSED_NOT && logon_frames.elsewhere != NULL && logon_was_refused_at(logon_frames.elsewhere)) {
+		logon_says_nothing(); /* another worker was refused there meanwhile */
+		return REFUSED_PASSWORD;
+	}
 	c->logs_on = why == REFUSED_NOT;
 	return why;
 }
@@ -93,15 +98,18 @@ void logon_frames_answered(struct connection *c, const struct frame *f, bool is_
 		return;
 	}
 	c->logs_on = false;
-	if (logon_frames.is_foreign)
-		logon_says_nothing();
-	else
+	if (logon_frames.elsewhere == NULL) {
 		logon_answered(status, status == 0 && is_guest);
+		return;
+	}
+	if (fault_refuses_password(status) || (status == 0 && is_guest))
+		logon_refuse_at(logon_frames.elsewhere);
+	logon_says_nothing();
 }
 
 void logon_frames_lost(struct connection *c)
 {
-	if (c->logs_on && logon_frames.is_foreign)
+	if (c->logs_on && logon_frames.elsewhere != NULL)
 		logon_says_nothing();
 	else if (c->logs_on)
 		logon_give_up();

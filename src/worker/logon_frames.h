@@ -17,10 +17,10 @@
 void logon_frames_begin_call(void);
 
 /*
- * Whether the server that a call is about is another than the user's own, one that a DFS link leads to. It may not know the password, which
- * is none the worse for that.
+ * The calls that follow are about a server that a DFS link leads to; NULL: about the user's own. It may not know the password, which is none
+ * the worse for that.
  */
-void logon_frames_set_foreign(bool on);
+void logon_frames_go_elsewhere(const char *server);
 
 /* Whether a frame that logs on may leave; may wait for this worker's turn. */
 enum refusal logon_frames_check(struct connection *c, const struct demand *demand, const struct frame *f);

@@ -100,8 +100,6 @@ bool session_failed_with(struct smb_fault *fault, int error)
 		session.poisoned = true;
 		session.refusal = *fault;
 	}
-	if (fault->code == SMB_AUTH_FAILED && follow_is_foreign() && (fault_refuses_password(wire_status()) || wire_is_guest()))
-		logon_refuse_at(links_server(follow_place()));
 	if (session_has_ended_unseen(error))
 		fault_set(fault, SMB_DISCONNECTED, "the server ended the session or closed the share");
 	return false;

@@ -42,8 +42,6 @@ static struct {
 	bool is_listing;
 	uint64_t received;               /* bytes, during this call */
 	bool is_uncovered;               /* the server has said that another one holds the path */
-	uint64_t give_up_at;             /* microseconds; 0: never */
-	int newest;                      /* the connection that was begun last */
 	bool is_created;                 /* the answer to a CREATE was seen during this call: */
 	struct smb_entry created;
 	struct smb_info info;
@@ -56,7 +54,7 @@ void wire_watch(uint16_t port)
 	memset(&wire, 0, sizeof wire);
 	wire.port = port;
 	wire.is_watching = true;
-	wire.own = wire.last = wire.newest = -1;
+	wire.own = wire.last = -1;
 	connection_reset();
 }
 
@@ -85,7 +83,6 @@ void wire_begin(enum smb_patience patience)
 	wire.refusal = REFUSED_NOT;
 	wire.is_listing = patience == SMB_PATIENCE_LIST;
 	wire.received = 0;
-	wire.give_up_at = 0;
 	connection_begin_call();
 	counters_begin_step(patience);
 }
@@ -199,11 +196,6 @@ void wire_use(const void *share)
 	wire_set_step(SMB_STEP_FILE);
 }
 
-void wire_give_up_after(uint32_t ms)
-{
-	wire.give_up_at = meter_now() + (uint64_t)ms * 1000;
-}
-
 bool wire_is_uncovered(void)
 {
 	return wire.is_uncovered;
@@ -296,6 +288,7 @@ static void wire_frame_sent(void *connection, const struct frame *f)
 	if (wire.step == SMB_STEP_CONNECT)
 		wire_set_step(SMB_STEP_NEGOTIATE);
 	agreement_sent(&wire.info, f, wire.step > SMB_STEP_LOGON);
+	connection_note_protection(c, &wire.info);
 	rename_guard_sent(f);
 	meter_sent(&c->meter, wire.sending_since, !frame_is(f, FRAME_SMB2, SMB2_CANCEL), &wire.info);
 }
@@ -432,8 +425,6 @@ void wire_closes(int fd)
 		wire.own = -1;
 	if (wire.last == fd)
 		wire.last = -1;
-	if (wire.newest == fd)
-		wire.newest = -1;
 }
 
 static void wire_broke(struct connection *c)
@@ -455,7 +446,6 @@ static bool wire_add(int fd)
 		return true;
 	if (connection_add(fd) == NULL)
 		return false;
-	wire.newest = fd;
 	wire_set_step(SMB_STEP_CONNECT);
 	return true;
 }
@@ -521,11 +511,8 @@ void wire_waits(void)
 {
 	if (wire.is_watching && connection_any_moved())
 		counters_add_moved(1);
-	if (wire.give_up_at == 0 || wire.step == SMB_STEP_FILE || meter_now() < wire.give_up_at)
-		return;
-	wire.give_up_at = 0;
-	if (wire.newest >= 0)
-		shutdown(wire.newest, SHUT_RDWR);
+	if (wire.step != SMB_STEP_FILE)
+		connection_end_late();
 }
 
 /* The address is that of the server that has answered: others may have been tried before, or at the same time. */

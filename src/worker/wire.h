@@ -62,9 +62,6 @@ void wire_share_lost(void);
 /* The call that begins is about that share; NULL: about one that has to be opened before. */
 void wire_use(const void *share);
 
-/* Breaks the connection that this call makes, unless its share is open after so many milliseconds. */
-void wire_give_up_after(uint32_t ms);
-
 /* Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads elsewhere. */
 void wire_follow(bool on);
 
