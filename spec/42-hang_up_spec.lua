@@ -1,5 +1,6 @@
--- Servers that hang up before anything is agreed, shares that hold no files, names that do not resolve for a while: the
--- word of the cause, and another attempt where that can help.
+-- Why nothing comes of a connection: servers that hang up before anything is agreed, or demand what was not offered;
+-- shares that hold no files; names that do not resolve for a while. The word of the cause, and another attempt where that
+-- can help.
 
 local files = require "spec.support.files"
 local faults = require "spec.support.faults"
@@ -70,6 +71,43 @@ describe("A server that speaks SMB1 only", function()
       assert.equal(0, (srv:logons()))
     end)
   end
+end)
+
+describe("What a server demands, and the client does not offer", function()
+  it("is signing, over SMB1: protocol", function()
+    local srv <close> = server.start { global = { ["server signing"] = "mandatory", ["server min protocol"] = "NT1" } }
+    local options = { signing = "off", retries = 0, min_protocol = "NT1", max_protocol = "NT1" }
+    local message = assert_fails("protocol", smb.open(srv:fields(options)))
+    assert.matches("the server requires signing, and signing is off", message)
+    options.signing = "default"
+    smb.open(srv:fields(options)):close()
+  end)
+
+  it("is encryption, below SMB3: protocol, and the password is as good as it was", function()
+    local srv <close> = server.start { global = { ["server smb encrypt"] = "required" } }
+    local message = assert_fails("protocol", smb.open(srv:fields { max_protocol = "SMB2_10", retries = 0 }))
+    assert.matches("it may require encryption, which begins with SMB3 %(NT_STATUS_ACCESS_DENIED%)", message)
+    smb.open(srv:fields()):close()
+  end)
+
+  it("is encryption of the share, below SMB3: access_denied, with the hint", function()
+    local srv <close> = server.start { shares = { backup = { ["server smb encrypt"] = "required" } } }
+    local message = assert_fails("access_denied", smb.open(srv:fields { max_protocol = "SMB2_10", retries = 0 }))
+    assert.matches("access denied, or the share requires encryption, which begins with SMB3", message)
+  end)
+end)
+
+describe("SMB1", function()
+  it("tells a missing share, and how large a share is", function()
+    local srv <close> = server.start { global = { ["server min protocol"] = "NT1" } }
+    local function open(name)
+      return smb.open(srv:fields { share = name, retries = 0, min_protocol = "NT1", max_protocol = "NT1" })
+    end
+    assert_fails("share_missing", open "none")
+    local dest <close> = assert(open "backup")
+    local quota = assert(dest:quota())
+    assert.is_true(quota.total > 0 and quota.available > 0 and quota.available <= quota.total)
+  end)
 end)
 
 describe("A share that is none for files", function()

@@ -21,6 +21,7 @@
  *   answer V        SMB2 requests of one command do not reach the server, and get an error: V is the command * 2^32 + the
  *                   NT status
  *   answer-times N  from now on only the next N of them; 0: all
+ *   patch C AT N V  in the server's answers to SMB2 command C the N bytes from AT on are V; N = 0: as they are
  *   lean            bytes of new connections stay in the kernel, which spares the processor a third: no count sees them
  *   kill            resets all connections                     calm              takes back all of the above, lets pass
  *   stats           answers BYTES CONNECTIONS FRAMES FAULTS: from clients, made until now, from clients, done by us
@@ -96,6 +97,9 @@ static struct {
 	uint64_t cut, cut_down, cut_each, cut_frame, lose, stall_frame, hold, hold_down, halfclose, flip, straggle;
 	uint64_t answer, answer_times;
 } faults;
+
+/* What answers of a command are changed to. */
+static struct { unsigned command, at, width; unsigned long long value; } patch;
 
 static struct { uint64_t bytes, connections, frames, faults; } stats;
 
@@ -503,8 +507,24 @@ static void from_client(struct connection *c, struct piece *p)
 	enqueue(c, CLIENT, p);
 }
 
+/* Answers that are no data come in one piece each. */
+static void patch_answer(struct piece *p)
+{
+	enum { COMMAND = LENGTH_SIZE + 12, LEAST = LENGTH_SIZE + 64 };
+	static const uint8_t smb2[] = {0xfe, 'S', 'M', 'B'};
+
+	if (patch.width == 0 || p->size < LEAST || memcmp(p->bytes + LENGTH_SIZE, smb2, sizeof smb2) != 0 ||
+	    (p->bytes[COMMAND] | p->bytes[COMMAND + 1] << 8) != (int)patch.command ||
+	    p->size < LENGTH_SIZE + patch.at + patch.width)
+		return;
+	for (unsigned i = 0; i < patch.width; i++)
+		p->bytes[LENGTH_SIZE + patch.at + i] = (uint8_t)(patch.value >> (8 * i));
+	stats.faults++;
+}
+
 static void from_server(struct connection *c, struct piece *p)
 {
+	patch_answer(p);
 	p->size = least(p->size, faults.cut_down);
 	if (expires(&faults.cut_down, p->size))
 		c->doomed = true;
@@ -689,6 +709,7 @@ static void go(void)
 static void calm(void)
 {
 	memset(&faults, 0, sizeof faults);
+	patch.width = 0;
 	go();
 	accept_again();
 }
@@ -764,6 +785,8 @@ static void obey(const char *line)
 	int parts = sscanf(line, "%31s %lf", word, &value);
 	if (strcmp(word, "stats") == 0)
 		print_stats();
+	else if (strcmp(word, "patch") == 0)
+		puts(sscanf(line, "patch %u %u %u %llu", &patch.command, &patch.at, &patch.width, &patch.value) == 4 ? "ok" : "what?");
 	else
 		puts((parts == 2 && value >= 0 ? set(word, value) : act(word)) ? "ok" : "what?");
 	fflush(stdout);

@@ -53,6 +53,16 @@ function Network:tell(command, value)
   assert(answer == "ok", answer .. " " .. command)
 end
 
+--- From now on the server's answers to a command have other bytes there.
+-- @tparam integer command SMB2's
+-- @tparam integer at offset in the message
+-- @tparam integer width bytes; 0: answers stay as they are
+-- @tparam integer value
+function Network:patch(command, at, width, value)
+  local answer = ask(self, "patch", ("%d %d %d %d"):format(command, at, width, value))
+  assert(answer == "ok", answer)
+end
+
 --- What happened until now.
 -- @treturn table `bytes` and `frames` from clients, `connections` made, `faults` done; cut connections, lost answers
 -- and so on

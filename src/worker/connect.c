@@ -45,6 +45,8 @@ static bool connect_open(const struct smb_connect *target, struct smb_fault *fau
 	file = session_open(demanding ? SESSION_ABSENT_FILE : "\xff", 0, NULL, fault);
 	if (file != NULL && !session_close(file, fault))
 		return false;
+	if (fault->code == SMB_ACCESS_DENIED && fault->status == 0 && !wire_hides_status())
+		fault_meddled(fault);
 	if (connect_failed(fault))
 		return false;
 	if (wire_is_printer())

@@ -55,7 +55,7 @@ void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct 
 	entry->ctime = opened != NULL ? opened->ctime : entry_time_if_known(st->st_ctim);
 	entry->attributes = opened != NULL ? opened->attributes : entry_attributes(st->st_mode);
 	entry->type = entry_type(entry->attributes);
-	entry->size = entry->type == SMB_ENTRY_FILE ? (uint64_t)st->st_size : 0;
+	entry->size = entry->type == SMB_ENTRY_FILE ? entry_size((uint64_t)st->st_size) : 0;
 }
 
 void entry_of_info(struct smb_entry *entry, const struct libsmb_file_info *info)
@@ -69,7 +69,7 @@ void entry_of_info(struct smb_entry *entry, const struct libsmb_file_info *info)
 	    .type = entry_type(info->attrs),
 	};
 	if (entry->type == SMB_ENTRY_FILE)
-		entry->size = info->size;
+		entry->size = entry_size(info->size);
 }
 
 static uint32_t entry_share_type(const struct smbc_dirent *share)

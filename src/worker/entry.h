@@ -24,6 +24,12 @@ enum {
 /* The attributes that can be set. */
 enum { ENTRY_SETTABLE = ENTRY_READONLY | ENTRY_HIDDEN | ENTRY_SYSTEM | ENTRY_ARCHIVE };
 
+/* A file can have 2^63 - 1 bytes at most, whatever a server says. */
+static inline uint64_t entry_size(uint64_t size)
+{
+	return size <= INT64_MAX ? size : INT64_MAX;
+}
+
 mode_t entry_mode(uint32_t attributes);
 
 /*

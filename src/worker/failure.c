@@ -37,6 +37,36 @@ static uint32_t failure_status(void)
 	return is_last ? STATUS_PATH_NOT_COVERED : wire_status();
 }
 
+/* The library itself did not go on, though the server has refused nothing. */
+static bool failure_is_the_librarys(void)
+{
+	return wire_status() == 0 && !wire_is_broken() && !wire_hides_status();
+}
+
+/* Where the server, or the library, refuses a logon for what was agreed before. True when that is so. */
+static bool failure_of_agreement(const struct smb_connect *target, const struct smb_info *info, struct smb_fault *fault)
+{
+	const uint32_t access_denied = 0xc0000022, smb3 = 0x0300;
+	bool is_sent = logon_frames_mechanism() != SMB_MECHANISM_UNKNOWN;
+
+	if (wire_step() == SMB_STEP_SHARE && failure_is_the_librarys() && fault->code == SMB_ACCESS_DENIED)
+		return !fault_meddled(fault);
+	if (wire_step() == SMB_STEP_LOGON && failure_is_the_librarys() && !is_sent && !identity_wants_kerberos(target))
+		return !fault_set(fault, SMB_PROTOCOL,
+				  target->signing == SMB_DEMAND_OFF
+				      ? "the server requires signing, and signing is off"
+				      : "the server's answer to the negotiation is not one that can be used");
+	if (wire_step() == SMB_STEP_LOGON && wire_status() == access_denied && info->dialect > 1 && info->dialect < smb3) {
+		fault_is(fault, SMB_PROTOCOL,
+			 "the server refuses the logon: it may require encryption, which begins with SMB3");
+		return true;
+	}
+	if (wire_step() == SMB_STEP_SHARE && wire_status() == access_denied && info->dialect < smb3)
+		fault_is(fault, SMB_ACCESS_DENIED,
+			 "access denied, or the share requires encryption, which begins with SMB3");
+	return false;
+}
+
 /* What is known of a failed request; of a logon more than the server says. */
 static bool failure_of_request(const struct smb_connect *target, const struct identity *identity, int error, struct smb_fault *fault)
 {
@@ -46,9 +76,9 @@ static bool failure_of_request(const struct smb_connect *target, const struct id
 	fault_remote(fault, wire_step(), failure_status(), error, wire_is_broken());
 	if (fault->code == SMB_HOST_NOT_FOUND)
 		failure_advise_broadcast(target, fault);
-	if (!logs_on || wire_is_broken())
-		return false;
 	wire_info(&info);
+	if (failure_of_agreement(target, &info, fault) || !logs_on || wire_is_broken())
+		return false;
 	if (identity_wants_kerberos(target) && logon_frames_mechanism() != SMB_MECHANISM_NTLM)
 		identity_explain(target, identity, &info, wire_status(), fault);
 	else if (target->domain[0] == '\0')

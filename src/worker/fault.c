@@ -143,6 +143,12 @@ void fault_guest(struct smb_fault *fault)
 	fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and would let a guest in");
 }
 
+bool fault_meddled(struct smb_fault *fault)
+{
+	return fault_set(fault, SMB_PROTOCOL,
+			 "the server's answers do not fit together: somebody may have changed what it offers on the way");
+}
+
 bool fault_refuses_password(uint32_t status)
 {
 	static const uint32_t refusals[] = {

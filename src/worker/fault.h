@@ -26,6 +26,9 @@ void fault_guest(struct smb_fault *fault);
  */
 bool fault_refuses_password(uint32_t status);
 
+/* The library itself found that the server's answers do not fit together: an answer to the negotiation was changed on its way. */
+bool fault_meddled(struct smb_fault *fault);
+
 /* The clocks differ by more than Kerberos allows: seconds that the other one is ahead of ours. Gives true. */
 bool fault_clock(struct smb_fault *fault, int64_t ahead);
 

@@ -1,5 +1,6 @@
 #include "frame.h"
 
+#include "entry.h"
 #include "shared/ticks.h"
 
 static uint64_t frame_field(const struct frame *f, size_t offset, size_t width)
@@ -283,7 +284,7 @@ bool frame_created(const struct frame *f, struct smb_entry *entry)
 	    .atime = ticks_of_filetime(frame_64(f, 80)),
 	    .mtime = ticks_of_filetime(frame_64(f, 88)),
 	    .ctime = frame_time(frame_64(f, 96)),
-	    .size = frame_64(f, 112),
+	    .size = entry_size(frame_64(f, 112)),
 	    .attributes = frame_32(f, 120),
 	};
 	return f->size >= 124;

@@ -478,12 +478,13 @@ static int session_do_statvfs(const char *url, void *context)
 bool session_quota(const char *path, uint64_t *total, uint64_t *available, struct smb_fault *fault)
 {
 	struct statvfs st = {0};
+	uint64_t block;
 
 	if (!session_read_at(path, session_do_statvfs, &st, fault))
 		return false;
-	/* f_frsize counts blocks of f_bsize bytes. */
-	*total = (uint64_t)st.f_bsize * st.f_frsize * st.f_blocks;
-	*available = (uint64_t)st.f_bsize * st.f_frsize * st.f_bavail;
+	block = (uint64_t)st.f_bsize * (st.f_frsize != 0 ? st.f_frsize : 1); /* counts blocks of f_bsize bytes; SMB1: 0 */
+	*total = entry_size(block * st.f_blocks);
+	*available = entry_size(block * st.f_bavail);
 	return *total != 0 || fault_set(fault, SMB_UNSUPPORTED, "the server does not say how large the share is");
 }
 
