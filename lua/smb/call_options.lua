@@ -63,6 +63,11 @@ call_options.TEST = { write = "boolean", on_retry = "function" }
 -- @tfield[opt] number|string min_age only files that were changed no later than so long ago: seconds, or "30s", "10m", "24h",
 -- "7d"
 -- @tfield[opt] number|string max_age only files that were changed no earlier than so long ago
+-- @tfield[opt] {string,...} files_from only what has these paths below the folder, and what is in folders that have; a missing
+-- one is an error
+-- @tfield[opt] string|table exclude_if_present put_tree: of a folder that holds this name, or one of these, nothing else
+-- @tfield[opt=false] boolean exclude_caches put_tree: of folders with a CACHEDIR.TAG nothing else
+-- @tfield[opt=false] boolean one_file_system put_tree: leave out what is mounted below the folder
 -- @tfield[opt] string keep_old move what is replaced or deleted there, under the same path, instead: put_tree, a folder of the
 -- destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
 -- @tfield[opt] integer max_delete mirror: delete nothing, and fail, if more files than this would be deleted
@@ -76,7 +81,7 @@ call_options.TREE = {
   changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
   verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
-  each = "function", max_delete = "integer", keep_old = "string",
+  each = "function", max_delete = "integer", keep_old = "string", files_from = "table",
 }
 
 -- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.
@@ -101,8 +106,24 @@ local function allowed_in(method, filter, given)
   for _, key in ipairs { "time_window", "min_age", "max_age" } do
     allowed[key] = type(given[key]) == "string" and "string" or "number"
   end
-  if method == "put_tree" then allowed.in_place = "boolean" end
+  if method == "put_tree" then
+    with(allowed, { in_place = "boolean", exclude_caches = "boolean", one_file_system = "boolean" })
+    allowed.exclude_if_present = type(given.exclude_if_present) == "table" and "table" or "string"
+  end
   return allowed
+end
+
+-- What is no list of texts.
+local function check_lists(opts)
+  for _, key in ipairs { "files_from", "exclude_if_present" } do
+    local list = type(opts[key]) == "table" and opts[key] or {}
+    for i in pairs(list) do
+      if math.type(i) ~= "integer" or type(list[i]) ~= "string" or list[i] == "" then
+        return nil, ("option '%s' must be a list of names"):format(key)
+      end
+    end
+  end
+  return true
 end
 
 -- Durations in place of texts like "24h".
@@ -133,6 +154,7 @@ function call_options.check_tree(state, given, method)
   with(opts, given or {})
   if opts.time_window ~= nil then window, reason = options.check_value("time_window", opts.time_window) end
   if not reason then reason = select(2, read_ages(opts)) end
+  if not reason then reason = select(2, check_lists(opts)) end
   if reason then return nil, reason end
   opts.window = core.ticks(window)
   opts.read_back = settings.verification(state, opts)

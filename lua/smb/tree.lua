@@ -16,7 +16,6 @@ local folders = require "smb.tree_folders"
 local keep = require "smb.tree_keep"
 local name = require "smb.name"
 local naming = require "smb.naming"
-local pattern = require "smb.pattern"
 local show = require "smb.show"
 local task = require "smb.task"
 
@@ -59,34 +58,18 @@ function tree.direction(operation, verb, mirror)
   return direction
 end
 
--- Whether a file's age is one of those that are meant.
-local function ages(opts)
-  local now, least, most = os.time(), opts.min_age or -math.huge, opts.max_age or math.huge
-  return function(_, entry)
-    local age = entry.type == "file" and now - entry.mtime
-    return not age or (age >= least and age <= most)
-  end
-end
-
--- What is included: a function of path and entry; nil for all.
-local function filter_of(opts)
-  local filter = opts.filter and pattern.filter(opts.filter)
-  if not opts.min_age and not opts.max_age then return filter end
-  local has_age = ages(opts)
-  return function(path, entry) return has_age(path, entry) and (not filter or filter(path, entry)) end
-end
-
 --- Begins a call.
 -- @tparam table direction a class that `tree.direction` made
 -- @tparam table state the destination's state
 -- @tparam string top the remote folder, as the caller named it
 -- @tparam table opts as `call_options.check_tree` returns them
+-- @tparam table selection smb.tree_selection's
 -- @treturn table the sync
-function tree.new(direction, state, top, opts)
+function tree.new(direction, state, top, opts, selection)
   local under = operations.new(state, direction.operation, top, opts, 0)
   local function ask(verb, request) return call.retry(state.dest, verb, request, operations.part(under)) end
   local self = setmetatable({ state = state, top = top, opts = opts, turn = 0, count = 0, there = 0,
-    filter = filter_of(opts), files_total = 0, files_failed = 0,
+    filter = selection.includes, selection = selection, files_total = 0, files_failed = 0,
     names = naming.new(opts.encode_names, opts.dry_run, ask, opts.on_error ~= "continue" and not opts.in_place),
     unanswered = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
     under = under,
@@ -137,6 +120,14 @@ function sync:fail(subject, code, reason)
   errors[#errors + 1] = { name = subject == "" and whole or subject, code = code,
     message = failures.message(self.operation, whole, self.state.place, reason) }
   if self:ends_all(code) or self.opts.on_error ~= "continue" then self.stopped = self.stopped or errors[#errors] end
+end
+
+-- What `files_from` names and is not there.
+function sync:fail_missing()
+  if self.stopped then return end
+  for _, path in ipairs(self.selection.missing()) do
+    self:fail(path, "not_found", "files_from names it, and it is not there")
+  end
 end
 
 -- Whether the walk and the lanes have to end.
@@ -290,6 +281,7 @@ function sync:run(top)
     core.warm(self.state.dest, tasks:count() + more)
     for _ = 1, more do tasks:spawn(self.lane, self) end
   end)
+  self:fail_missing()
   if self.opts.mirror and #self.summary.errors == 0 then
     self:remove()
     for _, each in ipairs(self.spared) do self:fail(each.subject, "invalid_name", each.reason) end

@@ -30,6 +30,14 @@ function folders:fail_local(subject, code, here, reason)
   self:fail(subject, code, ("'%s': %s"):format(here, reason))
 end
 
+-- Why a local entry is left out, though it may be meant; nil for what is moved.
+function folders:reason_to_skip(entry)
+  if entry.type == "link" then return "link" end
+  if entry.type ~= "file" and entry.type ~= "directory" then return "special" end
+  local is_elsewhere = self.device and entry.identity and entry.identity:sub(1, #self.device) ~= self.device
+  return is_elsewhere and "mount" or nil
+end
+
 -- What of a local folder is meant: iterates over entries. A link is what it names, or skipped. `passing`, if given, is how to
 -- pass over files that need no look: `read_on` does so with what is `known`, and perhaps `sizes`; `passed` is told of them.
 -- `excluded`, if given, is told the names that are not meant, or are no file and no folder; of these the summary tells then.
@@ -53,10 +61,10 @@ function folders:local_entries(here, below, passing, excluded)
         self:fail_local(name.join(below, text), size, here .. "/" .. text, ticks)
       elseif not is_temporary then
         local entry = { name = text, type = kind, size = size, mtime = core.seconds(ticks), ticks = ticks, identity = identity }
-        local is_sendable, is_included = kind == "file" or kind == "directory", self:is_included(below, text, entry)
-        if is_sendable and is_included then return entry end
+        local skipped, is_included = self:reason_to_skip(entry), self:is_included(below, text, entry)
+        if not skipped and is_included then return entry end
         if excluded then excluded(text) end
-        if excluded and is_included then self:skip(name.join(below, text), kind == "link" and "link" or "special") end
+        if excluded and is_included then self:skip(name.join(below, text), skipped) end
       end
     end
   end, nil, nil, closing

@@ -10,6 +10,7 @@ local name = require "smb.name"
 local naming = require "smb.naming"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
+local selections = require "smb.tree_selection"
 
 local tree_get = {}
 
@@ -173,7 +174,9 @@ end
 --- Fetches a folder. See `dest:get_tree`.
 -- @local
 function tree_get.fetch(state, top, path, place, opts)
-  local self = tree.new(get, state, top, opts)
+  local selection, wrong = selections.new(opts, place)
+  if not selection then return nil, failures.message("get_tree", top, state.place, wrong), "invalid_name" end
+  local self = tree.new(get, state, top, opts, selection)
   local may_keep, why = self:open_local_keep(place)
   if not may_keep then return nil, failures.message("get_tree", top, state.place, why), "local_io" end
   -- What is not there must not leave an empty folder here.

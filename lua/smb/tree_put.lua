@@ -10,6 +10,7 @@ local naming = require "smb.naming"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
+local selections = require "smb.tree_selection"
 
 local tree_put = {}
 
@@ -355,7 +356,9 @@ end
 --- Sends a local folder. See `dest:put_tree`.
 -- @local
 function tree_put.send(state, here, top, path, opts)
-  local self = tree.new(put, state, top, opts)
+  local selection, wrong = selections.new(opts, here)
+  if not selection then return nil, failures.message("put_tree", top, state.place, wrong), "invalid_name" end
+  local self = tree.new(put, state, top, opts, selection)
   self.is_missing_fine, self.path = true, path
   -- Unchanged files need no look.
   self.passes = not self.filter and not opts.encode_names and opts.changed ~= "sha256" and opts.changed ~= "always"
@@ -372,7 +375,9 @@ function tree_put.send(state, here, top, path, opts)
     return nil, failures.message("put_tree", top, state.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
       kind and "not_directory" or code
   end
+  self.device = opts.one_file_system and identity:match "^[^:]+:" or nil
   self:inspect(here, "", { identity = identity })
+  self:fail_missing()
   local refused, problem = self.names:failure()
   if refused then self:fail(refused, "invalid_name", problem) end
   if #self.summary.errors > 0 and (self.stopped or opts.on_error ~= "continue") then

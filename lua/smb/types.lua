@@ -231,6 +231,10 @@
 ---@field each? function called as things are done, in a dry run as they would be, with the action ("put", "get", "mkdir", "delete", "skip"), the name below the folder and a file's bytes; false cancels the call
 ---@field min_age? number|string only files that were changed no later than so long ago: seconds, or "30s", "10m", "24h", "7d"
 ---@field max_age? number|string only files that were changed no earlier than so long ago
+---@field files_from? string[] only what has these paths below the folder, and what is in folders that have; a missing one is an error
+---@field exclude_if_present? string|table put_tree: of a folder that holds this name, or one of these, nothing else
+---@field exclude_caches? boolean put_tree: of folders with a CACHEDIR.TAG nothing else
+---@field one_file_system? boolean put_tree: leave out what is mounted below the folder
 ---@field keep_old? string move what is replaced or deleted there, under the same path, instead: put_tree, a folder of the destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
 ---@field max_delete? integer mirror: delete nothing, and fail, if more files than this would be deleted
 ---@field encode_names? boolean write what SMB cannot hold with look-alikes
