@@ -1,10 +1,13 @@
 #include "configuration.h"
 
 #include <dlfcn.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A HOME below which nothing can be, and what the library opens there. */
@@ -33,6 +36,21 @@ smbc_smb_encrypt_level configuration_encryption(enum smb_demand demand)
 	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
 	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
 	}
+}
+
+/* Whether this process can see a network interface that is up: without netlink sockets it sees none. */
+static bool has_interface(void)
+{
+	struct ifaddrs *all = NULL;
+	bool found = false;
+
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (const struct ifaddrs *i = all; i != NULL && !found; i = i->ifa_next)
+		found = (i->ifa_flags & IFF_UP) && i->ifa_netmask != NULL && i->ifa_addr != NULL &&
+			(i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6);
+	freeifaddrs(all);
+	return found;
 }
 
 /*
@@ -69,6 +87,9 @@ static bool write_text(FILE *f, const struct smb_connect *t)
 	      "disable netbios = no\n"
 	      "wins server =\n",
 	      f);
+	/* The library exits where it sees none, though it needs none: one that is named it does not look for. */
+	if (!has_interface())
+		fputs("interfaces = 127.0.0.1/8\n", f);
 	/* A broadcast is answered by whoever likes to, and who answers gets the logon. */
 	fprintf(f, "name resolve order = lmhosts host%s\n", t->broadcast ? " bcast" : "");
 	return fflush(f) == 0 && fseek(f, 0, SEEK_SET) == 0;

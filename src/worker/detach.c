@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -51,7 +52,11 @@ static void detach_set_name(const char *name, char *title)
 /* Returns true in the worker. When no fork is possible the module sees the socket close. */
 static bool detach_fork(int socket, char *title)
 {
-	if (fork() != 0)
+	pid_t pid = fork();
+
+	if (pid < 0)
+		perror("smb-worker: no process can be forked"); /* the module reads that */
+	if (pid != 0)
 		return false;
 	signal(SIGCHLD, SIG_DFL);
 	detach_set_name("smb-worker", title);

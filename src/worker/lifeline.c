@@ -66,6 +66,7 @@ bool lifeline_start(int socket, int host, uint32_t clean_up_ms)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error == 0)
 		pthread_detach(thread);
+	errno = error;
 	return error == 0;
 }
 

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* `host` is a pidfd of the module's process, or -1. False when no thread can be had. */
+/* `host` is a pidfd of the module's process, or -1. False and errno when no thread can be had. */
 bool lifeline_start(int socket, int host, uint32_t clean_up_ms);
 
 /* Milliseconds that a clean-up may take once the module has gone. */

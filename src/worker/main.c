@@ -226,11 +226,15 @@ static bool main_start(void)
 		return false;
 	page = memory_map(fds[0], sizeof *page, &size);
 	pace = memory_map(fds[1], sizeof *pace, &size);
-	if (page == NULL || pace == NULL)
+	if (page == NULL || pace == NULL) {
+		perror("smb-worker: no memory can be mapped");
 		return false;
+	}
 	counters_use(page);
-	if (!lifeline_start(SMB_WORKER_SOCKET, fds[2], target.short_timeout))
+	if (!lifeline_start(SMB_WORKER_SOCKET, fds[2], target.short_timeout)) {
+		perror("smb-worker: no thread can be started");
 		return false;
+	}
 	close(fds[0]);
 	close(fds[1]);
 	rate_limit_share(pace);
@@ -242,6 +246,7 @@ static bool main_start(void)
 	if (connect_share(&target, &reply->fault))
 		memset(&reply->fault, 0, sizeof reply->fault);
 	session_info(&reply->info);
+	dup2(STDIN_FILENO, STDERR_FILENO); /* to nowhere: from here on failures go into replies */
 	return message_send(SMB_WORKER_SOCKET, outbox, sizeof *reply, NULL, 0, 0) && reply->fault.code == SMB_OK;
 }
 
@@ -255,6 +260,7 @@ int main(int argc, char **argv)
 	if (chdir("/") < 0)
 		return 1;
 	main_keep_secrets();
+	signal(SIGPIPE, SIG_IGN); /* when the module has gone, so has the other end of standard error */
 	signal(SIGXFSZ, SIG_IGN); /* a local file that would become larger than the host may make it is an error */
 	main_limit_memory();
 	detach_workers(atoi(argv[1]), argv[0]);

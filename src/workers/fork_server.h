@@ -16,9 +16,11 @@ struct fork_server {
 	uid_t uid, euid;     /* nor of a host that has become another user */
 	gid_t gid, egid;
 	unsigned number; /* of the current fork server, or else the last; from 1 on */
+	int errors;      /* standard error of its workers; -1 without it */
+	char words[160]; /* the last line that came from there */
 };
 
-#define NO_FORK_SERVER ((struct fork_server){.self = {-1, -1}, .program_fd = -1})
+#define NO_FORK_SERVER ((struct fork_server){.self = {-1, -1}, .program_fd = -1, .errors = -1})
 
 /* The lowest number that a descriptor for a worker may have when `count` workers are started. */
 int fork_server_least(unsigned count);
@@ -34,6 +36,12 @@ bool fork_server_start(struct fork_server *s, const char *program, const int *so
  * that is waited for is that its memory is taken down, a millisecond or two.
  */
 void fork_server_reap(struct fork_server *s);
+
+/*
+ * What its workers, or the loader of their program, said last on standard error: why one of them ended. Empty where nothing
+ * was said. Still known when the fork server has ended, until there is another.
+ */
+const char *fork_server_last_words(struct fork_server *s);
 
 /* Ends the fork server, and kills a program that hangs. In a forked child this does nothing. */
 void fork_server_dismiss(struct fork_server *s);

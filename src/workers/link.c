@@ -77,6 +77,9 @@ static bool link_no_program(struct smb_fault *fault, const char *program)
 {
 	int error = errno;
 	char text[sizeof fault->text];
+	/* That is what old container engines say of clone3, which posix_spawn and threads need. */
+	if (error == EPERM)
+		return fault_errno(fault, SMB_FAILED, "no process can be started, as clone3 is refused", error);
 	snprintf(text, sizeof text, "the worker program %.120s cannot be started", program);
 	return fault_errno(fault, SMB_FAILED, text, error);
 }
@@ -261,11 +264,23 @@ static void link_replied(struct link *l)
 	}
 }
 
+static void link_ended(struct link *l)
+{
+	struct smb_fault fault = {0};
+
+	if (l->state == LINK_READY) {
+		link_die(l, SMB_FAILED, "the worker process ended unexpectedly");
+		return;
+	}
+	l->found_no_room = l->state == LINK_GREETING; /* it could not even be forked */
+	worker_explain_end(&l->worker, &fault);
+	link_die_of(l, &fault);
+}
+
 static void link_arrived(struct link *l, ssize_t n)
 {
 	if (n == 0) {
-		l->found_no_room = l->state == LINK_GREETING; /* it could not even be forked */
-		link_die(l, SMB_FAILED, "the worker process ended unexpectedly");
+		link_ended(l);
 		return;
 	}
 	if (l->state == LINK_GREETING) {

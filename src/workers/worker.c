@@ -5,6 +5,7 @@
 #include "shared/memory.h"
 #include "shared/turn.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -61,6 +62,15 @@ bool worker_greet(struct worker *w, const void *greeting, size_t size, struct sm
 	worker_close(&w->page_fd);
 	w->has_greeted = true;
 	return true;
+}
+
+void worker_explain_end(const struct worker *w, struct smb_fault *fault)
+{
+	const char *words = worker_has_its_fork_server(w) ? fork_server_last_words(&w->common->fork_server) : "";
+
+	fault_set(fault, SMB_FAILED, "the worker process ended unexpectedly");
+	if (words[0] != '\0')
+		snprintf(fault->text, sizeof fault->text, "the worker process ended unexpectedly: %s", words);
 }
 
 bool worker_is_ours(const struct worker *w)

@@ -43,6 +43,9 @@ bool worker_prepare(struct worker *w, struct worker_common *common, unsigned cou
 /* Takes a greeting, and tells the worker whom to connect to. False fills `fault`. */
 bool worker_greet(struct worker *w, const void *greeting, size_t size, struct smb_fault *fault);
 
+/* Sets a fault: the process ended before it was connected, and this is what it said, or the loader of its program. */
+void worker_explain_end(const struct worker *w, struct smb_fault *fault);
+
 /* A forked child may close descriptors, and nothing else. */
 bool worker_is_ours(const struct worker *w);
 
