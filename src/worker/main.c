@@ -177,7 +177,7 @@ static void main_keep_secrets(void)
 }
 
 /* With sanitizers there is no limit: they set all addresses aside. */
-#if defined __SANITIZE_ADDRESS__
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 #define MAIN_IS_LIMITED false
 #else
 #define MAIN_IS_LIMITED true
