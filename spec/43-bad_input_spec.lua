@@ -224,7 +224,8 @@ describe("a wrong argument raises:", function()
       for _, method in ipairs { "stat", "exists", "list", "mkdir", "delete", "rename", "put", "get", "write", "read",
         "close" } do
         for _, other in ipairs { false, {}, "file", 7, io.stdout } do
-          assert.matches("destination", raised(dest[method], other or nil, "file", "new"))
+          local problem = raised(dest[method], other or nil, "file", "new")
+          assert(problem:find "destination" or problem:find "to be called with a colon: dest:", problem)
         end
       end
     end)
@@ -420,4 +421,66 @@ describe("smb.parse, smb.format and smb.type", function()
       assert.is_nil(smb.type(other))
     end
   end)
+end)
+
+-- An option in the wrong place, or meant for another function, must not be ignored.
+describe("arguments that nobody takes", function()
+  local MOST = { stat = 1, exists = 1, list = 1, dir = 1, walk = 1, mkdir = 1, delete = 2, rmdir = 2, rename = 3,
+    copy = 3, utime = 2, quota = 0, put = 3, get = 3, read = 3, write = 3, put_tree = 3, get_tree = 3, open = 2,
+    sweep = 2, lock = 2, test = 1, close = 0 }
+
+  for method, most in pairs(MOST) do
+    it("are refused by " .. method, function()
+      local arguments = { "name", "name", "name" }
+      arguments[most + 1] = { offset = 5 }
+      local ok, problem = pcall(dest[method], dest, table.unpack(arguments, 1, most + 1))
+      assert.is_false(ok)
+      assert.matches(("bad argument #%d to '%s' (it takes "):format(most + 1, method), problem, 1, true)
+    end)
+  end
+
+  it("are no nils", function()
+    assert.is_table(dest:list("", nil, nil))
+    assert.is_false(dest:exists("nothing", nil))
+  end)
+
+  it("are refused by the module's functions", function()
+    for name, fn in pairs {
+      parse = function() smb.parse("smb://h/s", {}) end, format = function() smb.format({}, 1) end,
+      open = function() smb.open(srv:url "backup", {}, {}) end, wait = function() smb.wait({}, 0, 1) end,
+      help = function() smb.help("put", 1) end,
+    } do
+      assert.error_matches(fn, "bad argument #%d to '" .. name .. "' %(it takes ")
+    end
+  end)
+
+  it("are refused by jobs", function()
+    local job = dest:submit("exists", "")
+    assert.error_matches(function() job:wait(1, 2) end, "bad argument #2 to 'wait'")
+    assert.is_true(job:wait(10, nil))
+    assert.error_matches(function() dest:submit("list", "", { deep = true }):wait() end, "bad argument #2 to 'list'")
+  end)
+end)
+
+describe("filters that would leave everything out, or nothing", function()
+  for _, case in ipairs {
+    { { exclude = { "*.tmp" } }, "it has a key 'exclude'" }, { { "*.log", exclude = "x" }, "it has a key 'exclude'" },
+    { { "*.log", 5 }, "a list with a number" }, { { "/" }, "'/', which matches nothing" },
+    { { "" }, "'', which matches nothing" },
+    { { "!" }, "'!', which matches nothing" }, { { "./etc" }, "'./etc', which matches nothing" },
+    { { "a/../b" }, "matches nothing" }, { { "a//b" }, "matches nothing" }, { "*.log", "not a string" },
+    { { [2] = "*.log" }, "it has a key '2'" },
+  } do
+    it(("are refused: %s"):format(case[2]), function()
+      for _, method in ipairs { "put_tree", "get_tree" } do
+        local ok, problem = pcall(dest[method], dest, dir, dir, { filter = case[1] })
+        assert.is_false(ok)
+        assert.matches("option 'filter'", problem, 1, true)
+        assert.matches(case[2], problem, 1, true)
+      end
+      local ok, problem = pcall(function() smb.backup(dest):snapshot(dir, { filter = case[1] }) end)
+      assert.is_false(ok)
+      assert.matches("option 'filter'", problem, 1, true)
+    end)
+  end
 end)

@@ -3,6 +3,7 @@
 
 local core = require "smb.core"
 local options = require "smb.options"
+local pattern = require "smb.pattern"
 local settings = require "smb.settings"
 
 local call_options = {}
@@ -86,12 +87,9 @@ call_options.TREE = {
 
 -- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.
 local function filter_type(filter)
-  local kind = type(filter)
-  for _, glob in ipairs(kind == "table" and filter or {}) do
-    if type(glob) ~= "string" then kind = "list with a " .. type(glob) end
-  end
-  if filter == nil or kind == "function" or kind == "table" then return kind end
-  return nil, ("option 'filter' must be a function or a list of patterns, not a %s"):format(kind)
+  local fault = filter ~= nil and pattern.fault(filter)
+  if fault then return nil, "option 'filter' " .. fault end
+  return type(filter)
 end
 
 -- Which options would take a file of which a part has arrived for a whole one.

@@ -1,9 +1,10 @@
 --- A share, logged on to: what `smb.open` returns.
 --
--- Names are relative to the destination's path and `/`-separated; "" is the path itself. Every method but `dir` and `walk`
--- returns `nil, message, code` on failure; a wrong argument raises.
+-- Names are relative to the destination's path and `/`-separated; "" is the path itself. Every method but `dir` and
+-- `walk` returns `nil, message, code` on failure; a wrong argument raises.
 -- @classmod destination
 
+local arity = require "smb.arity"
 local call = require "smb.call"
 local call_options = require "smb.call_options"
 local connect = require "smb.connect"
@@ -31,7 +32,9 @@ local fail, resolve, resolve_below, resolve_change, run =
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
 local function state_of(dest)
-  if type(dest) ~= "userdata" then error("this is a method, to be called with a colon: dest:list(), not dest.list()", 3) end
+  if type(dest) ~= "userdata" then
+    error("this is a method, to be called with a colon: dest:list(), not dest.list()", 3)
+  end
   local state = core.state(dest)
   if not core.is_open(dest) then error("attempt to use a closed destination", 3) end
   return state
@@ -98,9 +101,9 @@ end
 
 --- Asks for a file's or folder's entry.
 -- @tparam string text its name
--- @treturn[1] entry `name`, `type` ("file", "directory", "link"), `size` (bytes), `mtime`, `atime`, `btime` (seconds since
--- 1970; btime is nil on an encrypted connection, where only listings tell it), `archive`, `hidden`, `system`, `readonly`
--- (booleans)
+-- @treturn[1] entry `name`, `type` ("file", "directory", "link"), `size` (bytes), `mtime`, `atime`, `btime` (seconds
+-- since 1970; btime is nil on an encrypted connection, where only listings tell it), `archive`, `hidden`, `system`,
+-- `readonly` (booleans)
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code: not_found, folder_missing, invalid_name, ...
@@ -207,8 +210,8 @@ end
 
 --- Removes a folder.
 -- @tparam string text its name
--- @tparam[opt] table opts `recursive`: with all that is in it, recycle bins and snapshots of servers too. Links to files are
--- removed; one to a folder is left alone, and with it the folder: `unsupported`
+-- @tparam[opt] table opts `recursive`: with all that is in it, recycle bins and snapshots of servers too. Links to
+-- files are removed; one to a folder is left alone, and with it the folder: `unsupported`
 -- @treturn[1] boolean true
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -308,15 +311,17 @@ end
 
 -- Files, whole. -------------------------------------------------------------------------------------------------------
 
---- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
--- before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
+--- Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was
+-- there before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
 -- @tparam string localpath the local file
 -- @tparam[opt] string text its name on the share; the local file's own by default
 -- @tparam[opt] transfer_options opts
--- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`; `mtime_kept`: false, where the time was refused
+-- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`; `mtime_kept`: false, where the time was
+-- refused
 -- @treturn[2] nil
 -- @treturn[2] string message
--- @treturn[2] string code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, mismatch, ...
+-- @treturn[2] string code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, mismatch,
+-- ...
 function methods:put(localpath, text, opts)
   local state = state_of(self)
   check_string(localpath, 1, "put")
@@ -324,7 +329,8 @@ function methods:put(localpath, text, opts)
   opts = check_opts(opts, call_options.PUT, "put")
   local in_place = settings.is_in_place(state, opts)
   if in_place and opts.resume then
-    error("put: resume and in_place exclude each other: nobody can tell what a file of that name is the beginning of", 2)
+    error("put: resume and in_place exclude each other: nobody can tell what a file of that name is the beginning of",
+      2)
   end
   text = text or localpath:match("[^/]*$")
   local path, reason = resolve_change(state, text, true)
@@ -332,8 +338,8 @@ function methods:put(localpath, text, opts)
   return whole.put(state, localpath, text, path, opts)
 end
 
---- Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on failure
--- what was there before is untouched.
+--- Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on
+-- failure what was there before is untouched.
 -- @tparam string text its name
 -- @tparam[opt] string localpath where to; a folder, or what ends in a slash, takes the remote name, which is also the
 -- default
@@ -373,17 +379,18 @@ function methods:read(text, sink, opts)
   return whole.read(state, text, path, opts)
 end
 
---- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
--- there before is untouched.
+--- Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure
+-- what was there before is untouched.
 --
 --     assert(dest:write("shop.sql.gz", smb.command({ "pg_dump", "shop" }, { "gzip" })))
 --
--- Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good backup.
--- `smb.command` looks at every stage.
+-- Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good
+-- backup. `smb.command` looks at every stage.
 -- @tparam string text its name
--- @tparam string|function|file|command data the contents; or a function that gives strings until nil (an LTN12 source), whose
--- `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one command, which is read
--- to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
+-- @tparam string|function|file|command data the contents; or a function that gives strings until nil (an LTN12 source),
+-- whose `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one
+-- command, which is read to its end and closed whatever happens; or what `smb.command` gives. A command that fails
+-- leaves nothing on the share
 -- @tparam[opt] transfer_options opts
 -- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 -- @treturn[2] nil
@@ -397,8 +404,12 @@ function methods:write(text, data, opts)
     error(("bad argument #2 to 'write' (string, function, open file or command expected, got %s)"):format(io.type(data)
       or type(data)), 2)
   end
-  if from.command and not from:is_new() then error("bad argument #2 to 'write' (the command has been run already)", 2) end
-  if from.closer and from:is_spent() then error("bad argument #2 to 'write' (the file has been read to its end already)", 2) end
+  if from.command and not from:is_new() then
+    error("bad argument #2 to 'write' (the command has been run already)", 2)
+  end
+  if from.closer and from:is_spent() then
+    error("bad argument #2 to 'write' (the file has been read to its end already)", 2)
+  end
   opts = check_opts(opts, call_options.WRITE, "write")
   local path, reason = resolve_change(state, text, true)
   if not path then return fail(state, "write", text, "invalid_name", reason) end
@@ -413,14 +424,15 @@ local function check_tree_opts(state, given, method)
   return opts
 end
 
---- Sends a local folder with all that is in it. Files go side by side over several connections, each whole or not at all and with
--- its time; what has the same size and time on the share already is left alone.
+--- Sends a local folder with all that is in it. Files go side by side over several connections, each whole or not at
+-- all and with its time; what has the same size and time on the share already is left alone.
 -- @tparam string localdir the local folder
 -- @tparam[opt=""] string text the folder on the share; made when it is missing
 -- @tparam[opt] tree_options opts
--- @treturn[1] summary `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of `name`,
--- `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`, `special`, `dfs`,
--- `mounts`, and the `bins` that mirror has left; of the first 100 `names`: a list of `name`, `reason`)
+-- @treturn[1] summary `files`, `bytes`, `unchanged`, `deleted`, `folders` (made), `times_refused`, `errors` (a list of
+-- `name`, `message`, `code`), `seconds`, `skipped` (what is no file and no folder and was left out: `count`, `links`,
+-- `special`, `dfs`, `mounts`, and the `bins` that mirror has left; of the first 100 `names`: a list of `name`,
+-- `reason`)
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code; `invalid_name` before anything is sent, when SMB cannot hold a name of the tree
@@ -431,7 +443,8 @@ function methods:put_tree(localdir, text, opts)
   opts = check_tree_opts(state, opts, "put_tree")
   local path, reason = resolve_change(state, text or "")
   if not path then return fail(state, "put_tree", text, "invalid_name", reason) end
-  return require "smb.tree_put".send(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path, opts)
+  return require "smb.tree_put".send(state, #localdir > 1 and localdir:gsub("/+$", "") or localdir, text or "", path,
+    opts)
 end
 
 --- Fetches a folder with all that is in it. As `put_tree`, the other way round.
@@ -454,8 +467,8 @@ end
 
 --- Opens a file, to be read and written in place with the methods of Lua's own files.
 -- @tparam string text its name
--- @tparam[opt="r"] string mode "r", "w", "a", "r+", "w+" or "a+"; "b" may follow and changes nothing; "x" with "w": the file must
--- not exist
+-- @tparam[opt="r"] string mode "r", "w", "a", "r+", "w+" or "a+"; "b" may follow and changes nothing; "x" with "w": the
+-- file must not exist
 -- @treturn[1] file
 -- @treturn[2] nil
 -- @treturn[2] string message
@@ -474,13 +487,14 @@ end
 
 -- Tidying up. --------------------------------------------------------------------------------------------------------
 
---- Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
--- name is missing is put back, whatever its age; if its name had to be shortened, the next `put` of that name does so.
+--- Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved
+-- aside whose name is missing is put back, whatever its age; if its name had to be shortened, the next `put` of that
+-- name does so.
 -- @tparam[opt=""] string text the folder to look in, with all below it
--- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours); `bins`: look
--- into recycle bins and snapshots, too
--- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back; `unknown`: files moved
--- aside whose names had to be shortened, and are not there, or which another host has moved. They stay
+-- @tparam[opt] table opts `older_than`: seconds by the server's clock since it was last changed (default 24 hours);
+-- `bins`: look into recycle bins and snapshots, too
+-- @treturn[1] {string,...} names that were removed; `restored`: a list of the names that were put back; `unknown`:
+-- files moved aside whose names had to be shortened, and are not there, or which another host has moved. They stay
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
@@ -499,8 +513,9 @@ end
 --
 --     local lock <close> = assert(dest:lock "host1")
 --
--- The lock ends when it is released, its scope or the destination is left, or its program dies. Who has not refreshed it for its
--- time to live loses it to the next who asks; while calls of the destination are under way that is done by itself.
+-- The lock ends when it is released, its scope or the destination is left, or its program dies. Who has not refreshed
+-- it for its time to live loses it to the next who asks; while calls of the destination are under way that is done by
+-- itself.
 -- @tparam string text the folder's name
 -- @tparam[opt] lock_options opts
 -- @treturn[1] lock
@@ -527,8 +542,8 @@ local NO_JOB = { dir = true, walk = true, open = true, close = true, submit = tr
 --
 -- @tparam string what a method's name; not dir, walk, open, close
 -- @param ... its arguments, of which tables are copied. Functions among them (readers, progress, filters) are called
--- whenever the job moves on; what they call of a destination lets others go on meanwhile, unless they do so in a coroutine of
--- their own, as a reader that `coroutine.wrap` has made: then whoever asks about a job waits, too
+-- whenever the job moves on; what they call of a destination lets others go on meanwhile, unless they do so in a
+-- coroutine of their own, as a reader that `coroutine.wrap` has made: then whoever asks about a job waits, too
 -- @treturn job
 function methods:submit(what, ...)
   local state = state_of(self)
@@ -557,8 +572,8 @@ local function test_write(state, under)
   return done(deleted, problem, word)
 end
 
---- Shows that the destination can be used: its folder is listed; on demand a small file is written, read back, compared and
--- deleted.
+--- Shows that the destination can be used: its folder is listed; on demand a small file is written, read back, compared
+-- and deleted.
 -- @tparam[opt] table opts `write`: try that too
 -- @treturn[1] boolean true
 -- @treturn[2] nil
@@ -573,6 +588,10 @@ function methods:test(opts)
   if not opts.write then return true end
   return test_write(state, under)
 end
+
+arity.limit(methods, { close = 0, stat = 1, exists = 1, list = 1, dir = 1, walk = 1, mkdir = 1, delete = 2, rmdir = 2,
+  rename = 3, copy = 3, utime = 2, quota = 0, put = 3, get = 3, read = 3, write = 3, put_tree = 3, get_tree = 3,
+  open = 2, sweep = 2, lock = 2, test = 1 }, metatable)
 
 -- Fields. -------------------------------------------------------------------------------------------------------------
 

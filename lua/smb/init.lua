@@ -9,6 +9,7 @@
 
 local version = require "smb.version" -- first: what comes then relies on it
 
+local arity = require "smb.arity"
 local credentials = require "smb.credentials"
 local destination = require "smb.destination"
 local failures = require "smb.failure"
@@ -58,15 +59,15 @@ function smb.type(value)
   return destination.type(value) or file.type(value) or (job and job.type(value)) or (command and command.type(value))
 end
 
---- Makes a reader for `dest:write` of a command's output, or that of a pipeline. It starts when it is first read. The status of
--- every stage is looked at: when one fails, `write` fails with `local_io` and leaves what was there.
+--- Makes a reader for `dest:write` of a command's output, or that of a pipeline. It starts when it is first read. The
+-- status of every stage is looked at: when one fails, `write` fails with `local_io` and leaves what was there.
 --
 --     assert(dest:write("shop.sql.gz", smb.command({ "pg_dump", "shop" }, { "gzip" })))
 --
 -- Its standard input is empty. When `write` ends before the command, all stages are ended.
 -- @tparam {string,...}|string cmd a program and its arguments, which no shell sees; or a text for sh
--- @param ... further commands, each of which reads what the last one writes; `{ sigpipe = true }` at the end: an early stage that
--- ends because the next one read no further (SIGPIPE) has not failed
+-- @param ... further commands, each of which reads what the last one writes; `{ sigpipe = true }` at the end: an early
+-- stage that ends because the next one read no further (SIGPIPE) has not failed
 -- @treturn command to be given to `dest:write`, or called like any LTN12 source; `close` ends it
 function smb.command(cmd, ...)
   local made, reason = require "smb.command".new(cmd, ...)
@@ -90,8 +91,8 @@ end
 --- Says which snapshots to keep and which to delete, by the rules of restic's `forget`. Nothing is changed.
 -- @tparam {table,...} entries each with `time` (seconds since 1970), and anything else
 -- @tparam retention_rules rules at least one that keeps something
--- @treturn {table,...} what to keep, newest first: `entry`, and `reasons`, a list of "last", "hourly", "daily", "weekly",
--- "monthly", "yearly" and "within 30d"
+-- @treturn {table,...} what to keep, newest first: `entry`, and `reasons`, a list of "last", "hourly", "daily",
+-- "weekly", "monthly", "yearly" and "within 30d"
 -- @treturn {table,...} the entries to delete, newest first
 function smb.retention(entries, rules)
   return require "smb.retention".plan(entries, rules)
@@ -110,7 +111,8 @@ function smb.backup(dest, path)
 end
 
 --- Prints what there is, or what is known about one thing.
--- @tparam[opt] string topic a function or method ("put", "file:read"), an option ("transport") or an error code ("busy")
+-- @tparam[opt] string topic a function or method ("put", "file:read"), an option ("transport") or an error code
+-- ("busy")
 function smb.help(topic)
   require "smb.help".print(topic)
 end
@@ -144,8 +146,8 @@ end
 
 local COMPLETING = { ask = no_password, anonymous = "a logon without one needs anonymous = true" }
 
--- Checked fields with all that a logon needs; `without_share`: true drops what is said of a share, "perhaps" keeps it. They come
--- with warnings; or nil, message, code. A mistake of the script's raises.
+-- Checked fields with all that a logon needs; `without_share`: true drops what is said of a share, "perhaps" keeps it.
+-- They come with warnings; or nil, message, code. A mistake of the script's raises.
 local function prepare(where, more, method, without_share)
   if type(where) ~= "string" and type(where) ~= "table" then
     error(("smb.%s: a URL or a table of fields expected, got %s"):format(method, type(where)), 3)
@@ -179,7 +181,8 @@ function smb.open(where, more)
 end
 
 --- Lists what a server shares.
--- @tparam string|table where a URL, or a table of the options of `smb.options`; a share in it is passed over, and may be missing
+-- @tparam string|table where a URL, or a table of the options of `smb.options`; a share in it is passed over, and may
+-- be missing
 -- @tparam[opt] table more options, stronger than those of `where`
 -- @treturn[1] {share,...} shares sorted by name
 -- @treturn[2] nil
@@ -191,12 +194,13 @@ function smb.shares(where, more)
   return require "smb.shares".list(fields, warnings)
 end
 
---- Finds out what works with a server and what does not, step by step. What is written for that has temporary names, and is
--- deleted. A wrong password is tried once.
+--- Finds out what works with a server and what does not, step by step. What is written for that has temporary names,
+-- and is deleted. A wrong password is tried once.
 --
 --     print(smb.diagnose "smb://bob@nas/backup")
 --
--- @tparam string|table where a URL, or a table of the options of `smb.options`; without a share only the server is looked at
+-- @tparam string|table where a URL, or a table of the options of `smb.options`; without a share only the server is
+-- looked at
 -- @tparam[opt] table more options, stronger than those of `where`; `read_only`: make nothing on the share
 -- @treturn[1] diagnosis
 -- @treturn[2] nil for a URL that is none, and where there is nobody to log on as
@@ -214,5 +218,8 @@ function smb.diagnose(where, more)
   if not fields then return nil, warnings, code end
   return require "smb.diagnose".run(fields, read_only)
 end
+
+arity.limit(smb,
+  { parse = 1, format = 1, wait = 2, retention = 2, backup = 2, help = 1, open = 2, shares = 2, diagnose = 2 })
 
 return smb

@@ -4,6 +4,7 @@
 -- to wait. An event loop is told by `pollfd`, `events` and `timeout` when to do that.
 -- @classmod job
 
+local arity = require "smb.arity"
 local core = require "smb.core"
 local failures = require "smb.failure"
 local task = require "smb.task"
@@ -269,6 +270,8 @@ end
 
 -- LuaSocket's select asks that.
 function methods:dirty() return is_over(check(self, "dirty")) or false end
+
+arity.limit(methods, { wait = 1, status = 0, progress = 0, cancel = 0 }, metatable)
 
 function metatable.__tostring(self)
   return ("smb.job (%s)"):format(status(check(self, "tostring")))

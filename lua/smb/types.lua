@@ -263,8 +263,8 @@ function smb.format(fields) end
 ---@return string|nil # "destination", "closed destination", "file", "closed file", "job", "command"; for all else
 function smb.type(value) end
 
----Makes a reader for `dest:write` of a command's output, or that of a pipeline. It starts when it is first read. The status of
----every stage is looked at: when one fails, `write` fails with `local_io` and leaves what was there.
+---Makes a reader for `dest:write` of a command's output, or that of a pipeline. It starts when it is first read. The
+---status of every stage is looked at: when one fails, `write` fails with `local_io` and leaves what was there.
 ---
 ---    assert(dest:write("shop.sql.gz", smb.command({ "pg_dump", "shop" }, { "gzip" })))
 ---
@@ -316,8 +316,8 @@ function smb.open(where, more) end
 ---@return string|nil # the error word
 function smb.shares(where, more) end
 
----Finds out what works with a server and what does not, step by step. What is written for that has temporary names, and is
----deleted. A wrong password is tried once.
+---Finds out what works with a server and what does not, step by step. What is written for that has temporary names,
+---and is deleted. A wrong password is tried once.
 ---
 ---    print(smb.diagnose "smb://bob@nas/backup")
 ---@param where string|table a URL, or a table of the options of `smb.options`; without a share only the server is looked at
@@ -425,8 +425,8 @@ function destination:utime(text, mtime) end
 ---@return string|nil # code: unsupported where the server does not say
 function destination:quota() end
 
----Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was there
----before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
+---Sends a local file. It appears under its name when it is complete, with the local file's mtime; on failure what was
+---there before is untouched. A pipe, a device or a file of /proc, whose size and time mean nothing, is read to its end.
 ---@param localpath string the local file
 ---@param text? string its name on the share; the local file's own by default
 ---@param opts? smb.transfer_options 
@@ -435,8 +435,8 @@ function destination:quota() end
 ---@return string|nil # code: local_io, source_changed, folder_missing, exists, is_directory, no_space, busy, mismatch, ...
 function destination:put(localpath, text, opts) end
 
----Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on failure
----what was there before is untouched.
+---Fetches a file. It appears under its local name when it is complete and on disk, with the remote file's mtime; on
+---failure what was there before is untouched.
 ---@param text string its name
 ---@param localpath? string where to; a folder, or what ends in a slash, takes the remote name, which is also the default
 ---@param opts? smb.transfer_options 
@@ -454,13 +454,13 @@ function destination:get(text, localpath, opts) end
 ---@return string|nil # code
 function destination:read(text, sink, opts) end
 
----Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure what was
----there before is untouched.
+---Writes a file from a string or a reader, of any length. It appears under its name when it is complete; on failure
+---what was there before is untouched.
 ---
 ---    assert(dest:write("shop.sql.gz", smb.command({ "pg_dump", "shop" }, { "gzip" })))
 ---
----Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good backup.
----`smb.command` looks at every stage.
+---Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good
+---backup. `smb.command` looks at every stage.
 ---@param text string its name
 ---@param data string|function|file|smb.command the contents; or a function that gives strings until nil (an LTN12 source), whose `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one command, which is read to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
 ---@param opts? smb.transfer_options 
@@ -469,8 +469,8 @@ function destination:read(text, sink, opts) end
 ---@return string|nil # code
 function destination:write(text, data, opts) end
 
----Sends a local folder with all that is in it. Files go side by side over several connections, each whole or not at all and with
----its time; what has the same size and time on the share already is left alone.
+---Sends a local folder with all that is in it. Files go side by side over several connections, each whole or not at
+---all and with its time; what has the same size and time on the share already is left alone.
 ---@param localdir string the local folder
 ---@param text? string the folder on the share; made when it is missing
 ---@param opts? smb.tree_options 
@@ -496,8 +496,9 @@ function destination:get_tree(text, localdir, opts) end
 ---@return string|nil # code
 function destination:open(text, mode) end
 
----Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved aside whose
----name is missing is put back, whatever its age; if its name had to be shortened, the next `put` of that name does so.
+---Removes what crashed runs left behind: temporary files, and old files moved aside that were replaced. A file moved
+---aside whose name is missing is put back, whatever its age; if its name had to be shortened, the next `put` of that
+---name does so.
 ---@param text? string the folder to look in, with all below it
 ---@param opts? table `older_than`: seconds by the server's clock since it was last changed (default 24 hours); `bins`: look into recycle bins and snapshots, too
 ---@return string[]|nil # names that were removed; `restored`: a list of the names that were put back; `unknown`: files moved aside whose names had to be shortened, and are not there, or which another host has moved. They stay
@@ -509,8 +510,9 @@ function destination:sweep(text, opts) end
 ---
 ---    local lock <close> = assert(dest:lock "host1")
 ---
----The lock ends when it is released, its scope or the destination is left, or its program dies. Who has not refreshed it for its
----time to live loses it to the next who asks; while calls of the destination are under way that is done by itself.
+---The lock ends when it is released, its scope or the destination is left, or its program dies. Who has not refreshed
+---it for its time to live loses it to the next who asks; while calls of the destination are under way that is done by
+---itself.
 ---@param text string the folder's name
 ---@param opts? smb.lock_options 
 ---@return lock|nil # 
@@ -528,8 +530,8 @@ function destination:lock(text, opts) end
 ---@return smb.job # 
 function destination:submit(what, ...) end
 
----Shows that the destination can be used: its folder is listed; on demand a small file is written, read back, compared and
----deleted.
+---Shows that the destination can be used: its folder is listed; on demand a small file is written, read back, compared
+---and deleted.
 ---@param opts? table `write`: try that too
 ---@return boolean|nil # true
 ---@return string|nil # message

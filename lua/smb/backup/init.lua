@@ -10,6 +10,7 @@ local hooks = require "smb.backup.hooks"
 local name = require "smb.name"
 local names = require "smb.backup.names"
 local options = require "smb.options"
+local pattern = require "smb.pattern"
 local repository = require "smb.backup.repository"
 local retention = require "smb.retention"
 local show = require "smb.show"
@@ -30,6 +31,14 @@ local function check_opts(opts, allowed, method)
 end
 
 -- Calls fn(lock) while the repository is locked. Where nothing may be written a shared lock is done without.
+-- Raises for globs that could match nothing.
+local function check_globs(opts, method)
+  for _, key in ipairs { "filter", "exclude" } do
+    local fault = opts[key] ~= nil and pattern.fault(opts[key])
+    if fault then error(("%s: option '%s' %s"):format(method, key, fault), 3) end
+  end
+end
+
 local function locked(self, shared, fn)
   local lock <close>, message, code = self.dest:lock(self.path, { shared = shared })
   if not lock and not (shared and code == "access_denied") then return nil, message, code end
@@ -133,6 +142,7 @@ function methods:snapshot(sources, opts)
     exclude_if_present = either(opts, "exclude_if_present", "string", "table"), exclude_caches = "boolean",
     one_file_system = "boolean", verify = { "size", "sha256", "none" }, in_place = "boolean", progress = "function",
     each = "function" }, "snapshot")
+  check_globs(opts, "snapshot")
   local all = sources_of(given)
   local ok, reason, code = check_sources(all, several)
   if not ok then return nil, failures.message("snapshot", self.path, core.state(self.dest).place, reason), code end
@@ -208,6 +218,7 @@ function methods:restore(wanted, folder, opts)
     verify = { "size", "sha256", "none" }, links = { "skip", "restore" }, owners = "boolean", each = "function",
     changed = { "mtime", "size", "missing", "sha256", "always" }, on_error = { "stop", "continue" },
     dry_run = "boolean" }, "restore")
+  check_globs(opts, "restore")
   if opts.owners == nil then opts.owners = core.user() == 0 end
   opts.path = opts.path and opts.path:gsub("^/+", ""):gsub("/+$", "") or nil
   opts.verify = opts.verify or core.state(self.dest).fields.verify
