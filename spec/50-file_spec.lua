@@ -6,6 +6,7 @@ local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
+local assert_raises = require("spec.support.share").assert_raises
 
 local SANDBOX = os.getenv "LUA_SMB_SANDBOX" == "1"
 
@@ -871,9 +872,9 @@ describe("closing as io does:", function()
     local file <close> = assert(dest:open("file", "w"))
     for _, method in ipairs { "read", "write", "seek", "flush", "close", "lines", "setvbuf", "truncate", "stat" } do
       for _, receiver in ipairs { {}, "file", 1, io.stdout, dest, false } do
-        assert.is_false(pcall(file[method], receiver), method)
+        assert_raises("smb.file expected, got", file[method], receiver)
       end
-      assert.is_false(pcall(file[method]), method)
+      assert_raises("smb.file expected, got", file[method])
     end
     assert.is_true(file:close())
   end)
@@ -999,13 +1000,13 @@ describe("opening", function()
     make "file"
     for _, mode in ipairs { "", "rw", "x", "rx", "ax", "r+x", "b", "+", "+r", "rr", "w++", "t", "rt", "R", "r ", "r\0",
       "re" } do
-      assert.is_false(pcall(dest.open, dest, "file", mode), mode)
+      assert_raises("invalid mode", dest.open, dest, "file", mode)
     end
     for _, mode in ipairs { 1, {}, true } do
-      assert.is_false(pcall(dest.open, dest, "file", mode))
+      assert_raises("invalid mode", dest.open, dest, "file", mode)
     end
-    assert.is_false(pcall(dest.open, dest))
-    assert.is_false(pcall(dest.open, dest, 5))
+    assert_raises("string expected, got nil", dest.open, dest)
+    assert_raises("string expected, got number", dest.open, dest, 5)
   end)
 
   it("fails with the reason's word", function()
@@ -1064,10 +1065,10 @@ describe("truncate", function()
     assert_fails("access_denied", file:truncate(2))
     assert.equal("12345", file:read "a")
     for _, size in ipairs { -1, 1.5, "x", {} } do
-      assert.is_false(pcall(file.truncate, file, size))
+      assert_raises("a size in bytes expected", file.truncate, file, size)
     end
     file:close()
-    assert.is_false(pcall(file.truncate, file, 1))
+    assert_raises("attempt to use a closed file", file.truncate, file, 1)
   end)
 end)
 
@@ -1082,7 +1083,7 @@ describe("stat", function()
     assert.equal("file", entry.name)
     assert.equal("file", entry.type)
     file:close()
-    assert.is_false(pcall(file.stat, file))
+    assert_raises("attempt to use a closed file", file.stat, file)
   end)
 end)
 
@@ -1189,7 +1190,7 @@ describe("closing the destination", function()
     assert.is_true(files.content(20000000) == content_of "second")
     for _, file in ipairs { first, second } do
       for _, method in ipairs { "read", "write", "seek", "flush", "close", "lines", "setvbuf", "truncate", "stat" } do
-        assert.is_false(pcall(file[method], file, method == "setvbuf" and "no" or nil), method)
+        assert_raises("attempt to use a closed file", file[method], file, method == "setvbuf" and "no" or nil)
       end
       assert.equal("smb.file (closed)", tostring(file))
       assert.equal("closed file", smb.type(file))
@@ -1202,7 +1203,7 @@ describe("closing the destination", function()
     file:write "text"
     srv:disconnect()
     assert_fails("disconnected", dest:close())
-    assert.is_false(pcall(file.close, file))
+    assert_raises("attempt to use a closed file", file.close, file)
     assert.equal("closed destination", smb.type(dest))
   end)
 end)
@@ -1214,7 +1215,7 @@ local function assert_write_fails(code, file, data)
   assert_fails(code, result, message, got)
   assert_fails(code, file:flush())
   assert_fails(code, file:close())
-  assert.is_false(pcall(file.close, file))
+  assert_raises("attempt to use a closed file", file.close, file)
 end
 
 describe("a write that fails", function()

@@ -4,6 +4,7 @@ local command = require "spec.support.command"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 local smb = require "smb"
+local assert_raises = require("spec.support.share").assert_raises
 
 describe("A server's shares", function()
   local srv, where, dir
@@ -99,7 +100,7 @@ describe("A server's shares", function()
     local _, message, code = smb.open(where)
     assert.equal("invalid_url", code)
     assert.matches("the share is missing", message)
-    assert.is_false(pcall(smb.open, fields()))
+    assert_raises("no share is given", smb.open, fields())
   end)
 
   it("lua-smb shares and list show them", function()

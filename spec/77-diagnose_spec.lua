@@ -5,6 +5,7 @@ local command = require "spec.support.command"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 local smb = require "smb"
+local assert_raises = require("spec.support.share").assert_raises
 
 describe("A diagnosis", function()
   local srv, dir
@@ -111,7 +112,7 @@ describe("A diagnosis", function()
   it("of what is no URL, or nobody's, is nil and a message", function()
     assert.equal("invalid_url", select(3, smb.diagnose "nas/backup"))
     assert.equal("auth_failed", select(3, smb.diagnose "smb://nas/backup"))
-    assert.is_false(pcall(smb.diagnose, srv:url "backup", { readonly = true }))
+    assert_raises("unknown option 'readonly'", smb.diagnose, srv:url "backup", { readonly = true })
   end)
 
   it("names what it could not delete", function()

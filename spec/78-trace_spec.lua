@@ -5,6 +5,7 @@ local faults = require "spec.support.faults"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
 local smb = require "smb"
+local assert_raises = require("spec.support.share").assert_raises
 
 local LINE = "^(%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ) (%d+) (%l[%l_]*) (%S+) (%d+) B ([%d.]+) ms (%S+) (%d+)$"
 
@@ -90,7 +91,7 @@ describe("A trace", function()
   it("is asked for by scripts, never by a URL", function()
     local _, message = smb.open(srv:url("backup", nil, { trace = "/tmp/x" }))
     assert.matches("option 'trace' cannot be set by a URL", message)
-    assert.is_false(pcall(smb.open, srv:url "backup", { trace = true }))
+    assert_raises("must be a function or the path of a file, not true", smb.open, srv:url "backup", { trace = true })
   end)
 
   it("is written by every command with --trace", function()

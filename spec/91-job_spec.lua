@@ -6,6 +6,7 @@ local files = require "spec.support.files"
 local processes = require "spec.support.processes"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
+local assert_raises = require("spec.support.share").assert_raises
 
 local MIB = 1024 * 1024
 local ROOT = lfs.currentdir()
@@ -104,8 +105,8 @@ describe("jobs:", function()
       assert.is_false(ok)
       assert.matches("spec/91%-job_spec.lua:%d+: bad argument #1 to 'submit'", problem)
     end
-    assert.is_false(pcall(dest.submit, dest))
-    assert.is_false(pcall(dest.submit, dest, 5))
+    assert_raises("string expected, got nil", dest.submit, dest)
+    assert_raises("string expected, got number", dest.submit, dest, 5)
     dest:close()
     assert.error_matches(function() dest:submit("stat", "") end, "closed destination")
   end)
@@ -144,8 +145,8 @@ describe("jobs:", function()
     assert.equal("running", job:status())
     net:tell "go"
     assert.equal("directory", job:wait(5).type)
-    assert.is_false(pcall(job.wait, job, "1"))
-    assert.is_false(pcall(job.wait, {}))
+    assert_raises("number expected, got string", job.wait, job, "1")
+    assert_raises("job expected", job.wait, {})
   end)
 
   it("of a plain call's size do not wait for slow ones", function()
@@ -517,10 +518,10 @@ describe("jobs: smb.wait", function()
   end)
 
   it("refuses what is no job", function()
-    assert.is_false(pcall(smb.wait))
-    assert.is_false(pcall(smb.wait, { 5 }))
-    assert.is_false(pcall(smb.wait, { {} }))
-    assert.is_false(pcall(smb.wait, {}, "1"))
+    assert_raises("a list of jobs expected, got nil", smb.wait)
+    assert_raises("job expected", smb.wait, { 5 })
+    assert_raises("job expected", smb.wait, { {} })
+    assert_raises("seconds must be a number", smb.wait, {}, "1")
     local job = dest:submit("exists", "")
     assert.error_matches(function() smb.wait(job) end, "a list of jobs expected, got job")
     assert.error_matches(function() smb.wait { name = job } end, "a list of jobs expected")

@@ -6,6 +6,7 @@ local files = require "spec.support.files"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
 local smb = require "smb"
+local assert_raises = require("spec.support.share").assert_raises
 
 local SMB1 = { options = { min_protocol = "NT1", max_protocol = "NT1" },
   global = { ["server min protocol"] = "NT1", ["server max protocol"] = "NT1", ["ntlm auth"] = "yes" } }
@@ -192,7 +193,7 @@ for _, how in ipairs { { global = {} }, SMB1 } do describe(how == SMB1 and "DFS 
       assert.equal("1", off:read "folder/own")
     end
     assert.equal("do not lose me", dest:read "link/precious")
-    assert.is_false(pcall(smb.open, root:url "dfs", { dfs = "maybe" }))
+    assert_raises("must be 'on' or 'off', not 'maybe'", smb.open, root:url "dfs", { dfs = "maybe" })
     assert.equal("off",
       assert(smb.parse(root:url("dfs") .. (root:url("dfs"):find "?" and "&" or "?") .. "dfs=off")).dfs)
   end)

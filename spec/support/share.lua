@@ -110,6 +110,16 @@ function share.assert_fails(code, result, message, got)
   return message
 end
 
+--- Asserts that a call raises an error.
+-- @tparam string pattern of its message
+-- @tparam function fn
+-- @param ... its arguments
+function share.assert_raises(pattern, fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.matches(pattern, tostring(message))
+end
+
 --- Asserts that no file is open on the server any more; what ended a moment ago may take another.
 function share.assert_nothing_open()
   assert.is_truthy(shell.poll(function() return next(srv:status().open_files) == nil end, 3),
