@@ -30,6 +30,8 @@ COMPILE      = $(CC) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 LUA_CFLAGS  ?= $(shell pkg-config --cflags lua5.4)
 SMBC_CFLAGS ?= $(shell pkg-config --cflags smbclient)
 SMBC_LIBS   ?= $(shell pkg-config --libs smbclient)
+SECCOMP_LIBS ?= $(shell pkg-config --libs libseccomp)
+SECCOMP_CFLAGS ?= $(shell pkg-config --cflags libseccomp)
 
 MODULE = $(BUILD)/smb/core.so
 WORKER = $(BUILD)/smb/smb-worker
@@ -94,11 +96,11 @@ $(MODULE): $(MODULE_OBJECTS)
 # The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/hooks.c.
 $(WORKER): $(WORKER_OBJECTS) src/worker/hooks.list
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -pie $(HARDENED_LD) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) -lnettle -lm -lpthread -ldl
+	$(CC) $(CFLAGS) -pie $(HARDENED_LD) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) $(SECCOMP_LIBS) -lnettle -lm -lpthread -ldl
 
 $(BUILD)/worker/%.o: src/worker/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(OURS) $(SMBC_CFLAGS) -c -o $@ $<
+	$(COMPILE) $(OURS) $(SMBC_CFLAGS) $(SECCOMP_CFLAGS) -c -o $@ $<
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)

@@ -61,7 +61,8 @@ describe("options.check", function()
     local fields, warnings = options.check(given)
     assert.same({
       server = "nas", share = "backup", path = "", anonymous = false, kerberos = "off", transport = "directtcp",
-      dfs = "on", min_protocol = "SMB2_02", max_protocol = "SMB3_11", signing = "default", encryption = "default",
+      dfs = "on", confinement = "on", min_protocol = "SMB2_02", max_protocol = "SMB3_11", signing = "default",
+      encryption = "default",
       short_timeout = 30, list_timeout = 600, read_write_timeout = 30, connections = 8,
       retries = 5, retry_delay = 0.5, verify = "size",
     }, fields)

@@ -132,6 +132,13 @@ struct smb_fault {
 /* By what somebody has logged on. */
 enum smb_mechanism { SMB_MECHANISM_UNKNOWN, SMB_MECHANISM_ANONYMOUS, SMB_MECHANISM_NTLM, SMB_MECHANISM_KERBEROS };
 
+/* What a worker has given up before it talked to a server, each with the kernel's word for it: bits. */
+enum smb_confined {
+	SMB_CONFINED_PRIVILEGES = 1,   /* no_new_privs: a program that it ran would gain none */
+	SMB_CONFINED_CAPABILITIES = 2, /* root's are gone */
+	SMB_CONFINED_SYSCALLS = 4      /* seccomp */
+};
+
 /* What was agreed with the server, as seen on the wire. */
 struct smb_info {
 	uint32_t dialect;        /* DialectRevision of SMB2's NEGOTIATE, 1 for NT1, 0 when unknown */
@@ -140,6 +147,7 @@ struct smb_info {
 	uint32_t cipher;         /* MS-SMB2 2.2.3.1.2: 1 AES-128-CCM ... 4 AES-256-GCM; 0 when not encrypted */
 	uint32_t round_trip;     /* microseconds, the shortest seen */
 	uint32_t round_trips;    /* requests sent since the worker started, modulo 2^32 */
+	uint32_t confined;       /* enum smb_confined */
 	uint64_t throughput;     /* bytes per second of large requests and answers, the highest seen; 0 when unknown */
 	int64_t clock_ahead;     /* ticks (ticks.h) that the server's clock was ahead of ours when it was connected to */
 	uint8_t signing;         /* frames are signed, or encrypted */
@@ -185,6 +193,7 @@ struct smb_connect {
 	uint32_t anonymous;       /* log on without a name */
 	uint32_t broadcast;       /* the local network is asked for names that are not found otherwise */
 	uint32_t dfs;             /* links to other shares are followed */
+	uint32_t confinement;     /* the worker gives up what it does not need */
 	uint32_t short_timeout;   /* milliseconds for cleaning up when the module has gone */
 	char min_protocol[16];    /* as smb.conf spells it */
 	char max_protocol[16];    /* likewise */

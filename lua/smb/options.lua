@@ -133,6 +133,8 @@ options.list = {
     help = "Kerberos credential cache; the environment's by default" },
   { name = "dfs", url = "dfs", type = "choice", choices = { "on", "off" }, default = "on",
     help = "follow links to other shares and servers (DFS), with the same user and password" },
+  { name = "confinement", url = "confinement", type = "choice", choices = { "on", "off" }, default = "on",
+    help = "take from the workers what they do not need, before they talk to the server" },
   { name = "transport", url = "transport", type = "choice", choices = { "directtcp", "netbios" },
     default = "directtcp", help = "direct TCP (port 445) or NetBIOS over TCP (port 139)" },
   { name = "broadcast", url = "broadcast", type = "boolean",

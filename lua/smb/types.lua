@@ -41,6 +41,7 @@
 ---@field kerberos? "off"|"desired"|"required" log on by Kerberos: with the password if one is given, else with the ticket there is
 ---@field ccache? string Kerberos credential cache; the environment's by default
 ---@field dfs? "on"|"off" follow links to other shares and servers (DFS), with the same user and password
+---@field confinement? "on"|"off" take from the workers what they do not need, before they talk to the server
 ---@field transport? "directtcp"|"netbios" direct TCP (port 445) or NetBIOS over TCP (port 139)
 ---@field broadcast? boolean ask the local network, where anybody may answer, for a name that DNS does not know; only with netbios by default
 ---@field min_protocol? "NT1"|"SMB2_02"|"SMB2_10"|"SMB3_00"|"SMB3_02"|"SMB3_11" oldest dialect to accept
@@ -95,6 +96,7 @@
 ---@field user? string|nil whom the server has logged on
 ---@field mechanism? string|nil "kerberos", "ntlm" or "anonymous"
 ---@field dfs? boolean|nil the share has DFS links
+---@field confined string|boolean what the worker has given up, of "no_new_privs", "capabilities" and "seccomp" (what this kernel does not have is absent); false with `confinement="off"`
 ---@field round_trip? number|nil seconds, the shortest seen
 ---@field throughput? integer|nil bytes per second on one connection, the highest seen
 ---@field round_trips integer requests that were sent

@@ -64,6 +64,7 @@ static void destination_read_target(lua_State *L, struct smb_connect *t)
 	t->encryption = destination_get_choice(L, "encryption", demands);
 	t->kerberos = destination_get_choice(L, "kerberos", demands);
 	t->dfs = destination_get_choice(L, "dfs", switch_words);
+	t->confinement = destination_get_choice(L, "confinement", switch_words);
 	lua_getfield(L, 1, "anonymous");
 	t->anonymous = (uint32_t)lua_toboolean(L, -1);
 	lua_pop(L, 1);
@@ -354,6 +355,29 @@ static const char *destination_mechanism_name(unsigned mechanism)
 	}
 }
 
+/* The words of what holds, in one text; false where nothing does. */
+static void destination_set_confined(lua_State *L, uint32_t confined)
+{
+	static const char *const words[] = {"no_new_privs", "capabilities", "seccomp"};
+	luaL_Buffer b;
+
+	if (confined == 0) {
+		lua_pushboolean(L, false);
+		lua_setfield(L, -2, "confined");
+		return;
+	}
+	luaL_buffinit(L, &b);
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
+		if ((confined & 1u << i) == 0)
+			continue;
+		if ((confined & ((1u << i) - 1)) != 0)
+			luaL_addstring(&b, ", ");
+		luaL_addstring(&b, words[i]);
+	}
+	luaL_pushresult(&b);
+	lua_setfield(L, -2, "confined");
+}
+
 /* 0: the value is unknown. */
 static void destination_set_known(lua_State *L, const char *field, uint64_t value)
 {
@@ -377,6 +401,7 @@ static int destination_info(lua_State *L)
 	support_set_text(L, "user", i.user);
 	support_set_text(L, "mechanism", destination_mechanism_name(i.mechanism));
 	support_set_flag(L, "dfs", i.dfs);
+	destination_set_confined(L, i.confined);
 	support_set_text(L, "server_address", i.address);
 	support_set_text(L, "library", i.library);
 	support_set_integer(L, "round_trips", i.round_trips);

@@ -2,6 +2,7 @@
  * smb-worker: the program that calls libsmbclient, a process for each connection. The module starts it, never a user.
  * It greets, is told whom to connect to, and replies to one request after another until the module hangs up.
  */
+#include "confine.h"
 #include "connect.h"
 #include "counters.h"
 #include "detach.h"
@@ -35,6 +36,8 @@
 static _Alignas(8) char inbox[SMB_MESSAGE_MAX];
 static _Alignas(8) char outbox[SMB_MESSAGE_MAX];
 
+static uint32_t main_confined; /* enum smb_confined */
+
 /*
  * Servers count sessions: a worker that nobody has needed for so long ends its own. It does so by itself, because the
  * module may be asleep. The module gives a request that crosses its end to another worker.
@@ -46,6 +49,12 @@ static struct smb_reply *main_new_reply(void)
 	struct smb_reply *reply = (struct smb_reply *)(void *)outbox;
 	memset(reply, 0, sizeof *reply);
 	return reply;
+}
+
+static void main_fill_info(struct smb_info *info)
+{
+	session_info(info);
+	info->confined = main_confined;
 }
 
 /* ---- requests ---- */
@@ -138,7 +147,7 @@ static bool main_serve(void)
 	for (size_t i = 0; i < SMB_FILES_AT_ONCE; i++)
 		if (r.fds[i] >= 0)
 			close(r.fds[i]);
-	session_info(&reply->info);
+	main_fill_info(&reply->info);
 	reply->open = handles_count();
 	reply->left = replace_left();
 	reply->time_refused = mtime_was_refused(&reply->entry.mtime);
@@ -176,23 +185,16 @@ static void main_keep_secrets(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
-/* With sanitizers there is no limit: they set all addresses aside. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define MAIN_IS_LIMITED false
-#else
-#define MAIN_IS_LIMITED true
-#endif
-
 /*
  * Bounds what a server can make the library take. Its memory is private; what is shared, the buffers of open files, counts
- * as addresses only, and there may be many of them.
+ * as addresses only, and there may be many of them. Sanitizers set all addresses aside.
  */
 static void main_limit_memory(void)
 {
 	const rlim_t gib = 1024 * 1024 * 1024, most[] = {2 * gib, 32 * gib};
 	const int what[] = {RLIMIT_DATA, RLIMIT_AS};
 
-	for (size_t i = 0; i < sizeof what / sizeof what[0] && MAIN_IS_LIMITED; i++) {
+	for (size_t i = 0; i < sizeof what / sizeof what[0] && !confine_has_sanitizer(); i++) {
 		struct rlimit limit;
 		if (getrlimit((__rlimit_resource_t)what[i], &limit) < 0 || limit.rlim_cur <= most[i])
 			continue;
@@ -230,6 +232,7 @@ static bool main_start(void)
 		perror("smb-worker: no memory can be mapped");
 		return false;
 	}
+	main_confined = confine(&target);
 	counters_use(page);
 	if (!lifeline_start(SMB_WORKER_SOCKET, fds[2], target.short_timeout)) {
 		perror("smb-worker: no thread can be started");
@@ -245,7 +248,7 @@ static bool main_start(void)
 	reply = main_new_reply();
 	if (connect_share(&target, &reply->fault))
 		memset(&reply->fault, 0, sizeof reply->fault);
-	session_info(&reply->info);
+	main_fill_info(&reply->info);
 	dup2(STDIN_FILENO, STDERR_FILENO); /* to nowhere: from here on failures go into replies */
 	return message_send(SMB_WORKER_SOCKET, outbox, sizeof *reply, NULL, 0, 0) && reply->fault.code == SMB_OK;
 }
