@@ -334,3 +334,40 @@ describe("hooks of a snapshot", function()
     assert.same({ true, false }, { assert(repo:list())[1].complete, repo:list()[2].complete })
   end)
 end)
+
+describe("a file that changes while it is read", function()
+  it("is tried once more, and then reported; the snapshot is there without it", function()
+    local top = source { good = "g", log = files.content(MIB) }
+    local writer = shell.spawn(("while :; do echo more >>%s/log; done"):format(top))
+    local slow = assert(smb.open(srv:url("backup", nil, { rate = "1M" })))
+    local snap, message = smb.backup(slow, "host1"):snapshot(top)
+    shell.kill(-writer, "KILL")
+    assert(snap, message)
+    assert.same({ 1, "log", "source_changed" }, { snap.files, snap.errors[1].name, snap.errors[1].code })
+    assert.same({ good = "g" }, stored(snap.name))
+    assert.is_true(assert(repo:verify("latest", { data = true })).ok)
+    slow:close()
+  end)
+end)
+
+if os.getenv "LUA_SMB_SANDBOX" == "1" then
+  describe("what is mounted below a source", function()
+    it("is left out with one_file_system; what the kernel makes up, always", function()
+      local top = source { ["disk/hidden"] = "h", ["kernel/x"] = "x", a = "a" }
+      shell.check { "mount", "-t", "tmpfs", "tmpfs", top .. "/disk" }
+      shell.check { "mount", "--rbind", "/proc", top .. "/kernel" }
+      files.write(top .. "/disk/mounted", "m")
+      local ok, problem = pcall(function()
+        local snap = assert(repo:snapshot(top))
+        assert.same({ a = "a", disk = true, ["disk/mounted"] = "m", kernel = true }, stored(snap.name))
+        assert.same({ 1, "kernel", "mount" }, { snap.skipped.mounts, snap.skipped.names[1].name,
+          snap.skipped.names[1].reason })
+        snap = assert(repo:snapshot(top, { one_file_system = true }))
+        assert.same({ a = "a", disk = true, kernel = true }, stored(snap.name))
+        assert.equal(2, snap.skipped.mounts)
+      end)
+      shell.check { "umount", "-l", top .. "/kernel", top .. "/disk" }
+      if not ok then error(problem, 0) end
+    end)
+  end)
+end

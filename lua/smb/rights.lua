@@ -105,6 +105,7 @@ function trial:throughput()
   local bytes = ("0123456789abcdef"):rep(SIZE // 16)
   local up, message = self.dest:write(text, bytes, { in_place = true, verify = "size" })
   if not up then return self.found:add("throughput up", false, message, "8 MiB could not be sent") end
+  self.speed = text
   self.found:add("throughput up", true, show.size(SIZE / math.max(1e-6, core.clock() - began)) .. "/s")
   began = core.clock()
   local back
@@ -112,6 +113,18 @@ function trial:throughput()
   local is_same = back == bytes
   self.found:add("throughput down", is_same, back and show.size(SIZE / math.max(1e-6, core.clock() - began)) .. "/s" or message,
     back and not is_same and "what came back is not what was sent: do not trust this server with backups" or nil)
+end
+
+-- Whether the server's copies take room: on disks that share blocks they do not.
+function trial:room_of_copies()
+  local before = self.dest:quota()
+  local to = self.speed and before and before.available and self:name "room"
+  if not to or not self.dest:copy(self.speed, to) then return end
+  local after = self.dest:quota()
+  if not after or not after.available then return end
+  local is_free = before.available - after.available < SIZE // 2
+  self.found:add("room of copies", true, is_free and "none" or "that of the files",
+    not is_free and "each snapshot takes the room of all its files: see docs/backups.md" or nil)
 end
 
 -- Deletes what the trial has made; what stays is named.
@@ -144,6 +157,7 @@ function rights.add(found, dest, read_only)
   self:longest_name()
   self:copy()
   self:throughput()
+  self:room_of_copies()
   self:delete()
 end
 

@@ -7,7 +7,7 @@ local task = require "smb.task"
 local lanes = {}
 lanes.__index = lanes
 
-local WAITING = 256 -- pieces of work that wait
+local WAITING = 64 -- pieces of work that wait
 local TURN = 16 -- pieces that are added before others have their turn
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
 local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for

@@ -47,6 +47,10 @@ function manifest.new(head)
   return self
 end
 
+--- Adds a line.
+-- @treturn[1] boolean true
+-- @treturn[2] nil
+-- @treturn[2] string what happened
 function writer:put(line)
   line = line .. "\n"
   core.sha256_add(self.digest, line)
@@ -57,19 +61,17 @@ end
 
 local COUNTERS = { file = "files", directory = "folders", link = "links" }
 
---- Adds an entry.
+--- Makes an entry the line that `put` writes, and counts it.
 -- @tparam table entry `path`, `type` and what else a manifest tells
--- @treturn[1] boolean true
--- @treturn[2] nil
--- @treturn[2] string what happened
-function writer:add(entry)
+-- @treturn string
+function writer:line(entry)
   local counts = self.counts
   counts.entries = counts.entries + 1
   counts[COUNTERS[entry.type]] = counts[COUNTERS[entry.type]] + 1
   if entry.type == "file" then counts.bytes = counts.bytes + entry.size end
   if not utf8.len(entry.path) then entry.path_hex = to_hex(entry.path) end
   if entry.target and not utf8.len(entry.target) then entry.target_hex = to_hex(entry.target) end
-  return self:put(json.object(entry, FIELDS))
+  return json.object(entry, FIELDS)
 end
 
 --- Ends the manifest and puts it on the share.

@@ -21,7 +21,8 @@ local walk = require "smb.backup.walk"
 
 local snapshot = {}
 
-local AHEAD = 4096 -- entries between the first that is under way and the last
+local UNFINISHED = 512 -- entries that are under way, or wait for their turn
+local AHEAD = 16384 -- entries between the first that is under way and the last: a big file must not hold up others
 local TURN = 256 -- entries of a walk after which it is looked whether the end has come
 local NAMED = 100 -- names of what was left out that a result holds
 
@@ -40,7 +41,7 @@ local function new_run(repo, opts)
     under = operations.new(state, "snapshot", repo.path, opts, 0),
     sizes = { write = repo.dest.options.write_buffer_size, read = repo.dest.options.read_buffer_size },
     window = core.ticks(state.fields.time_window or 0), read_back = (opts.verify or state.fields.verify) == "sha256",
-    ready = {}, added = 0, written = 0, seen = 0, owners = {},
+    ready = {}, added = 0, written = 0, unfinished = 0, seen = 0, owners = {},
     result = { files = 0, bytes = 0, sent_bytes = 0, copied_bytes = 0, errors = {}, warnings = {},
       skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, vanished = 0, names = {} } } }, run)
   for _, field in ipairs(RESULT_COUNTS) do self.result[field] = 0 end
@@ -103,24 +104,23 @@ local function new_entry(self, found)
   return entry
 end
 
--- An entry has come to its end: `entry`, or false for one that is none. Those at the front get into the manifest.
+-- An entry has come to its end: `entry`, or false for one that is none. Those at the front get into the manifest; the
+-- others wait as the lines that they will be.
 function run:settle(number, entry)
-  self.ready[number] = entry
-  while self.ready[self.written + 1] ~= nil do
-    self.written = self.written + 1
-    local first = self.ready[self.written]
-    self.ready[self.written] = nil
-    if first then self:write(first) end
-  end
-end
-
-function run:write(entry)
-  if entry.type == "file" then
+  if entry and entry.type == "file" then
     self.result.files, self.result.bytes = self.result.files + 1, self.result.bytes + entry.size
   end
-  local ok, reason = self.manifest:add(entry)
-  if not ok and not self.stopped then
-    self.stopped = { failures.message("snapshot", nil, self.state.place, reason), "local_io" }
+  self.unfinished = self.unfinished - 1
+  self.ready[number] = entry and self.manifest:line(entry)
+  while self.ready[self.written + 1] ~= nil do
+    self.written = self.written + 1
+    local line = self.ready[self.written]
+    self.ready[self.written] = nil
+    local ok, reason = true, nil
+    if line then ok, reason = self.manifest:put(line) end
+    if not ok and not self.stopped then
+      self.stopped = { failures.message("snapshot", nil, self.state.place, reason), "local_io" }
+    end
   end
 end
 
@@ -187,11 +187,16 @@ end
 
 -- The walk. ----------------------------------------------------------------------------------------------------------
 
+local function is_far_ahead(self)
+  return self.unfinished >= UNFINISHED or self.added - self.written >= AHEAD
+end
+
+-- The place of an entry in the manifest. The walk waits when it is too far ahead.
 local function new_number(self)
-  self.added = self.added + 1
-  if self.added - self.written > AHEAD then
-    self.lanes:wait(function() return self.added - self.written <= AHEAD // 2 or self.stopped ~= nil end)
+  if is_far_ahead(self) then
+    self.lanes:wait(function() return self.stopped ~= nil or not is_far_ahead(self) end)
   end
+  self.added, self.unfinished = self.added + 1, self.unfinished + 1
   return self.added
 end
 
