@@ -49,8 +49,8 @@ local function prune(place, rows)
     local dest <close> = assert(smb.open(place.srv:url "backup"))
     for _ = 1, PRUNED + 1 do assert(smb.backup(dest, "many"):snapshot(small)) end
   end
-  local seconds, trips, kib = timed(place, function(dest) return smb.backup(dest, "many"):prune { keep_last = 1 } end)
-  row(rows, ("prune of %d snapshots of %d files"):format(PRUNED, PRUNED_FILES), PRUNED * PRUNED_FILES, seconds, trips, kib)
+  local function run(dest) return smb.backup(dest, "many"):prune { keep_last = 1 } end
+  row(rows, ("prune of %d snapshots of %d files"):format(PRUNED, PRUNED_FILES), PRUNED * PRUNED_FILES, timed(place, run))
 end
 
 return function()

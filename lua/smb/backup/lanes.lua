@@ -10,7 +10,7 @@ lanes.__index = lanes
 local WAITING = 64 -- pieces of work that wait
 local TURN = 16 -- pieces that are added before others have their turn
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
-local ROUND_TRIP_EACH = 0.0005 -- seconds of round trip that a further connection makes up for
+local ROUND_TRIP_EACH = 0.0001 -- seconds of round trip that a further connection makes up for: a file is several
 
 --- How many connections pay.
 -- @tparam table state the destination's state
