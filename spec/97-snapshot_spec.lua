@@ -9,6 +9,7 @@ local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local MIB = 1024 * 1024
+local OLD = 1600000000
 
 local srv, net, dir, dest, repo
 
@@ -232,11 +233,15 @@ describe("a snapshot that was broken off", function()
   local function break_off(top)
     local program = child.start(dir, "local dest = assert(smb.open(%q, { rate = '1M' }))\n"
       .. "print(smb.backup(dest, 'host1'):snapshot(%q))", srv:url "backup", top)
+    -- The small ones have come whole, with their times; the large one has begun.
     assert(shell.poll(function()
+      local times = {}
       for _, path in ipairs(share.everything_below()) do
-        if path:find "%.part/3$" then return true end
+        local file = path:match "%.part/(%d)$"
+        if file then times[file] = lfs.attributes(share.on_server(path), "modification") end
       end
-    end, 20))
+      return times["1"] == OLD and times["2"] == OLD and times["3"]
+    end, 60))
     program:kill "KILL"
     program:await_end()
   end
@@ -245,6 +250,7 @@ describe("a snapshot that was broken off", function()
     local top = source { ["1"] = files.content(MIB, 1), ["2"] = files.content(MIB, 2), ["3"] = files.content(8 * MIB,
       3),
       ["old/x"] = "x" }
+    for file = 1, 2 do lfs.touch(("%s/%d"):format(top, file), OLD, OLD) end
     break_off(top)
     assert.is_false(assert(repo:list())[1].complete)
     shell.check { "rm", "-r", top .. "/old" }
