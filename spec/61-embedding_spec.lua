@@ -864,8 +864,8 @@ describe("a host that forks", function()
   end)
 
   it("may do so in the middle of loops and transfers", function()
-    files.make(dir .. "/source", 20000000)
-    assert.equal("3000\n40000\n20000000\ntrue\n20000000\n", run([[
+    files.make(dir .. "/source", 7000000)
+    assert.equal("3000\n40000\n7000000\ntrue\n7000000\n", run([[
       local many = assert(smb.open((URL:gsub("backup$", "many"))))
       local dest = open { write_buffer_size = 10000 } -- slow enough for a fork in the middle
       local function fork_and_exit()
