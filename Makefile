@@ -177,6 +177,14 @@ lint:
 docs:
 	$(HERE) $(LUA) docs/make.lua write
 
+# Where else things belong.
+MANDIR  = $(DESTDIR)$(PREFIX)/share/man/man1
+DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/lua-smb
+BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHDIR  = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+PAGES   = README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
+
 # The module finds smb-worker beside itself.
 install: all
 	install -d $(foreach folder,$(LUA_FOLDERS),"$(LUADIR)/$(folder)") "$(LIBDIR)/smb"
@@ -186,10 +194,19 @@ ifneq ($(COMMANDS),)
 	install -d "$(BINDIR)"
 	install -m 755 $(COMMANDS) "$(BINDIR)"
 endif
+	install -d "$(MANDIR)" "$(DOCDIR)/examples" "$(BASHDIR)" "$(ZSHDIR)" "$(FISHDIR)"
+	install -m 644 docs/lua-smb.1 "$(MANDIR)"
+	install -m 644 completions/lua-smb.bash "$(BASHDIR)/lua-smb"
+	install -m 644 completions/_lua-smb "$(ZSHDIR)"
+	install -m 644 completions/lua-smb.fish "$(FISHDIR)"
+	install -m 644 $(PAGES) "$(DOCDIR)"
+	cp -R --no-preserve=mode examples/. "$(DOCDIR)/examples"
 
 uninstall:
 	rm -f $(foreach file,$(foreach folder,$(LUA_FOLDERS),$(wildcard lua/$(folder)/*.lua)),"$(LUADIR)/$(file:lua/%=%)") \
-		"$(LIBDIR)/smb/core.so" "$(LIBDIR)/smb/smb-worker" $(foreach command,$(COMMANDS),"$(BINDIR)/$(command:bin/%=%)")
+		"$(LIBDIR)/smb/core.so" "$(LIBDIR)/smb/smb-worker" $(foreach command,$(COMMANDS),"$(BINDIR)/$(command:bin/%=%)") \
+		"$(MANDIR)/lua-smb.1" "$(BASHDIR)/lua-smb" "$(ZSHDIR)/_lua-smb" "$(FISHDIR)/lua-smb.fish"
+	rm -rf "$(DOCDIR)"
 	-rmdir $(foreach folder,$(shell printf '%s\n' $(LUA_FOLDERS) | sort -r),"$(LUADIR)/$(folder)") "$(LIBDIR)/smb"
 
 clean:

@@ -27,11 +27,20 @@ local function updated(part)
   return text:sub(1, from) .. "\n" .. require("docs.make." .. part.name).write() .. "\n" .. text:sub(to)
 end
 
+local function completion(shell)
+  require "smb.cli".parser()
+  return require "smb.cli.commands.completion".text(shell)
+end
+
 local function all_pages()
   local model = comments.read()
   local pages = {
     { "lua/smb/topics.lua", require "docs.make.topics".write(model) },
     { "lua/smb/types.lua", require "docs.make.luals".write(model) },
+    { "docs/lua-smb.1", require "docs.make.man".write() },
+    { "completions/lua-smb.bash", completion "bash" },
+    { "completions/_lua-smb", completion "zsh" },
+    { "completions/lua-smb.fish", completion "fish" },
     { "docs/reference.md", require "docs.make.markdown".write(model) },
   }
   for _, part in ipairs(PARTS) do pages[#pages + 1] = { part.path, updated(part) } end

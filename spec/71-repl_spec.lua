@@ -214,3 +214,64 @@ describe("at the prompt", function()
     end
   end)
 end)
+
+describe("make repl", function()
+  local dir
+
+  setup(function() dir = files.directory() end)
+  teardown(function() files.remove(dir) end)
+
+  local function start()
+    local term = terminal.start { "env",
+      ("LUA_PATH_5_4=%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;;"):format(HERE, HERE, HERE),
+      ("LUA_CPATH_5_4=%s/?.so;;"):format(ROOM), "XDG_STATE_HOME=" .. dir, "lua5.4", "spec/support/repl.lua" }
+    term:expect("\n> ", 60)
+    return term
+  end
+
+  it("prints what there is, tables too, and errors in a line", function()
+    local term <close> = start()
+    term:type "smb\n"
+    term:expect "smb.help() lists what there is\n"
+    term:type "{ a = 1, b = 'x' }\n"
+    term:expect '{ a = 1, b = "x" }\n'
+    term:type 'dest:write("x", "12345").bytes\n'
+    term:expect "\n5\n"
+    term:type "error 'mine'\n"
+    term:expect "\nstdin:1: mine\n"
+    term:type "for i = 1, 2 do\nprint(i * 11) end\n"
+    term:expect "\n22\n"
+    term:type "dest:list(1)\n"
+    term:expect "bad argument #1 to 'list'"
+    assert.is_nil(term:screen():find "traceback")
+  end)
+
+  it("Ctrl-C at an idle prompt does not end it, not even twice", function()
+    local term <close> = start()
+    for i = 1, 2 do
+      term:interrupt()
+      term:type "\n"
+      term:expect "interrupted!"
+      term:type(("%d + 100\n"):format(i))
+      term:expect(("\n%d\n"):format(100 + i))
+    end
+    term:type "while true do end\n"
+    term:expect "do end"
+    term:interrupt()
+    term:expect "interrupted!"
+    term:type "\4"
+    assert.is_true(term:await_end(30))
+  end)
+
+  it("completes names, fields and methods where lua-readline is", function()
+    if not pcall(require, "readline") then return pending "there is no lua-readline" end
+    local term <close> = start()
+    term:type "dest:sta\t"
+    term:expect "dest:stat"
+    term:type '""\n'
+    term:expect "  /\n"
+    term:type "smb.par\t"
+    term:expect "smb.parse"
+    term:type "\n"
+  end)
+end)

@@ -164,6 +164,34 @@ describe("lua-smb and folders:", function()
     fails({ "put", "-r", "--max-delete", "many", url, "etc" }, 2, "max%-delete")
   end)
 
+  it("a mirror that would delete more than the source has wants --force", function()
+    succeeds { "put", "-rq", url, "etc" }
+    for i = 1, 9 do files.write(remote("etc/extra" .. i), "") end
+    fails({ "put", "-r", "--mirror", url, "etc" }, 1, "more files are to be deleted than the source has")
+    assert.equal("", files.read(remote "etc/extra1"))
+    succeeds { "put", "-rq", "--mirror", "--force", url, "etc" }
+    assert.same({ ["a.conf"] = "a", ["sub/b.log"] = "bb" }, contents(remote "etc"))
+    for i = 1, 9 do files.write(dir .. "/etc/extra" .. i, "") end
+    fails({ "get", "-r", "--mirror", url, "etc", "." }, 1, "more files are to be deleted than the source has")
+    succeeds { "get", "-rq", "--mirror", "--force", url, "etc", "." }
+    assert.same({ ["a.conf"] = "a", ["sub/b.log"] = "bb" }, contents(dir .. "/etc"))
+  end)
+
+  it("--keep-old moves what is replaced or deleted away, under the same path, and never over another one", function()
+    succeeds { "put", "-rq", url, "etc" }
+    files.write(dir .. "/etc/a.conf", "new")
+    os.remove(dir .. "/etc/sub/b.log")
+    succeeds { "put", "-rq", "--mirror", "--keep-old", "old", url, "etc" }
+    assert.same({ ["a.conf"] = "a", ["sub/b.log"] = "bb" }, contents(remote "old"))
+    files.write(dir .. "/etc/a.conf", "newer")
+    succeeds { "put", "-rq", "--keep-old", "old", url, "etc" }
+    assert.equal("new", files.read(remote "old/a.conf~1"))
+    fails({ "put", "-r", "--keep-old", "etc/old", url, "etc" }, 1, "keep_old")
+    files.write(remote "etc/a.conf", "newest")
+    succeeds { "get", "-rq", "--keep-old", dir .. "/kept", url, "etc", "." }
+    assert.equal("newer", files.read(dir .. "/kept/a.conf"))
+  end)
+
   it("--min-age and --max-age choose by time, and what an age excludes stays in a mirror", function()
     files.write(dir .. "/etc/new", "n")
     succeeds { "put", "-rq", url, "etc", "--max-age", "1h", "--name", "young" }

@@ -72,6 +72,8 @@ call_options.TEST = { write = "boolean", on_retry = "function" }
 -- @tfield[opt] string keep_old move what is replaced or deleted there, under the same path, instead: put_tree, a folder of the
 -- destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
 -- @tfield[opt] integer max_delete mirror: delete nothing, and fail, if more files than this would be deleted
+-- @tfield[opt=false] boolean cautious mirror: delete nothing, and fail, if more files would be deleted than the source has,
+-- unless with `force`
 -- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
 -- @tfield[opt] string verify as in transfer_options
 -- @tfield[opt] boolean preserve_mtime as in transfer_options
@@ -82,7 +84,7 @@ call_options.TREE = {
   changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
   symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
   verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
-  each = "function", max_delete = "integer", keep_old = "string", files_from = "table",
+  each = "function", max_delete = "integer", keep_old = "string", files_from = "table", cautious = "boolean",
 }
 
 -- The option `filter`, as `options.check_opts` takes it; nil, reason for what is none.

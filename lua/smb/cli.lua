@@ -6,10 +6,12 @@
 
 local argparse = require "argparse"
 
+local core = require "smb.core"
 local json = require "smb.cli.json"
 local logon = require "smb.cli.logon"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
+local show = require "smb.show"
 local slips = require "smb.cli.slips"
 local smb = require "smb"
 local texts = require "smb.text"
@@ -19,7 +21,8 @@ local cli = {}
 --- The commands, in the order of the help.
 -- @local
 cli.commands = { "test", "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename", "stat",
-  "quota", "sweep", "shares", "backup", "snapshots", "restore", "verify", "prune", "unlock", "diagnose" }
+  "quota", "sweep", "shares", "backup", "snapshots", "restore", "verify", "prune", "unlock", "diagnose",
+  "configure", "shell", "completion", "names" }
 
 --- A value as JSON.
 -- @local
@@ -48,15 +51,26 @@ Exit status: 0; 1 when something failed; 2 when the command was used wrongly.
 
 local function command_of(name) return require("smb.cli.commands." .. name) end
 
+-- What a report of a fault begins with: versions, and where both halves lie.
+local function versions()
+  local worker <close> = io.popen(("'%s' --version 2>/dev/null"):format(core.program:gsub("'", [['\'']])))
+  local library = worker and worker:read "l" or "unknown"
+  local module = package.searchpath("smb.core", package.cpath) or "unknown"
+  return show.columns { { "libsmbclient", library }, { "Lua", _VERSION:match "[%d.]+" },
+    { "module", core.realpath(module) }, { "worker", core.program } }
+end
+
 local function add_version(parser)
-  parser:flag("--version", "print the version"):action(function()
+  parser:flag("--version", "print versions, and where the module lies"):action(function()
     local commit = require "smb.version".commit
-    io.stdout:write(smb._VERSION, commit and (" (commit %s)"):format(commit) or "", "\n")
+    io.stdout:write(smb._VERSION, commit and (" (commit %s)"):format(commit) or "", "\n", versions(), "\n")
     os.exit(0, true)
   end)
 end
 
-local function make_parser()
+--- The command line's parser.
+-- @local
+function cli.parser()
   local parser = argparse("lua-smb", DESCRIPTION, EPILOG)
   parser:usage "Usage: lua-smb COMMAND [OPTION...] URL [ARGUMENT...]"
   parser:command_target "command":help_max_width(100):help_description_margin(30)
@@ -86,7 +100,7 @@ lua-smb puts files on SMB/CIFS shares and brings them back.
 
 local function parse(words)
   if #words == 0 then error({ message = SHORT_HELP, code = "usage", status = outcome.WRONG_USE, is_help = true }, 0) end
-  local parser = make_parser()
+  local parser = cli.parser()
   local ok, args = parser:pparse(words)
   if not ok then outcome.wrong_use(slips.explained(args, all_names(parser))) end
   local command = command_of(args.command)

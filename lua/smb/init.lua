@@ -25,6 +25,9 @@ setmetatable(smb, {
   __index = function(_, key)
     if key == "ltn12" then return require "smb.ltn12" end
   end,
+  __tostring = function(self)
+    return ("%s: smb.open(url) opens a share, smb.help() lists what there is"):format(self._VERSION)
+  end,
 })
 
 --- A URL as the table of fields that `smb.open` takes, with the defaults filled in.
@@ -119,6 +122,14 @@ end
 
 -- The fields that a call is given. `without_share`: the URL of a server will do.
 local function where_from(where, more, method, without_share)
+  if type(where) == "string" and more and more.places and require "smb.places".split(where) then
+    local places = require "smb.places"
+    local fault = places.fault(more)
+    if fault then error(("smb.%s: %s"):format(method, fault), 4) end
+    local fields, reason = places.read(where)
+    if not fields then return nil, method .. ": " .. reason, "invalid_url" end
+    return credentials.merge(fields, more)
+  end
   if type(where) == "string" then
     local fields, reason, code = url.read(where, without_share)
     if not fields then return nil, method .. ": " .. reason, code end
@@ -131,7 +142,7 @@ end
 local function check(where, fields, method, without_share, level)
   local checked, warnings = options.check(fields, without_share)
   if checked then return checked, warnings end
-  if type(where) == "string" then
+  if type(where) == "string" and not fields.places then
     local from_url = url.read(where, without_share)
     if from_url and not options.check(from_url, without_share) then
       return nil, ("%s: invalid URL: %s"):format(method, warnings), "invalid_url"

@@ -177,6 +177,8 @@ options.list = {
     help = "send files straight under their names, where they may only be made; an old file is lost on failure" },
   { name = "time_window", url = "time-window", type = "seconds", least = 0,
     help = "seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly" },
+  { name = "places", type = "boolean", script = true,
+    help = "NAME:path may stand where a URL does, for a place that lua-smb configure has made" },
   { name = "trace", type = "trace", script = true,
     help = "a function that is called with a line for each request as it ends, or the path of a file for these lines" },
 }

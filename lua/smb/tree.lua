@@ -325,17 +325,28 @@ function sync:count_names(count, kind)
   if before < MANY and self.count >= MANY then core.warm(self.state.dest, self:lanes_wanted()) end
 end
 
---- Whether a mirror would delete more files than `max_delete` allows: then it deletes nothing, and the call fails.
+-- How many files a mirror may delete, and why; nil for any number.
+function sync:most_deleted()
+  local opts = self.opts
+  local own = opts.cautious and not opts.force and self.there or nil
+  if opts.max_delete and not (own and own < opts.max_delete) then
+    return opts.max_delete, ("more than %d files are to be deleted (max_delete): nothing is deleted"):format(opts.max_delete)
+  end
+  return own, "more files are to be deleted than the source has: nothing is deleted (force deletes them)"
+end
+
+--- Whether a mirror would delete more files than it may: then it deletes nothing, and the call fails.
 -- @tparam function count returns for one of `extra`, and how many may be, how many files would go with it
 function sync:deletes_too_many(count)
-  local most, found = self.opts.max_delete, 0
+  local most, reason = self:most_deleted()
   if not most then return false end
+  local found = 0
   for _, each in ipairs(self.extra) do
     if found > most or self:is_over() then break end
     found = found + count(each, most - found)
   end
   if found <= most then return self.stopped ~= nil end
-  self:fail("", "failed", ("more than %d files are to be deleted (max_delete): nothing is deleted"):format(most))
+  self:fail("", "failed", reason)
   self.stopped = self.stopped or self.summary.errors[#self.summary.errors]
   return true
 end

@@ -63,6 +63,7 @@
 ---@field verify? "size"|"sha256"|"none" what is compared after a transfer; sha256 reads everything back
 ---@field in_place? boolean send files straight under their names, where they may only be made; an old file is lost on failure
 ---@field time_window? number|string seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly
+---@field places? boolean NAME:path may stand where a URL does, for a place that lua-smb configure has made
 ---@field trace? nil a function that is called with a line for each request as it ends, or the path of a file for these lines
 
 ---What `smb.diagnose` returns.
@@ -239,6 +240,7 @@
 ---@field one_file_system? boolean put_tree: leave out what is mounted below the folder
 ---@field keep_old? string move what is replaced or deleted there, under the same path, instead: put_tree, a folder of the destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
 ---@field max_delete? integer mirror: delete nothing, and fail, if more files than this would be deleted
+---@field cautious? boolean mirror: delete nothing, and fail, if more files would be deleted than the source has, unless with `force`
 ---@field encode_names? boolean write what SMB cannot hold with look-alikes
 ---@field verify? string as in transfer_options
 ---@field preserve_mtime? boolean as in transfer_options

@@ -1,14 +1,18 @@
 --- `make repl`: a Lua prompt with `smb` loaded and `dest` open on a private server, which goes when the prompt ends.
---
--- Run without arguments it starts the server and then Lua with this file and the share's URL.
 
-local url = ...
-local LUA = os.getenv "LUA" or "lua5.4"
+local files = require "spec.support.files"
+local server = require "spec.support.server"
+local shell = require "spec.support.shell"
+local smb = require "smb"
 
-if url then
-  _G.smb = require "smb"
-  _G.dest = assert(_G.smb.open(url))
-  print(([[
+local srv <close> = server.start { log_level = "0" }
+local path = srv.dir .. "/credentials"
+shell.check { "install", "-m", "600", "/dev/null", path }
+files.write(path, ("username=%s\npassword=%s\n"):format(srv.user, srv.password))
+local place = ("smb://%s:%d/backup?credentials-file=%s"):format(srv.address, srv.port, path)
+local dest <close> = assert(smb.open(place))
+_G.smb, _G.dest = smb, dest
+print(([[
 
 `dest` is %s, a share on a private Samba server that goes when you leave (Ctrl-D).
 
@@ -19,17 +23,5 @@ if url then
   dest:read "tomorrow"                            nil, a message and a code
   dest.info                                       dialect, sizes, encryption, ...
   smb.help()                                      what there is; smb.help "put" about one thing
-]]):format(_G.dest))
-  return
-end
-
-local files = require "spec.support.files"
-local server = require "spec.support.server"
-local shell = require "spec.support.shell"
-
-local srv <close> = server.start { log_level = "0" }
-local path = srv.dir .. "/credentials"
-shell.check { "install", "-m", "600", "/dev/null", path }
-files.write(path, ("username=%s\npassword=%s\n"):format(srv.user, srv.password))
-local place = ("smb://%s:%d/backup?credentials-file=%s"):format(srv.address, srv.port, path)
-os.execute(shell.quote { LUA, "-i", "spec/support/repl.lua", place })
+]]):format(dest))
+require "spec.support.prompt".run()

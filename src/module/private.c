@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -58,7 +59,7 @@ static unsigned private_rights(int fd, const struct stat *st)
 }
 
 /* Says why an open file is not private; NULL if it is. */
-static const char *private_fault(int fd)
+static const char *private_fault(int fd, bool may_be_read)
 {
 	struct stat st;
 	unsigned rights;
@@ -70,7 +71,7 @@ static const char *private_fault(int fd)
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		return "it belongs to another user";
 	rights = private_rights(fd, &st);
-	if (rights & PRIVATE_READ)
+	if ((rights & PRIVATE_READ) && !may_be_read)
 		return "it can be read by others than its owner (chmod 600 helps)";
 	if (rights & PRIVATE_WRITE)
 		return "it can be written by others than its owner (chmod 600 helps)";
@@ -102,7 +103,7 @@ static int private_push_fault(lua_State *L, const char *why)
 }
 
 /*
- * read_private(path, most) -> text | nil, reason. A longer text is cut off one byte after `most`. The open file is
+ * read_private(path, most, may_be_read) -> text | nil, reason. Nobody else may write the file, nor read it unless that is allowed. A longer text is cut off one byte after `most`. The open file is
  * checked, not its name: nobody can exchange it between check and reading. Does not wait for a pipe's writer.
  */
 static int private_read(lua_State *L)
@@ -119,7 +120,7 @@ static int private_read(lua_State *L)
 		return private_push_fault(L, "its name holds a NUL");
 	if (fd < 0)
 		return private_push_fault(L, errno == ENOENT ? "it is not there" : strerror(errno));
-	fault = private_fault(fd);
+	fault = private_fault(fd, lua_toboolean(L, 3));
 	if (fault == NULL) {
 		n = private_read_all(fd, text, most + 1);
 		fault = n < 0 ? strerror(errno) : NULL;
@@ -132,8 +133,47 @@ static int private_read(lua_State *L)
 	return 1;
 }
 
+/* Writes all to a file that nobody else may read, and closes it; an errno, 0 for none. */
+static int private_fill(int fd, const char *text, size_t size)
+{
+	int error = 0;
+
+	while (size > 0 && error == 0) {
+		ssize_t n = write(fd, text, size);
+		if (n < 0 && errno != EINTR)
+			error = errno;
+		text += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	if (error == 0 && fsync(fd) < 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+/* write_private(path, text, temporary) -> true | nil, reason. A file of mode 0600, whole or not at all; by way of `temporary`. */
+static int private_write(lua_State *L)
+{
+	size_t size;
+	const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &size), *temporary = luaL_checkstring(L, 3);
+	int fd = descriptor_clear(open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+	int error = fd < 0 ? errno : private_fill(fd, text, size);
+
+	if (error == 0 && rename(temporary, path) < 0)
+		error = errno;
+	if (error != 0) {
+		if (fd >= 0)
+			unlink(temporary);
+		return private_push_fault(L, strerror(error));
+	}
+	lua_pushboolean(L, true);
+	return 1;
+}
+
 void private_register(lua_State *L)
 {
+	lua_pushcfunction(L, private_write);
+	lua_setfield(L, -2, "write_private");
 	lua_pushcfunction(L, private_read);
 	lua_setfield(L, -2, "read_private");
 }

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,38 @@ static void system_push_path(lua_State *L)
 	lua_pushstring(L, path);
 }
 
+/* ---- interrupts ---- */
+
+/* The state of the prompt that asked for it: a program has one keyboard. */
+static lua_State *system_prompt;
+
+static void system_raise_interrupt(lua_State *L, lua_Debug *ar)
+{
+	(void)ar;
+	lua_sethook(L, NULL, 0, 0);
+	luaL_error(L, "interrupted!");
+}
+
+/* As lua.c does it, but Ctrl-C stays caught: the second one does not end the program either. */
+static void system_on_interrupt(int number)
+{
+	const int any = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+	(void)number;
+	lua_sethook(system_prompt, system_raise_interrupt, any, 1);
+}
+
+/* catch_interrupts(): Ctrl-C raises "interrupted!" from here on. For a prompt of this module's, which owns the program. */
+static int system_catch_interrupts(lua_State *L)
+{
+	struct sigaction action = {.sa_handler = system_on_interrupt};
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+	system_prompt = lua_tothread(L, -1);
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	return 0;
+}
+
 /* smb-worker lies beside this module. */
 static void system_push_program(lua_State *L, const char *path)
 {
@@ -91,7 +124,8 @@ void system_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 	    {"random", system_random}, {"clock", system_clock}, {"realpath", system_realpath},
-	    {"terminal", system_terminal}, {"stripe_window", system_stripe_window}, {NULL, NULL}};
+	    {"terminal", system_terminal}, {"catch_interrupts", system_catch_interrupts},
+	    {"stripe_window", system_stripe_window}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);
 	lua_pushliteral(L, BUILD_VERSION);

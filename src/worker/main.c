@@ -256,6 +256,8 @@ static bool main_start(void)
 int main(int argc, char **argv)
 {
 	struct stat st;
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return puts(session_library()) < 0;
 	if (argc != 3 || fstat(SMB_WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode)) {
 		fputs("smb-worker is a part of the Lua module smb, which starts it by itself\n", stderr);
 		return 2;

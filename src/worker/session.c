@@ -302,12 +302,17 @@ void session_keep_identity(void)
 	identity_keep(&session.identity);
 }
 
+const char *session_library(void)
+{
+	return smbc_version();
+}
+
 void session_info(struct smb_info *info)
 {
 	memset(info, 0, sizeof *info);
 	wire_info(info);
 	identity_show(session.target, &session.identity, info);
-	snprintf(info->library, sizeof info->library, "%s", smbc_version());
+	snprintf(info->library, sizeof info->library, "%s", session_library());
 }
 
 /* ---- entries ---- */

@@ -87,6 +87,9 @@ bool session_copy(struct session_file *from, struct session_file *to, uint64_t s
 /* The handle is gone after it, whatever it returns. */
 bool session_close(struct session_file *file, struct smb_fault *fault);
 
+/* The version of libsmbclient. */
+const char *session_library(void);
+
 void session_info(struct smb_info *info);
 
 #endif

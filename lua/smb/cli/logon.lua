@@ -7,6 +7,7 @@ local options = require "smb.options"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
 local show = require "smb.show"
+local places = require "smb.places"
 local slips = require "smb.cli.slips"
 local smb = require "smb"
 local url = require "smb.url"
@@ -38,7 +39,9 @@ local function has_terminal()
   return terminal ~= nil
 end
 
-local function ask_password(fields)
+--- Asks for a password without showing it.
+-- @tparam table fields `username`, `server`
+function logon.ask_password(fields)
   if not has_terminal() then
     return nil, ("there is no password for %s, and no terminal to ask at"):format(fields.username)
   end
@@ -59,7 +62,7 @@ end
 
 -- Fills in user and password from where they may be.
 local function complete(fields, args)
-  local ok, problem, code = credentials.complete(fields, { sources = { environment() }, ask = ask_password,
+  local ok, problem, code = credentials.complete(fields, { sources = { environment() }, ask = logon.ask_password,
     anonymous = "--auth-username NAME; --anonymous logs on without one" })
   if not ok and code == "auth_failed" then problem = problem .. slips.logon_hint(args) end
   if not ok then outcome.stop(problem, code) end
@@ -69,7 +72,10 @@ end
 -- The URL's fields with the flags' over them.
 local function fields_of(args, without_share)
   args.url = slips.url(args.url)
-  local fields, problem = url.read(args.url, without_share)
+  local is_place = places.split(args.url) ~= nil
+  local read = is_place and places.read or url.read
+  local fields, problem = read(args.url, without_share)
+  if not fields and is_place then outcome.stop(problem, "invalid_url") end
   if not fields then slips.refuse_url(args.url, problem) end
   local given = {}
   for _, row in ipairs(options.list) do given[row.name] = args[flags.target(row.name)] end
@@ -105,6 +111,16 @@ function logon.fields(args, place, without_share)
   complete(fields, args)
   check(fields, without_share)
   return fields
+end
+
+--- The same without a word and without a question; nil where something is missing.
+function logon.silent_fields(args)
+  local ok, fields = pcall(fields_of, args)
+  if not ok or not options.check(fields) then return nil end
+  local is_complete = credentials.complete(fields, { sources = { environment() }, ask = function() return nil, "" end,
+    anonymous = "" })
+  fields.credentials_file = nil
+  return is_complete and fields or nil
 end
 
 --- Whether the arguments' URL has no share: it is a server's.

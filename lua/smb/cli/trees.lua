@@ -42,7 +42,9 @@ end
 -- @return the flags, for `flags.finish`
 function trees.flags(command)
   return command:flag("--mirror", "afterwards delete, in the target, what is not in the source"),
-    command:flag("--force", "with --mirror: also when the source is missing or empty"),
+    command:option("--keep-old", "move what is replaced or deleted there instead, under the same path: for put a folder on "
+      .. "the share, for get a local one; not inside the mirrored folder"):argname "PATH",
+    command:flag("--force", "with --mirror: also when the source is missing or empty, or more would be deleted than it has"),
     command:flag("-n --dry-run", "change nothing; say what would be done"),
     command:option("--changed",
       "what counts as changed: mtime (size and time, the default), size, missing, sha256, always")
@@ -112,7 +114,7 @@ local function named_filter(path, globs)
 end
 
 local ONLY_WITH_TREES = { "mirror", "force", "dry_run", "changed", "symlinks", "encode_names", "bins", "filter",
-  "max_delete", "min_age", "max_age", "files_from", "log_file" }
+  "max_delete", "keep_old", "min_age", "max_age", "files_from", "log_file" }
 
 --- Refuses flags that mean nothing without `-r`, and reads the files that flags name.
 function trees.check(args)
@@ -151,6 +153,7 @@ end
 --- The flags as options of `dest:put_tree` and `dest:get_tree`.
 function trees.opts(args)
   return { filter = args.globs, mirror = args.mirror, force = args.force, dry_run = args.dry_run,
+    cautious = args.mirror or nil, keep_old = args.keep_old,
     changed = args.changed or args.keep and "missing" or nil, max_delete = args.max_delete, min_age = args.min_age,
     max_age = args.max_age, on_error = args.on_error, symlinks = args.symlinks, encode_names = args.encode_names,
     bins = args.bins, preserve_mtime = args.preserve_mtime, each = teller(args),
