@@ -7,8 +7,6 @@ local output = require "smb.cli.output"
 
 local cat = {}
 
-local PIECE = 1024 * 1024 -- bytes read at once
-
 function cat.add(parser)
   local command = flags.command(parser, "cat", "URL NAME...", "Write files to the standard output.")
   command:argument("names", "the files; globs, too"):args "+"
@@ -16,17 +14,17 @@ function cat.add(parser)
 end
 
 --- Writes a file to the standard output, in pieces.
+-- @tparam destination dest
+-- @tparam string name
+-- @tparam[opt] table meter smb.cli.progress's
 -- @treturn integer how many bytes
-function cat.stream(dest, name)
-  local file <close> = outcome.try(dest:open(name, "r"))
-  local bytes = 0
-  while true do
-    local data, problem, code = file:read(PIECE)
-    if data == nil and problem then outcome.stop(problem, code) end
-    if data == nil then return bytes end
-    output.say(data)
-    bytes = bytes + #data
+function cat.stream(dest, name, meter)
+  local function sink(data)
+    if data then output.say(data) end
+    return true
   end
+  local opts = meter and { progress = meter.callback, on_retry = meter.on_retry }
+  return outcome.try(dest:read(name, sink, opts)).bytes
 end
 
 function cat.run(dest, args)

@@ -1,5 +1,6 @@
 --- `lua-smb get`.
 
+local core = require "smb.core"
 local flags = require "smb.cli.flags"
 local lfs = require "lfs"
 local logon = require "smb.cli.logon"
@@ -95,10 +96,12 @@ local function make_target(args, items)
 end
 
 function get.run(dest, args)
-  local meter <close> = args["local"] ~= "-" and progress.new(args) or nil
+  local is_shown = args["local"] == "-" and core.terminal(1) -- the file itself, on a terminal
+  local meter <close> = not is_shown and progress.new(args) or nil
   args.meter = meter
   if args["local"] == "-" then
-    local bytes = require "smb.cli.commands.cat".stream(dest, args.names[1])
+    local bytes = require "smb.cli.commands.cat".stream(dest, args.names[1], meter)
+    if meter then meter:finish() end
     args.json_stream = io.stderr
     return output.answer(args, { name = args.names[1], bytes = bytes })
   end
