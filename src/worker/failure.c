@@ -1,6 +1,7 @@
 #include "failure.h"
 
 #include "fault.h"
+#include "follow.h"
 #include "frame.h"
 #include "logon.h"
 #include "logon_frames.h"
@@ -20,7 +21,7 @@ bool failure_ends_session(void)
 /* A name such as NetBIOS has may be known there and nowhere else. */
 static void failure_advise_broadcast(const struct smb_connect *target, struct smb_fault *fault)
 {
-	const char *server = target->server;
+	const char *server = links_server(follow_place());
 	const size_t longest = 15;
 
 	if (target->broadcast || strpbrk(server, ".:") != NULL || strlen(server) > longest)
@@ -80,7 +81,7 @@ static bool failure_of_request(const struct smb_connect *target, const struct id
 	if (failure_of_agreement(target, &info, fault) || !logs_on || wire_is_broken())
 		return false;
 	if (identity_wants_kerberos(target) && logon_frames_mechanism() != SMB_MECHANISM_NTLM)
-		identity_explain(target, identity, &info, wire_status(), fault);
+		identity_explain(target, links_server(follow_place()), identity, &info, wire_status(), fault);
 	else if (target->domain[0] == '\0')
 		identity_hint(target, logon_frames_domain(), fault);
 	return false;

@@ -81,10 +81,11 @@ static bool follow_may(enum follow_use use, const char *path, struct smb_fault *
 	return true;
 }
 
-/* Says which target failed, unless the failure is the file's. */
+/* Says which target failed, unless the failure is the file's. The NT status stays the last word. */
 static void follow_name(struct smb_fault *fault)
 {
-	size_t used = strlen(fault->text);
+	char *status = strstr(fault->text, " (NT_STATUS_"), end[64];
+	size_t used = status != NULL ? (size_t)(status - fault->text) : strlen(fault->text);
 
 	switch ((enum smb_code)fault->code) {
 	case SMB_NOT_FOUND:
@@ -96,8 +97,10 @@ static void follow_name(struct smb_fault *fault)
 	case SMB_CANCELLED: return;
 	default: break;
 	}
-	if (follow.place != LINKS_HERE)
-		snprintf(fault->text + used, sizeof fault->text - used, " (DFS: %s)", links_name(follow.place));
+	if (follow.place == LINKS_HERE)
+		return;
+	snprintf(end, sizeof end, "%s", fault->text + used);
+	snprintf(fault->text + used, sizeof fault->text - used, " (DFS: %.150s)%s", links_name(follow.place), end);
 }
 
 /* A target that is silent must leave time to try another one. */

@@ -186,20 +186,20 @@ static void identity_no_kdc(const struct identity *identity, struct smb_fault *f
 	fault_set(fault, SMB_AUTH_FAILED, text);
 }
 
-void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info,
-		      uint32_t status, struct smb_fault *fault)
+void identity_explain(const struct smb_connect *target, const char *server, const struct identity *identity,
+		      const struct smb_info *info, uint32_t status, struct smb_fault *fault)
 {
 	const uint32_t logon_failure = 0xc000006d, access_denied = 0xc0000022;
 
 	if (status != 0 && fault->code != SMB_AUTH_FAILED) /* the server has other troubles */
 		return;
-	if (status == 0 && identity_is_address(target->server)) {
+	if (status == 0 && identity_is_address(server)) {
 		fault_set(fault, SMB_AUTH_FAILED, "Kerberos needs the server's name: it knows no addresses");
 		return;
 	}
 	if (!kdc_refused_password() && (identity_clocks_differ(info, fault) || identity_ticket_ends(target, fault)))
 		return;
-	if (status == 0 && kdc_fault(fault, target->server, identity->owner))
+	if (status == 0 && kdc_fault(fault, server, identity->owner))
 		return;
 	if (status == 0 && kdc_is_asked()) {
 		fault_set(fault, SMB_UNREACHABLE, "the Kerberos server (KDC) cannot be reached");

@@ -47,8 +47,8 @@ void identity_show(const struct smb_connect *target, const struct identity *iden
 /*
  * A logon by Kerberos has failed: says why, as far as that is known. `status` is the server's, 0 when it was not asked.
  */
-void identity_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_info *info,
-		      uint32_t status, struct smb_fault *fault);
+void identity_explain(const struct smb_connect *target, const char *server, const struct identity *identity,
+		      const struct smb_info *info, uint32_t status, struct smb_fault *fault);
 
 /*
  * A logon by NTLM without a domain has failed: says that the server belongs to one. A member of a domain looks for a

@@ -18,7 +18,7 @@ static bool remote_folder_is_there(const char *path, struct smb_fault *fault)
 
 	if (session_stat(path, &entry, &later))
 		return entry.type != SMB_ENTRY_FILE;
-	if (fault_broke(&later))
+	if (fault_broke(&later) || follow_place() != LINKS_HERE) /* of a link that is one only its target tells more */
 		*fault = later;
 	return false;
 }
@@ -156,18 +156,21 @@ static bool remote_folder_remove_all(const char *path, struct removal *how, stru
 	return ok;
 }
 
-/* Returns the place (follow_answered) of the folder that holds this one. */
-static uint32_t remote_folder_place_of_parent(const char *path)
+/* Finds the place (follow_answered) of the folder that holds this one. False where a link leads to it whose target fails. */
+static bool remote_folder_place_of_parent(const char *path, uint32_t *place, struct smb_fault *fault)
 {
 	const char *end = strrchr(path, '/');
 	char *parent = strndup(path, end != NULL ? (size_t)(end - path) : 0);
+	struct smb_fault later = {0};
 	struct smb_entry entry;
-	uint32_t place = 0;
+	bool found = parent != NULL && session_stat(parent, &entry, &later);
 
-	if (parent != NULL && session_stat(parent, &entry, &(struct smb_fault){0}))
-		place = follow_answered();
 	free(parent);
-	return place;
+	*place = found ? follow_answered() : 0;
+	if (found || later.code == SMB_OK || follow_place() == LINKS_HERE)
+		return true;
+	*fault = later;
+	return false;
 }
 
 static bool remote_folder_remove_at(const char *path, uint32_t place, struct removal *how, struct smb_fault *fault)
@@ -183,15 +186,16 @@ static bool remote_folder_remove_at(const char *path, uint32_t place, struct rem
 bool remote_folder_remove(const char *path, struct removal *how, struct smb_fault *fault)
 {
 	bool known = follow_has_links();
-	uint32_t place = known ? remote_folder_place_of_parent(path) : 0;
+	uint32_t place = 0;
 
+	if (known && !remote_folder_place_of_parent(path, &place, fault))
+		return false;
 	if (remote_folder_remove_at(path, place, how, fault))
 		return true;
 	/* Behind encryption only a link that is met shows that the share has links, and all of this may lie below one. */
 	if (known || !follow_has_links())
 		return false;
-	place = remote_folder_place_of_parent(path);
-	if (place == 0)
+	if (!remote_folder_place_of_parent(path, &place, fault) || place == 0)
 		return false;
 	memset(fault, 0, sizeof *fault);
 	free(how->stuck);
