@@ -52,8 +52,10 @@ void *memory_map(int fd, size_t least, size_t *size)
 	void *memory;
 
 	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || st.st_size <= 0 ||
-	    (uint64_t)st.st_size < least)
+	    (uint64_t)st.st_size < least) {
+		errno = EINVAL;
 		return NULL;
+	}
 	memory = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return NULL;

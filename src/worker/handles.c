@@ -5,6 +5,7 @@
 #include "lock.h"
 #include "shared/memory.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -122,7 +123,7 @@ void handles_end_all(void)
 bool handles_map_buffer(struct handle *h, int fd, struct smb_fault *fault)
 {
 	h->buffer = memory_map(fd, 1, &h->buffer_size);
-	return h->buffer != NULL || fault_set(fault, SMB_FAILED, "the worker cannot map the file's buffer");
+	return h->buffer != NULL || fault_errno(fault, SMB_FAILED, "the worker has no room for the file's buffer", errno);
 }
 
 uint8_t *handles_buffer(const struct handle *h, uint64_t from, uint64_t size, struct smb_fault *fault)
