@@ -354,6 +354,8 @@ struct smb_owner {
 struct smb_pace {
 	struct smb_turn turn;
 	struct smb_owner owner;
+	_Atomic uint32_t address; /* which of the server's addresses a worker begins with, modulo their number */
+	uint32_t unused;
 	_Atomic uint64_t rate;   /* bytes per second, 0: no limit; set by the module */
 	_Atomic uint64_t free_at; /* nanoseconds of CLOCK_MONOTONIC from which on there is room for more */
 };

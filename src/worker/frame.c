@@ -80,6 +80,17 @@ bool frame_is_failure(const struct frame *f)
 	return (status >> 30 == 3 && status != STATUS_MORE_PROCESSING_REQUIRED) || frame_is_warning_of_failure(status);
 }
 
+bool frame_is_housekeeping(const struct frame *f)
+{
+	switch (frame_command(f)) {
+	case SMB2_IOCTL:
+	case SMB2_ECHO:
+	case SMB2_LOGOFF:
+	case SMB2_TREE_DISCONNECT: return true;
+	default: return false;
+	}
+}
+
 bool frame_is_signed(const struct frame *f)
 {
 	const uint32_t smb1_flags2_signature = 4, smb2_flags_signed = 8;

@@ -67,6 +67,9 @@ uint32_t frame_status(const struct frame *f);
 bool frame_is_failure(const struct frame *f); /* that a logon goes on, or a listing ends, is none */
 bool frame_is_signed(const struct frame *f);
 
+/* SMB2: what the library asks on its own account (DFS referrals, signs of life) or while it tidies up. */
+bool frame_is_housekeeping(const struct frame *f);
+
 /* How long an encrypted message was before it was encrypted. */
 uint32_t frame_hidden_size(const struct frame *f);
 

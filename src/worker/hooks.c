@@ -3,6 +3,7 @@
  * on an SMB connection passes here: hooks.list names them.
  */
 #include "referral_watch.h"
+#include "addresses.h"
 #include "wire.h"
 
 #include <dlfcn.h>
@@ -139,8 +140,13 @@ int close(int fd)
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
 	NEXT(getaddrinfo)
+	int error;
+
 	wire_resolves();
-	return next(node, service, hints, result);
+	error = next(node, service, hints, result);
+	if (error == 0)
+		addresses_turn(node, result);
+	return error;
 }
 
 /* ---- encryption ---- */

@@ -2,6 +2,7 @@
  * smb-worker: the program that calls libsmbclient, a process for each connection. The module starts it, never a user.
  * It greets, is told whom to connect to, and replies to one request after another until the module hangs up.
  */
+#include "addresses.h"
 #include "confine.h"
 #include "connect.h"
 #include "counters.h"
@@ -243,6 +244,7 @@ static bool main_start(void)
 	rate_limit_share(pace);
 	logon_share(&pace->turn);
 	identity_share(&pace->owner);
+	addresses_share(&pace->address, target.server);
 	main_keep_memory();
 	wire_watch((uint16_t)target.port);
 	reply = main_new_reply();

@@ -1,5 +1,6 @@
 #include "wire.h"
 
+#include "addresses.h"
 #include "agreement.h"
 #include "connection.h"
 #include "counters.h"
@@ -285,6 +286,8 @@ static void wire_frame_sent(void *connection, const struct frame *f)
 	wire.last = c->fd;
 	connection_note_place(c, f);
 	referral_watch_sent(f);
+	if (wire.step == SMB_STEP_CONNECT && wire.own < 0)
+		addresses_sent();
 	if (wire.step == SMB_STEP_CONNECT)
 		wire_set_step(SMB_STEP_NEGOTIATE);
 	agreement_sent(&wire.info, f, wire.step > SMB_STEP_LOGON);
@@ -329,18 +332,6 @@ static void wire_succeeded(const struct frame *f)
 	}
 }
 
-/* What the library asks on its own account (DFS referrals, signs of life) or while it tidies up is nobody's failure. */
-static bool wire_concerns_caller(uint32_t smb2_command)
-{
-	switch (smb2_command) {
-	case SMB2_IOCTL:
-	case SMB2_ECHO:
-	case SMB2_LOGOFF:
-	case SMB2_TREE_DISCONNECT: return false;
-	default: return true;
-	}
-}
-
 static void wire_smb2_answered(struct connection *c, const struct frame *f)
 {
 	uint32_t status = frame_status(f), command = frame_command(f);
@@ -349,7 +340,7 @@ static void wire_smb2_answered(struct connection *c, const struct frame *f)
 		wire_succeeded(f);
 	} else if (status == STATUS_PATH_NOT_COVERED) {
 		wire.is_uncovered = true; /* a step on the way */
-	} else if (frame_is_failure(f) && wire_concerns_caller(command)) {
+	} else if (frame_is_failure(f) && !frame_is_housekeeping(f)) {
 		wire.status = status;
 		if (wire.first == 0)
 			wire.first = status;
@@ -520,6 +511,8 @@ static void wire_arrived(struct connection *c, const uint8_t *bytes, size_t size
 {
 	counters_add_moved(size);
 	wire.received += size;
+	if (c->meter.heard == 0 && wire.own < 0)
+		addresses_answered();
 	if (c->meter.heard == 0)
 		connection_address(c, wire.info.address, sizeof wire.info.address);
 	meter_heard(&c->meter);
