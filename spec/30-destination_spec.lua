@@ -77,6 +77,8 @@ local function assert_raises(code, fn)
   assert.equal("table", type(problem))
   assert.equal(code, problem.code, problem.message)
   assert.equal(problem.message, tostring(problem))
+  assert.equal("failed: " .. problem.message, "failed: " .. problem)
+  assert.equal(problem.message .. " at night", problem .. " at night")
   assert.matches("on smb://127%.0%.0%.1[:%d]*/backup", problem.message)
 end
 

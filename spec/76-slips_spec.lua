@@ -114,7 +114,7 @@ describe("Whoever", function()
     assert.matches("to be called with a colon: dest:list", problem, 1, true)
     ok, problem = pcall(function() return dest.stat "folder" end)
     assert.is_false(ok)
-    assert.matches("with a colon", problem)
+    assert.matches("use dest:stat(", problem, 1, true)
   end)
 
   it("knows other words for the options of smb.open is told ours", function()

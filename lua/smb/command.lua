@@ -107,9 +107,10 @@ local function whole(private) return #private.stages == 1 and named(private, 1) 
 
 -- The last of what a stage said, on one line, and so that it steers no terminal.
 local function last_words(said)
-  local text = said:gsub("^[\x80-\xBF]+", ""):gsub("^%s+", ""):gsub("%s+$", ""):gsub("%s*[\r\n]+%s*", "; ")
+  local text = said:gsub("^[\x80-\xBF]+", ""):gsub("^[ \t-\r]+", ""):gsub("[ \t-\r]+$", "")
+  text = text:gsub("[ \t-\r]*[\r\n]+[ \t-\r]*", "; ")
   if text == "" then return "" end
-  return ": " .. text:gsub("%c", "?"):gsub("\xC2[\x80-\x9F]", "?")
+  return ": " .. text:gsub("[\0-\x1F\x7F]", "?"):gsub("\xC2[\x80-\x9F]", "?")
 end
 
 -- What became of a stage: nil for what is right, else in words, and whether it only was not read to its end.

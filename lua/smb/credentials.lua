@@ -7,6 +7,7 @@
 -- nobody's password is tried for somebody else.
 -- @module smb.credentials
 
+local ascii = require "smb.ascii"
 local core = require "smb.core"
 local options = require "smb.options"
 
@@ -18,7 +19,7 @@ local FIELDS = { "username", "password", "domain" }
 -- Whether two names, if both are known, are one account's: Windows and Samba know no case there. Of other letters than
 -- ASCII's nobody knows that here. What is no text is refused later.
 local function is_same(a, b)
-  return type(a) ~= "string" or type(b) ~= "string" or a:lower() == b:lower()
+  return type(a) ~= "string" or type(b) ~= "string" or ascii.lower(a) == ascii.lower(b)
 end
 
 local function domain_of(fields)
@@ -64,7 +65,7 @@ local KEYS = {
 -- before it, leaves out those after it.
 local function read_line(line)
   local key, space, value = line:match "^[ \t]*([A-Za-z]+)([ \t]*)=(.*)$"
-  local field = key and KEYS[key:lower()]
+  local field = key and KEYS[ascii.lower(key)]
   if not field then return nil, "begins with none of username=, password= and domain=" end
   if space ~= "" then value = value:gsub("^[ \t]+", "") end
   local normalized, fault = options.check_value(field, value)

@@ -31,10 +31,18 @@ local fail, resolve, resolve_below, resolve_change, run =
 
 -- Arguments and failures. ---------------------------------------------------------------------------------------------
 
-local function state_of(dest)
-  if type(dest) ~= "userdata" then
-    error("this is a method, to be called with a colon: dest:list(), not dest.list()", 3)
+-- A method was called with a dot: raises what to write instead. `level`: of whoever called it.
+local function misused(level)
+  local called, known_as = debug.getinfo(level, "f").func, "list"
+  for key, method in pairs(methods) do
+    if method == called then known_as = key end
   end
+  error(("use dest:METHOD(...): this is a method, to be called with a colon: dest:METHOD(), not dest.METHOD()"):gsub("METHOD",
+    known_as), level + 1)
+end
+
+local function state_of(dest)
+  if type(dest) ~= "userdata" then misused(3) end
   local state = core.state(dest)
   if not core.is_open(dest) then error("attempt to use a closed destination", 3) end
   return state
@@ -243,7 +251,7 @@ local function from_to(dest, operation, from, to, opts, allowed, result_of)
     if not reply then under:failed() end
   end
   if not reply then
-    return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("%c", "?"), reason))
+    return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("[\0-\x1F\x7F]", "?"), reason))
   end
   return true, result_of and result_of(reply, request) or nil
 end

@@ -23,6 +23,7 @@ end
 local failure = { __name = "smb.failure" }
 failure.__index = failure
 function failure:__tostring() return self.message end
+function failure.__concat(a, b) return tostring(a) .. tostring(b) end
 
 --- Raises a failure as a table with `message` and `code`.
 function failures.raise(message, code)

@@ -327,7 +327,7 @@ function lock.take(dest, text, opts)
       tidy(self)
       return failure(self, "busy", described(code))
     end
-    task.pause(state, nil, math.min(pause * (0.5 + math.random()), till - core.clock()))
+    task.pause(state, nil, math.min(pause * (0.5 + tonumber(core.random(), 16) / 0xFFFFFFFF), till - core.clock()))
     pause = math.min(pause * 2, LONGEST_PAUSE)
   end
   state.locks = state.locks or setmetatable({}, { __mode = "k" })

@@ -7,6 +7,8 @@
 -- to be readable from everywhere.
 -- @module smb.name
 
+local ascii = require "smb.ascii"
+
 local core = require "smb.core"
 
 local byte, find, gmatch, gsub, match = string.byte, string.find, string.gmatch, string.gsub, string.match
@@ -45,7 +47,7 @@ end
 -- @treturn boolean
 function name.is_device(part)
   local stem = gsub(match(part, "^[^.]*"), " +$", "")
-  return DEVICES[gsub(stem, "[A-Z]", string.lower)] ~= nil
+  return DEVICES[ascii.lower(stem)] ~= nil
 end
 
 local function fault_in_part(part)

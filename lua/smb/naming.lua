@@ -8,6 +8,7 @@
 -- has `here`, its local path, `below`, and its `path` on the share.
 -- @module smb.naming
 
+local ascii = require "smb.ascii"
 local core = require "smb.core"
 local lookalike = require "smb.lookalike"
 local name = require "smb.name"
@@ -42,11 +43,6 @@ local function exists(self, path)
   if MISSING[code] then return false end
 end
 
--- The same text, its ASCII letters in the other case.
-local function flipped(text)
-  return (text:gsub("%a", function(letter) return letter == letter:lower() and letter:upper() or letter:lower() end))
-end
-
 -- Whether case is told apart, by the like of a name that is there, not listed itself; nil when it cannot be told by that.
 local function tells_case_of(self, path, other)
   local found = exists(self, name.join(path, other))
@@ -61,7 +57,7 @@ local function tells_case_of_own(self, path)
   local file = self.ask("open", { name = place, writable = true, create = true, exclusive = true })
   if not file then return nil end
   self.ask("close", { link = file.link, handle = file.handle })
-  local tells = tells_case_of(self, path, flipped(own))
+  local tells = tells_case_of(self, path, ascii.flip(own))
   self.ask("delete", { name = place, missing_ok = true })
   return tells
 end
@@ -72,7 +68,7 @@ local function unlisted_like(entries)
   local listed = {}
   for _, entry in ipairs(entries) do listed[entry.name] = true end
   for _, entry in ipairs(entries) do
-    for _, change in ipairs { flipped, string.lower, string.upper } do
+    for _, change in ipairs { ascii.flip, ascii.lower, ascii.upper } do
       local other = change(entry.name)
       if not listed[other] then return other end
     end
@@ -238,7 +234,7 @@ function names:fail(path, reason)
   if self.count == 1 then
     self.first, self.reason = path, reason
   elseif #self.more < NAMED then
-    table.insert(self.more, ("'%s'"):format((path:gsub("%c", "?"))))
+    table.insert(self.more, ("'%s'"):format((path:gsub("[\0-\x1F\x7F]", "?"))))
   end
 end
 

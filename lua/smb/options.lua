@@ -14,6 +14,7 @@
 -- - `utf8`: a text that must be valid UTF-8; `refine`: a text's own rules; `help`: one line
 -- @module smb.options
 
+local ascii = require "smb.ascii"
 local name = require "smb.name"
 
 local options = {}
@@ -26,10 +27,6 @@ local PROTOCOLS = { "NT1", "SMB2_02", "SMB2_10", "SMB3_00", "SMB3_02", "SMB3_11"
 -- kept, or nil and a predicate ("is ..."). None shows the value: a URL taken apart wrongly could put a password there.
 
 local CONTROL = "[\1-\31\127]"
-
-local function lower_ascii(text)
-  return (text:gsub("[A-Z]", string.lower))
-end
 
 local function is_ipv4(text)
   local parts = { text:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$") }
@@ -73,7 +70,7 @@ local function refine_server(text)
     return nil, "holds a character that no server name has"
   end
   if text:find("^%.+$") or text:find("..", 1, true) then return nil, "is no server name" end
-  return (text:gsub("^[^%%]+", lower_ascii))    -- an IPv6 zone ("%Eth0") keeps its case
+  return (text:gsub("^[^%%]+", ascii.lower))    -- an IPv6 zone ("%Eth0") keeps its case
 end
 
 local function refine_share(text)
@@ -221,7 +218,7 @@ local function shown_name(word)
 end
 
 local function unlike(word)
-  return (lower_ascii(word:sub(1, 64)):gsub("-", "_"))
+  return (ascii.lower(word:sub(1, 64)):gsub("-", "_"))
 end
 
 -- Levenshtein's distance, one row at a time.
@@ -288,14 +285,14 @@ local SIZE_UNITS = { [""] = 1, k = 1024, kib = 1024, m = 1048576, mib = 1048576 
 local SECONDS_UNITS = { [""] = 1, s = 1, m = 60, h = 3600 }
 
 local function size_from_text(text)
-  local digits, unit = text:match("^(%d+)(%a*)$")
-  local factor = unit and SIZE_UNITS[unit:lower()]
+  local digits, unit = text:match("^(%d+)([A-Za-z]*)$")
+  local factor = unit and SIZE_UNITS[ascii.lower(unit)]
   local count = factor and math.tointeger(tonumber(digits))
   if count and count <= math.maxinteger // factor then return count * factor end
 end
 
 local function seconds_from_text(text)
-  local digits, unit = text:match("^(%d+%.?%d*)(%a*)$")
+  local digits, unit = text:match("^(%d+%.?%d*)([A-Za-z]*)$")
   if unit == "ms" then return tonumber(digits) / 1000 end
   return unit and SECONDS_UNITS[unit] and tonumber(digits) * SECONDS_UNITS[unit]
 end
@@ -374,7 +371,7 @@ local TRUTHS = { ["true"] = true, yes = true, ["1"] = true, ["false"] = false, n
 -- Words in capitals or not, as Duplicati writes them.
 local function from_text(row, text)
   for _, choice in ipairs(row.choices or {}) do
-    if choice:lower() == text:lower() then return choice end
+    if ascii.lower(choice) == ascii.lower(text) then return choice end
   end
   if row.type == "boolean" and TRUTHS[text] ~= nil then return TRUTHS[text] end
   if row.type == "integer" and text:find("^%d+$") then return tonumber(text) end

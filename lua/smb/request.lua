@@ -68,7 +68,7 @@ end
 -- A path below the share as a name below the destination's own path.
 local function below(state, path)
   local top = state.fields.path
-  return (top ~= "" and path:sub(1, #top + 1) == top .. "/" and path:sub(#top + 2) or path):gsub("%c", "?")
+  return (top ~= "" and path:sub(1, #top + 1) == top .. "/" and path:sub(#top + 2) or path):gsub("[\0-\x1F\x7F]", "?")
 end
 
 --- Waits for a request that was started.

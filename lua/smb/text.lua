@@ -41,7 +41,7 @@ end
 -- @tparam string bytes
 -- @treturn string
 function text.plain(bytes)
-  if not bytes:find "[%c\x7F-\xFF]" then return bytes end
+  if not bytes:find "[\0-\x1F\x7F-\xFF]" then return bytes end
   local shown = replace_invalid(bytes, "?"):gsub("[\0-\x1F\x7F]", "?")
   return (shown:gsub("[\xC2-\xF4][\x80-\xBF]+", function(character)
     if is_unseen(utf8.codepoint(character)) then return "?" end
@@ -54,8 +54,8 @@ end
 function text.message(bytes)
   local shown = text.plain(bytes)
   if not shown:find("://", 1, true) then return shown end
-  shown = shown:gsub("(%a+://)[^%s']*@", "%1...@")
-  return (shown:gsub("(auth%-password=)[^%s']*", "%1..."))
+  shown = shown:gsub("([A-Za-z]+://)[^ \t-\r']*@", "%1...@")
+  return (shown:gsub("(auth%-password=)[^ \t-\r']*", "%1..."))
 end
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
@@ -74,7 +74,7 @@ end
 -- @treturn string with its quotes
 function text.json(bytes)
   local escaped =
-    bytes:gsub('[%c"\\]', function(character) return ESCAPES[character] or unicode_escape(character:byte()) end)
+    bytes:gsub('[\0-\x1F\x7F"\\]', function(character) return ESCAPES[character] or unicode_escape(character:byte()) end)
   if escaped:find "[\x80-\xFF]" then
     escaped = replace_invalid(escaped, "\u{FFFD}"):gsub("[\xC2-\xF4][\x80-\xBF]+", function(character)
       local code = utf8.codepoint(character)

@@ -4,6 +4,7 @@
 -- given for those that are no text, since a password may turn up anywhere in a URL that was mistyped.
 -- @module smb.url
 
+local ascii = require "smb.ascii"
 local credentials = require "smb.credentials"
 local name = require "smb.name"
 local options = require "smb.options"
@@ -35,11 +36,11 @@ end
 local function split(text)
   if text:find("\0", 1, true) then return nil, "it holds a NUL" end
   if text:find("#", 1, true) then return nil, "it holds a '#', which must be written %23" end
-  local scheme, rest = text:match("^(%a+):[/\\][/\\](.*)$")
+  local scheme, rest = text:match("^([A-Za-z]+):[/\\][/\\](.*)$")
   if text:find "^[/\\][/\\]" then
     return nil, "it does not begin with smb:// (\\\\server\\share is smb://server/share)"
   end
-  if not scheme or not SCHEMES[scheme:lower()] then return nil, "it does not begin with smb:// or cifs://" end
+  if not scheme or not SCHEMES[ascii.lower(scheme)] then return nil, "it does not begin with smb:// or cifs://" end
   local place, query = rest:match("^([^?]*)%?(.*)$")
   local authority, below = (place or rest):match("^([^/\\]*)(.*)$")
   return authority, below, query

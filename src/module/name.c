@@ -358,10 +358,22 @@ static int name_push_fold(lua_State *L)
 	return 1;
 }
 
+/* precedes(a, b) -> whether a comes before b, byte by byte: Lua compares texts as the host's locale does */
+static int name_precedes(lua_State *L)
+{
+	size_t left, right;
+	const char *a = luaL_checklstring(L, 1, &left), *b = luaL_checklstring(L, 2, &right);
+	int order = memcmp(a, b, left < right ? left : right);
+
+	lua_pushboolean(L, order < 0 || (order == 0 && left < right));
+	return 1;
+}
+
 void name_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{"is_plain", name_push_is_plain},
+		{"precedes", name_precedes},
 		{"is_temporary", name_push_is_temporary},
 		{"is_previous", name_is_previous},
 		{"is_bin", name_is_bin},

@@ -36,7 +36,7 @@ function json.encode(value)
   end
   if kind == "table" then return encode_table(value) end
   if math.type(value) == "integer" then return format("%d", value) end
-  return tostring(value)
+  return (tostring(value):gsub(",", ".")) -- the host's locale may have a comma in numbers
 end
 
 encode = json.encode
