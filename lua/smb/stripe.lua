@@ -16,6 +16,7 @@ local LEAST_RANGE = 1024 * 1024 -- bytes
 local SHORT = 0.002 -- seconds: with a round trip below this
 local SHORT_DISTANCE = 2 -- connections keep both ends busy,
 local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
+local SHORT_FROM = 32 * 1024 * 1024 -- bytes: a smaller file takes few requests of any size
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
 -- At an open file as many requests are under way as what a connection was seen to move in a round trip, times this, and two:
 -- others may be faster, or the line longer than the first requests could tell.
@@ -290,7 +291,9 @@ function stripe.left(state, verb, first, size, io_size)
     step = math.min(reads, most // connections) * io_size
     step_alone = reads * io_size
   end
-  io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
+  if size >= SHORT_FROM then
+    io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
+  end
   if round_trip < SHORT then
     step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end
