@@ -141,6 +141,21 @@ describe("restore", function()
     assert.is_false(files.exists(back .. "/a"))
   end)
 
+  it("needs no right to write on the share, nor does verify", function()
+    snapshot { a = "a", ["b/c"] = "c" }
+    srv:change("backup", { ["read only"] = "yes" })
+    local ok, problem = pcall(function()
+      local reader <close> = assert(smb.open(srv:url "backup"))
+      local mine = smb.backup(reader, "host1")
+      assert(mine:restore("latest", back))
+      assert.is_true(assert(mine:verify("latest", { data = true })).ok)
+      share.assert_fails("access_denied", mine:snapshot(top))
+    end)
+    srv:change("backup", { ["read only"] = "no" })
+    if not ok then error(problem, 0) end
+    assert.same({ a = "a", b = true, ["b/c"] = "c" }, backups.read(back))
+  end)
+
   it("changes nothing in a dry run", function()
     snapshot { ["a/b"] = "b" }
     local summary = assert(repo:restore("latest", back, { dry_run = true }))
@@ -178,6 +193,17 @@ describe("verify", function()
     local text = files.read(path)
     files.write(path, (text:gsub('"mode":%d+', '"mode":1')))
     assert.same("sha256", backups.differences(assert(repo:verify(snap.name)))[snap.name .. ".manifest"])
+  end)
+
+  it("compares a snapshot of several folders with all of them, or with one", function()
+    backups.make(top, { ["etc/a"] = "a", ["home/b"] = "b" })
+    assert(repo:snapshot { top .. "/etc", top .. "/home" })
+    assert.is_true(assert(repo:verify("latest", { source = { top .. "/home", top .. "/etc" } })).ok)
+    assert.is_true(assert(repo:verify("latest", { source = top .. "/home" })).ok)
+    files.write(top .. "/home/b", "longer")
+    backups.make(top, { ["etc/new"] = "n" })
+    assert.same({ [top:sub(2) .. "/home/b"] = "size" },
+      backups.differences(assert(repo:verify("latest", { source = top .. "/home" }))))
   end)
 
   it("compares with the source, too", function()

@@ -242,10 +242,7 @@ function methods:verify(wanted, opts)
   check_wanted(wanted, "verify")
   opts = check_opts(opts, { data = "boolean", progress = "function",
     source = either(opts, "source", "string", "table") }, "verify")
-  if opts.source then
-    opts.several = type(opts.source) == "table"
-    opts.sources = sources_of(opts.several and opts.source or { opts.source })
-  end
+  if opts.source then opts.sources = sources_of(type(opts.source) == "table" and opts.source or { opts.source }) end
   return locked(self, true, function()
     return hooks.run(self, "verify", opts, function()
       return require "smb.backup.verify".compare(self, wanted, opts)

@@ -177,24 +177,38 @@ local function compare_local(self, found, entry)
   end
 end
 
--- Walks over the source beside the manifest: both are in one order.
-local function compare_source(self, sources, several)
+-- Whether a path of the snapshot leads to one of the sources, or lies below one.
+local function concerns(sources, path)
+  for _, source in ipairs(sources) do
+    local top = source:sub(2)
+    local is_below = top == "" or path == top or path:sub(1, #top + 1) == top .. "/"
+    if is_below or path == "" or top:sub(1, #path + 1) == path .. "/" then return true end
+  end
+  return false
+end
+
+-- Walks over the source beside the manifest: both are in one order. Of a snapshot of several folders those that are
+-- given are compared.
+local function compare_source(self, sources)
   local list <close>, own, code = repository.open(self.repo, self.report.name)
   if not list then return stop(self, own, code) end
-  local options = list.head.options or {}
-  local entry = list:next()
+  local several, entry = list.head.several, nil
+  local function next_entry()
+    repeat entry = list:next() until not entry or not several or concerns(sources, entry.path)
+  end
   local function pass(path)
     while entry and (path == nil or core.path_before(entry.path, path)) do
       differ(self, entry.path, "extra", "source")
-      entry = list:next()
+      next_entry()
     end
   end
-  walk.new(sources, several, options):run {
+  next_entry()
+  walk.new(sources, several, list.head.options or {}):run {
     entry = function(found)
       pass(found.path)
       if entry and entry.path == found.path then
         compare_local(self, found, entry)
-        entry = list:next()
+        next_entry()
       else
         differ(self, found.path, "missing", "source")
       end
@@ -230,7 +244,7 @@ end
 -- @local
 -- @tparam table repo
 -- @tparam string wanted its name, or "latest"
--- @tparam table opts `data`, `sources` (absolute paths), `several`
+-- @tparam table opts `data`, `sources` (absolute paths)
 function verify.compare(repo, wanted, opts)
   local state = core.state(repo.dest)
   local list, own, code = repository.open(repo, wanted)
@@ -241,7 +255,7 @@ function verify.compare(repo, wanted, opts)
     top = name.join(state.fields.path, repository.at(repo, own)), report = { name = own, files = 0,
       differences = {} } }, run)
   compare_share(self)
-  if opts.sources and not self.stopped then compare_source(self, opts.sources, opts.several) end
+  if opts.sources and not self.stopped then compare_source(self, opts.sources) end
   if self.stopped then
     self.under:failed()
     return nil, self.stopped[1], self.stopped[2]
