@@ -11,122 +11,122 @@ _lua-smb() {
         case "$arg" in
             test)
                 cmd="test"
-                opts="$opts -w --write --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -w --write --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             list|ls)
                 cmd="list"
-                opts="$opts -R --recursive -H --human --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -R --recursive -H --human --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             tree)
                 cmd="tree"
-                opts="$opts -L --level -d --folders -s --size -H --human --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -L --level -d --folders -s --size -H --human --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             du)
                 cmd="du"
-                opts="$opts -s --summarize -d --max-depth -H --human --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -s --summarize -d --max-depth -H --human --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             get)
                 cmd="get"
-                opts="$opts --to -r --recursive -p --parents --no-overwrite --resume --preserve-mtime --no-preserve-mtime -v --verbose -q --quiet --progress --no-progress --mirror --keep-old --force -n --dry-run --changed --on-error --symlinks --encode-names --bins --max-delete --min-age --max-age --files-from --log-file --filter --filter-from --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --to -r --recursive -p --parents --no-overwrite --resume --preserve-mtime --no-preserve-mtime -v --verbose -q --quiet --progress --no-progress --mirror --keep-old --force -n --dry-run --changed --on-error --symlinks --encode-names --bins --max-delete --min-age --max-age --files-from --log-file --filter --filter-from --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             put)
                 cmd="put"
-                opts="$opts -r --recursive --into --name --command --allow-empty -p --parents --no-overwrite --resume --preserve-mtime --no-preserve-mtime -v --verbose -q --quiet --progress --no-progress --mirror --keep-old --force -n --dry-run --changed --on-error --symlinks --encode-names --bins --max-delete --min-age --max-age --files-from --log-file --filter --filter-from --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -r --recursive --into --name --command --allow-empty -p --parents --no-overwrite --resume --preserve-mtime --no-preserve-mtime -v --verbose -q --quiet --progress --no-progress --mirror --keep-old --force -n --dry-run --changed --on-error --symlinks --encode-names --bins --max-delete --min-age --max-age --files-from --log-file --filter --filter-from --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             check)
                 cmd="check"
-                opts="$opts --sha256 --size-only --one-way --symlinks --encode-names --filter --filter-from -q --quiet --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --sha256 --size-only --one-way --symlinks --encode-names --filter --filter-from -q --quiet --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             cat)
                 cmd="cat"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             copy|cp)
                 cmd="copy"
-                opts="$opts --no-overwrite --preserve-mtime --no-preserve-mtime --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --no-overwrite --preserve-mtime --no-preserve-mtime --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             delete|rm)
                 cmd="delete"
-                opts="$opts -d --folder -r --recursive -n --dry-run --missing-ok -v --verbose --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -d --folder -r --recursive -n --dry-run --missing-ok -v --verbose --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             mkdir)
                 cmd="mkdir"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             rmdir)
                 cmd="rmdir"
-                opts="$opts -r --recursive --missing-ok -v --verbose --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts -r --recursive --missing-ok -v --verbose --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             rename|mv)
                 cmd="rename"
-                opts="$opts --no-overwrite --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --no-overwrite --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             stat)
                 cmd="stat"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             quota|df)
                 cmd="quota"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             sweep)
                 cmd="sweep"
-                opts="$opts --older-than --bins --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --older-than --bins --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             shares)
                 cmd="shares"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             backup)
                 cmd="backup"
-                opts="$opts --exclude --exclude-from --exclude-if-present --include-caches -x --one-file-system --before --after --log -q --quiet --progress --no-progress --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --exclude --exclude-from --exclude-if-present --include-caches -x --one-file-system --before --after --log -q --quiet --progress --no-progress --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             snapshots)
                 cmd="snapshots"
-                opts="$opts --max-age --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --max-age --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             restore)
                 cmd="restore"
-                opts="$opts --path --filter --filter-from --links --no-owners -n --dry-run --before --after --log -q --quiet --progress --no-progress --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --path --filter --filter-from --links --no-owners -n --dry-run --before --after --log -q --quiet --progress --no-progress --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             verify)
                 cmd="verify"
-                opts="$opts --data --source --before --after --log -q --quiet --progress --no-progress --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --data --source --before --after --log -q --quiet --progress --no-progress --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             prune)
                 cmd="prune"
-                opts="$opts --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --utc -n --dry-run --before --after --log -q --quiet --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --utc -n --dry-run --before --after --log -q --quiet --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             unlock)
                 cmd="unlock"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             diagnose)
                 cmd="diagnose"
-                opts="$opts --read-only --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --read-only --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             configure)
@@ -136,7 +136,7 @@ _lua-smb() {
                 ;;
             shell)
                 cmd="shell"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
             completion)
@@ -146,7 +146,7 @@ _lua-smb() {
                 ;;
             names)
                 cmd="names"
-                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
+                opts="$opts --trace --json -h --help --help-all --auth-username --auth-password --auth-domain --credentials-file --no-anonymous --anonymous --kerberos --ccache --dfs --confinement --transport --no-broadcast --broadcast --min-protocol --max-protocol --signing --encryption --read-buffer-size --write-buffer-size --short-timeout --list-timeout --read-write-timeout --total-timeout --rate --connections --retries --retry-delay --wait-for-server --verify --no-in-place --in-place --time-window"
                 break
                 ;;
         esac
@@ -187,6 +187,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -296,6 +300,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -412,6 +420,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -522,6 +534,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -679,6 +695,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -847,6 +867,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -968,6 +992,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -1074,6 +1102,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -1186,6 +1218,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -1292,6 +1328,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -1404,6 +1444,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -1510,6 +1554,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -1622,6 +1670,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -1731,6 +1783,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -1837,6 +1893,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -1953,6 +2013,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -2059,6 +2123,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -2195,6 +2263,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -2305,6 +2377,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -2445,6 +2521,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -2567,6 +2647,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -2719,6 +2803,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -2825,6 +2913,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
@@ -2937,6 +3029,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -3046,6 +3142,10 @@ _lua-smb() {
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
+                --confinement)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
                 --transport)
                     COMPREPLY=($(compgen -W "directtcp netbios" -- "$cur"))
                     return 0
@@ -3152,6 +3252,10 @@ _lua-smb() {
                     return 0
                     ;;
                 --dfs)
+                    COMPREPLY=($(compgen -W "on off" -- "$cur"))
+                    return 0
+                    ;;
+                --confinement)
                     COMPREPLY=($(compgen -W "on off" -- "$cur"))
                     return 0
                     ;;
