@@ -54,7 +54,7 @@ SIZE  ?= 1G
 RUNS  ?= 5
 PARTS ?= lan transfer trees lines requests cost floor growth backups plot
 
-.PHONY: all clean install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases status-names
+.PHONY: all clean package-test install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases status-names
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps deps-bench,$(MAKECMDGOALS)),)
@@ -170,7 +170,7 @@ lint:
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ -Isrc src bench
-	shellcheck .ci/run spec/support/sandbox spec/support/server-keeper spec/support/kill-server spec/support/deps spec/support/asan spec/support/run-parallel \
+	shellcheck packaging/build-deb packaging/test .ci/run spec/support/sandbox spec/support/server-keeper spec/support/kill-server spec/support/deps spec/support/asan spec/support/run-parallel \
 		spec/support/gc
 	$(HERE) $(LUA) docs/make.lua check
 
@@ -208,6 +208,11 @@ uninstall:
 		"$(MANDIR)/lua-smb.1" "$(BASHDIR)/lua-smb" "$(ZSHDIR)/_lua-smb" "$(FISHDIR)/lua-smb.fish"
 	rm -rf "$(DOCDIR)"
 	-rmdir $(foreach folder,$(shell printf '%s\n' $(LUA_FOLDERS) | sort -r),"$(LUADIR)/$(folder)") "$(LIBDIR)/smb"
+
+# As root: the Debian package, built, looked at by lintian, installed into a bare root of SUITE and tried there.
+SUITE ?= bookworm
+package-test:
+	packaging/test $(SUITE)
 
 clean:
 	rm -rf $(BUILD)

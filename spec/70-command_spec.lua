@@ -298,6 +298,25 @@ describe("lua-smb", function()
       assert.equal('"\u{FFFD}x\u{FFFD}\u{FFFD}"', encode "\xFFx\xC3\xED")
       assert.equal("[null,null,1]", encode { 0 / 0, math.huge, 1 })
     end)
+
+    it("with an encoder of its own: dkjson cuts off floats, and passes on bytes that are no UTF-8", function()
+      assert.is_not.equal(1700000000.1234567, json.decode(json.encode(1700000000.1234567)))
+      assert.equal(1700000000.1234567, json.decode(require "smb.cli".json(1700000000.1234567)))
+      assert.is_nil(utf8.len(json.encode "\xFF"))
+      assert.is_number(utf8.len(require "smb.cli".json "\xFF"))
+    end)
+
+    it("is not there at all where a module is missing: the message names Debian's package", function()
+      for module, package in pairs { argparse = "lua-argparse", lfs = "lua-filesystem" } do
+        -- Nobody finds it.
+        local hide = ("for i = 2, 4 do local find = package.searchers[i] package.searchers[i] = function(name) "
+          .. "if name == %q then return '' end return find(name) end end"):format(module)
+        local environment = { "LUA_INIT_5_4=" .. hide }
+        local ended = run({ "--help" }, { environment = environment })
+        assert.equal(1, ended.status)
+        assert.matches(("apt install %s"):format(package), ended.stderr, 1, true)
+      end
+    end)
   end)
 
   describe("takes options", function()
