@@ -71,7 +71,7 @@ local function ask_server(fields)
 end
 
 local function ask_user(fields)
-  local answer = ask("User (DOMAIN\\\\user for one of a domain; - for a logon without a name)", fields.username
+  local answer = ask("User (DOMAIN\\user for one of a domain; - for a logon without a name)", fields.username
     or os.getenv "USER")
   if answer == "-" then
     fields.anonymous, fields.username, fields.password, fields.domain = true, nil, nil, nil

@@ -71,7 +71,8 @@ local function get_one(dest, args, item)
   if item.message then return nil, item.message, item.code end
   if args.recursive and is_folder(dest, item) then return get_tree(dest, args, item, args["local"] or ".") end
   local result, message, code = dest:get(item.name, args["local"], flags.transfer_opts(args))
-  if code == "is_directory" then message = message .. " (-r fetches folders)" end
+  local may_be_folder = code == "is_directory" or code == "local_io"
+  if may_be_folder and is_folder(dest, item) then message = message .. " (-r fetches folders)" end
   return result, message, code
 end
 
