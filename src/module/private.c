@@ -103,14 +103,16 @@ static int private_push_fault(lua_State *L, const char *why)
 }
 
 /*
- * read_private(path, most, may_be_read) -> text | nil, reason. Nobody else may write the file, nor read it unless that is allowed. A longer text is cut off one byte after `most`. The open file is
- * checked, not its name: nobody can exchange it between check and reading. Does not wait for a pipe's writer.
+ * read_private(path, most, may_be_read) -> text | nil, reason. Nobody else may write the file, nor read it unless that
+ * is allowed. A longer text is cut off one byte after `most`. The open file is checked, not its name: nobody can
+ * exchange it between check and reading. Does not wait for a pipe's writer.
  */
 static int private_read(lua_State *L)
 {
 	size_t length;
 	const char *path = luaL_checklstring(L, 1, &length), *fault;
 	size_t most = (size_t)luaL_checkinteger(L, 2);
+	bool may_be_read = lua_toboolean(L, 3);
 	char *text = lua_newuserdatauv(L, most + 1, 0); /* first: an error must not leave the file open */
 	int fd =
 	    strlen(path) == length ? descriptor_clear(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) : -1;
@@ -120,7 +122,7 @@ static int private_read(lua_State *L)
 		return private_push_fault(L, "its name holds a NUL");
 	if (fd < 0)
 		return private_push_fault(L, errno == ENOENT ? "it is not there" : strerror(errno));
-	fault = private_fault(fd, lua_toboolean(L, 3));
+	fault = private_fault(fd, may_be_read);
 	if (fault == NULL) {
 		n = private_read_all(fd, text, most + 1);
 		fault = n < 0 ? strerror(errno) : NULL;
