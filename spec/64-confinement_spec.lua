@@ -16,7 +16,9 @@ local srv, dir, library
 
 setup(function()
   srv, dir = share.start()
-  library = dir .. "/probe.so"
+  -- In a folder of its own: a worker may read what lies beside its libraries.
+  lfs.mkdir(dir .. "/probe")
+  library = dir .. "/probe/probe.so"
   shell.check { "cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fno-sanitize=all", "-o", library,
     "spec/support/probe.c", "-ldl", "-lpthread" }
 end)
@@ -26,16 +28,16 @@ teardown(share.stop)
 before_each(share.clean)
 
 -- Tries these words in a worker; gives what came of each, and what the program said.
-local function try(confinement, words)
+local function try(options, words)
   local run = dir .. "/run"
   lfs.mkdir(run)
   local report = files.write(run .. "/report", ("\0"):rep(4096))
   shell.check { "chmod", "666", report }
   local program = child.start_under({ "env", "LC_ALL=C", "LD_PRELOAD=" .. library, "PROBE_FILE=" .. report,
     "PROBE_TRIES=" .. table.concat(words, " ") }, run, [[
-      local dest, message, code = smb.open(%q, { connections = 1, retries = 0, confinement = %q })
+      local dest, message, code = smb.open(%q, { connections = 1, retries = 0, %s })
       say(dest and dest:write("file", "content") and dest:read "file" or code, message)
-    ]], srv:url "backup", confinement)
+    ]], srv:url "backup", options)
   local said = program:await_end()
   local results, text = {}, files.read(report):match "^%Z*"
   for word, result in text:gmatch "([^\n]+): ([^\n]*)" do results[word] = result end
@@ -81,7 +83,7 @@ describe("whoever owns libsmbclient", function()
     ["new-call"] = UNKNOWN }
   local DEADLY = { "exec", "fork", "vfork-flags", "shell", "ptrace", "peek", "namespace", "other-namespace", "mount", "module",
     "kernel", "program" }
-  local POSSIBLE = { "thread", "own-signal", "datagram=65000" }
+  local POSSIBLE = { "thread", "own-signal", "datagram=65000", "read=/etc/passwd", "connect=445", "connect=139", "connect=53" }
 
   local function words_of(...)
     local words = {}
@@ -93,28 +95,63 @@ describe("whoever owns libsmbclient", function()
   end
 
   it("has no privileges, and leaves no core file", function()
-    local results, said = try("on", words_of(REFUSED))
+    local results, said = try("", words_of(REFUSED))
     assert.same(REFUSED, results)
     assert.equal("content\tnil\n", said)
   end)
 
   it("can send no signals, change no limit, group or protection, offer nothing on the network, use no rarer call", function()
     if not confined "seccomp" then return pending "no seccomp here" end
-    local results, said = try("on", words_of(REFUSED_CALLS))
+    local results, said = try("", words_of(REFUSED_CALLS))
     assert.same(REFUSED_CALLS, results)
     assert.equal("content\tnil\n", said)
   end)
 
-  it("can make threads, and send where it likes", function()
-    local results, said = try("on", POSSIBLE)
+  it("can make threads, read what the system's libraries need, connect to servers and send datagrams anywhere", function()
+    local results, said = try("", POSSIBLE)
     for _, word in ipairs(POSSIBLE) do assert.equal("ok", results[word], word) end
     assert.equal("content\tnil\n", said)
+  end)
+
+  -- A file of the user's, places where there is none, a port that is no server's.
+  local function elsewhere()
+    files.write(dir .. "/local/file", "content")
+    return { "read=" .. dir .. "/local/file", "write=" .. dir .. "/local/file", "make=" .. dir .. "/local/new",
+      "make=/tmp/lua-smb-" .. math.random(999999999) }, "connect=65000"
+  end
+
+  local function assert_all(words, result, results)
+    for _, word in ipairs(words) do assert.equal(result, results[word], word) end
+  end
+
+  it("can read none of the user's files, and write none at all", function()
+    if not confined "landlock_files" then return pending "no Landlock here" end
+    local paths = elsewhere()
+    paths[#paths + 1] = "write=/etc/passwd"
+    paths[#paths + 1] = "write=/dev/zero"
+    local results, said = try("", paths)
+    assert_all(paths, "Permission denied", results)
+    assert.equal("content\tnil\n", said)
+  end)
+
+  it("can connect to no other port", function()
+    if not confined "landlock_tcp" then return pending "no Landlock for ports here" end
+    local _, port = elsewhere()
+    assert.equal("Permission denied", (try("", { port }))[port])
+  end)
+
+  it("can do both with Kerberos, which has files and servers anywhere, and without confinement", function()
+    for _, options in ipairs { "kerberos = 'desired'", "confinement = 'off'" } do
+      local paths, port = elsewhere()
+      paths[#paths + 1] = port
+      assert_all(paths, "ok", (try(options, paths)))
+    end
   end)
 
   for _, word in ipairs(DEADLY) do
     it("ends the worker, and nothing else, with " .. word, function()
       if not confined "seccomp" then return pending "no seccomp here" end
-      local results, said = try("on", { word })
+      local results, said = try("", { word })
       assert.equal("", results[word])
       assert.matches("the worker process ended unexpectedly", said)
     end)
@@ -125,7 +162,7 @@ describe("whoever owns libsmbclient", function()
     for i = #words, 1, -1 do
       if words[i] == "namespace" then table.remove(words, i) end
     end
-    local results, said = try("off", words)
+    local results, said = try("confinement = 'off'", words)
     for _, word in ipairs { "exec", "fork", "vfork-flags", "shell", "listen", "limit", "signal-by-socket", "ptrace", "peek" } do
       assert.equal("ok", results[word], word)
     end

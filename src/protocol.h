@@ -136,7 +136,9 @@ enum smb_mechanism { SMB_MECHANISM_UNKNOWN, SMB_MECHANISM_ANONYMOUS, SMB_MECHANI
 enum smb_confined {
 	SMB_CONFINED_PRIVILEGES = 1,   /* no_new_privs: a program that it ran would gain none */
 	SMB_CONFINED_CAPABILITIES = 2, /* root's are gone */
-	SMB_CONFINED_SYSCALLS = 4      /* seccomp */
+	SMB_CONFINED_SYSCALLS = 4,     /* seccomp */
+	SMB_CONFINED_FILES = 8,        /* Landlock */
+	SMB_CONFINED_PORTS = 16        /* Landlock */
 };
 
 /* What was agreed with the server, as seen on the wire. */

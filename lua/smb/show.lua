@@ -268,8 +268,8 @@ end)
 -- @tfield ?string user whom the server has logged on
 -- @tfield ?string mechanism "kerberos", "ntlm" or "anonymous"
 -- @tfield ?boolean dfs the share has DFS links
--- @tfield string|boolean confined what the worker has given up, of "no_new_privs", "capabilities" and "seccomp" (what this kernel
--- does not have is absent); false with `confinement="off"`
+-- @tfield string|boolean confined what the worker has given up, of "no_new_privs", "capabilities", "seccomp",
+-- "landlock_files" and "landlock_tcp" (what this kernel does not have is absent); false with `confinement="off"`
 -- @tfield ?number round_trip seconds, the shortest seen
 -- @tfield ?integer throughput bytes per second on one connection, the highest seen
 -- @tfield integer round_trips requests that were sent

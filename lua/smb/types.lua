@@ -97,7 +97,7 @@
 ---@field user? string|nil whom the server has logged on
 ---@field mechanism? string|nil "kerberos", "ntlm" or "anonymous"
 ---@field dfs? boolean|nil the share has DFS links
----@field confined string|boolean what the worker has given up, of "no_new_privs", "capabilities" and "seccomp" (what this kernel does not have is absent); false with `confinement="off"`
+---@field confined string|boolean what the worker has given up, of "no_new_privs", "capabilities", "seccomp", "landlock_files" and "landlock_tcp" (what this kernel does not have is absent); false with `confinement="off"`
 ---@field round_trip? number|nil seconds, the shortest seen
 ---@field throughput? integer|nil bytes per second on one connection, the highest seen
 ---@field round_trips integer requests that were sent

@@ -1,5 +1,6 @@
 #include "confine.h"
 
+#include "places.h"
 #include "syscalls.h"
 
 #include <dlfcn.h>
@@ -25,6 +26,7 @@ static bool confine_capabilities(void)
 
 uint32_t confine(const struct smb_connect *target)
 {
+	const bool kerberos = target->kerberos > SMB_DEMAND_OFF;
 	uint32_t holds = 0;
 
 	if (!target->confinement)
@@ -33,8 +35,13 @@ uint32_t confine(const struct smb_connect *target)
 		holds |= SMB_CONFINED_PRIVILEGES;
 	if (confine_capabilities())
 		holds |= SMB_CONFINED_CAPABILITIES;
-	/* Sanitizers look for leaks from a process of their own, and start a program that names what they find. */
-	if (!confine_has_sanitizer() && syscalls_confine(target->kerberos > SMB_DEMAND_OFF))
+	/* Sanitizers look for leaks from a process of their own, start a program that names what they find, and write it down. */
+	if (confine_has_sanitizer())
+		return holds;
+	/* Where tickets, keytabs, what krb5.conf includes, and KDCs are, only Kerberos knows. */
+	if (!kerberos)
+		holds |= places_confine((uint16_t)target->port);
+	if (syscalls_confine(kerberos))
 		holds |= SMB_CONFINED_SYSCALLS;
 	return holds;
 }
