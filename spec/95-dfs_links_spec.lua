@@ -2,6 +2,7 @@
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
+local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local shell = require "spec.support.shell"
 local smb = require "smb"
@@ -289,6 +290,19 @@ describe("DFS links:", function()
     assert.equal(20, assert(dest:put_tree(dir .. "/tree", "link/tree")).files)
     local another <close> = open()
     assert(another:write("link/y", "1"))
+  end)
+
+  it("say which target is silent, and hold up nothing else", function()
+    one:pause()
+    finally(function() one:resume() end)
+    dest:close()
+    local patient <close> = open { short_timeout = 3, retries = 0, connections = 1 }
+    local worker = processes.worker()
+    for _ = 1, 2 do
+      assert.matches("no answer.*//127.0.0.2/data", assert_fails("timeout", patient:write("link/x", "1")))
+    end
+    assert(patient:write("y", "1"))
+    assert.equal(worker, processes.worker()) -- which the silence did not cost its life
   end)
 
   it("say which target failed, and why", function()

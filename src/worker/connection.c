@@ -14,6 +14,7 @@ enum { CONNECTION_LIMIT = 16 };
 static struct connection connections[CONNECTION_LIMIT];
 static struct connection *connection_newest; /* NULL: it has gone */
 static uint64_t connection_late_at;          /* microseconds; 0: never */
+static bool connection_is_late;
 
 void connection_reset(void)
 {
@@ -66,13 +67,20 @@ void connection_end_late(void)
 	if (connection_late_at == 0 || meter_now() < connection_late_at)
 		return;
 	connection_late_at = 0;
+	connection_is_late = true;
 	if (connection_newest != NULL)
 		shutdown(connection_newest->fd, SHUT_RDWR);
+}
+
+bool connection_was_late(void)
+{
+	return connection_is_late;
 }
 
 void connection_begin_call(void)
 {
 	connection_late_at = 0;
+	connection_is_late = false;
 	for (size_t i = 0; i < CONNECTION_LIMIT; i++)
 		meter_begin_call(&connections[i].meter);
 }

@@ -103,15 +103,22 @@ static void follow_name(struct smb_fault *fault)
 	snprintf(fault->text + used, sizeof fault->text - used, " (DFS: %.150s)%s", links_name(follow.place), end);
 }
 
-/* A target that is silent must leave time to try another one. */
+/* A target that is silent leaves time to try another one, and to say which one it is: the module ends the worker at short_timeout. */
+static void follow_limit(void)
+{
+	uint32_t ms = follow.target->short_timeout;
+
+	if (follow.place != LINKS_HERE)
+		connection_limit(links_has_another(follow.place) ? ms / 2 : ms - ms / 10);
+}
+
 bool follow_go(enum follow_use use, const char *path, struct smb_fault *fault)
 {
 	follow.place = links_place(path);
 	logon_frames_go_elsewhere(follow_is_foreign() ? links_server(follow.place) : NULL);
 	if (follow.place != LINKS_HERE)
 		wire_use(NULL);
-	if (links_has_another(follow.place))
-		connection_limit(follow.target->short_timeout / 2);
+	follow_limit();
 	if (!follow_may(use, path, fault))
 		return false;
 	if (!follow_is_foreign() || !logon_was_refused_at(links_server(follow.place)))
@@ -136,6 +143,10 @@ static bool follow_target_failed(const struct smb_fault *fault)
 
 bool follow_next(struct smb_fault *fault)
 {
+	if (connection_was_late()) {
+		fault->status = 0;
+		fault_set(fault, SMB_TIMEOUT, "no answer in time");
+	}
 	if (follow_target_failed(fault) && links_try_next(follow.place)) {
 		memset(fault, 0, sizeof *fault);
 		return true;
