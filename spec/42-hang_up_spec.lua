@@ -246,3 +246,43 @@ describe("A server with several addresses, of which the first takes connections 
     assert.equal(1, timeouts)
   end)
 end)
+
+-- Samba says of such a name what it says of a missing one.
+describe("A name that the server lets nobody have", function()
+  local srv, dest, dir
+
+  setup(function()
+    srv = server.start { shares = { backup = { ["veto files"] = "/*.exe/secret/" } } }
+    dest = assert(smb.open(srv:fields { retries = 0 }))
+    dir = files.directory()
+    files.write(dir .. "/a.exe", "program")
+    files.write(srv:path "backup" .. "/file", "content")
+  end)
+
+  teardown(function()
+    dest:close()
+    srv:stop()
+    files.remove(dir)
+  end)
+
+  for name, call in pairs {
+    write = function() return dest:write("a.exe", "x") end,
+    put = function() return dest:put(dir .. "/a.exe") end,
+    copy = function() return dest:copy("file", "a.exe") end,
+    rename = function() return dest:rename("file", "a.exe") end,
+    mkdir = function() return dest:mkdir "secret" end,
+  } do
+    it("is an invalid_name: " .. name, function()
+      local message = assert_fails("invalid_name", call())
+      assert.matches("the server lets nothing have this name", message)
+      assert.same({ "file" }, files.list(srv:path "backup"))
+      assert.equal("content", dest:read "file")
+    end)
+  end
+
+  it("is no reason to call a missing folder so", function()
+    assert_fails("folder_missing", dest:rename("file", "none/file"))
+    assert_fails("folder_missing", dest:write("none/file", "x"))
+    assert_fails("not_found", dest:rename("none", "other"))
+  end)
+end)

@@ -170,7 +170,9 @@ static bool dispatch_blame(const struct request *r, bool ok, struct smb_fault *f
 
 	if (ok || (fault->code != SMB_NOT_FOUND && fault->code != SMB_FOLDER_MISSING))
 		return ok;
-	if (session_stat(r->names[SMB_NAME], &entry, &source))
+	if (session_stat(r->names[SMB_NAME], &entry, &source) && fault_vetoed(fault))
+		return false;
+	if (source.code == SMB_OK)
 		fault_is(fault, SMB_FOLDER_MISSING, "the target's folder does not exist");
 	else if (source.code == SMB_FOLDER_MISSING)
 		fault_is(fault, SMB_FOLDER_MISSING, "the source's folder does not exist");

@@ -143,6 +143,16 @@ void fault_guest(struct smb_fault *fault)
 	fault_set(fault, SMB_AUTH_FAILED, "the server does not know the user and would let a guest in");
 }
 
+bool fault_vetoed(struct smb_fault *fault)
+{
+	const uint32_t object_name_not_found = 0xc0000034;
+
+	if (fault->code != SMB_NOT_FOUND || fault->status != object_name_not_found)
+		return false;
+	fault_is(fault, SMB_INVALID_NAME, "the server lets nothing have this name (vetoed?)");
+	return true;
+}
+
 bool fault_meddled(struct smb_fault *fault)
 {
 	return fault_set(fault, SMB_PROTOCOL,

@@ -49,6 +49,8 @@ bool remote_folder_make(const char *path, struct smb_fault *fault)
 		if (session_mkdir(path, fault))
 			return true;
 	}
+	if (fault_vetoed(fault))
+		return false;
 	/* Where the user may make nothing, the server says "access denied" of an existing folder too. */
 	return (fault->code == SMB_EXISTS || fault->code == SMB_ACCESS_DENIED) && remote_folder_is_there(path, fault);
 }

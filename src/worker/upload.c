@@ -138,7 +138,11 @@ static void upload_tell_vanished(const struct replacement *t, struct smb_fault *
 	struct smb_fault look = {0};
 	struct smb_entry entry;
 
-	if (fault->code == SMB_NOT_FOUND && !session_stat(t->temporary, &entry, &look) && look.code == SMB_NOT_FOUND)
+	if (fault->code != SMB_NOT_FOUND)
+		return;
+	if (session_stat(t->temporary, &entry, &look))
+		fault_vetoed(fault);
+	else if (look.code == SMB_NOT_FOUND)
 		fault_set(fault, SMB_BUSY, "its temporary file was removed by somebody else");
 }
 
