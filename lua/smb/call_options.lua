@@ -14,14 +14,17 @@ local VERIFY = { "size", "sha256", "none" }
 -- @table transfer_options
 -- @tfield[opt=true] boolean overwrite replace a file that is there; false: `exists`
 -- @tfield[opt=false] boolean parents make missing folders
--- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by default
+-- @tfield[opt] string verify "size", "sha256" (everything is read back and compared) or "none"; the destination's by
+-- default
 -- @tfield[opt=false] boolean sha256 tell the SHA-256 in the result
--- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels the call
--- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default it is
--- tried, and a refusal is told
+-- @tfield[opt] function progress called with bytes done, bytes in all (nil when unknown) and the name; false cancels
+-- the call
+-- @tfield[opt] boolean preserve_mtime put and get: true insists on the file's time, false does not set it; by default
+-- it is tried, and a refusal is told
 -- @tfield[opt=false] boolean resume put and get: go on where an earlier run of this host broke off
--- @tfield[opt] function on_retry called before each further attempt with its number (1 for the first one), how many there are at
--- most, the code and the message of the failure, and the seconds until it is made; false makes none. The destination's by default
+-- @tfield[opt] function on_retry called before each further attempt with its number (1 for the first one), how many
+-- there are at most, the code and the message of the failure, and the seconds until it is made; false makes none. The
+-- destination's by default
 -- @tfield[opt] boolean in_place put and write: straight under the final name; the destination's by default
 
 local function with(more, of)
@@ -46,34 +49,37 @@ call_options.TEST = { write = "boolean", on_retry = "function" }
 
 --- Options of `dest:put_tree` and `dest:get_tree`.
 -- @table tree_options
--- @tfield[opt] function|table filter a function of path and entry that returns true for what is included; or a list of globs:
--- `*.log` matches names in any folder, `var/**` the whole path, a slash at the end folders only, `!` in front excludes; the last
--- one that matches decides
--- @tfield[opt="mtime"] string changed how to tell changed files: "mtime" (size and time), "size", "missing", "sha256", "always"
--- @tfield[opt] number|string time_window seconds that times of an unchanged file may lie apart; the destination's by default
+-- @tfield[opt] function|table filter a function of path and entry that returns true for what is included; or a list of
+-- globs: `*.log` matches names in any folder, `var/**` the whole path, a slash at the end folders only, `!` in front
+-- excludes; the last one that matches decides
+-- @tfield[opt="mtime"] string changed how to tell changed files: "mtime" (size and time), "size", "missing", "sha256",
+-- "always"
+-- @tfield[opt] number|string time_window seconds that times of an unchanged file may lie apart; the destination's by
+-- default
 -- @tfield[opt=false] boolean mirror afterwards delete what is not in the source
 -- @tfield[opt=false] boolean force mirror: also from a source that is missing or empty
 -- @tfield[opt=false] boolean dry_run change nothing; the summary's `actions` tell what would be done
 -- @tfield[opt="skip"] string symlinks "skip" or "follow" local links
 -- @tfield[opt="stop"] string on_error "stop" or "continue" after a failure
--- @tfield[opt] function progress as in transfer_options; besides, it gets the files that are done and those in all, as far
--- as known. The name is the current file's, below the folder, and the folder's in the last call
+-- @tfield[opt] function progress as in transfer_options; besides, it gets the files that are done and those in all, as
+-- far as known. The name is the current file's, below the folder, and the folder's in the last call
 -- @tfield[opt] function on_retry as in transfer_options
--- @tfield[opt] function each called as things are done, in a dry run as they would be, with the action ("put", "get", "mkdir",
--- "delete", "skip"), the name below the folder and a file's bytes; false cancels the call
--- @tfield[opt] number|string min_age only files that were changed no later than so long ago: seconds, or "30s", "10m", "24h",
--- "7d"
+-- @tfield[opt] function each called as things are done, in a dry run as they would be, with the action ("put", "get",
+-- "mkdir", "delete", "skip"), the name below the folder and a file's bytes; false cancels the call
+-- @tfield[opt] number|string min_age only files that were changed no later than so long ago: seconds, or "30s", "10m",
+-- "24h", "7d"
 -- @tfield[opt] number|string max_age only files that were changed no earlier than so long ago
--- @tfield[opt] {string,...} files_from only what has these paths below the folder, and what is in folders that have; a missing
--- one is an error
--- @tfield[opt] string|table exclude_if_present put_tree: of a folder that holds this name, or one of these, nothing else
+-- @tfield[opt] {string,...} files_from only what has these paths below the folder, and what is in folders that have; a
+-- missing one is an error
+-- @tfield[opt] string|table exclude_if_present put_tree: of a folder that holds this name, or one of these, nothing
+-- else
 -- @tfield[opt=false] boolean exclude_caches put_tree: of folders with a CACHEDIR.TAG nothing else
 -- @tfield[opt=false] boolean one_file_system put_tree: leave out what is mounted below the folder
--- @tfield[opt] string keep_old move what is replaced or deleted there, under the same path, instead: put_tree, a folder of the
--- destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
+-- @tfield[opt] string keep_old move what is replaced or deleted there, under the same path, instead: put_tree, a folder
+-- of the destination; get_tree, a local one on the same disk. Not inside the tree. Nothing there is replaced: `NAME~1`
 -- @tfield[opt] integer max_delete mirror: delete nothing, and fail, if more files than this would be deleted
--- @tfield[opt=false] boolean cautious mirror: delete nothing, and fail, if more files would be deleted than the source has,
--- unless with `force`
+-- @tfield[opt=false] boolean cautious mirror: delete nothing, and fail, if more files would be deleted than the source
+-- has, unless with `force`
 -- @tfield[opt=false] boolean encode_names write what SMB cannot hold with look-alikes
 -- @tfield[opt] string verify as in transfer_options
 -- @tfield[opt] boolean preserve_mtime as in transfer_options
@@ -142,7 +148,8 @@ end
 -- @tparam table state the destination's state
 -- @tparam ?table given what the caller gave
 -- @tparam string method "put_tree" or "get_tree"
--- @treturn[1] table a copy, with what follows from the destination: `window` (ticks), `read_back`, `io_size`, `in_place`
+-- @treturn[1] table a copy, with what follows from the destination: `window` (ticks), `read_back`, `io_size`,
+-- `in_place`
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong
 function call_options.check_tree(state, given, method)

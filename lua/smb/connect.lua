@@ -45,8 +45,8 @@ function connect.open(fields, warnings, operation)
   return states.fail(state, operation or "open", nil, code, reason)
 end
 
---- Closes the files, ends the jobs, hangs up. By an error only what was written is waited for; what nobody waits for, as files
--- that were collected, gets a moment.
+--- Closes the files, ends the jobs, hangs up. By an error only what was written is waited for; what nobody waits for,
+-- as files that were collected, gets a moment.
 -- @local
 function connect.close(dest, is_failing)
   local state = core.state(dest)

@@ -167,7 +167,7 @@ function methods:stat()
   return private.dest:stat(private.text)
 end
 
--- The handle and the buffer go, whatever the worker says; a failed write is the first thing to be told.
+-- Releases handle and buffer whatever the worker answers; reports a failed write before any other failure.
 local function close(self, private)
   local ok, message, code = file_io.flush(self)
   file_io.discard(private)
@@ -283,7 +283,8 @@ local function stand_at_end(self, private)
   return self
 end
 
---- Opens a file on a destination. `under`: the operation of all that is done with it; each method has its own by default.
+--- Opens a file on a destination. `under`: the operation of all that is done with it; each method has its own by
+-- default.
 -- @local
 function file.open(dest, state, text, path, mode, sizes, under)
   local flags, readable, append = file.parse_mode(mode)
@@ -312,7 +313,7 @@ function file.type(value)
   return core.file_is_open(value) and "file" or "closed file"
 end
 
---- Closes all files of a destination; gives the first failure.
+--- Closes all files of a destination; returns the first failure.
 -- @tparam table state the destination's state
 -- @tparam[opt] boolean is_failing as `<close>` by an error does: what was only read is not waited for
 -- @local

@@ -359,7 +359,7 @@ local function fetch(self, private, offset, from)
   return reply, from, private.chunk, false, code, reason
 end
 
---- Gives an empty window the next bytes, or the end of the file. `first`: a call begins.
+--- Fills an empty window with the next bytes, or notes the end of the file. `first`: a call begins.
 function file_io.fill(self, first)
   local private = core.file_state(self)
   if first then file_io.begin(private) end

@@ -19,8 +19,8 @@ local TOO_DEEP = "the folders lie more than 1,000 levels deep"
 local TURN = 256 -- names after which it is looked whether others want their turn
 local SORTED_AT_ONCE = 1024 -- names
 
--- A listing under way: `next` returns entries, closing it tells the worker. Small: the rest waits in the worker. `open` is the
--- handle there, until it is closed.
+-- A listing under way: `next` returns entries, closing it tells the worker. Small: the rest waits in the worker. `open`
+-- is the handle there, until it is closed.
 local found_entries = {}
 found_entries.__index = found_entries
 
@@ -30,7 +30,8 @@ found_entries.__index = found_entries
 -- @tparam string text the folder's name
 -- @tparam table under the call's operation
 -- @tparam[opt] boolean inner its entries tell what is no part of the public face: `ctime`, `ticks`
--- @treturn[1] table the listing: `next` gives an entry, nil at the end, or nil, message, code; to be declared `<close>`
+-- @treturn[1] table the listing: `next` returns an entry, nil at the end, or nil, message, code; to be declared
+-- `<close>`
 -- @treturn[2] nil
 -- @treturn[2] string message
 -- @treturn[2] string code
@@ -114,7 +115,8 @@ local function merge(state, a, b, before)
   return table.move(b, j, #b, #all + 1, all)
 end
 
--- Sorts names. In a job piece by piece, so that others have their turn; else at once, which is faster: strings are compared in C.
+-- Sorts names. In a job piece by piece, so that others have their turn; else at once, which is faster: strings are
+-- compared in C.
 local function sort(state, names, before, first, last)
   first, last = first or 1, last or #names
   if last - first >= SORTED_AT_ONCE and task.is_job() then

@@ -34,11 +34,12 @@ local operation = {}
 operation.__index = operation
 
 --- Begins a call.
--- @tparam table state the destination's state, whose `fields` say how it goes: retries, retry_delay, total_timeout, on_retry
+-- @tparam table state the destination's state, whose `fields` say how it goes: retries, retry_delay, total_timeout,
+-- on_retry
 -- @tparam string what the call, for messages
 -- @tparam ?string name what it was called with, for messages and progress
--- @tparam[opt] table opts the call's options: `progress`, called with done, total and name, false cancels; `on_retry`; `under`,
--- the operation that it is a part of
+-- @tparam[opt] table opts the call's options: `progress`, called with done, total and name, false cancels; `on_retry`;
+-- `under`, the operation that it is a part of
 -- @tparam[opt] integer total bytes, for progress
 -- @treturn table the operation
 function operations.new(state, what, name, opts, total)
@@ -86,7 +87,7 @@ function operation:measure(request)
   if size > 0 then self.total = self.total or size end
 end
 
---- What a progress function is told besides; of a tree, files.
+--- What a progress function is called with besides: of a tree, files done and files in all.
 function operation.counts() end
 
 --- Calls a function of the caller's. An error in it cancels the call, and is kept until all is tidied up.
@@ -181,7 +182,8 @@ function operation:wait_slice()
   return math.max(0, math.min(slice, self.deadline - core.clock()))
 end
 
---- The first contact with a server: until it has answered one further attempt is enough, unless the caller has said how many.
+--- The first contact with a server: until it has answered one further attempt is enough, unless the caller has said how
+-- many.
 -- @tparam ?integer retries what the caller has said
 -- @tparam ?number seconds how long the server is waited for
 function operation:is_first_contact(retries, seconds)
@@ -197,13 +199,14 @@ function operation:attempts_for(code)
   return has_answered and self.fields.retries or self.first_retries, LONGEST_DELAY
 end
 
--- Whether a failure may be gone with another attempt. A server that boots may not have its name yet; where it had one before,
--- the name server is away.
+-- Whether a failure may be gone with another attempt. A server that boots may not have its name yet; where it had one
+-- before, the name server is away.
 local function is_worth_it(self, code, of)
   return PASSING[code] or code == "host_not_found" and (of == nil or not self.first_retries)
 end
 
--- Tells the caller of another attempt before it is made. Returns false when there is to be none; then perhaps "cancelled".
+-- Tells the caller of another attempt before it is made. Returns false when there is to be none; then perhaps
+-- "cancelled".
 function operation:announce(of, code, reason, seconds)
   local root = self:root()
   if not root.on_retry then return true end
@@ -217,8 +220,8 @@ end
 -- @tparam string code the error word
 -- @tparam ?string reason what happened
 -- @treturn[1] boolean true
--- @treturn[2] boolean false when there is to be none; with "cancelled" and the reason where somebody has cancelled meanwhile, or
--- with nil and the reason where the password is not to be sent again
+-- @treturn[2] boolean false when there is to be none; with "cancelled" and the reason where somebody has cancelled
+-- meanwhile, or with nil and the reason where the password is not to be sent again
 function operation:should_retry(code, reason)
   local of, longest = self:attempts_for(code)
   if not is_worth_it(self, code, of) then return false end

@@ -1,8 +1,8 @@
 --- What the methods of a destination do with its state: names become paths, requests are run, failures become words.
 --
 -- A destination's state is `dest` (the core's userdata), `fields` (its options), `place` (its URL), `warnings`, `files`
--- (that are open), `on_links` (what is on its way, by connection), `tasks` and `queue` (see smb.task), `owed` (see
--- smb.call).
+-- (open ones), `on_links` (requests on their way, by connection), `tasks` and `queue` (see smb.task), `leftovers` (see
+-- smb.leftovers), `samples` and `instead` (see smb.tree_compare), `temps` (see smb.transfer).
 -- @module smb.state
 
 local call = require "smb.call"

@@ -1,4 +1,4 @@
---- What a reader gives, to the share: of a length that nobody knows before its end.
+--- Sends what a reader returns: of a length that nobody knows before its end.
 -- @module smb.stream
 
 local core = require "smb.core"
@@ -20,7 +20,7 @@ local function reason_of(state, how, message)
   return message:sub(1, #where) == where and message:sub(#where + 1) or message
 end
 
--- Long strings go piece by piece, so that progress is told and a job lets others have their turn.
+-- Sends a long string piece by piece, so that progress is reported and a job lets others have their turn.
 local function send_pieces(up, how, data, hash, under)
   for first = 1, math.max(#data, 1), PIECE do
     local piece = #data <= PIECE and data or data:sub(first, first + PIECE - 1)
@@ -35,7 +35,7 @@ local function send_pieces(up, how, data, hash, under)
   return true
 end
 
--- Sends what a reader gives: strings, until nil. nil and an error is a failure, and comes back as it is.
+-- Sends what a reader returns: strings, until nil. nil and an error is a failure, and is returned as it is.
 local function send_all(up, how, reader, hash, under)
   under.done = 0
   while true do
@@ -50,11 +50,11 @@ local function send_all(up, how, reader, hash, under)
   end
 end
 
---- Sends what a reader gives. It appears under its name when it is complete.
+--- Sends what a reader returns. The file appears under its name when it is complete.
 -- @tparam table state the destination's state
 -- @tparam table how `operation` and `text` (for messages), `path` (on the share), `overwrite`, `parents`, `in_place`,
 -- `in_order` (over one connection), `sha256` (whether it is wanted), `read_back`, `sizes` (of the buffers)
--- @tparam function reader gives strings until nil
+-- @tparam function reader returns strings until nil
 -- @tparam table under the call's operation
 -- @treturn[1] table `size`, `resumed` (bytes that an earlier attempt had moved), `sha256`
 -- @treturn[2] nil

@@ -1,8 +1,8 @@
---- One big file over several connections: ranges, handed out in ascending order to whoever is free, between a local file and one
--- remote file.
+--- One big file over several connections: ranges, handed out in ascending order to whoever is free, between a local
+-- file and one remote file.
 --
--- libsmbclient has one write under way at a time: on a connection with a long round trip most of the time passes with waiting.
--- Several workers, each with a handle of its own on the same file, wait at the same time.
+-- libsmbclient has one write under way at a time: on a connection with a long round trip most of the time passes with
+-- waiting. Several workers, each with a handle of its own on the same file, wait at the same time.
 -- @module smb.stripe
 
 local call = require "smb.call"
@@ -18,21 +18,21 @@ local SHORT_DISTANCE = 2 -- connections keep both ends busy,
 local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
 local SHORT_FROM = 32 * 1024 * 1024 -- bytes: a smaller file takes few requests of any size
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
--- At an open file as many requests are under way as what a connection was seen to move in a round trip, times this, and two:
--- others may be faster, or the line longer than the first requests could tell.
+-- At an open file as many requests are under way as what a connection was seen to move in a round trip, times this, and
+-- two: others may be faster, or the line longer than the first requests could tell.
 local FILLS = 4
 local TELLING = 1024 * 1024 -- bytes: requests from this size on tell how much a connection moves (wire.c)
 local READS = 4 -- that the library may have under way at once on one connection, though that makes the server take memory anew
 local READS_EACH = 0.015 -- for each, which costs more than further connections; seconds of round trip that one more makes up for
--- Seconds, and four round trips, that further connections get to close their handles when one has broken: the network may stand
--- still for them, too, and the time for this attempt is over.
+-- Seconds, and four round trips, that further connections get to close their handles when one has broken: the network
+-- may stand still for them, too, and the time for this attempt is over.
 local HANGING_UP = 0.5
 
 local ranges = {}
 ranges.__index = ranges
 
--- The next range to move, lowest first; nil when there is none now; then whether there may be one later. A connection that is
--- still alone has more under way.
+-- The next range to move, lowest first; nil when there is none now; then whether there may be one later. A connection
+-- that is still alone has more under way.
 function ranges:take(alone)
   if #self.back > 0 then
     table.sort(self.back, function(a, b) return a.offset > b.offset end)
@@ -69,8 +69,8 @@ end
 
 local function round_trip_of(state) return core.info(state.dest).round_trip or 0 end
 
---- How many connections pay for an open file. Nobody knows how much of it will be wanted: there are two until large requests have
--- told what the line holds; small ones never do, then the distance alone counts.
+--- How many connections pay for an open file. Nobody knows how much of it will be wanted: there are two until large
+-- requests have told what the line holds; small ones never do, then the distance alone counts.
 -- @tparam table state the destination's state
 -- @tparam integer size bytes of a request
 -- @treturn integer
@@ -86,8 +86,8 @@ end
 -- Begins to connect.
 local function warm(state) core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections)) end
 
---- Whether a file that will be sent is worth several connections. One that is not there yet costs ten round trips: on a distant
--- server a smaller file waits for none. From the second such file on they are made meanwhile.
+--- Whether a file that will be sent is worth several connections. One that is not there yet costs ten round trips: on a
+-- distant server a smaller file waits for none. From the second such file on they are made meanwhile.
 -- @tparam table state the destination's state
 -- @tparam integer size bytes of the file
 -- @treturn boolean
@@ -228,9 +228,9 @@ end
 --- Moves all ranges, by the handle that there is and by further connections. On return the further ones are closed.
 -- @tparam table state the destination's state
 -- @tparam table how `verb` ("send" or "receive"), `name` (of the remote file), `handle` (link and handle of the first
--- connection), `file` (the local file), `identity` (size and mtime that further handles have to show), `is_changed` (a function
--- that tells whether the local file did), `beside` (a function to run in the meantime), `closing` (the first handle is closed,
--- too, when all is moved: that of an upload so that it can be committed)
+-- connection), `file` (the local file), `identity` (size and mtime that further handles have to show), `is_changed` (a
+-- function that tells whether the local file did), `beside` (a function to run in the meantime), `closing` (the first
+-- handle is closed, too, when all is moved: that of an upload so that it can be committed)
 -- @tparam table left what is left, as `stripe.left` gives it
 -- @tparam table under the call's operation
 -- @treturn[1] boolean true

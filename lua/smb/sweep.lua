@@ -13,7 +13,8 @@ local sweep = {}
 
 local OLD = 24 * 3600 -- seconds
 
--- A sweep under way: `state`, `under` (the call's operation), `swept` (the result), `listed` (entries of folders, by path).
+-- A sweep under way: `state`, `under` (the call's operation), `swept` (the result), `listed` (entries of folders, by
+-- path).
 local sweeping = {}
 sweeping.__index = sweeping
 
@@ -42,8 +43,8 @@ function sweeping:take_aside(path, owner, is_old)
   table.insert(self.swept.restored, owner)
 end
 
--- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this host would
--- shorten so.
+-- What a file belongs to that was moved aside under a shortened name: of the names in its folder, the one that this
+-- host would shorten so.
 function sweeping:find_owner(path)
   local folder, top = name.parent(path), self.state.fields.path
   local message, code

@@ -35,8 +35,9 @@ function transfer.lasting_digits(...)
   return core.short_digest(table.concat({ host.identity(), ... }, "\n"))
 end
 
--- On shares where files may be made, but neither renamed nor removed, each try would leave one more temporary file. So the name
--- of a file's first try is always the same, until a rename was seen to succeed; and where one was left, its name is used again.
+-- On shares where files may be made, but neither renamed nor removed, each try would leave one more temporary file. So
+-- the name of a file's first try is always the same, until a rename was seen to succeed; and where one was left, its
+-- name is used again.
 local function temporary_digits(state, path)
   local temps = state.temps
   if not temps then
@@ -63,7 +64,8 @@ function transfer.upload_target(state, path, overwrite, in_place)
   return target
 end
 
---- Whether an upload has failed because its temporary name is another run's: it has another one then, and is to be sent again.
+--- Whether an upload has failed because its temporary name is another run's: it has another one then, and is to be sent
+-- again.
 -- @tparam table request `transfer.upload_target`'s
 -- @tparam ?table remains the failed request's
 -- @treturn boolean
@@ -189,12 +191,12 @@ local function send_named(state, source, request, under)
   end
 end
 
---- Sends a local file; once more when what arrived was not what was sent, and then in order over one connection: some servers
--- drop what lies beyond the end of a file.
+--- Sends a local file; once more when what arrived was not what was sent, and then in order over one connection: some
+-- servers drop what lies beyond the end of a file.
 -- @tparam table state the destination's state
 -- @tparam userdata source core.open_local's
--- @tparam table request `transfer.upload_target`'s, with size (as core.open_local told), mtime (ticks), io_size, in_order,
--- parents, resume, sha256, read_back, new, insist (on its time)
+-- @tparam table request `transfer.upload_target`'s, with size (as core.open_local returned it), mtime (ticks), io_size,
+-- in_order, parents, resume, sha256, read_back, new, insist (on its time)
 -- @tparam table under the call's operation
 -- @treturn[1] table bytes, resumed, sha256, time_refused (then `mtime`: the one that it has, if that was seen)
 -- @treturn[2] nil
@@ -283,10 +285,11 @@ function transfer.begin_anew(request)
   return core.local_cut(request.file, 0)
 end
 
---- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by then.
+--- Fetches a file into a local one. What an attempt has brought is kept for the next, unless the file is another by
+-- then.
 -- @tparam table state the destination's state
--- @tparam table request name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size and
--- mtime (of the file that they are of), io_size, resume, sha256, read_back
+-- @tparam table request name (a path), file (core.create_local's or core.memory's), offset (bytes that are there), size
+-- and mtime (of the file that they are of), io_size, resume, sha256, read_back
 -- @tparam table under the call's operation
 -- @treturn[1] table bytes, mtime, resumed, sha256
 -- @treturn[2] nil
@@ -306,8 +309,8 @@ local function sync_folder(state, folder)
   if folder and not (task.is_job() and call.run(state.dest, "sync", { file = folder })) then core.sync(folder) end
 end
 
---- Gives what was fetched its name, and sees to it that the name is on disk: a disk is slow, so that a job, under which an event
--- loop may run, has a worker do that.
+--- Renames what was fetched into place, and syncs the folder. A disk is slow: in a job, under which an event loop may
+-- run, a worker does the sync.
 -- @tparam table state the destination's state
 -- @tparam userdata copy core.create_local's, on disk already
 -- @tparam ?integer mtime ticks
@@ -344,12 +347,12 @@ local function create_copies(items, copies)
   return names
 end
 
---- Fetches small files by one request: whole, under their names, on disk, as many as there are until one fails. Whoever fetches
--- that one alone learns why.
+--- Fetches small files by one request: whole, under their names, on disk, as many as there are until one fails. Whoever
+-- fetches that one alone learns why.
 -- @tparam table state the destination's state
--- @tparam {table,...} items each with `path` (on the share), `folder` (a local one) and `here` (a name in it), or `root` (of
--- core.open_root) and `spot` (below it);
--- core.files_at_once at most, their paths, and a byte for each, no longer than core.path_limit
+-- @tparam {table,...} items each with `path` (on the share), `folder` (a local one) and `here` (a name in it), or
+-- `root` (of core.open_root) and `spot` (below it); core.files_at_once at most, their paths, and a byte for each, no
+-- longer than core.path_limit
 -- @tparam integer io_size bytes
 -- @tparam table under the call's operation
 -- @tparam ?boolean preserve_mtime nil: where that can be

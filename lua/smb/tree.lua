@@ -1,8 +1,9 @@
---- Folders with all that is in them, to the share and from it: files side by side, folders made once, what is there already left
--- alone.
+--- Folders with all that is in them, to the share and from it: files side by side, folders made once, what is there
+-- already left alone.
 --
--- Tasks, one for each connection, take from two stacks: folders to be looked into, which give further folders and files, and
--- files to be moved. Both are bounded: whoever finds more does it himself first, so that a tree of any size needs little memory.
+-- Tasks, one for each connection, take from two stacks: folders to be looked into, which give further folders and
+-- files, and files to be moved. Both are bounded: whoever finds more does it himself first, so that a tree of any size
+-- needs little memory.
 -- @module smb.tree
 
 local lfs = require "lfs"
@@ -32,7 +33,7 @@ local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched a
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
 local ENOENT = 2
 local SKIPPED_NAMED = 100 -- names of what was left out that a summary holds
-local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
+local TURN = 16 -- entries of a folder between two checks of the deadline and of other tasks
 
 local sync = {}
 for _, room in ipairs { compare, folders, keep } do
@@ -95,8 +96,8 @@ end
 
 -- Failures. ------------------------------------------------------------------------------------------------------------
 
--- What cannot get better for other files ends the whole; so does a server that fails all lanes, and one of them once more, with
--- nothing done in between.
+-- What cannot get better for other files ends the whole; so does a server that fails all lanes, and one of them once
+-- more, with nothing done in between.
 local HOPELESS = { cancelled = true, auth_failed = true, share_missing = true, host_not_found = true, protocol = true,
   unreachable = true }
 local SILENT = { timeout = true, disconnected = true }
@@ -206,7 +207,8 @@ function sync:moved(subject, bytes)
   self:note(self.verb, subject, bytes)
 end
 
--- The next file, with others that go by the same request: small ones, and none that another connection could move meanwhile.
+-- The next file, with others that go by the same request: small ones, and none that another connection could move
+-- meanwhile.
 function sync:take_files()
   local items, length, bytes = {}, 0, 0
   local most = math.min(core.files_at_once, #self.files // self:lanes_wanted())
@@ -236,7 +238,7 @@ function sync:add_file(item)
   table.insert(self.files, item)
 end
 
--- Looks into a folder, and into those that it is followed by.
+-- Visits a folder, and those that were listed ahead with it.
 function sync:visit_from(folder)
   self.visiting = self.visiting + 1
   repeat
@@ -270,7 +272,7 @@ function sync:lane()
   end
 end
 
--- Looks into the first folder and all that comes of it; then what is too much goes, and the summary is told.
+--- Visits the first folder and all below it; then, with mirror, removes what is too much. Returns the summary.
 function sync:run(top)
   local tasks <close> = task.group(self.state)
   table.insert(self.folders, top)
@@ -311,13 +313,13 @@ function sync:note(action, subject, bytes)
   self:tell_each(action, subject, bytes)
 end
 
--- Files that have come whole, but without their time.
+-- Counts files that have arrived whole, but without their time.
 function sync:note_time_refused(count)
   self.summary.times_refused = self.summary.times_refused + count
 end
 
--- So many names more: further connections are made while those of a big tree are looked at. A folder, whatever it holds, does not
--- make a source of which a filter leaves nothing else one that is not empty.
+-- Counts names, and starts further connections while those of a big tree are read. A folder alone does not make a
+-- source not empty of which a filter leaves nothing else.
 function sync:count_names(count, kind)
   local before = self.count
   self.count = before + count

@@ -11,7 +11,7 @@ local compare = {}
 local COARSEST = core.ticks(2) -- of what disks keep
 local INSTEAD = 10000 -- files of which it is remembered what time a server gave them instead of their own
 local FINE = core.ticks(1600000001.123456) -- a time of which each disk keeps another part
-local SAMPLES = 64 -- files whose times are looked at again, to see how exactly a server keeps them
+local SAMPLES = 64 -- files whose times are compared later, to learn how exactly a server keeps them
 
 function compare:sample(path, ticks)
   local samples = self.state.samples or {}
@@ -30,14 +30,15 @@ function compare:remember_instead(path, ours, theirs)
   state.instead[path] = { ours = ours, theirs = theirs }
 end
 
--- Whether a time on the share is what the server gave that file when this destination sent it, and the local one is the same
--- still.
+-- Whether a time on the share is what the server gave that file when this destination sent it, and the local one is the
+-- same still.
 function compare:is_instead(path, ours, theirs)
   local known = self.state.instead and self.state.instead[path]
   return known ~= nil and known.ours == ours and known.theirs == theirs
 end
 
--- What becomes of a fine time on the share: nil where that cannot be found out. By a file of our own, which goes at once.
+-- What becomes of a fine time on the share: nil where that cannot be found out. By a file of our own, which goes at
+-- once.
 local function set_fine_time(self, path)
   local function ask(verb, arguments) return call.retry(self.state.dest, verb, arguments, self:part("")) end
   local place = name.join(path, name.temporary("lua-smb-time", core.random()))
@@ -49,7 +50,8 @@ local function set_fine_time(self, path)
   return entry and entry.ticks
 end
 
--- What becomes of a fine time there, found out once for a destination, and only if that tells whether a file has to be sent.
+-- What becomes of a fine time there, found out once for a destination, and only if that tells whether a file has to be
+-- sent.
 function compare:fine_time(path)
   local state = self.state
   if self.opts.dry_run or self.opts.in_place then return nil end
@@ -64,8 +66,8 @@ function compare:fine_time(path)
   return math.tointeger(state.fine_time)
 end
 
--- Whether the share's disk has made a time of a local one. Where the folder's times tell that it may have, but not that it has,
--- the disk is asked.
+-- Whether the share's disk has made a time of a local one. Where the folder's times tell that it may have, but not that
+-- it has, the disk is asked.
 function compare:is_cut(known, ours, theirs, path)
   if not core.name_index_may_be_cut(known, ours, theirs) then return false end
   local got = self:fine_time(path)
@@ -88,8 +90,8 @@ local function same_contents(self, here, size, path)
   return theirs ~= nil and theirs.sha256 == ours.sha256
 end
 
--- Whether the local disk would make the time that a file has of the other one: it may keep every other second only (FAT), or not
--- reach as far.
+-- Whether the local disk would make the time that a file has of the other one: it may keep every other second only
+-- (FAT), or not reach as far.
 local function is_as_kept_here(here, ours, theirs)
   local is_near = math.abs(ours - theirs) < COARSEST
   return (is_near or not core.is_held_everywhere(theirs)) and core.kept_here(here, theirs) == ours

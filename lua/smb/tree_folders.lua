@@ -10,17 +10,17 @@ local folders = {}
 --- Codes of a folder that is not there.
 folders.IS_MISSING = { folder_missing = true, not_found = true }
 
-local TURN = 16 -- entries of a folder after which it is looked whether the end has come, or others want their turn
+local TURN = 16 -- entries of a folder between two checks of the deadline and of other tasks
 
--- Where a local path is: itself or, where links are not to be followed, its part below the caller's folder, which is held.
--- Whoever may write there might otherwise lead root elsewhere.
+-- A local path for the core: itself or, where links are not followed, its part below the caller's folder, which is held
+-- open. Whoever may write there might otherwise lead root elsewhere.
 function folders:at(here)
   if not self.root then return here, nil end
   local below = here:sub(#self.base + 2)
   return below ~= "" and below or ".", self.root
 end
 
--- What is there: type, size, time. A link counts as what it leads to where links are followed.
+-- Type, size and time of a local name. A link counts as its target where links are followed.
 function folders:look(here)
   local at, root = self:at(here)
   return core.lstat(at, root == nil, root)
@@ -38,9 +38,10 @@ function folders:reason_to_skip(entry)
   return is_elsewhere and "mount" or nil
 end
 
--- What of a local folder is meant: iterates over entries. A link is what it names, or skipped. `passing`, if given, is how to
--- pass over files that need no look: `read_on` does so with what is `known`, and perhaps `sizes`; `passed` is told of them.
--- `excluded`, if given, is told the names that are not meant, or are no file and no folder; of these the summary tells then.
+-- Iterates over the entries of a local folder that are included. A link counts as its target, or is skipped. `passing`,
+-- if given, is how to pass over files that need no check: `read_on` does so with what is `known`, and perhaps `sizes`;
+-- `passed` is called with their count and bytes. `excluded`, if given, is called with names that are excluded or
+-- skipped; the summary counts the skipped ones.
 function folders:local_entries(here, below, passing, excluded)
   local at, root = self:at(here)
   local next_entry, folder, reason, closing = core.entries(at, self.opts.symlinks == "follow", root ~= nil, root)
@@ -75,17 +76,17 @@ function folders:may_be_unlisted(code)
   return self.opts.in_place and not self.opts.mirror and code == "access_denied"
 end
 
--- Whether a folder is on another share than the first one that was looked into: a DFS link that was shown as a folder leads
--- there. The targets that one link has are taken for one, since each connection may have got another.
+-- Whether a folder is on another share than the first one that was looked into: a DFS link that was shown as a folder
+-- leads there. The targets that one link has are taken for one, since each connection may have got another.
 function folders:leads_away(reply)
   local is_elsewhere = reply.elsewhere ~= 0
   if self.is_elsewhere == nil then self.is_elsewhere = is_elsewhere end
   return is_elsewhere ~= self.is_elsewhere
 end
 
--- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at its end;
--- false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`: the connection that
--- may have listed this one ahead.
+-- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at
+-- its end; false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`:
+-- the connection that may have listed this one ahead.
 function folders:each_reply(subject, path, batch, fn, following, wished)
   local request = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil,
     inner = not batch }

@@ -50,8 +50,8 @@ function get:make_local_folder(subject, place)
   return ok, ok
 end
 
--- An entry of a remote folder, `text` its name here, nil for none; gives that, and whether it is meant. `seen`: those
--- of others.
+-- An entry of a remote folder, `text` its name here, nil for none; returns that, and whether it is included. `seen`:
+-- those of others.
 function get:fetch_entry(entry, text, folder, seen)
   local subject = name.join(folder.below, text or entry.name)
   if not text then
@@ -135,7 +135,8 @@ function get:move(item, part)
   return reply
 end
 
--- Fetches several small files; gives how many, of the first ones, are there. The others are to be fetched one by one.
+-- Fetches several small files; returns how many of the first ones have arrived. The others are to be fetched one by
+-- one.
 local function move_some(self, items)
   local part = self:part(items[1].subject)
   part.file = items[1].subject
@@ -150,7 +151,7 @@ local function move_some(self, items)
   return #sizes
 end
 
--- From here on what is below the caller's folder is looked for there, and no link in it is followed.
+-- Holds the caller's folder open: all below it is found from there, and no link in it is followed.
 local function hold(self, place)
   if self.opts.symlinks == "follow" then return true end
   local root, code, reason = core.open_root(place)

@@ -1,6 +1,7 @@
 --- What a tree replaces or deletes goes where the caller wants it kept: the option `keep_old`.
 --
--- A file keeps its path below the top. Nothing there is ever replaced: a second one becomes `NAME~1`, the next `NAME~2`.
+-- A file keeps its path below the top. Nothing there is ever replaced: a second one becomes `NAME~1`, the next
+-- `NAME~2`.
 -- @module smb.tree_keep
 
 local lfs = require "lfs"
@@ -97,7 +98,8 @@ function keep:keep_remote_folder(subject)
   return make_folder(self, subject, name.join(self.keep_path, subject))
 end
 
---- Where a file arrives that is to take another one's place: under a temporary name, so that the old one has its name until then.
+--- Where a file arrives that is to take another one's place: under a temporary name, so that the old one has its name
+-- until then.
 -- @tparam table item with its `path`
 -- @treturn table a target (smb.transfer)
 function keep.target_beside(_, item)
@@ -105,8 +107,8 @@ function keep.target_beside(_, item)
   return transfer.target(name.temporary(item.path, core.random()), false)
 end
 
---- A file has arrived beside its place: keeps the old one, and gives the new one its name. Where that fails the old one is put
--- back.
+--- A file has arrived beside its place: moves the old one away, and renames the new one into place. Moves the old one
+-- back where that fails.
 -- @tparam table item with `subject` and `path`
 -- @tparam string arrived where the new file is
 -- @param reply

@@ -73,8 +73,8 @@ function put:measure(known, folder)
   end
 end
 
--- What a remote folder holds, as the core's `known`, and by folded name the files of it that wait aside. nil when it does not
--- exist, false when it cannot be listed.
+-- What a remote folder holds, as the core's `known`, and by folded name the files of it that wait aside. nil when it
+-- does not exist, false when it cannot be listed.
 function put:remote_entries(folder)
   local known, aside = self:new_known(), {}
   local following = folder.next or {}
@@ -116,8 +116,8 @@ function put:pass_unchanged(count, bytes)
   self.under.done = self.under.done + bytes
 end
 
--- Gives what is there under a name that it would not have today the one that it would have. True when the folder has to be listed
--- anew.
+-- Renames what is on the share under a name that it would not get today. Returns true when the folder has to be listed
+-- again.
 function put:rename_outdated(known, folder)
   local has_changed = false
   for text, old in pairs(self.names:outdated(folder.below, known)) do
@@ -132,8 +132,8 @@ function put:rename_outdated(known, folder)
   return has_changed
 end
 
--- Sends a file. `text`: its name on the share; `there`: what is there, if anything, and not the same; `aside`: what waits aside
--- in the folder.
+-- Sends a file. `text`: its name on the share; `there`: what is there, if anything, and not the same; `aside`: what
+-- waits aside in the folder.
 function put:send_file(text, entry, there, aside, folder)
   local subject = name.join(folder.below, entry.name)
   if there and (there.type == "directory" or there.directory) then
@@ -155,8 +155,8 @@ function put:is_ours(text, entry, folder)
   return self.names:is_ours(folder, entry, text, known)
 end
 
--- Whether a folder on the share that was made, or found, by the name of a local one is that one's: the server may list it under
--- a name that is rather another local folder's, and take both for one. It is told, then.
+-- Whether a folder on the share that was made, or found, by the name of a local one is that one's: the server may list
+-- it under a name that is rather another local folder's, and take both for one. Then this one fails.
 function put:may_enter(text, entry, folder)
   if self.opts.dry_run or folder.is_blind or not self.names:is_paired(folder.below, text) then return true end
   local known = self:remote_entries { below = folder.below, path = folder.path }
@@ -220,14 +220,16 @@ function put:send_unlisted(items, aside, folder)
   end
 end
 
--- Finds out what the server calls those that its listing does not have. `kept`: names that are not to be sent, and stay.
+-- Finds out what the server calls those that its listing does not have. `kept`: names that are not to be sent, and
+-- stay.
 function put:account(unlisted, kept, known, folder)
   local items = self.opts.mirror and kept or {}
   for _, item in ipairs(unlisted) do items[#items + 1] = item end
   if #items > 0 then self.names:account(folder, items, known, function() return self:is_cut_short() end) end
 end
 
--- Sends what of a folder is not the same on the share: `changed` has another file's or a folder's name there, `unlisted` none.
+-- Sends what of a folder is not the same on the share: `changed` has another file's or a folder's name there,
+-- `unlisted` none.
 function put:send_items(changed, unlisted, aside, folder)
   local function is_same(entry, there) return self:is_same(entry, there, folder) end
   for _, item in ipairs(changed) do
@@ -238,8 +240,8 @@ function put:send_items(changed, unlisted, aside, folder)
   self:send_unlisted(unlisted, aside, folder)
 end
 
--- Takes one entry of a local folder: passes it, sends it, or has it wait in `changed` or `unlisted`. What is not there at all
--- cannot be there under another name.
+-- Takes one entry of a local folder: passes it, sends it, or has it wait in `changed` or `unlisted`. What is not there
+-- at all cannot be there under another name.
 function put:take_entry(entry, remote, known, changed, unlisted, aside, folder)
   local there, is_another = self.names:find(folder, entry, remote, known)
   local item = { remote = remote, entry = entry, there = there }
@@ -249,8 +251,8 @@ function put:take_entry(entry, remote, known, changed, unlisted, aside, folder)
   else unlisted[#unlisted + 1] = item end
 end
 
--- The folder that is to follow another one, listed ahead: as long as nothing is sent, and there are enough for the other lanes. A
--- brother, so that what is looked into before others are done is no deeper than the tree.
+-- The folder that is to follow another one, listed ahead: as long as nothing is sent, and there are enough for the
+-- other lanes. A brother, so that what is looked into before others are done is no deeper than the tree.
 function put:take_following(folder)
   local last = self.folders[#self.folders]
   local are_enough = #self.folders >= self.state.fields.connections
@@ -258,8 +260,8 @@ function put:take_following(folder)
   return is_one and table.remove(self.folders) or nil
 end
 
--- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there; `identity`, and the
--- one `above`.
+-- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there;
+-- `identity`, and the one `above`.
 function put:visit(folder)
   if not folder.here then return self:send_nothing(folder) end
   local known, aside, sent = nil, {}, self.sent
@@ -281,7 +283,7 @@ function put:visit(folder)
     local text = entry.name
     local remote, reason = self.names:remote(folder.below, text, known)
     local refused = self.names:is_refused() and self.names:is_refused(name.join(folder.below, text))
-    if not remote and not refused then -- it came after all names had been looked at
+    if not remote and not refused then -- it came after all names had been checked
       self:fail(name.join(folder.below, text), "invalid_name", reason)
     elseif remote and not refused then
       self:take_entry(entry, remote, known, changed, unlisted, aside, folder)

@@ -45,7 +45,7 @@ function mirror:note_extra(known, folder)
   end
 end
 
--- What stays though it is not in the source is told at the end.
+-- Remembers what stays though it is not in the source: an error at the end.
 function mirror:spare(subject, reason)
   table.insert(self.spared, { subject = subject, reason = reason })
 end

@@ -1,4 +1,5 @@
---- Which files of a tree are meant: globs or a function, ages, a list of names, folders that say that they are to be left out.
+--- Which files of a tree are meant: globs or a function, ages, a list of names, folders that say that they are to be
+-- left out.
 --
 -- What is not meant stays where it is, on either side.
 -- @module smb.tree_selection
@@ -23,7 +24,8 @@ local function by_age(opts)
   end
 end
 
--- Names that are given, as paths below the top. Some servers and disks have another normal form than whoever wrote the list.
+-- Names that are given, as paths below the top. Some servers and disks have another normal form than whoever wrote the
+-- list.
 local function read_names(list)
   local wanted, above = {}, {}
   for _, given in ipairs(list) do
@@ -91,8 +93,8 @@ end
 --- Makes a selection.
 -- @tparam table opts `filter`, `min_age`, `max_age`, `files_from`, `exclude_if_present`, `exclude_caches`
 -- @tparam string here the tree's local folder
--- @treturn[1] table `includes`: a function of path and entry, nil where all is meant; `missing`: a function that returns the
--- names of `files_from` that were not met
+-- @treturn[1] table `includes`: a function of path and entry, nil where all is meant; `missing`: a function that
+-- returns the names of `files_from` that were not met
 -- @treturn[2] nil
 -- @treturn[2] string what is wrong
 function selections.new(opts, here)

@@ -56,8 +56,8 @@ function upload.commit(self, digest)
   return size, nil, nil, private.resumed
 end
 
---- Gives an upload up; nothing of it is left, or what it gives says what, for the end of a message. `why`: the error
--- word.
+--- Abandons an upload. `why`: the error word. Returns what is left on the share, for the end of a message; "" for
+-- nothing.
 -- @local
 function upload.abandon(self, why)
   if not core.file_is_open(self) then return "" end
