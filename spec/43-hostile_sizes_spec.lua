@@ -28,6 +28,7 @@ before_each(function() shell.check { "find", srv:path "backup", "-mindepth", "1"
 after_each(function()
   hostile:close()
   hostile = nil
+  assert.is_truthy(shell.poll(function() return #processes.workers() == 0 end, 20))
 end)
 
 -- Opens a destination on a server that does harm of a kind; see spec/support/hostile.py. SMB 3.1.1 would sign what it changes in

@@ -1,6 +1,7 @@
 --- What a user may do in a folder, and how its server keeps times and names: tried out with files of temporary names.
 -- @module smb.rights
 
+local ascii = require "smb.ascii"
 local core = require "smb.core"
 local show = require "smb.show"
 
@@ -67,7 +68,7 @@ function trial:copy()
 end
 
 function trial:case_rule()
-  local other = self.dest:exists(self.file:upper())
+  local other = self.dest:exists(ascii.upper(self.file))
   self.found:add("case of names", true, other and "makes no difference" or "makes a difference",
     not other and "two names that differ in case only are two files here, and one on most other servers" or nil)
 end

@@ -1,6 +1,8 @@
 --- What is mounted where, as far as snapshots leave it out.
 -- @module smb.backup.mounts
 
+local ascii = require "smb.ascii"
+
 local mounts = {}
 
 -- File systems in which nothing is that anybody has put there.
@@ -34,7 +36,7 @@ end
 function mounts.is_left_out(dev, share)
   local kind, source = mounted_at(dev)
   if MADE_UP[kind] then return true end
-  return OF_SMB[kind] ~= nil and share ~= nil and source:lower() == share:lower()
+  return OF_SMB[kind] ~= nil and share ~= nil and ascii.lower(source) == ascii.lower(share)
 end
 
 return mounts
