@@ -33,8 +33,9 @@ end
 local function restic(place, rows, tree)
   if not shell.run "command -v restic" then return end
   place:port(LAN)
-  local line = (". %s && export RCLONE_CONFIG_BENCH_PORT=%d RESTIC_PASSWORD=x && restic -q -r rclone:bench:backup/restic "
-    .. "--cache-dir %s "):format(shell.quote(place.rclone), place.net.port, shell.quote(place:here "restic-cache"))
+  local line = (". %s && export RCLONE_CONFIG_BENCH_PORT=%d RESTIC_PASSWORD=x && restic -q -r "
+    .. "rclone:bench:backup/restic --cache-dir %s ")
+    :format(shell.quote(place.rclone), place.net.port, shell.quote(place:here "restic-cache"))
   shell.check(line .. "init")
   for _, what in ipairs { "restic through rclone, first", "restic through rclone, again" } do
     local began = shell.now()
@@ -50,13 +51,14 @@ local function prune(place, rows)
     for _ = 1, PRUNED + 1 do assert(smb.backup(dest, "many"):snapshot(small)) end
   end
   local function run(dest) return smb.backup(dest, "many"):prune { keep_last = 1 } end
-  row(rows, ("prune of %d snapshots of %d files"):format(PRUNED, PRUNED_FILES), PRUNED * PRUNED_FILES, timed(place, run))
+  row(rows, ("prune of %d snapshots of %d files"):format(PRUNED, PRUNED_FILES), PRUNED * PRUNED_FILES,
+    timed(place, run))
 end
 
 return function()
   local section = report.section("backups", "Snapshots", ("%d files of %d KiB, on the local network of the part lan: "
-    .. "0.5 ms, 1 Gbit/s. Each row is one run. The server's disk does not share blocks of copies. Before 'again' %d files "
-    .. "have changed. requests are those of the connection that was made first.")
+    .. "0.5 ms, 1 Gbit/s. Each row is one run. The server's disk does not share blocks of copies. Before 'again' %d "
+    .. "files have changed. requests are those of the connection that was made first.")
     :format(COUNT, SIZE // 1024, CHANGES))
   local place <close> = stage.start()
   local tree = place:tree(place:here "tree", COUNT, SIZE)

@@ -63,7 +63,8 @@ describe("url.parse", function()
       ["smb://nas/backup?transport=DirectTCP&encryption=Required"] =
         { server = "nas", share = "backup", encryption = "required" },
       ["smb://nas/backup?auth-domain&auth-username=bob"] = { server = "nas", share = "backup", username = "bob" },
-      ["smb://nas/backup?auth-domain=&transport=&read-buffer-size=&write-buffer-size"] = { server = "nas", share = "backup" },
+      ["smb://nas/backup?auth-domain=&transport=&read-buffer-size=&write-buffer-size"] = { server = "nas",
+        share = "backup" },
       ["smb://nas/backup?transport=netbios"] = { server = "nas", share = "backup", transport = "netbios" },
       ["smb://nas:139/backup?transport=netbios"] =
         { server = "nas", share = "backup", transport = "netbios", port = 139 },

@@ -159,7 +159,8 @@ describe("the worker's program", function()
 
   it("is named when it is missing", function()
     local output = run('say(require "smb".open(URL))', module_with(nil))
-    assert.matches("^nil\topen on smb://[^\n]*smb%-worker cannot be started %(No such file or directory%)\tfailed\n$", output)
+    assert.matches("^nil\topen on smb://[^\n]*smb%-worker cannot be started %(No such file or directory%)\tfailed\n$",
+      output)
     assert.matches(dir .. "/copy/smb/smb-worker", output, 1, true)
   end)
 
@@ -201,7 +202,8 @@ describe("the worker's program", function()
 
   it("that sends descriptors which nobody asked for leaves none of them in the host", function()
     local paths = module_with(nil)
-    shell.check { "cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", dir .. "/copy/smb/smb-worker", "spec/support/giver.c" }
+    shell.check { "cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", dir .. "/copy/smb/smb-worker",
+      "spec/support/giver.c" }
     assert.equal("failed\nfailed\ntrue\n", run([[
       local processes = require "spec.support.processes"
       local smb = require "smb"
@@ -324,7 +326,8 @@ describe("a worker", function()
     end
     assert.equal("/", lfs.symlinkattributes("/proc/" .. pid .. "/cwd", "target"))
     local status = files.read("/proc/" .. pid .. "/status")
-    assert.matches("\nSigBlk:%s+0+\n", (status:gsub("(\nSigBlk:%s+)0*1000\n", "%10\n"))) -- SIGPIPE is libsmbclient's doing
+    -- SIGPIPE is libsmbclient's doing
+    assert.matches("\nSigBlk:%s+0+\n", (status:gsub("(\nSigBlk:%s+)0*1000\n", "%10\n")))
     assert.is_true(file:close())
     assert.is_true(dest:close())
   end)
@@ -597,9 +600,9 @@ describe("a destination", function()
     local dest = open()
     dest:close()
     local calls = {
-      stat = { "a" }, exists = { "a" }, list = {}, dir = {}, walk = {}, mkdir = { "a" }, delete = { "a" }, rmdir = { "a" },
-      rename = { "a", "b" }, copy = { "a", "b" }, utime = { "a", 1 }, quota = {}, test = {}, put = { "/etc/passwd" },
-      get = { "a" }, write = { "a", "b" }, read = { "a" },
+      stat = { "a" }, exists = { "a" }, list = {}, dir = {}, walk = {}, mkdir = { "a" }, delete = { "a" },
+      rmdir = { "a" }, rename = { "a", "b" }, copy = { "a", "b" }, utime = { "a", 1 }, quota = {}, test = {},
+      put = { "/etc/passwd" }, get = { "a" }, write = { "a", "b" }, read = { "a" },
     }
     for method, arguments in pairs(calls) do
       local ok, problem = pcall(dest[method], dest, table.unpack(arguments))

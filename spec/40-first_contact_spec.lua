@@ -1,5 +1,5 @@
--- What a script hears while it waits for a server: each further attempt, before it is made; and how long a first contact is
--- tried.
+-- What a script hears while it waits for a server: each further attempt, before it is made; and how long a first
+-- contact is tried.
 
 local files = require "spec.support.files"
 local share = require "spec.support.share"
@@ -156,7 +156,8 @@ describe("once a server has answered", function()
     for _, call in ipairs {
       { "put", source, "file" }, { "write", "file", "x" }, { "delete", "file", }, { "copy", "file", "other" },
       { "rename", "file", "other" }, { "rmdir", "folder" }, { "get", "file", dir .. "/local/back" }, { "sweep", "" },
-      { "put_tree", dir .. "/local", "tree" }, { "get_tree", "tree", dir .. "/local/tree" }, { "test" }, { "read", "file", nil },
+      { "put_tree", dir .. "/local", "tree" }, { "get_tree", "tree", dir .. "/local/tree" }, { "test" },
+      { "read", "file", nil },
     } do
       local own, on_retry = recorder { false }
       net:tell "refuse"

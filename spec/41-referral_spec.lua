@@ -19,17 +19,19 @@ local function utf16(text)
 end
 
 -- SMB2 messages: the header, then what each of them has of its own (MS-SMB2 2.2.31, 2.2.32).
-local function header(status) return string.pack("<c4I2I2I4I2", "\xFESMB", 64, 0, status or 0, 0x0B) .. ("\0"):rep(50) end
+local function header(status)
+  return string.pack("<c4I2I2I4I2", "\xFESMB", 64, 0, status or 0, 0x0B) .. ("\0"):rep(50)
+end
 
 local function request(path)
   local input = string.pack("<I2", 3) .. utf16(path) .. "\0\0"
-  return header() .. string.pack("<I2I2I4c16I4I4I4I4I4I4I4I4", 57, 0, GET_REFERRALS, ("\xFF"):rep(16), 120, #input, 0, 0, 0,
-    65535, 1, 0) .. input
+  return header() .. string.pack("<I2I2I4c16I4I4I4I4I4I4I4I4", 57, 0, GET_REFERRALS, ("\xFF"):rep(16), 120, #input, 0,
+    0, 0, 65535, 1, 0) .. input
 end
 
 local function message(output, status)
-  return header(status) .. string.pack("<I2I2I4c16I4I4I4I4I4I4", 49, 0, GET_REFERRALS, ("\xFF"):rep(16), 112, 0, 112, #output, 0,
-    0) .. output
+  return header(status) .. string.pack("<I2I2I4c16I4I4I4I4I4I4", 49, 0, GET_REFERRALS, ("\xFF"):rep(16), 112, 0, 112,
+    #output, 0, 0) .. output
 end
 
 -- An answer (MS-DFSC 2.2.4) that covers the first `covered` of the path, with targets: { name, ttl =, version = }.
@@ -44,8 +46,8 @@ local function answer(covered, targets)
     if version == 2 then
       entries[#entries + 1] = string.pack("<I2I2I2I2I4I4I2I2I2", 2, 22, 0, 0, 0, t.ttl or 60, offset, offset, offset)
     else
-      entries[#entries + 1] = string.pack("<I2I2I2I2I4I2I2I2c16", version, 34, 0, t.flags or 0, t.ttl or 60, offset, offset,
-        offset, ("\0"):rep(16))
+      entries[#entries + 1] = string.pack("<I2I2I2I2I4I2I2I2c16", version, 34, 0, t.flags or 0, t.ttl or 60, offset,
+        offset, offset, ("\0"):rep(16))
     end
     offset = offset - sizes[version] + #name
     names[#names + 1] = name
@@ -80,7 +82,8 @@ describe("Where a DFS link leads", function()
 
   it("is the part of the path that is covered, with all its targets", function()
     local r = request "\\root\\dfs\\folder\\link\\file"
-    assert.equal("folder/link 30 //one/data/ //two/more/in/side", read_one(r, message(answer("\\root\\dfs\\folder\\link",
+    assert.equal("folder/link 30 //one/data/ //two/more/in/side", read_one(r,
+      message(answer("\\root\\dfs\\folder\\link",
       { { "\\one\\data" }, { "\\two\\more\\in\\side\\", ttl = 30 } }))))
   end)
 

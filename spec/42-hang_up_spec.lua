@@ -1,6 +1,6 @@
 -- Why nothing comes of a connection: servers that hang up before anything is agreed, or demand what was not offered;
--- shares that hold no files; names that do not resolve for a while. The word of the cause, and another attempt where that
--- can help.
+-- shares that hold no files; names that do not resolve for a while. The word of the cause, and another attempt where
+-- that can help.
 
 local files = require "spec.support.files"
 local faults = require "spec.support.faults"
@@ -63,9 +63,11 @@ describe("A server that speaks SMB1 only", function()
     it("is told by that, and not tried again: " .. (ports == "" and "direct TCP" or "NetBIOS"), function()
       if needs_sandbox and not SANDBOX then return pending "needs spec/support/sandbox" end
       local srv <close> = server.start {
-        ports = ports ~= "" and ports or nil, global = { ["server min protocol"] = "NT1", ["server max protocol"] = "NT1" } }
+        ports = ports ~= "" and ports or nil,
+        global = { ["server min protocol"] = "NT1", ["server max protocol"] = "NT1" } }
       local tried = 0
-      local message = assert_fails("protocol", smb.open(srv:fields { retries = 3, on_retry = function() tried = tried + 1 end }))
+      local message =
+        assert_fails("protocol", smb.open(srv:fields { retries = 3, on_retry = function() tried = tried + 1 end }))
       assert.matches("the server speaks SMB1 only", message)
       assert.equal(0, tried)
       assert.equal(0, (srv:logons()))

@@ -139,7 +139,8 @@ describe("A server that answers", function()
   describe("while a file is written", function()
     -- Busy for a moment: what a server does that is short of something.
     for _, name in ipairs { "INSUFFICIENT_RESOURCES", "NO_MEMORY", "TOO_MANY_OPENED_FILES", "NETWORK_BUSY",
-      "SERVER_UNAVAILABLE", "FILE_NOT_AVAILABLE", "SHARE_UNAVAILABLE", "VOLUME_DISMOUNTED", "CANCELLED", "IO_TIMEOUT" } do
+      "SERVER_UNAVAILABLE", "FILE_NOT_AVAILABLE", "SHARE_UNAVAILABLE", "VOLUME_DISMOUNTED", "CANCELLED",
+      "IO_TIMEOUT" } do
       for command, what in pairs { [CREATE] = "opening", [WRITE] = "writing", [CLOSE] = "closing" } do
         it(("with %s once, to %s: the file arrives"):format(name, what), function()
           dest.options.retries = 3

@@ -31,8 +31,8 @@ after_each(function()
   assert.is_truthy(shell.poll(function() return #processes.workers() == 0 end, 20))
 end)
 
--- Opens a destination on a server that does harm of a kind; see spec/support/hostile.py. SMB 3.1.1 would sign what it changes in
--- NEGOTIATE.
+-- Opens a destination on a server that does harm of a kind; see spec/support/hostile.py. SMB 3.1.1 would sign what it
+-- changes in NEGOTIATE.
 local function open(kind, options)
   local fifo = dir .. "/port"
   os.remove(fifo)

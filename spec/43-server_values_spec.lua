@@ -1,5 +1,5 @@
--- What a server says that cannot be, or that somebody has changed on the way: no call raises, and the word is the cause's.
--- A proxy changes the server's answers.
+-- What a server says that cannot be, or that somebody has changed on the way: no call raises, and the word is the
+-- cause's. A proxy changes the server's answers.
 
 local faults = require "spec.support.faults"
 local files = require "spec.support.files"
@@ -68,7 +68,8 @@ end)
 describe("A server that says what cannot be", function()
   for _, size in ipairs { 1, 0x7fffffff, 0xffffffff } do
     for what, at in pairs { read = 96, write = 100 } do
-      it(("takes %d bytes in one %s: files go to and fro all the same, or the call fails"):format(size, what), function()
+      it(("takes %d bytes in one %s: files go to and fro all the same, or the call fails"):format(size, what),
+        function()
         net:patch(NEGOTIATE, at, 4, size)
         local dest, message, code = open { max_protocol = "SMB2_10" }
         if not dest then
@@ -143,7 +144,8 @@ describe("A server that says what cannot be", function()
     end
   end
 
-  for what, patch in pairs { ["names of 30,000 bytes"] = { 296 + 60, 4, 30000 }, ["names without end"] = { 296 + 60, 4, -1 },
+  for what, patch in pairs { ["names of 30,000 bytes"] = { 296 + 60, 4, 30000 },
+    ["names without end"] = { 296 + 60, 4, -1 },
     ["entries that lie in each other"] = { 296, 4, 8 }, ["entries behind the end"] = { 72, 4, 0x7ffffff0 } } do
     it("in a listing: " .. what, function()
       net:patch(QUERY_DIRECTORY, table.unpack(patch))

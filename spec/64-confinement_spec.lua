@@ -1,5 +1,5 @@
--- What somebody can still do who owns libsmbclient, because a server has found a fault in it. A library that is preloaded into
--- the worker (support/probe.c) tries it from there. docs/security.md says all of this.
+-- What somebody can still do who owns libsmbclient, because a server has found a fault in it. A library that is
+-- preloaded into the worker (support/probe.c) tries it from there. docs/security.md says all of this.
 
 local lfs = require "lfs"
 local child = require "spec.support.child"
@@ -19,8 +19,8 @@ setup(function()
   -- In a folder of its own: a worker may read what lies beside its libraries.
   lfs.mkdir(dir .. "/probe")
   library = dir .. "/probe/probe.so"
-  shell.check { "cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fno-sanitize=all", "-o", library,
-    "spec/support/probe.c", "-ldl", "-lpthread" }
+  shell.check { "cc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fno-sanitize=all", "-o",
+    library, "spec/support/probe.c", "-ldl", "-lpthread" }
 end)
 
 teardown(share.stop)
@@ -59,7 +59,8 @@ describe("dest.info.confined", function()
 
   it("is false with confinement = 'off', in a URL as well", function()
     for _, options in ipairs { { confinement = "off" }, {} } do
-      local url = srv:url "backup" .. (options.confinement and "" or (srv:url "backup":find("?", 1, true) and "&" or "?")
+      local url = srv:url "backup" .. (options.confinement and ""
+        or (srv:url "backup":find("?", 1, true) and "&" or "?")
         .. "confinement=off")
       local dest <close> = assert(smb.open(url, options))
       assert.is_false(dest.info.confined)
@@ -78,12 +79,15 @@ describe("whoever owns libsmbclient", function()
   -- Each with what the kernel says.
   local DENIED, UNKNOWN = "Operation not permitted", "Function not implemented"
   local REFUSED = { capabilities = DENIED, core = DENIED, gain = DENIED }
-  local REFUSED_CALLS = { groups = DENIED, listen = DENIED, limit = DENIED, signal = UNKNOWN, ["thread-signal"] = UNKNOWN,
-    ["signal-by-socket"] = UNKNOWN, packets = UNKNOWN, dumpable = UNKNOWN, terminal = UNKNOWN, ring = UNKNOWN, keyring = UNKNOWN,
+  local REFUSED_CALLS = { groups = DENIED, listen = DENIED, limit = DENIED, signal = UNKNOWN,
+    ["thread-signal"] = UNKNOWN,
+    ["signal-by-socket"] = UNKNOWN, packets = UNKNOWN, dumpable = UNKNOWN, terminal = UNKNOWN, ring = UNKNOWN,
+    keyring = UNKNOWN,
     ["new-call"] = UNKNOWN }
-  local DEADLY = { "exec", "fork", "vfork-flags", "shell", "ptrace", "peek", "namespace", "other-namespace", "mount", "module",
-    "kernel", "program" }
-  local POSSIBLE = { "thread", "own-signal", "datagram=65000", "read=/etc/passwd", "connect=445", "connect=139", "connect=53" }
+  local DEADLY = { "exec", "fork", "vfork-flags", "shell", "ptrace", "peek", "namespace", "other-namespace", "mount",
+    "module", "kernel", "program" }
+  local POSSIBLE =
+    { "thread", "own-signal", "datagram=65000", "read=/etc/passwd", "connect=445", "connect=139", "connect=53" }
 
   local function words_of(...)
     local words = {}
@@ -100,14 +104,16 @@ describe("whoever owns libsmbclient", function()
     assert.equal("content\tnil\n", said)
   end)
 
-  it("can send no signals, change no limit, group or protection, offer nothing on the network, use no rarer call", function()
+  it("can send no signals, change no limit, group or protection, offer nothing on the network, use no rarer call",
+    function()
     if not confined "seccomp" then return pending "no seccomp here" end
     local results, said = try("", words_of(REFUSED_CALLS))
     assert.same(REFUSED_CALLS, results)
     assert.equal("content\tnil\n", said)
   end)
 
-  it("can make threads, read what the system's libraries need, connect to servers and send datagrams anywhere", function()
+  it("can make threads, read what the system's libraries need, connect to servers and send datagrams anywhere",
+    function()
     local results, said = try("", POSSIBLE)
     for _, word in ipairs(POSSIBLE) do assert.equal("ok", results[word], word) end
     assert.equal("content\tnil\n", said)
@@ -163,7 +169,8 @@ describe("whoever owns libsmbclient", function()
       if words[i] == "namespace" then table.remove(words, i) end
     end
     local results, said = try("confinement = 'off'", words)
-    for _, word in ipairs { "exec", "fork", "vfork-flags", "shell", "listen", "limit", "signal-by-socket", "ptrace", "peek" } do
+    for _, word in ipairs { "exec", "fork", "vfork-flags", "shell", "listen", "limit", "signal-by-socket", "ptrace",
+      "peek" } do
       assert.equal("ok", results[word], word)
     end
     for _, word in ipairs(IS_ROOT and { "groups", "packets", "signal", "thread-signal" } or {}) do

@@ -7,7 +7,8 @@ local shell = require "spec.support.shell"
 local ROOT = lfs.currentdir()
 local BUILD = os.getenv "BUILD" or "build"
 if not BUILD:find "^/" then BUILD = ROOT .. "/" .. BUILD end
-local CLEAN = { "env", "-u", "LUA_PATH", "-u", "LUA_CPATH", "-u", "LUA_PATH_5_4", "-u", "LUA_CPATH_5_4", "-u", "MAKEFLAGS" }
+local CLEAN =
+  { "env", "-u", "LUA_PATH", "-u", "LUA_CPATH", "-u", "LUA_PATH_5_4", "-u", "LUA_CPATH_5_4", "-u", "MAKEFLAGS" }
 
 local dir
 
@@ -73,7 +74,8 @@ describe("a build", function()
   it("says which packages it lacks", function()
     local ok, output = make("BUILD=" .. dir .. "/build", "CC=cc -nostdinc", "LUA_CFLAGS=", "SMBC_CFLAGS=", "all")
     assert.is_false(ok)
-    assert.matches("needs what Debian has in: liblua5.4-dev libsmbclient-dev nettle-dev libutf8proc-dev\n", output, 1, true)
+    assert.matches("needs what Debian has in: liblua5.4-dev libsmbclient-dev nettle-dev libutf8proc-dev\n", output, 1,
+      true)
     assert.matches("sudo make deps", output, 1, true)
     assert.is_nil(output:find "fatal error")
   end)
@@ -102,7 +104,8 @@ end)
 
 describe("the two halves of the module", function()
   local function require_smb(lua, before)
-    return run("lua5.4", "-e", ("package.path = %q .. package.path; package.cpath = %q .. package.cpath; %s; require 'smb'"
+    return run("lua5.4", "-e",
+      ("package.path = %q .. package.path; package.cpath = %q .. package.cpath; %s; require 'smb'"
       ):format(lua .. "/?.lua;" .. lua .. "/?/init.lua;", BUILD .. "/?.so;", before or ""))
   end
 

@@ -1,5 +1,5 @@
--- Hosts that are no idle shell: what systemd, containers, chroots and upgrades take away. Each either works, or says in one
--- sentence what is missing.
+-- Hosts that are no idle shell: what systemd, containers, chroots and upgrades take away. Each either works, or says in
+-- one sentence what is missing.
 
 local lfs = require "lfs"
 local files = require "spec.support.files"
@@ -43,7 +43,8 @@ end)
 
 before_each(function() shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" } end)
 
--- Runs the program behind some words of a command line; `before`, if given, are commands of a shell in namespaces of its own.
+-- Runs the program behind some words of a command line; `before`, if given, are commands of a shell in namespaces of
+-- its own.
 local function run(words, before)
   local path = files.write(dir .. "/program.lua",
     ("package.path, package.cpath = %q .. package.path, %q .. package.cpath\nlocal URL, SOURCE = %q, %q\n"):format(
@@ -87,7 +88,8 @@ describe("a host is told", function()
 
   it("which library is wrong", function()
     local output = run { "env", "LD_LIBRARY_PATH=" .. dir .. "/bad" }
-    assert.matches("^failed\topen on smb://[^\n]*: the worker process ended unexpectedly: [^\n]*libtalloc[^\n]*\n$", output)
+    assert.matches("^failed\topen on smb://[^\n]*: the worker process ended unexpectedly: [^\n]*libtalloc[^\n]*\n$",
+      output)
   end)
 
   it("that no thread can be started", function()
@@ -103,7 +105,8 @@ describe("a host is told", function()
 end)
 
 local define = SANDBOX and it or pending
-define("a host without a network interface cannot reach its server" .. (SANDBOX and "" or " (needs the sandbox)"), function()
+define("a host without a network interface cannot reach its server" .. (SANDBOX and "" or " (needs the sandbox)"),
+  function()
   local output = run { "unshare", "-n" }
   assert.matches("^unreachable\t[^\n]*\n$", output)
 end)

@@ -9,8 +9,10 @@ local ROOT = lfs.currentdir()
 local BUILD = os.getenv "BUILD" or "build"
 if not BUILD:find "^/" then BUILD = ROOT .. "/" .. BUILD end
 
--- In Latin-1 the parts of letters of UTF-8 are controls and spaces; a Turkish small I is another letter; Germans write 1,5.
-local LOCALES = { turkish = { "tr_TR", "ISO-8859-9" }, ["latin-1"] = { "de_DE", "ISO-8859-1" }, ["utf-8"] = { "tr_TR", "UTF-8" } }
+-- In Latin-1 the parts of letters of UTF-8 are controls and spaces; a Turkish small I is another letter; Germans write
+-- 1,5.
+local LOCALES =
+  { turkish = { "tr_TR", "ISO-8859-9" }, ["latin-1"] = { "de_DE", "ISO-8859-1" }, ["utf-8"] = { "tr_TR", "UTF-8" } }
 
 local PROGRAM = [[
   assert(os.setlocale(LOCALE), LOCALE)

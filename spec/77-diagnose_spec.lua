@@ -116,7 +116,8 @@ describe("A diagnosis", function()
   end)
 
   it("names what it could not delete", function()
-    local keeping <close> = server.start { shares = { backup = { ["vfs objects"] = "worm", ["worm:grace_period"] = "0" } } }
+    local keeping <close> =
+      server.start { shares = { backup = { ["vfs objects"] = "worm", ["worm:grace_period"] = "0" } } }
     local found = assert(smb.diagnose(keeping:url "backup"))
     local left = by_step(found)["left behind"]
     if left then

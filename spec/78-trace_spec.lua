@@ -25,8 +25,8 @@ describe("A trace", function()
   local function parsed(line)
     local time, link, verb, name, bytes, ms, status, attempt = line:match(LINE)
     assert(time, line)
-    return { link = tonumber(link), verb = verb, name = name, bytes = tonumber(bytes), ms = tonumber(ms), status = status,
-      attempt = tonumber(attempt) }
+    return { link = tonumber(link), verb = verb, name = name, bytes = tonumber(bytes), ms = tonumber(ms),
+      status = status, attempt = tonumber(attempt) }
   end
 
   local function verbs(lines)
@@ -65,7 +65,9 @@ describe("A trace", function()
     local found = {}
     for _, line in ipairs(lines) do
       local each = parsed(line)
-      if each.attempt > 1 or each.status == "disconnected" then found[#found + 1] = each.status .. " " .. each.attempt end
+      if each.attempt > 1 or each.status == "disconnected" then
+        found[#found + 1] = each.status .. " " .. each.attempt
+      end
     end
     assert.is_true(#found >= 2, table.concat(lines, "\n"))
     assert.equal("disconnected 1", found[1])

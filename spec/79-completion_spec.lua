@@ -60,8 +60,10 @@ printf '%%s\n' "${COMPREPLY[@]}"]]):format(shell.quote(words), #words - 1, shell
 
   it("completes in fish", function()
     if not has "fish" then return pending "there is no fish" end
-    local script = ("lua-smb completion fish | source; complete -C %s"):format(shell.quote("lua-smb get " .. url .. " f"))
-    local output = shell.check { "env", ("PATH=%s/bin:%s"):format(dir, os.getenv "PATH"), "HOME=" .. dir, "fish", "-c", script }
+    local script = ("lua-smb completion fish | source; complete -C %s")
+      :format(shell.quote("lua-smb get " .. url .. " f"))
+    local output =
+      shell.check { "env", ("PATH=%s/bin:%s"):format(dir, os.getenv "PATH"), "HOME=" .. dir, "fish", "-c", script }
     assert.is_truthy(output:find("fine.tar", 1, true) and output:find("folder/", 1, true))
   end)
 

@@ -84,8 +84,8 @@ describe("A place", function()
 
   it("keeps advanced settings, and can be changed", function()
     local place = ("smb://%s:%d/"):format(srv.address, srv.port)
-    assert.equal(0, configure("nas", { place, "bob", "s3cret 79", "y", "directtcp", "", "nonsense", "required", "", "1M",
-      "", "backup", "-" }).status)
+    assert.equal(0, configure("nas", { place, "bob", "s3cret 79", "y", "directtcp", "", "nonsense", "required", "",
+      "1M", "", "backup", "-" }).status)
     local text = files.read(home .. "/lua-smb/places")
     assert.matches("encryption=required", text)
     assert.matches("read%-buffer%-size=1048576", text)

@@ -36,20 +36,21 @@ describe("lua-smb shell", function()
   -- What lines that come from a file do.
   local function run(lines)
     files.write(dir .. "/input", table.concat(lines, "\n") .. "\n")
-    return command.run(dir, { "shell", url }, { input = "<" .. dir .. "/input", environment = { "XDG_STATE_HOME=" .. dir } })
+    return command.run(dir, { "shell", url },
+      { input = "<" .. dir .. "/input", environment = { "XDG_STATE_HOME=" .. dir } })
   end
 
   it("goes to folders, and looks at what is there", function()
-    local ended = run { "cd a\\ folder", "pwd", "ls", "cat x", "cd inner", "cd ../..", "pwd", "cd 'a folder/inner'", "cat ../x",
-      "ls /" }
+    local ended = run { "cd a\\ folder", "pwd", "ls", "cat x", "cd inner", "cd ../..", "pwd", "cd 'a folder/inner'",
+      "cat ../x", "ls /" }
     assert.equal("", ended.stderr)
     assert.equal(0, ended.status)
     assert.matches("^/a folder\n%-  [^\n]* inner/\n5  [^\n]* x\n12345/\n12345%-  [^\n]*a folder/\n$", ended.stdout)
   end)
 
   it("moves files both ways, and makes, moves and removes on the share", function()
-    local ended = run { "lcd here", "lls", "mkdir new", "cd new", 'put "local file"', "mv 'local file' b", "cp b c", "get b back",
-      "get ../a\\ folder/x " .. dir .. "/elsewhere", "rm c", "cd /", "rm -r a\\ folder", "df" }
+    local ended = run { "lcd here", "lls", "mkdir new", "cd new", 'put "local file"', "mv 'local file' b", "cp b c",
+      "get b back", "get ../a\\ folder/x " .. dir .. "/elsewhere", "rm c", "cd /", "rm -r a\\ folder", "df" }
     assert.equal("", ended.stderr)
     assert.matches("^local file\n.*total ", ended.stdout)
     assert.equal("22", files.read(remote "new/b"))
@@ -60,7 +61,8 @@ describe("lua-smb shell", function()
   end)
 
   it("goes on after a failure, and fails at the end of a file", function()
-    local ended = run { "cat missing", "cd nowhere", "nonsense", "get", "ls 'open", "pwd", "get --help", "exit", "cat never" }
+    local ended =
+      run { "cat missing", "cd nowhere", "nonsense", "get", "ls 'open", "pwd", "get --help", "exit", "cat never" }
     assert.equal(1, ended.status)
     assert.matches("^/\nUsage: lua%-smb get ", ended.stdout)
     local complaints = select(2, ended.stderr:gsub("lua%-smb: ", ""))

@@ -1,5 +1,5 @@
--- One limit a call: total_timeout holds for all that a call comes to, however many requests that is. And what a read into a sink
--- tells.
+-- One limit a call: total_timeout holds for all that a call comes to, however many requests that is. And what a read
+-- into a sink tells.
 
 local command = require "spec.support.command"
 local core = require "smb.core"
@@ -88,7 +88,8 @@ describe("lua-smb get NAME -", function()
   it("keeps to --total-timeout", function()
     files.make(on_server "file", 8 * MIB)
     net:tell("bandwidth", MIB)
-    local ended = command.run(dir, { "get", net:url("backup", nil, { ["total-timeout"] = "2s", ["read-buffer-size"] = "64k" }),
+    local ended = command.run(dir, { "get",
+      net:url("backup", nil, { ["total-timeout"] = "2s", ["read-buffer-size"] = "64k" }),
       "file", "-" })
     assert.equal(1, ended.status)
     assert.matches("read 'file' on smb://.*: the time for the whole call is over", ended.stderr)

@@ -1,5 +1,5 @@
--- Verification: what is told as a SHA-256 is sha256sum's, and with verify="sha256" a byte that changed on its way, or on a disk,
--- is a `mismatch` and never a file under its name. The network is spec/support/faultproxy.c.
+-- Verification: what is told as a SHA-256 is sha256sum's, and with verify="sha256" a byte that changed on its way, or
+-- on a disk, is a `mismatch` and never a file under its name. The network is spec/support/faultproxy.c.
 
 local files = require "spec.support.files"
 local share = require "spec.support.share"
@@ -13,7 +13,8 @@ local PACE = 40 * MIB -- bytes a second, so that something can happen meanwhile
 -- Signed, a spoilt message counts for nothing.
 local PLAIN = { signing = "off", retries = 5, retry_delay = 0.05, connections = 1 }
 
-local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in, share.assert_fails
+local on_server, everything, part_in, assert_fails = share.on_server, share.everything, share.part_in,
+  share.assert_fails
 
 local srv, net, dir, dest
 local sources, digests = {}, {}
@@ -66,7 +67,8 @@ local function reader(size)
   end
 end
 
--- Changes a byte near the beginning of a file, once its content has arrived there; the file keeps its time. Whether it did.
+-- Changes a byte near the beginning of a file, once its content has arrived there; the file keeps its time. Whether it
+-- did.
 local function spoil(path)
   local file <close> = io.open(path, "r+b")
   local head = file and file:read(64)
@@ -128,7 +130,8 @@ describe("sha256", function()
   end
 
   for _, size in ipairs(SIZES) do
-    it(("is told of %d bytes, which are read back"):format(size), function() assert_told(size, { verify = "sha256" }) end)
+    it(("is told of %d bytes, which are read back"):format(size),
+      function() assert_told(size, { verify = "sha256" }) end)
   end
 
   for _, size in ipairs { 0, 70001, 20 * MIB + 1 } do
@@ -166,7 +169,8 @@ describe("sha256 of what was retried", function()
         net:tell("cut", 15 * MIB)
         local result, message = dest:put(sources[size], "file", opts)
         assert.is_nil(message)
-        assert.is_true(result.retries > 0 or size == STRIPED) -- where one connection of several breaks, the others go on
+        -- where one connection of several breaks, the others go on
+        assert.is_true(result.retries > 0 or size == STRIPED)
         assert.equal(digests[size], result.sha256)
         assert.is_true(files.same(sources[size], on_server "file"))
         assert.same({ "file" }, everything())
@@ -306,7 +310,8 @@ describe("a byte that changes on the server's disk", function()
     local size, opts = STRIPED - 8 * MIB, { resume = true, verify = "sha256" }
     local source = files.make(dir .. "/local/source", size, 7)
     reopen { rate = 4 * PACE }
-    assert_fails("cancelled", dest:put(source, "file", { resume = true, progress = function(done) return done < 24 * MIB end }))
+    assert_fails("cancelled",
+      dest:put(source, "file", { resume = true, progress = function(done) return done < 24 * MIB end }))
     assert.is_true(spoil(share_part()))
     local result, message = dest:put(source, "file", opts)
     assert.is_nil(message)

@@ -10,8 +10,8 @@ local smb = require "smb"
 
 local KIB, MIB = 1024, 1024 * 1024
 local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 8 MiB on a file goes over several connections
--- Seconds in which a Ctrl-C comes back: most, and each. It is seen within 0.1; a machine that is busy with other things may keep
--- one process waiting, but not most of them, and who waited for the transfer would wait 20.
+-- Seconds in which a Ctrl-C comes back: most, and each. It is seen within 0.1; a machine that is busy with other things
+-- may keep one process waiting, but not most of them, and who waited for the transfer would wait 20.
 local SOON, LATE = 0.5, 10
 local TICK = 0.1 -- seconds between two calls of a progress function
 
@@ -60,7 +60,8 @@ local transfers = {
   get = { run = function(size, opts) return dest:get(tostring(size), dir .. "/local/got", opts) end,
     prepare = function(size) shell.check { "cp", sources[size], on_server(tostring(size)) } end },
   ["write of a string"] = { run = function(size, opts) return dest:write("file", files.read(sources[size]), opts) end },
-  ["write from a reader"] = { run = function(size, opts) return dest:write("file", reader(size), opts) end, untold = true },
+  ["write from a reader"] = { run = function(size, opts) return dest:write("file", reader(size), opts) end,
+    untold = true },
 }
 
 local function prepare(transfer, size)
@@ -95,7 +96,8 @@ describe("progress", function()
     for _, case in ipairs { { 0 }, { 5 }, { SIZE, 40 * MIB }, { 200 * MIB, 250 * MIB } } do
       local size, rate = case[1], case[2]
       if size <= SIZE or name == "put" or name == "get" then
-        it(("of %s of %d bytes comes at most ten times a second and ends with everything"):format(name, size), function()
+        it(("of %s of %d bytes comes at most ten times a second and ends with everything"):format(name, size),
+          function()
           open { rate = rate }
           prepare(transfer, size)
           local calls, began = {}, shell.now()
@@ -226,7 +228,9 @@ describe("progress", function()
       assert.equal("mine", problem)
       assert_fails("cancelled", fn { progress = function() return false end })
       for _, place in ipairs { on_server "tree", dir .. "/local" } do
-        for _, name in ipairs(files.exists(place) and files.list(place) or {}) do assert.not_matches("%.part$", name) end
+        for _, name in ipairs(files.exists(place) and files.list(place) or {}) do
+          assert.not_matches("%.part$", name)
+        end
       end
     end
     assert_ended(function(opts) return dest:put_tree(dir .. "/run", "tree", opts) end)
@@ -283,7 +287,8 @@ describe("Ctrl-C", function()
           local seconds = shell.now() - began
           program:await "interrupted!"
           program:await "usable"
-          assert.is_true(shell.poll(function() return #everything() == #left and #locals() == 0 end, 2), "something was left")
+          assert.is_true(shell.poll(function() return #everything() == #left and #locals() == 0 end, 2),
+            "something was left")
           assert.is_true(seconds < LATE, ("it came back after %.2f s"):format(seconds))
           table.insert(seconds_of, seconds)
         end)

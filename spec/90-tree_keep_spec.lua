@@ -33,8 +33,8 @@ end
 local function read(folder)
   local found = {}
   if not files.exists(folder) then return found end
-  for path in shell.check { "find", folder, "-mindepth", "1", "(", "-type", "d", "-empty", "-printf", "%P/\n", "-o", "!",
-    "-type", "d", "-printf", "%P\n", ")" }:gmatch "[^\n]+" do
+  for path in shell.check { "find", folder, "-mindepth", "1", "(", "-type", "d", "-empty", "-printf", "%P/\n", "-o",
+    "!", "-type", "d", "-printf", "%P\n", ")" }:gmatch "[^\n]+" do
     found[path] = path:sub(-1) == "/" and "" or files.read(folder .. "/" .. path)
   end
   return found
@@ -74,7 +74,8 @@ for what, way in pairs(ways) do
       local summary = assert(way.call { mirror = true })
       assert.same({}, summary.errors)
       assert.equal(4, summary.files)
-      assert.same({ same = "same", changed = "new contents", ["sub/changed"] = "new, too", new = "new" }, read(way.to()))
+      assert.same({ same = "same", changed = "new contents", ["sub/changed"] = "new, too", new = "new" },
+        read(way.to()))
       assert.same({ changed = "old", ["sub/changed"] = "old, too", gone = "gone", ["folder/inner/gone"] = "deep",
         ["folder/empty/"] = "" }, read(way.old()))
       assert.equal("1000000000\n", shell.check { "stat", "-c", "%Y", way.old() .. "/changed" })

@@ -36,7 +36,9 @@ end
 local function paths(folder)
   local found = {}
   if not files.exists(folder) then return found end
-  for path in shell.check { "find", folder, "-type", "f", "-printf", "%P\n" }:gmatch "[^\n]+" do found[#found + 1] = path end
+  for path in shell.check { "find", folder, "-type", "f", "-printf", "%P\n" }:gmatch "[^\n]+" do
+    found[#found + 1] = path
+  end
   table.sort(found)
   return found
 end
@@ -151,7 +153,8 @@ end)
 describe("get_tree", function()
   it("knows no options that are about local folders", function()
     for _, key in ipairs { "exclude_if_present", "exclude_caches", "one_file_system" } do
-      local ok, raised = pcall(dest.get_tree, dest, "tree", dir .. "/local/out", { [key] = key:find "if" and "x" or true })
+      local ok, raised =
+        pcall(dest.get_tree, dest, "tree", dir .. "/local/out", { [key] = key:find "if" and "x" or true })
       assert.is_false(ok)
       assert.matches("unknown option '" .. key, raised, 1, true)
     end

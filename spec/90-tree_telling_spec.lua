@@ -154,7 +154,8 @@ describe("what prints of a summary:", function()
     local lines = {}
     for line in tostring(summary.actions):gmatch "[^\n]+" do lines[#lines + 1] = line end
     table.sort(lines)
-    assert.same({ "mkdir               ", "mkdir               sub", "put            1 B  a", "put            3 B  sub/b" },
+    assert.same(
+      { "mkdir               ", "mkdir               sub", "put            1 B  a", "put            3 B  sub/b" },
       lines)
     assert.equal("no actions", tostring(assert(dest:put_tree(dir .. "/local/out", nil, { dry_run = true, mirror = true,
       force = true })).actions))

@@ -146,7 +146,9 @@ describe("connections:", function()
       -- Each server process serves one connection.
       local per_process = {}
       for _, file in pairs(srv:status().open_files) do
-        for _, open in pairs(file.opens) do per_process[open.server_id.pid] = (per_process[open.server_id.pid] or 0) + 1 end
+        for _, open in pairs(file.opens) do
+          per_process[open.server_id.pid] = (per_process[open.server_id.pid] or 0) + 1
+        end
       end
       local counts = {}
       for _, count in pairs(per_process) do counts[#counts + 1] = count end
@@ -437,7 +439,8 @@ describe("large files over several connections:", function()
     for _, size in ipairs { 70, 200 } do
       with({ retries = 2, retry_delay = 0.05 }, function(dest)
         local before = net:stats().connections
-        local used = most_workers(dest, function() assert.equal(size * MIB, assert(dest:put(large[size], "file")).bytes) end)
+        local used =
+          most_workers(dest, function() assert.equal(size * MIB, assert(dest:put(large[size], "file")).bytes) end)
         assert.is_true(used > 1)
         assert.is_true(net:stats().connections - before > 0, "there was but one connection")
         assert.same({ "file" }, everything())

@@ -1,4 +1,5 @@
--- Trees on servers that have their own idea of names: what tells case apart, lists names in another form, maps or refuses some.
+-- Trees on servers that have their own idea of names: what tells case apart, lists names in another form, maps or
+-- refuses some.
 --
 -- SEED, an environment variable, makes other random trees.
 
@@ -46,8 +47,8 @@ local function place(kind)
   return srv:url(name), srv:path(name)
 end
 
--- Samba looks whether a name is free before it gives it: of two renames at the same moment to what it alone takes for one name
--- both may succeed. So what becomes of mapped names is looked at over one connection.
+-- Samba looks whether a name is free before it gives it: of two renames at the same moment to what it alone takes for
+-- one name both may succeed. So what becomes of mapped names is looked at over one connection.
 local function with(kind, fn)
   local url, path = place(kind)
   local dest <close> = assert(smb.open(url, { retries = 0, connections = kind == "catia" and 1 or nil }))
@@ -204,7 +205,9 @@ describe("two local names that are one on the server", function()
         local function send()
           local summary = assert(dest:put_tree(dir .. "/" .. i, "tree", { on_error = "continue", mirror = true }))
           local contents = {}
-          for _, name in ipairs(files.list(path .. "/tree")) do contents[name] = files.read(path .. "/tree/" .. name) end
+          for _, name in ipairs(files.list(path .. "/tree")) do
+            contents[name] = files.read(path .. "/tree/" .. name)
+          end
           return summary, contents
         end
         local first, before = send()
@@ -492,10 +495,10 @@ it("two names that differ in case only are taken where the share tells case apar
   end)
 end)
 
--- Random trees. --------------------------------------------------------------------------------------------------------
+-- Random trees. -------------------------------------------------------------------------------------------------------
 
-local LETTERS = { "a", "A", "b", "B", "\u{E4}", "\u{F6}", "\u{C4}", "a\u{308}", "\u{E9}", "e\u{301}", "\u{B5}", "\u{3BC}", "&",
-  " x", "\u{1F4BE}", "\u{5B57}" }
+local LETTERS = { "a", "A", "b", "B", "\u{E4}", "\u{F6}", "\u{C4}", "a\u{308}", "\u{E9}", "e\u{301}", "\u{B5}",
+  "\u{3BC}", "&", " x", "\u{1F4BE}", "\u{5B57}" }
 local LENGTHS = { 1, 1, 1, 2, 2, 3, 40 }
 
 local function random_name()
@@ -525,7 +528,9 @@ end
 
 local function files_below(top)
   local found = {}
-  for path in shell.check { "find", top, "-type", "f", "-printf", "%P\n" }:gmatch "[^\n]+" do found[#found + 1] = path end
+  for path in shell.check { "find", top, "-type", "f", "-printf", "%P\n" }:gmatch "[^\n]+" do
+    found[#found + 1] = path
+  end
   return found
 end
 
@@ -589,7 +594,8 @@ local function assert_mirrored_twice(kind, shown)
   end)
 end
 
-describe("two to four names that a server may take for one, mirrored twice, are there but for what was refused:", function()
+describe("two to four names that a server may take for one, mirrored twice, are there but for what was refused:",
+  function()
   for _, kind in ipairs { "plain", "sensitive", "nfd", "catia" } do
     -- Of two folders that a server which maps characters takes for one, both are told, but which one stays may change.
     for what, make in pairs { files = make_file, folders = kind ~= "catia" and make_folder or nil } do
@@ -601,7 +607,8 @@ describe("two to four names that a server may take for one, mirrored twice, are 
   end
 end)
 
-describe("a random tree, mirrored twice, is there but for what was refused by name, and the second run does nothing:", function()
+describe("a random tree, mirrored twice, is there but for what was refused by name, and the second run does nothing:",
+  function()
   for _, kind in ipairs { "plain", "sensitive", "nfd", "catia", "short", "vetoed" } do
     it(kind, function()
       for _ = 1, 12 do

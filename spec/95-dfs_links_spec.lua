@@ -61,7 +61,8 @@ describe("DFS links:", function()
 
   after_each(function() dest:close() end)
 
-  -- All that can be done with files and folders, below `at` ("" or a folder with a slash) of a destination. They lie in `disk`.
+  -- All that can be done with files and folders, below `at` ("" or a folder with a slash) of a destination. They lie in
+  -- `disk`.
   local function assert_a_place_like_any_other(d, at, disk)
     assert(d:mkdir(at .. "a/b"))
     local result = assert(d:put(dir .. "/file", at .. "a/file"))

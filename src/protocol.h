@@ -1,12 +1,12 @@
 /*
  * What the module and its worker process say to each other.
  *
- * Over a SOCK_SEQPACKET socketpair: the worker greets (hello), the module answers with whom to connect to (connect, with
- * the descriptors of the shared pages and of its own process), the worker replies; from then on one request at a time is
- * under way and each ends in one reply. A request may bring a local descriptor: bulk data crosses no socket.
+ * Over a SOCK_SEQPACKET socketpair: the worker greets (hello), the module answers with whom to connect to (connect,
+ * with the descriptors of the shared pages and of its own process), the worker replies; from then on one request at a
+ * time is under way and each ends in one reply. A request may bring a local descriptor: bulk data crosses no socket.
  *
- * Both sides come from one build, so structs travel as they lie in memory; the greeting's checksum tells when they do not.
- * Neither trusts the other: lengths are checked after they were copied, text is checked for its end.
+ * Both sides come from one build, so structs travel as they lie in memory; the greeting's checksum tells when they do
+ * not. Neither trusts the other: lengths are checked after they were copied, text is checked for its end.
  */
 #ifndef LUA_SMB_PROTOCOL_H
 #define LUA_SMB_PROTOCOL_H
@@ -23,7 +23,8 @@
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
 #define SMB_STRIPE_FROM (8u << 20)    /* bytes: files from this size on may go over several connections; */
-#define SMB_STRIPE_WIDE (64u << 20)    /* bytes: from this size on what is under way lies further apart, see smb_stripe_window */
+/* bytes: from this size on what is under way lies further apart, see smb_stripe_window */
+#define SMB_STRIPE_WIDE (64u << 20)
 #define SMB_FILES_AT_ONCE 16u  /* small files in one request */
 #define SMB_SERVERS_ELSEWHERE 16u /* as many refusals by servers that DFS links lead to are remembered */
 #define SMB_DIGEST_SIZE 32u    /* bytes of a SHA-256 */
@@ -151,7 +152,7 @@ struct smb_info {
 	uint32_t round_trips;    /* requests sent since the worker started, modulo 2^32 */
 	uint32_t confined;       /* enum smb_confined */
 	uint64_t throughput;     /* bytes per second of large requests and answers, the highest seen; 0 when unknown */
-	int64_t clock_ahead;     /* ticks (ticks.h) that the server's clock was ahead of ours when it was connected to */
+	int64_t clock_ahead; /* ticks (ticks.h) that the server's clock was ahead of ours when it was connected to */
 	uint8_t signing;         /* frames are signed, or encrypted */
 	uint8_t encryption;      /* frames are encrypted */
 	uint8_t guest;           /* the server made the user a guest */
@@ -166,8 +167,10 @@ struct smb_info {
 enum smb_entry_type { SMB_ENTRY_FILE, SMB_ENTRY_DIRECTORY, SMB_ENTRY_LINK, SMB_ENTRY_SHARE };
 enum smb_share_kind { SMB_SHARE_DISK, SMB_SHARE_PRINTER, SMB_SHARE_IPC };
 
-/* A file or folder; or a share, with its kind as its attributes, called "name/comment". In a batch its name follows, then padding up to
- * eight bytes. */
+/*
+ * A file or folder; or a share, with its kind as its attributes, called "name/comment". In a batch its name follows,
+ * then padding up to eight bytes.
+ */
 struct smb_entry {
 	uint64_t size;        /* bytes */
 	int64_t mtime;        /* last write, in ticks (ticks.h) */
@@ -182,10 +185,13 @@ struct smb_entry {
 /* First message, from the worker, with its own pidfd. */
 struct smb_hello {
 	uint32_t magic;    /* SMB_PROTOCOL_MAGIC */
-	uint32_t messages; /* BUILD_MESSAGES (build.h): of another build it is another number, should this file differ */
+	/* BUILD_MESSAGES (build.h): of another build it is another number, should this file differ */
+	uint32_t messages;
 };
 
-/* Second message, from the module, with its descriptors: the link's page, the destination's page, the module's process. */
+/*
+ * Second message, from the module, with its descriptors: the link's page, the destination's page, the module's process.
+ */
 struct smb_connect {
 	uint32_t transport;       /* enum smb_transport */
 	uint32_t port;            /* 1 to 65535 */
@@ -220,17 +226,20 @@ enum smb_flags {
 	SMB_FLAG_EXCLUSIVE = 512, /* open: with CREATE, `exists` if the file is there */
 	SMB_FLAG_KEEP = 2048,    /* there will be another attempt: when the connection breaks, keep what has arrived */
 	SMB_FLAG_AGAIN = 1024,   /* an earlier attempt broke off, and may have done a part of the work, or all of it */
-	SMB_FLAG_RESUME = 4096,  /* go on from what an earlier run left; if this one breaks off, leave it for the next */
+	SMB_FLAG_RESUME = 4096, /* go on from what an earlier run left; if this one breaks off, leave it for the next */
 	SMB_FLAG_DIGEST = 8192,  /* give the SHA-256 of what was moved */
 	SMB_FLAG_VERIFY = 16384, /* read it back and compare; of COMMIT with `digest` */
 	SMB_FLAG_OFFER = 32768,  /* GET: a file of SMB_STRIPE_FROM bytes and more is only opened */
 	SMB_FLAG_AHEAD = 65536,  /* LIST_OPEN: what was listed ahead, a second ago at most, will do */
-	SMB_FLAG_IN_PLACE = 131072, /* PUT, UPLOAD: straight under its name, which is `to` and `temp`; nothing is renamed */
+	/* PUT, UPLOAD: straight under its name, which is `to` and `temp`; nothing is renamed */
+	SMB_FLAG_IN_PLACE = 131072,
 	SMB_FLAG_OURS = 262144,  /* with AGAIN, in place: the earlier attempt has opened the file */
-	SMB_FLAG_LASTING = 524288, /* PUT, UPLOAD: what has the temporary name may be an earlier run's that nobody could remove */
+	/* PUT, UPLOAD: what has the temporary name may be an earlier run's that nobody could remove */
+	SMB_FLAG_LASTING = 524288,
 	SMB_FLAG_BLIND = 1048576, /* open: to write only, for who may not read */
 	SMB_FLAG_INSIST = 2097152, /* with MTIME: without its time there is to be no new file */
-	SMB_FLAG_SPARE_BINS = 4194304, /* RMDIR: folders that servers keep for themselves stay, with the way to them; see bins.h */
+	/* RMDIR: folders that servers keep for themselves stay, with the way to them; see bins.h */
+	SMB_FLAG_SPARE_BINS = 4194304,
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
@@ -243,29 +252,35 @@ enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };
  *   LIST_NEXT, LIST_CLOSE       handle -> next batch
  *   DELETE, RMDIR               name
  *   RENAME                      name, to, aside
- *   COPY                        name, to, temp, aside; mtime, if the copy is to have the source's, whatever it says -> bytes
- *   PUT, with a descriptor      to, temp, aside; size, stamp, mtime, offset (again: bytes that had arrived) -> bytes, resumed,
- *                               digest
- *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a handle, entry and
- *                               resumed, when that many are on offer
- *   GET_SOME, with descriptors  names (as name, one after the other, and as many as there are descriptors), none on offer, nothing
- *                               resumed -> entries of those that were fetched, up to the first that was not, whyever
+ *   COPY                        name, to, temp, aside; mtime, if the copy is to have the source's, whatever it says ->
+ *                               bytes
+ *   PUT, with a descriptor      to, temp, aside; size, stamp, mtime, offset (again: bytes that had arrived) -> bytes,
+ *                               resumed, digest
+ *   GET, with a descriptor      name, offset (again: bytes that are there) -> entry, bytes, resumed, digest; or a
+ *                               handle, entry and resumed, when that many are on offer
+ *   GET_SOME, with descriptors  names (as name, one after the other, and as many as there are descriptors), none on
+ *                               offer, nothing resumed -> entries of those that were fetched, up to the first that was
+ *                               not, whyever
  *   OPEN, perhaps with a buffer name -> handle, entry (size and times)
- *   UPLOAD, perhaps with one    to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> handle, 0 if the file has
- *                               its name already; bytes that an earlier attempt has left; to resume it comes with the local
- *                               file -> resumed
+ *   UPLOAD, perhaps with one    to, temp, aside; size, mtime, offset (again: bytes that had arrived) -> handle, 0 if
+ *                               the file has its name already; bytes that an earlier attempt has left; to resume it
+ *                               comes with the local file -> resumed
  *   READ, WRITE                 handle, offset (in the remote file), size, from (offset in the buffer) -> bytes
  *   SIZE                        handle -> entry (size and mtime)
  *   TRUNCATE                    handle, size
  *   RELEASE                     handle of an upload that has all its bytes: it is closed, if COMMIT can do without
  *   COMMIT                      handle of an upload, size, mtime, digest; it is closed, well or not
- *   SEND, with a descriptor     handle, offset, size: these bytes of the local file go to the same place of the remote one -> bytes
+ *   SEND, with a descriptor     handle, offset, size: these bytes of the local file go to the same place of the remote
+ *                               one -> bytes
  *   RECEIVE, with a descriptor  handle, offset, size: the other way round -> bytes
- *   HASH                        size -> digest of the first bytes of the local file that comes with it, or of a handle's
+ *   HASH                        size -> digest of the first bytes of the local file that comes with it, or of a
+ *                               handle's
  *   SYNC, with a descriptor     writes the local file to disk
- *   LOCK                        name, to: the content of a new lock file (again: which an earlier attempt may have made) -> handle
+ *   LOCK                        name, to: the content of a new lock file (again: which an earlier attempt may have
+ *                               made) -> handle
  *   SETTLE                      to, aside, perhaps temp: what a request that broke off left there is put right
- *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept; so is a lock's file
+ *   CLOSE                       handle; an upload's temporary file is removed, unless it is to be kept; so is a lock's
+ *                               file
  *
  * A buffer is a memfd, sealed against shrinking, that both sides map.
  */
@@ -289,14 +304,22 @@ struct smb_reply {
 	struct smb_info info;
 	struct smb_entry entry;  /* STAT, GET */
 	uint32_t handle;         /* LIST_OPEN: 0 when the batch is the last; OPEN, UPLOAD, LOCK */
-	uint32_t count;          /* entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way;
-				    else, by their paths, the bins that it has spared, as many as there is room for */
-	uint32_t left;           /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
-	uint32_t time_refused;   /* PUT, COMMIT, COPY: all is there, but for its time, which the server did not take -> entry (the time that it
-				    has, or TICKS_UNKNOWN) */
-	uint32_t elsewhere;      /* LIST_OPEN: 0 where the share itself answered; else what tells one share that a DFS link led to from others */
+	/*
+	 * entries that follow; of RMDIR that failed, one whose name is the path of what stood in the way; else, by
+	 * their paths, the bins that it has spared, as many as there is room for
+	 */
+	uint32_t count;
+	uint32_t left; /* PUT, COMMIT, RENAME, COPY: the old file could not be removed and is there for SETTLE */
+	/*
+	 * PUT, COMMIT, COPY: all is there, but for its time, which the server did not take -> entry (the time that it
+	 * has, or TICKS_UNKNOWN)
+	 */
+	uint32_t time_refused;
+	/* LIST_OPEN: 0 where the share itself answered; else what tells one share that a DFS link led to from others */
+	uint32_t elsewhere;
 	uint32_t open;           /* listings and files that are open in the worker now */
-	uint64_t bytes;          /* moved by PUT, GET, COPY; of RMDIR, the bins that it has spared: then the folder is still there */
+	/* moved by PUT, GET, COPY; of RMDIR, the bins that it has spared: then the folder is still there */
+	uint64_t bytes;
 	uint64_t resumed;        /* of these, moved by an earlier attempt */
 	uint64_t total;          /* QUOTA, bytes */
 	uint64_t available;      /* QUOTA, bytes */
@@ -324,7 +347,8 @@ struct smb_shared {
 	_Atomic uint32_t ahead;    /* the worker does what nobody has asked for yet */
 	_Atomic uint32_t taken;    /* requests that it has taken, modulo 2^32 */
 	_Atomic uint32_t process;  /* its process id */
-	_Atomic uint32_t turns;    /* grows while it waits for its turn to log on: for another worker, not for the server */
+	/* grows while it waits for its turn to log on: for another worker, not for the server */
+	_Atomic uint32_t turns;
 	_Atomic uint32_t cancel;   /* end the request under way, clean up */
 	_Atomic uint32_t wanted;   /* somebody waits for it, or is about to */
 	_Atomic uint32_t stays;    /* it is not to leave */
@@ -336,11 +360,14 @@ enum smb_turn_state { SMB_TURN_OPEN, SMB_TURN_CLOSING, SMB_TURN_CLOSED };
 struct smb_turn {
 	_Atomic uint32_t holder;   /* the process id of the worker that may, 0 for none */
 	_Atomic uint32_t accepted; /* how often the password was right, modulo 2^32 */
-	_Atomic uint32_t refused;  /* enum smb_turn_state; CLOSED: the password was refused, `refusal` says why; CLOSING: it is being written */
+	/* enum smb_turn_state; CLOSED: the password was refused, `refusal` says why; CLOSING: it is being written */
+	_Atomic uint32_t refused;
 	_Atomic uint32_t changes;  /* grows with each change of the others: workers wait for that */
-	_Atomic uint32_t sent;     /* the holder has sent the password, and there is no answer; 1 without a holder: there will be none */
-	_Atomic uint32_t lost;     /* answers that never came, since the password was right or a call of the user's began */
-	_Atomic uint32_t elsewhere[SMB_SERVERS_ELSEWHERE]; /* servers that DFS links lead to and that have refused the password: hashes of names */
+	/* the holder has sent the password, and there is no answer; 1 without a holder: there will be none */
+	_Atomic uint32_t sent;
+	_Atomic uint32_t lost; /* answers that never came, since the password was right or a call of the user's began */
+	/* servers that DFS links lead to and that have refused the password: hashes of names */
+	_Atomic uint32_t elsewhere[SMB_SERVERS_ELSEWHERE];
 	struct smb_fault refusal;
 };
 
@@ -352,7 +379,9 @@ struct smb_owner {
 	char name[SMB_OWNER_SIZE];
 };
 
-/* Another page, which all workers of a destination map: whose turn it is to log on, and how fast they may be together. */
+/*
+ * Another page, which all workers of a destination map: whose turn it is to log on, and how fast they may be together.
+ */
 struct smb_pace {
 	struct smb_turn turn;
 	struct smb_owner owner;
@@ -368,8 +397,10 @@ static inline uint64_t smb_stamp(struct timespec t)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Bytes of a file that lie between the first missing one and the last that is under way, at most. What an earlier run left is of
-   use up to there. */
+/*
+ * Bytes of a file that lie between the first missing one and the last that is under way, at most. What an earlier run
+ * left is of use up to there.
+ */
 static inline uint32_t smb_stripe_window(uint64_t size)
 {
 	return size >= SMB_STRIPE_WIDE ? 128u << 20 : 16u << 20;

@@ -1,9 +1,11 @@
---- Reads the doc comments of the public face: the one origin of docs/reference.md, lua/smb/types.lua and what smb.help prints.
+--- Reads the doc comments of the public face: the one origin of docs/reference.md, lua/smb/types.lua and what smb.help
+-- prints.
 --
 -- A comment begins with `---` and documents the line behind it. The tags are LDoc's:
 --
 -- - `@tparam TYPE NAME TEXT`, `@tparam[opt=DEFAULT] ...`, `@param NAME TEXT`: a parameter
--- - `@treturn[CASE] TYPE TEXT`, `@return TEXT`: a value that the function returns; CASE tells success (1) and failure (2) apart
+-- - `@treturn[CASE] TYPE TEXT`, `@return TEXT`: a value that the function returns; CASE tells success (1) and failure
+-- (2) apart
 -- - `@table NAME` with `@tfield TYPE NAME TEXT`, `@tfield[opt=DEFAULT] ...`: a table that users see, such as `result`
 -- - `@function NAME`: the name of what is not made by `function NAME(`; `@local`: nothing that users see
 -- @module docs.make.comments
@@ -15,14 +17,18 @@ local SOURCES = {
   { key = "smb", path = "lua/smb/init.lua", prefix = "smb.", owner = "smb", title = "Functions" },
   { key = "destination", path = "lua/smb/destination.lua", prefix = "dest:", owner = "methods",
     title = "A destination, as smb.open returns it" },
-  { key = "file", path = "lua/smb/file.lua", prefix = "file:", owner = "methods", title = "A file, as dest:open returns it" },
-  { key = "job", path = "lua/smb/job.lua", prefix = "job:", owner = "methods", title = "A job, as dest:submit returns it" },
+  { key = "file", path = "lua/smb/file.lua", prefix = "file:", owner = "methods",
+    title = "A file, as dest:open returns it" },
+  { key = "job", path = "lua/smb/job.lua", prefix = "job:", owner = "methods",
+    title = "A job, as dest:submit returns it" },
   { key = "command", path = "lua/smb/command.lua", prefix = "command:", owner = "methods",
     title = "A command, as smb.command returns it" },
-  { key = "lock", path = "lua/smb/lock.lua", prefix = "lock:", owner = "methods", title = "A lock, as dest:lock returns it" },
+  { key = "lock", path = "lua/smb/lock.lua", prefix = "lock:", owner = "methods",
+    title = "A lock, as dest:lock returns it" },
   { key = "repo", path = "lua/smb/backup/init.lua", prefix = "repo:", owner = "methods",
     title = "A folder of snapshots, as smb.backup returns it" },
-  { key = "ltn12", path = "lua/smb/ltn12.lua", prefix = "smb.ltn12.", owner = "ltn12", title = "LTN12 sources and sinks" },
+  { key = "ltn12", path = "lua/smb/ltn12.lua", prefix = "smb.ltn12.", owner = "ltn12",
+    title = "LTN12 sources and sinks" },
 }
 
 -- Where nothing but tables is documented.
@@ -156,8 +162,8 @@ local function read_source(source, tables)
 end
 
 --- All that is documented.
--- @treturn table `groups`: a list, each with `key`, `title`, `prefix` and `functions`; `tables`: a list, each with `name`,
--- `lines` and `fields`
+-- @treturn table `groups`: a list, each with `key`, `title`, `prefix` and `functions`; `tables`: a list, each with
+-- `name`, `lines` and `fields`
 function comments.read()
   local groups, tables = {}, {}
   for i, source in ipairs(SOURCES) do

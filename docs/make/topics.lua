@@ -86,7 +86,8 @@ function topics.write(model)
   out[#out + 1] = "}, tables = {"
   for _, each in ipairs(model.tables) do
     out[#out + 1] = ("  { name = %s, summary = %s,"):format(quoted(each.name), quoted(comments.summary(each)))
-    out[#out + 1] = ("    text = %s },"):format(quoted(about(each.name .. ", a table", each.lines, rows_of(each.fields))))
+    out[#out + 1] = ("    text = %s },")
+      :format(quoted(about(each.name .. ", a table", each.lines, rows_of(each.fields))))
   end
   out[#out + 1] = "} }"
   return table.concat(out, "\n") .. "\n"

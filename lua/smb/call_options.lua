@@ -32,8 +32,8 @@ local function with(more, of)
   return more
 end
 
-local NEW_FILE = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean", progress = "function",
-  on_retry = "function" }
+local NEW_FILE = { overwrite = "boolean", parents = "boolean", verify = VERIFY, sha256 = "boolean",
+  progress = "function", on_retry = "function" }
 
 --- What calls take, as `options.check_opts` reads it.
 call_options.WRITE = with({ in_place = "boolean" }, NEW_FILE)
@@ -87,9 +87,9 @@ call_options.TEST = { write = "boolean", on_retry = "function" }
 -- @tfield[opt=false] boolean bins mirror: also delete recycle bins and snapshots of servers
 
 call_options.TREE = {
-  changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean", dry_run = "boolean",
-  symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function", encode_names = "boolean",
-  verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
+  changed = { "mtime", "size", "missing", "sha256", "always" }, mirror = "boolean", force = "boolean",
+  dry_run = "boolean", symlinks = { "skip", "follow" }, on_error = { "stop", "continue" }, progress = "function",
+  encode_names = "boolean", verify = VERIFY, preserve_mtime = "boolean", bins = "boolean", on_retry = "function",
   each = "function", max_delete = "integer", keep_old = "string", files_from = "table", cautious = "boolean",
 }
 

@@ -1,7 +1,7 @@
 --- The command `lua-smb`: what `bin/lua-smb` runs. Each of its commands is a file in `lua/smb/cli/commands/`.
 --
--- Exit status: 0, 1 for what fails at run time, 2 for a wrong use, 130 after Ctrl-C. Messages go to the standard error, and
--- with `--json` to the standard output as `{"error": ..., "code": ...}`.
+-- Exit status: 0, 1 for what fails at run time, 2 for a wrong use, 130 after Ctrl-C. Messages go to the standard error,
+-- and with `--json` to the standard output as `{"error": ..., "code": ...}`.
 -- @module smb.cli
 
 local argparse = require "argparse"
@@ -20,15 +20,15 @@ local cli = {}
 
 --- The commands, in the order of the help.
 -- @local
-cli.commands = { "test", "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename", "stat",
-  "quota", "sweep", "shares", "backup", "snapshots", "restore", "verify", "prune", "unlock", "diagnose",
-  "configure", "shell", "completion", "names" }
+cli.commands = { "test", "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir",
+  "rename", "stat", "quota", "sweep", "shares", "backup", "snapshots", "restore", "verify", "prune", "unlock",
+  "diagnose", "configure", "shell", "completion", "names" }
 
 --- A value as JSON.
 -- @local
 cli.json = json.encode
 
--- The command line. -----------------------------------------------------------------------------------------------------
+-- The command line. ---------------------------------------------------------------------------------------------------
 
 local DESCRIPTION = [[
 Puts files on SMB/CIFS shares (Windows, Samba, any NAS) and brings them back. Files appear complete or not at all.
@@ -108,7 +108,7 @@ local function parse(words)
   return args, command
 end
 
--- Running. --------------------------------------------------------------------------------------------------------------
+-- Running. ------------------------------------------------------------------------------------------------------------
 
 local function wants_json(words)
   for _, word in ipairs(words) do

@@ -19,7 +19,8 @@ local FAILURES = {
   timeout = { "connect", "the server does not answer: check firewalls on the way, and short_timeout on a slow line" },
   disconnected = { "connect", "the server hangs up: it may be full, or refuse this computer" },
   protocol = { "dialect", "the server does not offer what is required: see min_protocol, encryption and signing" },
-  auth_failed = { "logon", "check user, password and domain; the password was tried once, so that the account is not locked" },
+  auth_failed = { "logon",
+    "check user, password and domain; the password was tried once, so that the account is not locked" },
   share_missing = { "share", "one of those below may be meant" },
   access_denied = { "share", "this user may not use the share: the server's owner has to allow it" },
   unsupported = { "share", "this is no share for files: smb.shares says which are" },
@@ -35,7 +36,7 @@ function report:add(step, ok, value, advice)
   self.ok = self.ok and ok
 end
 
--- Names and ports. --------------------------------------------------------------------------------------------------------
+-- Names and ports. ----------------------------------------------------------------------------------------------------
 
 local function add_port(found, port, results, is_used)
   local open, closed = {}, {}
@@ -54,8 +55,8 @@ local function add_port(found, port, results, is_used)
   found:add("port " .. port, #open > 0 or not is_used, table.concat(words, "; "), advice)
 end
 
--- False where nothing answers at the port in use. A name that only NetBIOS or an lmhosts file knows is looked up with the
--- connection.
+-- False where nothing answers at the port in use. A name that only NetBIOS or an lmhosts file knows is looked up with
+-- the connection.
 local function look_up(found, fields)
   local addresses = reach.addresses(fields.server)
   if #addresses == 0 then return true end
@@ -68,7 +69,7 @@ local function look_up(found, fields)
   return is_open
 end
 
--- The connection. ---------------------------------------------------------------------------------------------------------
+-- The connection. -----------------------------------------------------------------------------------------------------
 
 local function add_failure(found, message, code)
   local failure = FAILURES[code] or { "connect", nil }
@@ -79,7 +80,8 @@ local HOW = { kerberos = "Kerberos", ntlm = "NTLM", anonymous = "without a name"
 
 local function add_connection(found, info, fields)
   local is_old = info.dialect == "NT1"
-  found:add("dialect", true, info.dialect or "unknown", is_old and "SMB1 is old and unsafe: ask for a newer server" or nil)
+  found:add("dialect", true, info.dialect or "unknown", is_old and "SMB1 is old and unsafe: ask for a newer server"
+    or nil)
   found:add("signing", true, info.signing and "yes" or "no",
     not info.signing and "messages may be changed on the way: signing = \"required\" asks for it" or nil)
   found:add("encryption", true, info.encryption and "yes" or "no",

@@ -37,8 +37,8 @@ end
 
 local identity
 
---- What tells this machine from others, the same in each of its runs: systemd's machine id, and the host's name, since images are
--- copied.
+--- What tells this machine from others, the same in each of its runs: systemd's machine id, and the host's name, since
+-- images are copied.
 -- @treturn string
 function host.identity()
   identity = identity or line_of "/etc/machine-id" .. "\n" .. host.name()

@@ -81,7 +81,9 @@ function found_entries:__close()
   if self.under:must_stop() then return self:drop() end -- nobody waits any more
   requests.collect(self.ahead)
   local last = self.ahead.reply
-  if last and last.handle ~= 0 then call.run(self.dest, "list_close", { handle = self.open.handle, link = self.open.link }) end
+  if last and last.handle ~= 0 then
+    call.run(self.dest, "list_close", { handle = self.open.handle, link = self.open.link })
+  end
   self.open = nil
 end
 
@@ -89,7 +91,9 @@ end
 function found_entries:drop()
   local open = self.open
   self.open = nil
-  if open and core.is_open(self.dest) and core.is_ours(self.dest) then core.post_close(self.dest, open.link, open.handle) end
+  if open and core.is_open(self.dest) and core.is_ours(self.dest) then
+    core.post_close(self.dest, open.link, open.handle)
+  end
 end
 
 found_entries.__gc = found_entries.drop

@@ -1,11 +1,12 @@
---- What the files of a tree are called on the share and here; which names SMB cannot hold, which two are one to the server.
+--- What the files of a tree are called on the share and here; which names SMB cannot hold, which two are one to the
+-- server.
 --
--- Whether two names are the same is decided here and nowhere else: exactly; but for case, where this server does not tell case
--- apart; but for Unicode's normal form (Macs list `é` in two characters). A name that the server lists in another way than it was
--- sent, whatever that is, is looked for by asking for it.
+-- Whether two names are the same is decided here and nowhere else: exactly; but for case, where this server does not
+-- tell case apart; but for Unicode's normal form (Macs list `é` in two characters). A name that the server lists in
+-- another way than it was sent, whatever that is, is looked for by asking for it.
 --
--- In a tree: `below` is a folder's path from its top, `known` what the folder holds on the share (the core's `known`). A folder
--- has `here`, its local path, `below`, and its `path` on the share.
+-- In a tree: `below` is a folder's path from its top, `known` what the folder holds on the share (the core's `known`).
+-- A folder has `here`, its local path, `below`, and its `path` on the share.
 -- @module smb.naming
 
 local ascii = require "smb.ascii"
@@ -24,7 +25,8 @@ names.__index = names
 -- @tparam[opt] boolean encode what SMB cannot hold is written with look-alikes
 -- @tparam[opt] boolean dry_run nothing on the share is renamed
 -- @tparam[opt] function ask sends a request: takes its verb and fields, returns its reply or nil, code
--- @tparam[opt] boolean checks_forms two normal forms of a name are refused beforehand where the server takes both for one
+-- @tparam[opt] boolean checks_forms two normal forms of a name are refused beforehand where the server takes both for
+-- one
 -- @treturn table
 function naming.new(encode, dry_run, ask, checks_forms)
   return setmetatable({ encode = encode, dry_run = dry_run, ask = ask, checks_forms = checks_forms and not dry_run,
@@ -32,7 +34,7 @@ function naming.new(encode, dry_run, ask, checks_forms)
     more = {} }, names)
 end
 
--- Which names the server tells apart. -----------------------------------------------------------------------------------
+-- Which names the server tells apart. ---------------------------------------------------------------------------------
 
 local MISSING = { not_found = true, folder_missing = true }
 
@@ -43,7 +45,8 @@ local function exists(self, path)
   if MISSING[code] then return false end
 end
 
--- Whether case is told apart, by the like of a name that is there, not listed itself; nil when it cannot be told by that.
+-- Whether case is told apart, by the like of a name that is there, not listed itself; nil when it cannot be told by
+-- that.
 local function tells_case_of(self, path, other)
   local found = exists(self, name.join(path, other))
   if found == nil then return nil end
@@ -62,8 +65,8 @@ local function tells_case_of_own(self, path)
   return tells
 end
 
--- The like, in another case, of a listed name; it is not listed itself. That two are listed proves nothing: the server's disk may
--- have both, and SMB but one.
+-- The like, in another case, of a listed name; it is not listed itself. That two are listed proves nothing: the
+-- server's disk may have both, and SMB but one.
 local function unlisted_like(entries)
   local listed = {}
   for _, entry in ipairs(entries) do listed[entry.name] = true end
@@ -86,7 +89,8 @@ local function tells_case_in(self, path)
   return tried, true
 end
 
---- Whether the server tells upper from lower case below a path; the nearest folder that is there is looked at. Asked once.
+--- Whether the server tells upper from lower case below a path; the nearest folder that is there is looked at. Asked
+-- once.
 -- @tparam string path below the share
 -- @treturn boolean false, too, where it cannot be found out
 function names:tells_case(path)
@@ -101,8 +105,8 @@ function names:tells_case(path)
   return self.case_told
 end
 
--- Whether a folder on the share tells normal forms apart, by a file of our own, which goes at once; nil when it cannot be told.
--- Second: whether the folder is there at all.
+-- Whether a folder on the share tells normal forms apart, by a file of our own, which goes at once; nil when it cannot
+-- be told. Second: whether the folder is there at all.
 local function tells_form_in(self, path)
   local random = core.random()
   local place = name.join(path, name.temporary("lua-smb-form-\u{E9}", random))
@@ -130,7 +134,7 @@ function names:merges_forms(path)
   return self.forms_merged
 end
 
--- Names on the share and here. ------------------------------------------------------------------------------------------
+-- Names on the share and here. ----------------------------------------------------------------------------------------
 
 -- As it is on the share where no other name differs from it in case only; nil, reason when SMB cannot hold it.
 local function plain(self, text)
@@ -141,8 +145,8 @@ local function plain(self, text)
   return text
 end
 
---- A name as it is to be on the share. One that has look-alikes for its capitals there keeps them: without them it may be another
--- file's.
+--- A name as it is to be on the share. One that has look-alikes for its capitals there keeps them: without them it may
+-- be another file's.
 -- @treturn[1] string
 -- @treturn[2] nil
 -- @treturn[2] string why SMB cannot hold it
@@ -168,8 +172,8 @@ function names:here(text)
   return text
 end
 
--- Two names of a folder that differ in case only, as they would be on the share. With look-alikes for their capitals they may go
--- side by side: true then.
+-- Two names of a folder that differ in case only, as they would be on the share. With look-alikes for their capitals
+-- they may go side by side: true then.
 local function tell_apart(self, below, remote, other)
   if not self.encode then return false end
   local cased, folded = self.cased[below] or {}, name.fold(remote)
@@ -189,8 +193,8 @@ local function first_alike(others, text, fold)
   end
 end
 
---- Looks at a local name before anything is sent. Letters whose case some servers do not know stop nobody: what comes to have one
--- name all the same is found out when it is sent.
+--- Looks at a local name before anything is sent. Letters whose case some servers do not know stop nobody: what comes
+-- to have one name all the same is found out when it is sent.
 -- @tparam table folder `below`, and the `path` on the share of the whole tree
 -- @tparam string text
 -- @tparam userdata taken the core's `known`, of the folder's names that were looked at before
@@ -206,14 +210,17 @@ function names:look_at(folder, text, taken)
   local alike = self.encode and first_alike(others, remote, name.fold)
   if alike and tell_apart(self, folder.below, remote, alike) then return nil end
   alike = first_alike(others, remote, name.fold_certain)
-  if alike and not self:tells_case(folder.path) then return ("it differs from '%s' in case only"):format(self:here(alike)) end
+  if alike and not self:tells_case(folder.path) then
+    return ("it differs from '%s' in case only"):format(self:here(alike))
+  end
   alike = self.checks_forms and first_alike(others, remote, core.composed)
   if not alike or not self:merges_forms(folder.path) then return nil end
-  return ("it differs from '%s' in Unicode's normal form only, and the server takes both for one"):format(self:here(alike))
+  return ("it differs from '%s' in Unicode's normal form only, and the server takes both for one")
+    :format(self:here(alike))
 end
 
---- Whether some server may take a name for the same as another one of its folder: they are not to be sent side by side, or of two
--- that find no file of that name each would become it.
+--- Whether some server may take a name for the same as another one of its folder: they are not to be sent side by side,
+-- or of two that find no file of that name each would become it.
 function names:is_paired(below, remote)
   local paired = self.paired[below]
   return paired ~= nil and paired[remote] ~= nil
@@ -290,7 +297,8 @@ local function is_nearer(a, b, listed)
   return this < that or (this == that and a < b)
 end
 
--- Of the local files that some server may take for one, another one that is rather the one that is listed than this one.
+-- Of the local files that some server may take for one, another one that is rather the one that is listed than this
+-- one.
 local function nearer_one(self, folder, remote, listed)
   local paired = self.paired[folder.below]
   for _, other in ipairs(paired and paired[remote] or {}) do
@@ -345,7 +353,7 @@ function names:keep(folder, text, known)
   core.name_index_see(known, there.name)
 end
 
--- Names that the listing does not have. --------------------------------------------------------------------------------
+-- Names that the listing does not have. -------------------------------------------------------------------------------
 
 -- By what an entry of a listing and the answer to a question can be known for the same.
 local function mark_of(entry)
@@ -372,16 +380,18 @@ local function settle_group(folder, group, known)
   for _, item in ipairs(ours > listed and group.ours or {}) do item.is_double = true end
 end
 
---- Looks for names that the listing does not have, where it has some that nobody accounts for: the server may have its own.
+--- Looks for names that the listing does not have, where it has some that nobody accounts for: the server may have its
+-- own.
 -- @tparam table folder gets `unclear`, a name, when it cannot be told which of the listed ones are ours
--- @tparam {table,...} items each with `remote`, its name; `entry`, the local one if it is to be sent. What is there gets
--- `there`, an entry, and `is_double` when another file of ours has that name already
+-- @tparam {table,...} items each with `remote`, its name; `entry`, the local one if it is to be sent. What is there
+-- gets `there`, an entry, and `is_double` when another file of ours has that name already
 -- @tparam userdata known
 -- @tparam function is_over whether to end
 function names:account(folder, items, known, is_over)
   local groups, types = strangers_in(known)
   if not next(types) then return end
-  local nowhere = { listed = {}, ours = {} } -- there, but nothing that is listed is like it: the listed ones are others'
+  -- there, but nothing that is listed is like it: the listed ones are others'
+  local nowhere = { listed = {}, ours = {} }
   for _, item in ipairs(items) do
     if is_over() then return end
     local may_be = not item.entry or types[item.entry.type]
@@ -395,7 +405,8 @@ function names:account(folder, items, known, is_over)
   for _, group in pairs(groups) do settle_group(folder, group, known) end
 end
 
---- Whether a listed file, which has a name of ours but is another one, is what the server made of a name that it does not list.
+--- Whether a listed file, which has a name of ours but is another one, is what the server made of a name that it does
+-- not list.
 -- @tparam table folder
 -- @tparam table there its entry
 -- @tparam {table,...} items as for `account`
@@ -413,16 +424,16 @@ function names:alias(folder, there, items, is_same)
   end
 end
 
--- Whether a local folder, `other` on the share, gives way to the one that is `remote` there: it was not entered then, see
--- `owner`.
+-- Whether a local folder, `other` on the share, gives way to the one that is `remote` there: it was not entered then,
+-- see `owner`.
 local function gives_way(self, folder, other, remote, there)
   local paired = there.type == "directory" and self.paired[folder.below]
   local is_pair = paired and paired[other] and paired[other] == paired[remote]
   return is_pair and is_nearer(remote, other, there.name)
 end
 
--- Another local file than `entry`, `own` on the share, that the server calls as `there` is called, though it is listed under no
--- name of its own.
+-- Another local file than `entry`, `own` on the share, that the server calls as `there` is called, though it is listed
+-- under no name of its own.
 local function double_of(self, folder, entry, own, there, known)
   local next_entry, here, _, _ <close> = core.entries(folder.here, true)
   if not next_entry then return nil end
@@ -430,7 +441,8 @@ local function double_of(self, folder, entry, own, there, known)
     local remote = text ~= entry.name and kind == entry.type and (kind ~= "file" or size == there.size)
       and self:remote(folder.below, text, known)
     local its, how = core.name_index_find(known, remote or "")
-    -- What is listed in another form is this one, unless a local file has that form itself. What is made at one moment is alike.
+    -- What is listed in another form is this one, unless a local file has that form itself. What is made at one moment
+    -- is alike.
     local is_listed = how == "exact" or (how == "form" and its.name ~= there.name
       and (mark_of(its) == mark_of(there) or not twin(self, folder, text, its)))
     local may_be = remote and not is_listed and not gives_way(self, folder, remote, own, there)
@@ -439,7 +451,8 @@ local function double_of(self, folder, entry, own, there, known)
   end
 end
 
---- Whether a name that turned out to be taken, though the listing did not have it, is what another program made meanwhile.
+--- Whether a name that turned out to be taken, though the listing did not have it, is what another program made
+-- meanwhile.
 -- @tparam table folder
 -- @tparam table entry the local one
 -- @tparam string remote its name there

@@ -68,8 +68,8 @@ end
 -- @tparam[opt] integer total bytes
 -- @treturn table the operation
 function operations.part(parent, name, total)
-  return setmetatable({ state = parent.state, began = core.clock(), fields = parent.fields, retries = 0, done = 0, counted = 0,
-    deadline = parent.deadline, parent = parent, name = name or parent.name, total = total }, operation)
+  return setmetatable({ state = parent.state, began = core.clock(), fields = parent.fields, retries = 0, done = 0,
+    counted = 0, deadline = parent.deadline, parent = parent, name = name or parent.name, total = total }, operation)
 end
 
 --- For the work that remains after a failure: it ends no later than the call, and nobody cancels it.
@@ -121,7 +121,9 @@ function operation:must_stop(request)
     self.parent.file = self.file or self.parent.file
     return self.parent:must_stop()
   end
-  if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then return "cancelled", "cancelled" end
+  if self.progress and now - self.reported >= PROGRESS_INTERVAL and self:report(now) then
+    return "cancelled", "cancelled"
+  end
 end
 
 -- Of a part: the whole call has moved as many bytes.
@@ -242,7 +244,8 @@ function operation:wait_for_attempt(till)
     local word, reason = self:must_stop()
     if word == "cancelled" then return false, word, reason end
     if word then return false end
-    task.pause(self.state, nil, math.min(till - core.clock(), task.SLICE)) -- nothing else tells that the whole was cancelled
+    -- nothing else tells that the whole was cancelled
+    task.pause(self.state, nil, math.min(till - core.clock(), task.SLICE))
   end
   return true
 end

@@ -8,7 +8,8 @@
 -- - `type`: `"text"`, `"size"` (bytes), `"seconds"`, `"rate"` (bytes per second), `"choice"`, `"integer"`, `"boolean"`,
 --   `"function"`, which no URL holds, or `"trace"` (a function or a path)
 -- - `default`: nil where there is none; `choices`: an array, weakest or oldest first where that means something
--- - `min`, `max`: of numbers; `least`: seconds; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a text
+-- - `min`, `max`: of numbers; `least`: seconds; `floor`: smaller sizes are ignored with a warning; `limit`: bytes of a
+-- text
 -- - `script`: only scripts may give it, no URL
 -- - `live`: may be assigned through `dest.options`; `secret`: never shown; `required`: must be given
 -- - `utf8`: a text that must be valid UTF-8; `refine`: a text's own rules; `help`: one line
@@ -135,7 +136,8 @@ options.list = {
   { name = "transport", url = "transport", type = "choice", choices = { "directtcp", "netbios" },
     default = "directtcp", help = "direct TCP (port 445) or NetBIOS over TCP (port 139)" },
   { name = "broadcast", url = "broadcast", type = "boolean",
-    help = "ask the local network, where anybody may answer, for a name that DNS does not know; only with netbios by default" },
+    help = "ask the local network, where anybody may answer, for a name that DNS does not know; only with netbios by "
+      .. "default" },
   { name = "min_protocol", url = "min-protocol", type = "choice", choices = PROTOCOLS, default = "SMB2_02",
     help = "oldest dialect to accept" },
   { name = "max_protocol", url = "max-protocol", type = "choice", choices = PROTOCOLS, default = "SMB3_11",
@@ -145,9 +147,11 @@ options.list = {
   { name = "encryption", url = "encryption", type = "choice", choices = { "default", "off", "desired", "required" },
     default = "default", help = "encrypt messages (SMB 3)" },
   { name = "read_buffer_size", url = "read-buffer-size", type = "size", floor = 10000, live = true,
-    help = "bytes per SMB read; the negotiated maximum by default, 2 MiB for open and big files if round trips are below 2 ms" },
+    help = "bytes per SMB read; the negotiated maximum by default, 2 MiB for open and big files if round trips are "
+      .. "below 2 ms" },
   { name = "write_buffer_size", url = "write-buffer-size", type = "size", floor = 10000, live = true,
-    help = "bytes per SMB write; the negotiated maximum by default, 2 MiB for open and big files if round trips are below 2 ms" },
+    help = "bytes per SMB write; the negotiated maximum by default, 2 MiB for open and big files if round trips are "
+      .. "below 2 ms" },
   { name = "short_timeout", url = "short-timeout", type = "seconds", default = 30, live = true,
     help = "seconds for connect, log on, open, delete, mkdir and rename" },
   { name = "list_timeout", url = "list-timeout", type = "seconds", default = 600, live = true,
@@ -167,13 +171,15 @@ options.list = {
   { name = "on_retry", type = "function", live = true,
     help = "called before each further attempt: its number, of how many, code, message, seconds; false makes none" },
   { name = "wait_for_server", url = "wait-for-server", type = "seconds", least = 0,
-    help = "how long smb.open tries a server that does not answer; else it tries once more, or as often as retries says" },
-  { name = "verify", url = "verify", type = "choice", choices = { "size", "sha256", "none" }, default = "size", live = true,
-    help = "what is compared after a transfer; sha256 reads everything back" },
+    help = "how long smb.open tries a server that does not answer; else it tries once more, or as often as retries "
+      .. "says" },
+  { name = "verify", url = "verify", type = "choice", choices = { "size", "sha256", "none" }, default = "size",
+    live = true, help = "what is compared after a transfer; sha256 reads everything back" },
   { name = "in_place", url = "in-place", type = "boolean",
     help = "send files straight under their names, where they may only be made; an old file is lost on failure" },
   { name = "time_window", url = "time-window", type = "seconds", least = 0,
-    help = "seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly" },
+    help = "seconds that the times of an unchanged file of a tree may lie apart; by default they are compared "
+      .. "exactly" },
   { name = "places", type = "boolean", script = true,
     help = "NAME:path may stand where a URL does, for a place that lua-smb configure has made" },
   { name = "trace", type = "trace", script = true,
@@ -332,7 +338,8 @@ function kinds.seconds(value, row)
   if type(seconds) == "number" and seconds >= least and seconds <= 1e9 then
     return math.tointeger(seconds) or seconds
   end
-  return nil, ("must be a time in seconds, a number from %s to 1e9 or a text like '30s', '500ms' or '10m'"):format(least)
+  return nil, ("must be a time in seconds, a number from %s to 1e9 or a text like '30s', '500ms' or '10m'")
+    :format(least)
     .. but_not(value)
 end
 
@@ -495,7 +502,8 @@ function rules.anonymous(fields)
 end
 
 local function first_broken_rule(fields, without_share)
-  return rules.required(fields, without_share) or rules.port(fields) or rules.protocols(fields) or rules.anonymous(fields)
+  return rules.required(fields, without_share) or rules.port(fields) or rules.protocols(fields)
+    or rules.anonymous(fields)
 end
 
 local function unknown_field(fields)

@@ -1,5 +1,5 @@
---- Places: names for destinations, in a file of the user's. `lua-smb configure NAME` makes one; `NAME:` and `NAME:path` then
--- stand where a URL does: in the command, and in `smb.open` with `places = true`.
+--- Places: names for destinations, in a file of the user's. `lua-smb configure NAME` makes one; `NAME:` and `NAME:path`
+-- then stand where a URL does: in the command, and in `smb.open` with `places = true`.
 -- @module smb.places
 
 local lfs = require "lfs"
@@ -96,7 +96,9 @@ end
 -- @treturn ?string what is wrong
 function places.fault(more)
   for _, key in ipairs { "server", "port" } do
-    if more and more[key] ~= nil then return ("%s cannot be given beside a place, whose password is for its own"):format(key) end
+    if more and more[key] ~= nil then
+      return ("%s cannot be given beside a place, whose password is for its own"):format(key)
+    end
   end
 end
 

@@ -12,7 +12,8 @@ local function is_address(server)
   return server:find("^%d+%.%d+%.%d+%.%d+$") ~= nil or server:find(":", 1, true) ~= nil
 end
 
---- The addresses of a server, as this computer's resolver knows them. The look-up is another process's: nothing interrupts one.
+--- The addresses of a server, as this computer's resolver knows them. The look-up is another process's: nothing
+-- interrupts one.
 -- @tparam string server
 -- @treturn {string,...} addresses; none where the name is not known
 function reach.addresses(server)

@@ -9,7 +9,8 @@ local rights = {}
 
 local SIZE = 8 * 1024 * 1024 -- bytes that the throughput is measured with
 local TIME = 1700000000.123457 -- has a part of each size that disks cut off
-local STEPS = { { 2e-6, "1 us" }, { 2e-5, "10 us" }, { 2e-3, "1 ms" }, { 2e-2, "10 ms" }, { 1.1, "1 s" }, { 2.1, "2 s" } }
+local STEPS =
+  { { 2e-6, "1 us" }, { 2e-5, "10 us" }, { 2e-3, "1 ms" }, { 2e-2, "10 ms" }, { 1.1, "1 s" }, { 2.1, "2 s" } }
 local LENGTHS = { 255, 143, 128 } -- bytes of names that disks hold: most, eCryptfs, some NAS
 
 local trial = {}
@@ -33,8 +34,8 @@ function trial:create()
   self.file = self:name "diagnose"
   local ok, message, code = self.dest:write(self.file, "", { in_place = true })
   local is_read_only = code == "access_denied"
-  self.found:add("create", ok ~= nil or is_read_only, ok and "yes" or is_read_only and "no: this user may only read" or message,
-    is_read_only and "enough to restore; to back up, the server's owner has to allow writing"
+  self.found:add("create", ok ~= nil or is_read_only, ok and "yes" or is_read_only and "no: this user may only read"
+    or message, is_read_only and "enough to restore; to back up, the server's owner has to allow writing"
     or not ok and "files cannot be made here" or nil)
   return ok ~= nil
 end
@@ -77,7 +78,9 @@ function trial:normal_form()
   local composed = self:name "\u{E9}"
   local decomposed = composed:gsub("\u{E9}", "e\u{301}")
   local ok, message = self.dest:write(composed, "", { in_place = true })
-  if not ok then return self.found:add("normal form", true, "names beyond ASCII fail: " .. message, "use ASCII names") end
+  if not ok then
+    return self.found:add("normal form", true, "names beyond ASCII fail: " .. message, "use ASCII names")
+  end
   local is_same, listed = self.dest:exists(decomposed), "as they are given"
   for _, entry in ipairs(self.dest:list "" or {}) do
     if entry.name == decomposed then listed = "decomposed, as on a Mac" end
@@ -112,7 +115,8 @@ function trial:throughput()
   local back
   back, message = self.dest:read(text)
   local is_same = back == bytes
-  self.found:add("throughput down", is_same, back and show.size(SIZE / math.max(1e-6, core.clock() - began)) .. "/s" or message,
+  self.found:add("throughput down", is_same, back and show.size(SIZE / math.max(1e-6, core.clock() - began)) .. "/s"
+    or message,
     back and not is_same and "what came back is not what was sent: do not trust this server with backups" or nil)
 end
 
@@ -138,7 +142,8 @@ function trial:delete()
   self.found:add("delete", true, first and "no: " .. first or "yes",
     first and "old backups cannot be removed here; in_place = true sends without deleting" or nil)
   if #left > 0 then
-    self.found:add("left behind", false, table.concat(left, ", "), "these files were made for this diagnosis: delete them")
+    self.found:add("left behind", false, table.concat(left, ", "),
+      "these files were made for this diagnosis: delete them")
   end
 end
 

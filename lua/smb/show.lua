@@ -137,7 +137,8 @@ end
 -- @tfield integer size bytes
 -- @tfield number mtime last change of the contents, seconds since 1970 with a fraction
 -- @tfield number atime last access, likewise
--- @tfield ?number btime creation, likewise; nil where the server's answer cannot be read (`stat` on an encrypted connection)
+-- @tfield ?number btime creation, likewise; nil where the server's answer cannot be read (`stat` on an encrypted
+-- connection)
 -- @tfield boolean archive a file attribute
 -- @tfield boolean hidden likewise
 -- @tfield boolean system likewise
@@ -194,7 +195,9 @@ end)
 local function skipped_in_words(skipped)
   local words = {}
   for _, key in ipairs { "links", "special", "dfs", "mounts", "bins" } do
-    if (skipped[key] or 0) > 0 then words[#words + 1] = ("%d %s"):format(skipped[key], key == "dfs" and "DFS links" or key) end
+    if (skipped[key] or 0) > 0 then
+      words[#words + 1] = ("%d %s"):format(skipped[key], key == "dfs" and "DFS links" or key)
+    end
   end
   return ("%d skipped (%s)"):format(skipped.count, table.concat(words, ", "))
 end
@@ -208,9 +211,9 @@ end
 -- @tfield integer folders folders that were made
 -- @tfield number seconds how long the call took
 -- @tfield {table,...} errors each with `name`, `message` and `code`
--- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts` (always 0: libsmbclient does not tell a
--- mount from other links), `bins` (which kept a folder that mirror would have deleted), and `names`, the first 100, each with
--- `name` and `reason`
+-- @tfield table skipped what was left out: `count`, `links`, `special`, `dfs`, `mounts` (always 0: libsmbclient does
+-- not tell a mount from other links), `bins` (which kept a folder that mirror would have deleted), and `names`, the
+-- first 100, each with `name` and `reason`
 -- @tfield integer times_refused files whose time was refused
 -- @tfield ?boolean dry_run true for a dry run
 -- @tfield ?{table,...} actions of a dry run: each with `action` ("put", "get", "mkdir", "delete"), `name` and `bytes`
@@ -305,7 +308,8 @@ show.shares = kind("smb.shares", function(shares)
   local lines = {}
   for i, share in ipairs(shares) do
     local name = show.text(share.name)
-    local line = ("%s%s  %-7s  %s"):format(name, (" "):rep(widest - show.width(name)), share.type, show.text(share.comment))
+    local line = ("%s%s  %-7s  %s")
+      :format(name, (" "):rep(widest - show.width(name)), share.type, show.text(share.comment))
     lines[i] = line:gsub(" +$", "")
   end
   return #lines > 0 and table.concat(lines, "\n") or "no shares"
@@ -325,7 +329,8 @@ show.diagnosis = kind("smb.diagnosis", function(diagnosis)
   for _, each in ipairs(diagnosis.steps) do widest = math.max(widest, #each.step) end
   for _, each in ipairs(diagnosis.steps) do
     local space = (" "):rep(widest - #each.step)
-    lines[#lines + 1] = ("%s  %s%s  %s"):format(each.ok and "ok " or "BAD", each.step, space, show.text(each.value or ""))
+    lines[#lines + 1] = ("%s  %s%s  %s")
+      :format(each.ok and "ok " or "BAD", each.step, space, show.text(each.value or ""))
     if each.advice then lines[#lines + 1] = (" "):rep(widest + 7) .. show.text(each.advice) end
   end
   lines[#lines + 1] = diagnosis.ok and "Nothing is broken." or "Something is broken: see the lines that begin with BAD."

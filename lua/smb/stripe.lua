@@ -22,8 +22,10 @@ local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request un
 -- two: others may be faster, or the line longer than the first requests could tell.
 local FILLS = 4
 local TELLING = 1024 * 1024 -- bytes: requests from this size on tell how much a connection moves (wire.c)
-local READS = 4 -- that the library may have under way at once on one connection, though that makes the server take memory anew
-local READS_EACH = 0.015 -- for each, which costs more than further connections; seconds of round trip that one more makes up for
+-- that the library may have under way at once on one connection, though that makes the server take memory anew
+local READS = 4
+-- for each, which costs more than further connections; seconds of round trip that one more makes up for
+local READS_EACH = 0.015
 -- Seconds, and four round trips, that further connections get to close their handles when one has broken: the network
 -- may stand still for them, too, and the time for this attempt is over.
 local HANGING_UP = 0.5
@@ -64,7 +66,8 @@ end
 -- Requests under way that pay, while others are waited for: in all, and on a connection that is alone, of reads.
 local function under_way(round_trip)
   if round_trip < SHORT then return SHORT_DISTANCE, 1 end
-  return 2 + math.tointeger(round_trip // ROUND_TRIP_EACH), math.min(READS, 1 + math.tointeger(round_trip // READS_EACH))
+  return 2 + math.tointeger(round_trip // ROUND_TRIP_EACH),
+    math.min(READS, 1 + math.tointeger(round_trip // READS_EACH))
 end
 
 local function round_trip_of(state) return core.info(state.dest).round_trip or 0 end
@@ -84,7 +87,9 @@ function stripe.connections(state, size)
 end
 
 -- Begins to connect.
-local function warm(state) core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections)) end
+local function warm(state)
+  core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections))
+end
 
 --- Whether a file that will be sent is worth several connections. One that is not there yet costs ten round trips: on a
 -- distant server a smaller file waits for none. From the second such file on they are made meanwhile.
@@ -172,7 +177,8 @@ end
 
 -- A further connection, with a handle of its own. That there is none to be had is no failure while others move.
 function transfer:lane()
-  local handle = call.run(self.state.dest, "open", { name = self.name, writable = self.verb == "send", own = true }, self.under)
+  local handle =
+    call.run(self.state.dest, "open", { name = self.name, writable = self.verb == "send", own = true }, self.under)
   if not handle then
     self.enough = true
     return
@@ -238,8 +244,8 @@ end
 -- @treturn[2] string the error word
 -- @treturn[2] string what happened
 function stripe.move(state, how, left, under)
-  local self = setmetatable({ state = state, ranges = left, under = under, under_way = {}, moving = 0, beside = how.beside,
-    verb = how.verb, name = how.name, file = how.file, identity = how.identity,
+  local self = setmetatable({ state = state, ranges = left, under = under, under_way = {}, moving = 0,
+    beside = how.beside, verb = how.verb, name = how.name, file = how.file, identity = how.identity,
     is_changed = how.is_changed or function() end }, transfer)
   under.measure = function(operation) operation.done, operation.total = measure(self), left.size end
   local lanes <close> = task.group(state)

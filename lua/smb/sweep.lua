@@ -80,7 +80,8 @@ function sweep.run(state, text, opts)
   -- A second more: os.time leaves out its fraction, and with 0 all are meant.
   local before = os.time() + 1 + core.info(state.dest).clock_ahead - (opts.older_than or OLD)
   local found, under = {}, operations.new(state, "sweep", text, opts)
-  local self = setmetatable({ state = state, under = under, swept = { restored = {}, unknown = {} }, listed = {} }, sweeping)
+  local self =
+    setmetatable({ state = state, under = under, swept = { restored = {}, unknown = {} }, listed = {} }, sweeping)
   local ok, failure = pcall(function()
     for path, entry in listing.walk(state, text, under, true, not opts.bins and bins.is_one or nil) do
       if entry.type == "file" and name.is_temporary(entry.name) then

@@ -74,7 +74,8 @@ end
 -- @treturn string with its quotes
 function text.json(bytes)
   local escaped =
-    bytes:gsub('[\0-\x1F\x7F"\\]', function(character) return ESCAPES[character] or unicode_escape(character:byte()) end)
+    bytes:gsub('[\0-\x1F\x7F"\\]',
+      function(character) return ESCAPES[character] or unicode_escape(character:byte()) end)
   if escaped:find "[\x80-\xFF]" then
     escaped = replace_invalid(escaped, "\u{FFFD}"):gsub("[\xC2-\xF4][\x80-\xBF]+", function(character)
       local code = utf8.codepoint(character)

@@ -2,8 +2,8 @@
 --
 --     2026-11-30T21:04:05.123Z 2 put etc/fstab 812 B 4.2 ms ok 1
 --
--- which is the time, the number of the connection, the verb, the name, the bytes, the milliseconds, the status and which attempt
--- it was.
+-- which is the time, the number of the connection, the verb, the name, the bytes, the milliseconds, the status and
+-- which attempt it was.
 -- @module smb.trace
 
 local core = require "smb.core"
@@ -43,7 +43,8 @@ end
 -- @treturn[2] nil
 -- @treturn[2] string why the file cannot be opened
 function trace.open(to)
-  local self = setmetatable({ write = to, open = setmetatable({}, { __mode = "k" }), began = core.clock(), epoch = os.time() },
+  local self = setmetatable(
+    { write = to, open = setmetatable({}, { __mode = "k" }), began = core.clock(), epoch = os.time() },
     tracer)
   if type(to) == "function" then return self end
   local file, problem = io.open(to, "a")
@@ -81,8 +82,8 @@ function tracer:finish(started, reply, code, reason)
   local bytes = reply and (reply.bytes and reply.bytes > 0 and reply.bytes or begun.size) or 0
   local now = core.clock()
   local second, milliseconds = stamp(self, now)
-  local line = ("%s.%03dZ %d %s %s %d B %.1f ms %s %d"):format(second, milliseconds, begun.link, begun.verb, begun.name, bytes,
-    (now - begun.at) * 1000, status_of(reply, code, reason), begun.attempt)
+  local line = ("%s.%03dZ %d %s %s %d B %.1f ms %s %d"):format(second, milliseconds, begun.link, begun.verb, begun.name,
+    bytes, (now - begun.at) * 1000, status_of(reply, code, reason), begun.attempt)
   local ok = pcall(self.write, line)
   self.has_failed = self.has_failed or not ok -- what goes wrong with a trace is no failure of the call's
 end

@@ -97,7 +97,8 @@ function transfer.leftover(state, request, code, unfinished)
   if state.temps and request.digits then state.temps.stuck[request.to] = request.digits end
   local path = state.fields.path
   local left = path ~= "" and request.temp:sub(#path + 2) or request.temp
-  return ("; '%s' is left there, since it can be neither renamed nor removed (in_place = true needs neither)"):format(left)
+  return ("; '%s' is left there, since it can be neither renamed nor removed (in_place = true needs neither)")
+    :format(left)
 end
 
 -- Tries again as long as that may help. `try` returns a reply, or nil, code, reason and the remains.
@@ -110,7 +111,7 @@ local function retry(under, try)
   end
 end
 
--- Sending. -------------------------------------------------------------------------------------------------------------
+-- Sending. ------------------------------------------------------------------------------------------------------------
 
 -- Whether what has arrived is kept: for another attempt, or the next run.
 local function is_kept(request, attempt, code, under)
@@ -124,7 +125,9 @@ local function send_striped(state, source, request, under, plan)
   local up, code, reason, remains = call.run(state.dest, "upload", request, under, attempt)
   if not up then return nil, code, reason, remains end
   plan.again = true
-  if up.handle == 0 then return { bytes = request.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 } end
+  if up.handle == 0 then
+    return { bytes = request.size, resumed = plan.left and plan.left.bytes or 0, sha256 = plan.sha256 }
+  end
   local guard <close> = call.handle(state, up, request.resume)
   if not plan.left or up.bytes < plan.left.high then
     plan.left = stripe.left(state, "send", request.resume and up.resumed or 0, request.size, request.io_size)
@@ -149,8 +152,8 @@ local function send_striped(state, source, request, under, plan)
   end
   guard:is_gone()
   local done
-  done, code, reason, remains = call.run(state.dest, "commit", { link = up.link, handle = up.handle, size = request.size,
-    mtime = request.mtime, digest = plan.sha256, read_back = request.read_back }, under)
+  done, code, reason, remains = call.run(state.dest, "commit", { link = up.link, handle = up.handle,
+    size = request.size, mtime = request.mtime, digest = plan.sha256, read_back = request.read_back }, under)
   if not done then return nil, code, reason, remains end
   return { bytes = request.size, resumed = resumed, sha256 = plan.sha256, left = done.left, mtime = done.mtime,
     time_refused = done.time_refused }
@@ -210,12 +213,14 @@ function transfer.put(state, source, request, under)
     reply, code, reason, remains = send_named(state, source, request, under)
   end
   leftovers.remember(state, request, reply, code)
-  if not reply then return nil, code, reason .. transfer.leftover(state, request, code, remains and remains.unfinished) end
+  if not reply then
+    return nil, code, reason .. transfer.leftover(state, request, code, remains and remains.unfinished)
+  end
   transfer.placed(state, request)
   return reply
 end
 
--- Fetching. ------------------------------------------------------------------------------------------------------------
+-- Fetching. -----------------------------------------------------------------------------------------------------------
 
 -- SHA-256s: of what was written here and, to verify, of what the server says when it is asked once more.
 local function verify_fetched(state, request, offered, size, under)
@@ -223,7 +228,8 @@ local function verify_fetched(state, request, offered, size, under)
   if not here then return nil, code, reason end
   if not request.read_back then return here.sha256 end
   local there
-  there, code, reason = call.run(state.dest, "hash", { link = offered.link, handle = offered.handle, size = size }, under)
+  there, code,
+    reason = call.run(state.dest, "hash", { link = offered.link, handle = offered.handle, size = size }, under)
   if not there then return nil, code, reason end
   if there.sha256 == here.sha256 then return here.sha256 end
   return nil, "mismatch", "what was fetched is not what the server has (SHA-256)"
@@ -239,8 +245,8 @@ local function fetch_striped(state, request, under, plan, offered)
   plan.identity = identity
   plan.left = plan.left or stripe.left(state, "receive", offered.resumed, identity.size, request.io_size)
   local resumed = plan.left.bytes
-  local ok, code, reason = stripe.move(state, { verb = "receive", name = request.name, handle = offered, file = request.file,
-    identity = identity, closing = not request.read_back }, plan.left, under)
+  local ok, code, reason = stripe.move(state, { verb = "receive", name = request.name, handle = offered,
+    file = request.file, identity = identity, closing = not request.read_back }, plan.left, under)
   if ok and not request.read_back then guard:is_gone() end
   if ok then ok, code, reason = call.run(state.dest, "sync", { file = request.file }, under) end
   local sha256
@@ -363,11 +369,12 @@ function transfer.fetch_some(state, items, io_size, under, preserve_mtime)
   local folders <close> = setmetatable({}, held)
   local names = create_copies(items, copies)
   local sizes, seen_to, refused = {}, {}, 0
-  local reply = #copies > 0 and call.run(state.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
+  local reply = #copies > 0
+    and call.run(state.dest, "get_some", { files = copies, names = names, io_size = io_size }, under)
   for i, entry in ipairs(reply or {}) do
     if not copies[i] then break end -- a worker's answer is not trusted
-    local folder, is_refused = core.complete(copies[i], preserve_mtime ~= false and entry.ticks or nil, true, preserve_mtime,
-      seen_to[items[i].folder])
+    local folder, is_refused = core.complete(copies[i], preserve_mtime ~= false and entry.ticks or nil, true,
+      preserve_mtime, seen_to[items[i].folder])
     if folder == nil then break end
     if is_refused then refused = refused + 1 end
     if folder then folders[#folders + 1] = folder end

@@ -29,7 +29,8 @@ local FILES, FOLDERS = 256, 64 -- that wait for their turn
 local ROUND_TRIP_EACH = 0.0001 -- seconds that a further connection makes up for: so long a server is at a request
 local AT_LEAST = 2 -- connections: one side's work on a file is the other side's wait
 local MANY = 64 -- names in a tree for which as many as pay are made at once
-local SMALL = 64 * 1024 -- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
+-- bytes: of files up to this size several are fetched at once; messages to and fro cost more than they
+local SMALL = 64 * 1024
 local SOME = 256 * 1024 -- bytes that are fetched at once: what is cut off is lost
 local ENOENT = 2
 local SKIPPED_NAMED = 100 -- names of what was left out that a summary holds
@@ -74,8 +75,8 @@ function tree.new(direction, state, top, opts, selection)
     names = naming.new(opts.encode_names, opts.dry_run, ask, opts.on_error ~= "continue" and not opts.in_place),
     unanswered = {}, failed = {}, files = {}, folders = {}, visiting = 0, extra = {}, spared = {}, later = {},
     under = under,
-    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {}, seconds = 0,
-      skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, bins = 0, names = {} },
+    summary = { files = 0, bytes = 0, unchanged = 0, deleted = 0, folders = 0, times_refused = 0, errors = {},
+      seconds = 0, skipped = { count = 0, links = 0, special = 0, dfs = 0, mounts = 0, bins = 0, names = {} },
       dry_run = opts.dry_run or nil, actions = opts.dry_run and {} or nil } }, direction)
   function under.counts() return self:count_files() end
   return self
@@ -94,7 +95,7 @@ function sync:lanes_wanted()
   return math.min(core.connections_at_most(state.dest), AT_LEAST + round_trip // ROUND_TRIP_EACH)
 end
 
--- Failures. ------------------------------------------------------------------------------------------------------------
+-- Failures. -----------------------------------------------------------------------------------------------------------
 
 -- What cannot get better for other files ends the whole; so does a server that fails all lanes, and one of them once
 -- more, with nothing done in between.
@@ -185,7 +186,7 @@ function sync:ask(subject, verb, request)
   return self:try(subject, call.retry(self.state.dest, verb, request, self:part(subject)))
 end
 
--- The work. ------------------------------------------------------------------------------------------------------------
+-- The work. -----------------------------------------------------------------------------------------------------------
 
 -- Moves one file.
 function sync:move_one(item)
@@ -332,7 +333,8 @@ function sync:most_deleted()
   local opts = self.opts
   local own = opts.cautious and not opts.force and self.there or nil
   if opts.max_delete and not (own and own < opts.max_delete) then
-    return opts.max_delete, ("more than %d files are to be deleted (max_delete): nothing is deleted"):format(opts.max_delete)
+    return opts.max_delete, ("more than %d files are to be deleted (max_delete): nothing is deleted")
+      :format(opts.max_delete)
   end
   return own, "more files are to be deleted than the source has: nothing is deleted (force deletes them)"
 end

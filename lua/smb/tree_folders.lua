@@ -61,7 +61,8 @@ function folders:local_entries(here, below, passing, excluded)
       if not kind and not is_temporary then
         self:fail_local(name.join(below, text), size, here .. "/" .. text, ticks)
       elseif not is_temporary then
-        local entry = { name = text, type = kind, size = size, mtime = core.seconds(ticks), ticks = ticks, identity = identity }
+        local entry =
+          { name = text, type = kind, size = size, mtime = core.seconds(ticks), ticks = ticks, identity = identity }
         local skipped, is_included = self:reason_to_skip(entry), self:is_included(below, text, entry)
         if not skipped and is_included then return entry end
         if excluded then excluded(text) end

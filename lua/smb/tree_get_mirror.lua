@@ -120,7 +120,8 @@ function mirror:count_inside(each, most)
   self:each_inside(each.here, function(text, kind, size, ticks)
     local entry = kind and { name = text, type = kind, size = size, mtime = core.seconds(ticks) }
     is_empty = false
-    local stays = entry and (not self:is_included(each.subject, text, entry) or not self.opts.bins and bins.is_one(entry))
+    local stays = entry
+      and (not self:is_included(each.subject, text, entry) or not self.opts.bins and bins.is_one(entry))
     if not stays then
       inside[#inside + 1] = { subject = name.join(each.subject, text), here = each.here .. "/" .. text }
     end

@@ -35,7 +35,7 @@ end
 -- Whether one of two paths lies in the other one.
 local function are_nested(a, b) return is_inside(a, b) or is_inside(b, a) end
 
--- On the share. ---------------------------------------------------------------------------------------------------------
+-- On the share. -------------------------------------------------------------------------------------------------------
 
 --- Checks where put_tree keeps what is old, if the option says so.
 -- @tparam string path of the tree, below the share
@@ -140,7 +140,7 @@ function keep:make_way(item)
   return true
 end
 
--- Here. -----------------------------------------------------------------------------------------------------------------
+-- Here. ---------------------------------------------------------------------------------------------------------------
 
 -- The path without links; of what is not there, that of the nearest folder above it, and the rest.
 local function real(path)

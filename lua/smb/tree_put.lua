@@ -141,9 +141,9 @@ function put:send_file(text, entry, there, aside, folder)
   end
   if self.opts.dry_run then return self:moved(subject, entry.size) end
   self.sent = self.sent + 1
-  local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry, folder = folder,
-    path = name.join(folder.path, there and there.at or text), is_unlisted = not there, replaces = there ~= nil,
-    is_new = not there and not aside.nameless and not aside[name.fold(text)] }
+  local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry,
+    folder = folder, path = name.join(folder.path, there and there.at or text), is_unlisted = not there,
+    replaces = there ~= nil, is_new = not there and not aside.nameless and not aside[name.fold(text)] }
   if self.names:is_paired(folder.below, text) then self:move_one(item) else self:add_file(item) end
 end
 
@@ -234,7 +234,8 @@ function put:send_items(changed, unlisted, aside, folder)
   local function is_same(entry, there) return self:is_same(entry, there, folder) end
   for _, item in ipairs(changed) do
     if self:is_cut_short() then return end
-    local other = item.entry.type == "file" and #unlisted > 0 and self.names:alias(folder, item.there, unlisted, is_same)
+    local other = item.entry.type == "file" and #unlisted > 0
+      and self.names:alias(folder, item.there, unlisted, is_same)
     if other then self:fail_double(item, folder, other) else self:send_item(item, aside, folder) end
   end
   self:send_unlisted(unlisted, aside, folder)
@@ -374,7 +375,8 @@ function tree_put.send(state, here, top, path, opts)
     return self:run { below = "", path = path }
   end
   if kind ~= "directory" then
-    return nil, failures.message("put_tree", top, state.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
+    return nil,
+      failures.message("put_tree", top, state.place, ("'%s': %s"):format(here, kind and "it is no folder" or reason)),
       kind and "not_directory" or code
   end
   self.device = opts.one_file_system and identity:match "^[^:]+:" or nil
@@ -387,7 +389,8 @@ function tree_put.send(state, here, top, path, opts)
     return nil, first.message, first.code
   end
   if opts.mirror and not opts.force and self.there == 0 then
-    return nil, failures.message("put_tree", top, state.place, "the source is empty: with mirror, that needs force"), "failed"
+    return nil, failures.message("put_tree", top, state.place, "the source is empty: with mirror, that needs force"),
+      "failed"
   end
   return self:run { here = here, below = "", path = path, identity = identity }
 end

@@ -84,7 +84,8 @@ function mirror:take_away(each, verb)
   end
   local is_spared = not self.opts.bins and not bins.is_one(each.entry)
   return call.retry(self.state.dest, verb,
-    { name = each.path, recursive = not self.keep_path, missing_ok = true, spare_bins = is_spared }, self:part(each.subject))
+    { name = each.path, recursive = not self.keep_path, missing_ok = true, spare_bins = is_spared },
+    self:part(each.subject))
 end
 
 -- A folder that others fill meanwhile, a bin that deleted files go into, is removed when all else is.
@@ -139,7 +140,8 @@ function mirror:count_inside(each, most)
     local stays = entry.directory or not self.opts.bins and bins.is_one(entry)
     is_empty = false
     if not stays and self:is_included(each.subject, text, entry) then
-      inside[#inside + 1] = { subject = name.join(each.subject, text), path = name.join(each.path, entry.name), entry = entry }
+      inside[#inside + 1] =
+        { subject = name.join(each.subject, text), path = name.join(each.path, entry.name), entry = entry }
     end
   end)
   for _, inner in ipairs(inside) do

@@ -216,7 +216,8 @@ end
 function whole.read_into(state, text, path, sink, opts)
   local under = operations.new(state, "read", text, opts)
   under.measure = function() end -- what the sink has taken counts
-  local source <close>, message, code = file.open(state.dest, state, text, path, "r", settings.buffer_sizes(state), under)
+  local source <close>, message,
+    code = file.open(state.dest, state, text, path, "r", settings.buffer_sizes(state), under)
   while source do
     local data
     data, message, code = source:read(PIECE)

@@ -18,8 +18,8 @@
  *   hold N          nothing passes any more once N more bytes came from clients  hold-down N  the same, from the server
  *   halfclose N     once N more bytes came from clients, they get end of file and no answer any more
  *   flip N          a bit of the Nth byte from the client of the next connection is another
- *   answer V        SMB2 requests of one command do not reach the server, and get an error: V is the command * 2^32 + the
- *                   NT status
+ *   answer V        SMB2 requests of one command do not reach the server, and get an error: V is the command * 2^32 +
+ *                   the NT status
  *   answer-times N  from now on only the next N of them; 0: all
  *   patch C AT N V  in the server's answers to SMB2 command C the N bytes from AT on are V; N = 0: as they are
  *   lean            bytes of new connections stay in the kernel, which spares the processor a third: no count sees them
@@ -786,7 +786,9 @@ static void obey(const char *line)
 	if (strcmp(word, "stats") == 0)
 		print_stats();
 	else if (strcmp(word, "patch") == 0)
-		puts(sscanf(line, "patch %u %u %u %llu", &patch.command, &patch.at, &patch.width, &patch.value) == 4 ? "ok" : "what?");
+		puts(sscanf(line, "patch %u %u %u %llu", &patch.command, &patch.at, &patch.width, &patch.value) == 4
+			 ? "ok"
+			 : "what?");
 	else
 		puts((parts == 2 && value >= 0 ? set(word, value) : act(word)) ? "ok" : "what?");
 	fflush(stdout);

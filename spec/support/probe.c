@@ -1,7 +1,7 @@
 /*
- * Somebody who owns libsmbclient, for spec/64-confinement_spec.lua: preloaded into a worker, it tries what PROBE_TRIES names, in
- * place of the library's first call, and writes a line for each to the file PROBE_FILE: "ok", or why not. What ends the worker
- * leaves a line without an end.
+ * Somebody who owns libsmbclient, for spec/64-confinement_spec.lua: preloaded into a worker, it tries what PROBE_TRIES
+ * names, in place of the library's first call, and writes a line for each to the file PROBE_FILE: "ok", or why not.
+ * What ends the worker leaves a line without an end.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -95,7 +95,8 @@ static long dump_core(void)
 /* Nobody need listen there: a refusal has come from the other end. */
 static long connect_to(int kind, const char *port)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in to = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, kind, 0);
 	long done = fd >= 0 ? connect(fd, (struct sockaddr *)&to, sizeof to) : -1;
 
@@ -116,12 +117,16 @@ static long ask_terminal(void)
 /* Each call with arguments that do no harm: what the kernel says of them shows that they would have come through. */
 static long reached(long done)
 {
-	return done < 0 && (errno == EINVAL || errno == EFAULT || errno == EBADF || errno == ESRCH || errno == ENOEXEC) ? 0 : done;
+	return done < 0 && (errno == EINVAL || errno == EFAULT || errno == EBADF || errno == ESRCH || errno == ENOEXEC)
+		   ? 0
+		   : done;
 }
 
 static long try_file(const char *what, const char *path)
 {
-	int flags = strcmp(what, "write") == 0 ? O_WRONLY : strcmp(what, "make") == 0 ? O_WRONLY | O_CREAT | O_EXCL : O_RDONLY;
+	int flags = strcmp(what, "write") == 0  ? O_WRONLY
+		    : strcmp(what, "make") == 0 ? O_WRONLY | O_CREAT | O_EXCL
+						: O_RDONLY;
 	int fd = open(path, flags | O_NONBLOCK, 0600);
 
 	if (fd >= 0 && strcmp(what, "make") == 0)

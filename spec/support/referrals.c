@@ -1,6 +1,7 @@
 /*
- * Reads what servers say of DFS links (src/worker/referral.c), for a spec: from the standard input requests and answers in turn, each with
- * its length (4 bytes) before it. Writes a line for each pair: the link and the targets, or "none". No server, no connection.
+ * Reads what servers say of DFS links (src/worker/referral.c), for a spec: from the standard input requests and answers
+ * in turn, each with its length (4 bytes) before it. Writes a line for each pair: the link and the targets, or "none".
+ * No server, no connection.
  */
 #include "worker/referral.h"
 
@@ -41,7 +42,8 @@ int main(void)
 			printf(" %u", (unsigned)r.seconds);
 		for (size_t i = 0; found && i < r.count; i++) {
 			char target[2 * REFERRAL_NAME + REFERRAL_PATH];
-			snprintf(target, sizeof target, " //%s/%s/%s", r.targets[i].server, r.targets[i].share, r.targets[i].path);
+			snprintf(target, sizeof target, " //%s/%s/%s", r.targets[i].server, r.targets[i].share,
+				 r.targets[i].path);
 			show(target);
 		}
 		putchar('\n');

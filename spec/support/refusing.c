@@ -1,5 +1,6 @@
 /*
- * refusing WHAT COMMAND...: runs a command to which the kernel refuses something, as filters of systemd and containers do.
+ * refusing WHAT COMMAND...: runs a command to which the kernel refuses something, as filters of systemd and containers
+ * do.
  *
  *   netlink   sockets of AF_NETLINK (EAFNOSUPPORT), as RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 does
  *   clone3    clone3 (EPERM), as old container engines do

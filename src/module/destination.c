@@ -358,7 +358,8 @@ static const char *destination_mechanism_name(unsigned mechanism)
 /* The words of what holds, in one text; false where nothing does. */
 static void destination_set_confined(lua_State *L, uint32_t confined)
 {
-	static const char *const words[] = {"no_new_privs", "capabilities", "seccomp", "landlock_files", "landlock_tcp"};
+	static const char *const words[] = {"no_new_privs", "capabilities", "seccomp", "landlock_files",
+					    "landlock_tcp"};
 	luaL_Buffer b;
 
 	if (confined == 0) {

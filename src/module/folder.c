@@ -108,10 +108,14 @@ static bool folder_rename(const struct spot *from, const struct spot *to)
 		return true;
 	if (errno != EINVAL && errno != ENOSYS)
 		return false;
-	return linkat(from->folder, from->name, to->folder, to->name, 0) == 0 && unlinkat(from->folder, from->name, 0) == 0;
+	return linkat(from->folder, from->name, to->folder, to->name, 0) == 0 &&
+	       unlinkat(from->folder, from->name, 0) == 0;
 }
 
-/* move(path, to [, root [, root of to]]) -> true | nil, code, text; "exists" if something is there. A link itself is moved. */
+/*
+ * move(path, to [, root [, root of to]]) -> true | nil, code, text; "exists" if something is there. A link itself is
+ * moved.
+ */
 static int folder_move(lua_State *L)
 {
 	const char *path = support_check_path(L, 1), *to = support_check_path(L, 2);

@@ -153,11 +153,15 @@ static int private_fill(int fd, const char *text, size_t size)
 	return error;
 }
 
-/* write_private(path, text, temporary) -> true | nil, reason. A file of mode 0600, whole or not at all; by way of `temporary`. */
+/*
+ * write_private(path, text, temporary) -> true | nil, reason. A file of mode 0600, whole or not at all; by way of
+ * `temporary`.
+ */
 static int private_write(lua_State *L)
 {
 	size_t size;
-	const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &size), *temporary = luaL_checkstring(L, 3);
+	const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &size),
+		   *temporary = luaL_checkstring(L, 3);
 	int fd = descriptor_clear(open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	int error = fd < 0 ? errno : private_fill(fd, text, size);
 

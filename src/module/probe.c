@@ -29,7 +29,8 @@ static int probe_release(lua_State *L)
 /* Begins to connect; an errno, 0 for none. */
 static int probe_connect(struct probe *p, const char *address, const char *port)
 {
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found = NULL;
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM},
+			*found = NULL;
 	int error = 0;
 
 	if (getaddrinfo(address, port, &hints, &found) != 0)
@@ -41,7 +42,10 @@ static int probe_connect(struct probe *p, const char *address, const char *port)
 	return error;
 }
 
-/* probe(address, port) -> a probe that is connecting | nil, code, reason. The address is a number: no name is looked up here. */
+/*
+ * probe(address, port) -> a probe that is connecting | nil, code, reason. The address is a number: no name is looked up
+ * here.
+ */
 static int probe_new(lua_State *L)
 {
 	const char *address = luaL_checkstring(L, 1);
@@ -57,7 +61,10 @@ static int probe_new(lua_State *L)
 	return error == 0 ? 1 : support_push_errno(L, address, error);
 }
 
-/* probe_wait(probe, seconds) -> true: it is open; false, reason: it is not; nil: nobody has answered yet. Waits a slice at most. */
+/*
+ * probe_wait(probe, seconds) -> true: it is open; false, reason: it is not; nil: nobody has answered yet. Waits a slice
+ * at most.
+ */
 static int probe_wait(lua_State *L)
 {
 	struct probe *p = luaL_checkudata(L, 1, PROBE_TYPE);

@@ -162,9 +162,9 @@ static int request_push_not_sent(lua_State *L)
 }
 
 /*
- * start(destination, verb, fields [, attempt [, gently]]) -> request | nil, code, text. The code "full": try again when a
- * request has ended; "soon": in a few milliseconds, since `gently` was set. `attempt`: fields that differ from one try to
- * the next.
+ * start(destination, verb, fields [, attempt [, gently]]) -> request | nil, code, text. The code "full": try again when
+ * a request has ended; "soon": in a few milliseconds, since `gently` was set. `attempt`: fields that differ from one
+ * try to the next.
  */
 static int request_start(lua_State *L)
 {

@@ -1,4 +1,7 @@
-/* What Lua's side asks the system: the time, random digits, a path without links, a terminal's width; and where smb-worker lies. */
+/*
+ * What Lua's side asks the system: the time, random digits, a path without links, a terminal's width; and where
+ * smb-worker lies.
+ */
 #include "register.h"
 
 #include "build.h"
@@ -100,7 +103,9 @@ static void system_on_interrupt(int number)
 	lua_sethook(system_prompt, system_raise_interrupt, any, 1);
 }
 
-/* catch_interrupts(): Ctrl-C raises "interrupted!" from here on. For a prompt of this module's, which owns the program. */
+/*
+ * catch_interrupts(): Ctrl-C raises "interrupted!" from here on. For a prompt of this module's, which owns the program.
+ */
 static int system_catch_interrupts(lua_State *L)
 {
 	struct sigaction action = {.sa_handler = system_on_interrupt};

@@ -1,6 +1,7 @@
 /*
- * Which of a server's addresses comes first. The library connects to the first that takes a TCP connection, silent though
- * it may be, and a worker that waits for it is ended: so the next worker of the destination begins with the next address.
+ * Which of a server's addresses comes first. The library connects to the first that takes a TCP connection, silent
+ * though it may be, and a worker that waits for it is ended: so the next worker of the destination begins with the next
+ * address.
  */
 #ifndef LUA_SMB_ADDRESSES_H
 #define LUA_SMB_ADDRESSES_H

@@ -73,7 +73,10 @@ static bool write_text(FILE *f, const struct smb_connect *t)
 		t->min_protocol, t->max_protocol, t->min_protocol, t->max_protocol, signing_word(t->signing),
 		signing_word(t->signing));
 	/* The library's own connections, which ask about DFS, know no other demand. */
-	fprintf(f, "client smb encrypt = %s\n", t->encryption == SMB_DEMAND_REQUIRED ? "required" : t->encryption == SMB_DEMAND_DESIRED ? "desired" : "default");
+	fprintf(f, "client smb encrypt = %s\n",
+		t->encryption == SMB_DEMAND_REQUIRED  ? "required"
+		: t->encryption == SMB_DEMAND_DESIRED ? "desired"
+						      : "default");
 	fputs("client ntlmv2 auth = yes\n"
 	      "client lanman auth = no\n"
 	      "client plaintext auth = no\n"

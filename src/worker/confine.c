@@ -35,7 +35,10 @@ uint32_t confine(const struct smb_connect *target)
 		holds |= SMB_CONFINED_PRIVILEGES;
 	if (confine_capabilities())
 		holds |= SMB_CONFINED_CAPABILITIES;
-	/* Sanitizers look for leaks from a process of their own, start a program that names what they find, and write it down. */
+	/*
+	 * Sanitizers look for leaks from a process of their own, start a program that names what they find, and write
+	 * it down.
+	 */
 	if (confine_has_sanitizer())
 		return holds;
 	/* Where tickets, keytabs, what krb5.conf includes, and KDCs are, only Kerberos knows. */

@@ -64,10 +64,12 @@ static bool connect_hangs_up(const struct smb_fault *fault)
 static void connect_explain_hang_up(const struct smb_connect *target, struct smb_fault *fault)
 {
 	if (probe_speaks_smb1_only(target))
-		fault_set(fault, SMB_PROTOCOL, "the server speaks SMB1 only, which is not allowed here (min_protocol = \"NT1\" allows it)");
+		fault_set(fault, SMB_PROTOCOL,
+			  "the server speaks SMB1 only, which is not allowed here (min_protocol = \"NT1\" allows it)");
 	else
 		fault_set(fault, SMB_DISCONNECTED,
-			  "the server hangs up at once: it may take no more connections for the moment, or refuse this computer");
+			  "the server hangs up at once: it may take no more connections for the moment, or refuse this "
+			  "computer");
 }
 
 bool connect_share(const struct smb_connect *target, struct smb_fault *fault)

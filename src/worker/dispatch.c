@@ -226,7 +226,10 @@ static bool do_get(const struct request *r, struct smb_reply *reply)
 	return ok && (source.file == NULL || dispatch_offer(source.file, reply));
 }
 
-/* Fetches small files, each into a descriptor of its own, up to the first that fails: the module asks for that one again, alone. */
+/*
+ * Fetches small files, each into a descriptor of its own, up to the first that fails: the module asks for that one
+ * again, alone.
+ */
 static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	const char *path = r->names[SMB_NAME], *end = path + r->head.lengths[SMB_NAME];
@@ -236,7 +239,8 @@ static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t
 		struct download_source source = {.path = path, .io_size = r->head.io_size};
 		struct transfer_result result = {0};
 		struct smb_entry entry = {0};
-		if (!download_get(&source, r->fds[i], &entry, &result, &reply->fault) || !handles_add_entry(reply, used, &entry, ""))
+		if (!download_get(&source, r->fds[i], &entry, &result, &reply->fault) ||
+		    !handles_add_entry(reply, used, &entry, ""))
 			break;
 		path += strlen(path) + 1;
 		bytes += entry.size;
@@ -314,16 +318,16 @@ static bool do_send(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = handles_find_file(r->head.handle, &reply->fault);
 	reply->bytes = r->head.size;
-	return h != NULL && transfer_send(h->upload.file, r->fd, r->head.offset, r->head.offset + r->head.size, r->head.io_size, NULL,
-					  &reply->fault);
+	return h != NULL && transfer_send(h->upload.file, r->fd, r->head.offset, r->head.offset + r->head.size,
+					  r->head.io_size, NULL, &reply->fault);
 }
 
 static bool do_receive(const struct request *r, struct smb_reply *reply)
 {
 	struct handle *h = handles_find_file(r->head.handle, &reply->fault);
 	reply->bytes = r->head.size;
-	return h != NULL && transfer_receive(h->upload.file, r->fd, r->head.offset, r->head.offset + r->head.size, r->head.io_size,
-					     NULL, &reply->fault);
+	return h != NULL && transfer_receive(h->upload.file, r->fd, r->head.offset, r->head.offset + r->head.size,
+					     r->head.io_size, NULL, &reply->fault);
 }
 
 static bool do_hash(const struct request *r, struct smb_reply *reply)
@@ -411,7 +415,8 @@ static bool dispatch_verb(const struct request *r, struct smb_reply *reply, size
 bool dispatch(const struct request *r, struct smb_reply *reply, size_t *used)
 {
 	if (r->head.verb != SMB_VERB_LIST_OPEN)
-		prefetch_forget(); /* first: the library keeps a connection that has gone as long as a listing is open on it */
+		/* first: the library keeps a connection that has gone as long as a listing is open on it */
+		prefetch_forget();
 	return dispatch_verb(r, reply, used);
 }
 

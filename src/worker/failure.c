@@ -12,7 +12,8 @@
 /* MS-ERREF 2.3.1 */
 bool failure_ends_session(void)
 {
-	const uint32_t network_name_deleted = 0xc00000c9, user_session_deleted = 0xc0000203, session_expired = 0xc000035c;
+	const uint32_t network_name_deleted = 0xc00000c9, user_session_deleted = 0xc0000203,
+		       session_expired = 0xc000035c;
 	uint32_t status = wire_status();
 
 	return status == network_name_deleted || status == user_session_deleted || status == session_expired;
@@ -27,7 +28,8 @@ static void failure_advise_broadcast(const struct smb_connect *target, struct sm
 	if (target->broadcast || strpbrk(server, ".:") != NULL || strlen(server) > longest)
 		return;
 	fault_set(fault, SMB_HOST_NOT_FOUND,
-		  "the server's name does not resolve (broadcast = true asks the local network, where anybody may answer and get "
+		  "the server's name does not resolve (broadcast = true asks the local network, where anybody may "
+		  "answer and get "
 		  "the logon)");
 }
 
@@ -57,7 +59,8 @@ static bool failure_of_agreement(const struct smb_connect *target, const struct 
 				  target->signing == SMB_DEMAND_OFF
 				      ? "the server requires signing, and signing is off"
 				      : "the server's answer to the negotiation is not one that can be used");
-	if (wire_step() == SMB_STEP_LOGON && wire_status() == access_denied && info->dialect > 1 && info->dialect < smb3) {
+	if (wire_step() == SMB_STEP_LOGON && wire_status() == access_denied && info->dialect > 1 &&
+	    info->dialect < smb3) {
 		fault_is(fault, SMB_PROTOCOL,
 			 "the server refuses the logon: it may require encryption, which begins with SMB3");
 		return true;
@@ -69,7 +72,8 @@ static bool failure_of_agreement(const struct smb_connect *target, const struct 
 }
 
 /* What is known of a failed request; of a logon more than the server says. */
-static bool failure_of_request(const struct smb_connect *target, const struct identity *identity, int error, struct smb_fault *fault)
+static bool failure_of_request(const struct smb_connect *target, const struct identity *identity, int error,
+			       struct smb_fault *fault)
 {
 	bool logs_on = wire_step() == SMB_STEP_TICKET || wire_step() == SMB_STEP_LOGON;
 	struct smb_info info;
@@ -94,24 +98,27 @@ static bool failure_of_links(const struct smb_connect *target, struct smb_fault 
 				     : "a link leads to another share or server (DFS), and dfs is off");
 }
 
-bool failure_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_fault *stopped, int error,
-		     struct smb_fault *fault)
+bool failure_explain(const struct smb_connect *target, const struct identity *identity, const struct smb_fault *stopped,
+		     int error, struct smb_fault *fault)
 {
 	switch (wire_refusal()) {
 	case REFUSED_CLEAR:
 		return fault_set(fault, SMB_PROTOCOL,
-				 target->share[0] == '\0' ? "encryption is required, and libsmbclient lists shares in clear, unless the "
-							    "server encrypts all that it says"
-							  : "encryption is required, but the library would send clear text (the server does "
-							    "not offer encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
-	case REFUSED_UNSIGNED: return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
+				 target->share[0] == '\0'
+				     ? "encryption is required, and libsmbclient lists shares in clear, unless the "
+				       "server encrypts all that it says"
+				     : "encryption is required, but the library would send clear text (the server does "
+				       "not offer encryption, its dialect is below SMB3, or it has 'host msdfs = no')");
+	case REFUSED_UNSIGNED:
+		return fault_set(fault, SMB_PROTOCOL, "signing is required, but the server does not sign");
 	case REFUSED_NOBODY: return fault_set(fault, SMB_AUTH_FAILED, "the logon would have been one without a name");
 	case REFUSED_LOST: return fault_set(fault, SMB_DISCONNECTED, "the answer to the logon was lost");
 	case REFUSED_CANCELLED: return fault_set(fault, SMB_CANCELLED, "cancelled");
 	case REFUSED_ELSEWHERE: return failure_of_links(target, fault);
 	case REFUSED_REPLACE: return fault_set(fault, SMB_EXISTS, "it exists already");
 	case REFUSED_ENDLESS:
-		return fault_set(fault, SMB_FAILED, "the server lists more than 256 MiB of names, which is no longer read");
+		return fault_set(fault, SMB_FAILED,
+				 "the server lists more than 256 MiB of names, which is no longer read");
 	case REFUSED_STOPPED: *fault = *stopped; return false;
 	case REFUSED_PASSWORD:
 		if (!logon_refused(fault))

@@ -80,7 +80,8 @@ static bool fault_while_connecting(struct smb_fault *fault, enum smb_step step, 
 			return fault_set(fault, SMB_UNREACHABLE, m->text);
 		return fault_errno(fault, SMB_UNREACHABLE, "no connection", error);
 	case SMB_STEP_NEGOTIATE:
-		return fault_errno(fault, SMB_PROTOCOL, "client and server have no dialect or protection in common", error);
+		return fault_errno(fault, SMB_PROTOCOL, "client and server have no dialect or protection in common",
+				   error);
 	case SMB_STEP_LOGON:
 		if (error == EACCES || error == EPERM || error == EINVAL)
 			return fault_set(fault, SMB_AUTH_FAILED, "the logon was refused");
@@ -155,8 +156,9 @@ bool fault_vetoed(struct smb_fault *fault)
 
 bool fault_meddled(struct smb_fault *fault)
 {
-	return fault_set(fault, SMB_PROTOCOL,
-			 "the server's answers do not fit together: somebody may have changed what it offers on the way");
+	return fault_set(
+	    fault, SMB_PROTOCOL,
+	    "the server's answers do not fit together: somebody may have changed what it offers on the way");
 }
 
 bool fault_refuses_password(uint32_t status)

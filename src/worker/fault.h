@@ -26,13 +26,16 @@ void fault_guest(struct smb_fault *fault);
  */
 bool fault_refuses_password(uint32_t status);
 
-/* The library itself found that the server's answers do not fit together: an answer to the negotiation was changed on its way. */
+/*
+ * The library itself found that the server's answers do not fit together: an answer to the negotiation was changed on
+ * its way.
+ */
 bool fault_meddled(struct smb_fault *fault);
 
 /*
  * After a request to make something of that name, or to give it that name, where all else is there: a server says
- * OBJECT_NAME_NOT_FOUND of names that it lets nobody have (Samba's 'veto files'), and OBJECT_PATH_NOT_FOUND of a missing
- * folder. True when that is so; then the fault says it.
+ * OBJECT_NAME_NOT_FOUND of names that it lets nobody have (Samba's 'veto files'), and OBJECT_PATH_NOT_FOUND of a
+ * missing folder. True when that is so; then the fault says it.
  */
 bool fault_vetoed(struct smb_fault *fault);
 

@@ -73,9 +73,11 @@ static bool follow_may(enum follow_use use, const char *path, struct smb_fault *
 	bool is_link = links_is_link(follow.place, path);
 
 	if (follow.is_staying && follow.place != LINKS_HERE && follow.place != follow.stay)
-		return fault_set(fault, SMB_UNSUPPORTED, "a link leads to another share or server (DFS): what is there is left alone");
+		return fault_set(fault, SMB_UNSUPPORTED,
+				 "a link leads to another share or server (DFS): what is there is left alone");
 	if (is_link && use == FOLLOW_REMOVES)
-		return fault_set(fault, SMB_UNSUPPORTED, "it is a link to another share or server (DFS), which is left alone");
+		return fault_set(fault, SMB_UNSUPPORTED,
+				 "it is a link to another share or server (DFS), which is left alone");
 	if (is_link && use == FOLLOW_MAKES)
 		return fault_set(fault, SMB_EXISTS, "it exists already");
 	return true;
@@ -103,7 +105,10 @@ static void follow_name(struct smb_fault *fault)
 	snprintf(fault->text + used, sizeof fault->text - used, " (DFS: %.150s)%s", links_name(follow.place), end);
 }
 
-/* A target that is silent leaves time to try another one, and to say which one it is: the module ends the worker at short_timeout. */
+/*
+ * A target that is silent leaves time to try another one, and to say which one it is: the module ends the worker at
+ * short_timeout.
+ */
 static void follow_limit(void)
 {
 	uint32_t ms = follow.target->short_timeout;
@@ -131,14 +136,15 @@ bool follow_go(enum follow_use use, const char *path, struct smb_fault *fault)
 bool follow_referral(void)
 {
 	const struct referral *referral = referral_watch_found();
-	return referral != NULL && follow.target->dfs && ++follow.hops <= FOLLOW_HOPS && links_add(follow.place, referral);
+	return referral != NULL && follow.target->dfs && ++follow.hops <= FOLLOW_HOPS &&
+	       links_add(follow.place, referral);
 }
 
 /* A target that cannot be reached, or has no such share. What it says of the password other targets would say, too. */
 static bool follow_target_failed(const struct smb_fault *fault)
 {
-	return follow.place != LINKS_HERE && wire_step() < SMB_STEP_FILE && fault->code != SMB_AUTH_FAILED && fault->code != SMB_CANCELLED &&
-	       fault->code != SMB_PROTOCOL;
+	return follow.place != LINKS_HERE && wire_step() < SMB_STEP_FILE && fault->code != SMB_AUTH_FAILED &&
+	       fault->code != SMB_CANCELLED && fault->code != SMB_PROTOCOL;
 }
 
 bool follow_next(struct smb_fault *fault)

@@ -13,7 +13,8 @@
 enum { HANDLES = 1024 }; /* a walk has a listing open for each level */
 
 static struct handle handles[HANDLES];
-static uint32_t handles_numbers[HANDLES]; /* the last number of each: a closed handle must not be taken for the next one in its place */
+/* the last number of each: a closed handle must not be taken for the next one in its place */
+static uint32_t handles_numbers[HANDLES];
 static unsigned handles_in_use;
 
 /* ---- the table ---- */
@@ -77,7 +78,8 @@ bool handles_keep_lock(struct handle *h, const char *path, const char *content, 
 {
 	h->paths[0] = strdup(path);
 	h->paths[1] = strdup(content);
-	return (h->paths[0] != NULL && h->paths[1] != NULL) || fault_set(fault, SMB_FAILED, "the worker is out of memory");
+	return (h->paths[0] != NULL && h->paths[1] != NULL) ||
+	       fault_set(fault, SMB_FAILED, "the worker is out of memory");
 }
 
 bool handles_free(struct handle *h, struct smb_fault *fault)
@@ -123,7 +125,8 @@ void handles_end_all(void)
 bool handles_map_buffer(struct handle *h, int fd, struct smb_fault *fault)
 {
 	h->buffer = memory_map(fd, 1, &h->buffer_size);
-	return h->buffer != NULL || fault_errno(fault, SMB_FAILED, "the worker has no room for the file's buffer", errno);
+	return h->buffer != NULL ||
+	       fault_errno(fault, SMB_FAILED, "the worker has no room for the file's buffer", errno);
 }
 
 uint8_t *handles_buffer(const struct handle *h, uint64_t from, uint64_t size, struct smb_fault *fault)

@@ -1,4 +1,7 @@
-/* What stays open in the worker between two requests: listings, files and uploads, each known to the module by a number. */
+/*
+ * What stays open in the worker between two requests: listings, files and uploads, each known to the module by a
+ * number.
+ */
 #ifndef LUA_SMB_HANDLES_H
 #define LUA_SMB_HANDLES_H
 
@@ -54,7 +57,8 @@ void handles_end_all(void);
 /* ---- entries of a reply ---- */
 
 /*
- * Appends an entry to a reply of SMB_MESSAGE_MAX bytes, of which `used` are taken, and counts it. False when the message is full.
+ * Appends an entry to a reply of SMB_MESSAGE_MAX bytes, of which `used` are taken, and counts it. False when the
+ * message is full.
  */
 bool handles_add_entry(struct smb_reply *reply, size_t *used, struct smb_entry *entry, const char *name);
 

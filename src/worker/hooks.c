@@ -1,6 +1,6 @@
 /*
- * These functions come before libc's for every library in this process, since the program is linked with --dynamic-list. So each byte
- * on an SMB connection passes here: hooks.list names them.
+ * These functions come before libc's for every library in this process, since the program is linked with
+ * --dynamic-list. So each byte on an SMB connection passes here: hooks.list names them.
  */
 #include "referral_watch.h"
 #include "addresses.h"
@@ -152,24 +152,25 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 /* ---- encryption ---- */
 
 /*
- * GnuTLS's functions, by which Samba 4.11 and later encrypt: what they are given is seen where it is in clear. Their names are declared
- * here, so that nobody needs GnuTLS's headers; its giovec_t is a struct iovec. A library that encrypts by others hides more.
+ * GnuTLS's functions, by which Samba 4.11 and later encrypt: what they are given is seen where it is in clear. Their
+ * names are declared here, so that nobody needs GnuTLS's headers; its giovec_t is a struct iovec. A library that
+ * encrypts by others hides more.
  */
-int gnutls_aead_cipher_encryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth, int auth_count,
-				 const struct iovec *parts, int count, void *tag, size_t *tag_size);
-int gnutls_aead_cipher_decryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth, int auth_count,
-				 const struct iovec *parts, int count, void *tag, size_t tag_size);
+int gnutls_aead_cipher_encryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth,
+				 int auth_count, const struct iovec *parts, int count, void *tag, size_t *tag_size);
+int gnutls_aead_cipher_decryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth,
+				 int auth_count, const struct iovec *parts, int count, void *tag, size_t tag_size);
 
-int gnutls_aead_cipher_encryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth, int auth_count,
-				 const struct iovec *parts, int count, void *tag, size_t *tag_size)
+int gnutls_aead_cipher_encryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth,
+				 int auth_count, const struct iovec *parts, int count, void *tag, size_t *tag_size)
 {
 	NEXT(gnutls_aead_cipher_encryptv2)
 	referral_watch_encrypts(parts, count);
 	return next(handle, nonce, nonce_size, auth, auth_count, parts, count, tag, tag_size);
 }
 
-int gnutls_aead_cipher_decryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth, int auth_count,
-				 const struct iovec *parts, int count, void *tag, size_t tag_size)
+int gnutls_aead_cipher_decryptv2(void *handle, const void *nonce, size_t nonce_size, const struct iovec *auth,
+				 int auth_count, const struct iovec *parts, int count, void *tag, size_t tag_size)
 {
 	NEXT(gnutls_aead_cipher_decryptv2)
 	int result = next(handle, nonce, nonce_size, auth, auth_count, parts, count, tag, tag_size);

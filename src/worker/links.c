@@ -54,7 +54,8 @@ static void links_free_target(struct links_target *t)
 	memset(t, 0, sizeof *t);
 }
 
-static bool links_make_target(struct links_target *t, const char *server, const char *share, const char *path, uint32_t port)
+static bool links_make_target(struct links_target *t, const char *server, const char *share, const char *path,
+			      uint32_t port)
 {
 	snprintf(t->server, sizeof t->server, "%s", server);
 	t->path = strdup(path);
@@ -189,11 +190,15 @@ static void links_set_targets(struct link *l, const struct referral *r)
 	free(before);
 }
 
-/* A server was asked about a path that begins with what its place adds to ours: a share's folder that a link leads to. */
+/*
+ * A server was asked about a path that begins with what its place adds to ours: a share's folder that a link leads to.
+ */
 bool links_add(uint32_t place, const struct referral *r)
 {
 	const char *below = links_below(links_current(place)->path, r->link);
-	uint32_t seconds = r->seconds < LEAST_SECONDS ? LEAST_SECONDS : r->seconds < MOST_SECONDS ? r->seconds : MOST_SECONDS;
+	uint32_t seconds = r->seconds < LEAST_SECONDS  ? LEAST_SECONDS
+			   : r->seconds < MOST_SECONDS ? r->seconds
+						       : MOST_SECONDS;
 	struct link *l;
 	char *path;
 

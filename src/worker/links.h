@@ -1,6 +1,7 @@
 /*
- * The DFS links of the share that have been met, and where they lead. A path below one lies in a place of its own: a share of another
- * server, mostly. Places are numbers; LINKS_HERE is the share itself. Paths lie below that share, '/'-separated.
+ * The DFS links of the share that have been met, and where they lead. A path below one lies in a place of its own: a
+ * share of another server, mostly. Places are numbers; LINKS_HERE is the share itself. Paths lie below that share,
+ * '/'-separated.
  */
 #ifndef LUA_SMB_LINKS_H
 #define LUA_SMB_LINKS_H

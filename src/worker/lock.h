@@ -9,7 +9,10 @@
 
 #include <stdbool.h>
 
-/* Makes a lock file; `exists` when there is one. `again`: one with the same content is an earlier attempt's, and will do. */
+/*
+ * Makes a lock file; `exists` when there is one. `again`: one with the same content is an earlier attempt's, and will
+ * do.
+ */
 bool lock_make(const char *path, const char *content, bool again, struct smb_fault *fault);
 
 /* Removes the lock file if it has that content; one that is missing, or another's, is no failure. */

@@ -55,7 +55,8 @@ static enum logon_turn send_first(void)
 		return LOGON_GO;
 	if (atomic_exchange(&logon.turn->sent, 0) != 0)
 		atomic_fetch_add(&logon.turn->lost, 1);
-	if (atomic_load(&logon.turn->refused) == SMB_TURN_OPEN && turn_bears(logon.turn, atomic_load(&logon.turn->lost))) {
+	if (atomic_load(&logon.turn->refused) == SMB_TURN_OPEN &&
+	    turn_bears(logon.turn, atomic_load(&logon.turn->lost))) {
 		atomic_store(&logon.turn->sent, 1);
 		return go();
 	}

@@ -17,8 +17,8 @@
 void logon_frames_begin_call(void);
 
 /*
- * The calls that follow are about a server that a DFS link leads to; NULL: about the user's own. It may not know the password, which is none
- * the worse for that.
+ * The calls that follow are about a server that a DFS link leads to; NULL: about the user's own. It may not know the
+ * password, which is none the worse for that.
  */
 void logon_frames_go_elsewhere(const char *server);
 

@@ -187,8 +187,8 @@ static void main_keep_secrets(void)
 }
 
 /*
- * Bounds what a server can make the library take. Its memory is private; what is shared, the buffers of open files, counts
- * as addresses only, and there may be many of them. Sanitizers set all addresses aside.
+ * Bounds what a server can make the library take. Its memory is private; what is shared, the buffers of open files,
+ * counts as addresses only, and there may be many of them. Sanitizers set all addresses aside.
  */
 static void main_limit_memory(void)
 {

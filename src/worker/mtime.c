@@ -32,7 +32,9 @@ bool mtime_was_refused(int64_t *instead)
 	return refused;
 }
 
-/* Whether the server takes the file but not its time, as of a file of another owner, or on a disk that keeps no times. */
+/*
+ * Whether the server takes the file but not its time, as of a file of another owner, or on a disk that keeps no times.
+ */
 static bool mtime_is_refusal(const struct smb_fault *fault)
 {
 	/* Samba says "not found" of another user's file that it has just opened. */
@@ -48,15 +50,16 @@ static bool mtime_do_without(const struct replacement *t, const uint64_t *size, 
 	if ((t->flags & SMB_FLAG_INSIST) || !mtime_is_refusal(fault))
 		return false;
 	memset(fault, 0, sizeof *fault);
-	if (size != NULL && (!session_stat(t->temporary, &entry, fault) || !transfer_check_size(entry.size, *size, fault)))
+	if (size != NULL &&
+	    (!session_stat(t->temporary, &entry, fault) || !transfer_check_size(entry.size, *size, fault)))
 		return false;
 	mtime_refuse();
 	return true;
 }
 
 /*
- * A disk with a smaller range of times (ext4: 1901 to 2446) sets the nearest one, and the server reports success: look at such a time.
- * A user who may not look learns nothing.
+ * A disk with a smaller range of times (ext4: 1901 to 2446) sets the nearest one, and the server reports success: look
+ * at such a time. A user who may not look learns nothing.
  */
 static bool mtime_check(const struct replacement *t, struct smb_fault *fault)
 {
@@ -86,7 +89,8 @@ static uint32_t mtime_listed_attributes(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *name;
 	char *parent = strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
-	struct session_list *list = parent != NULL && base[0] != '\0' ? session_list(parent, &(struct smb_fault){0}) : NULL;
+	struct session_list *list =
+	    parent != NULL && base[0] != '\0' ? session_list(parent, &(struct smb_fault){0}) : NULL;
 	uint32_t attributes = 0;
 	struct smb_entry entry;
 	bool exact = false;
@@ -113,7 +117,8 @@ static bool mtime_find_attributes(const char *path, uint32_t *attributes, struct
 }
 
 /* Where answers can be read, the one to the opening, which setting a time costs, tells the attributes. */
-static bool mtime_set_nothing_else(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
+static bool mtime_set_nothing_else(const char *path, int64_t mtime, struct session_opened *opened,
+				   struct smb_fault *fault)
 {
 	uint32_t attributes = 0;
 
@@ -143,7 +148,8 @@ bool mtime_change(const char *path, int64_t mtime, struct smb_fault *fault)
 	struct replacement t = {.temporary = path, .mtime = mtime, .flags = SMB_FLAG_INSIST};
 	struct session_opened opened = {0};
 
-	return mtime_is_found(path, fault) && mtime_set_nothing_else(path, mtime, &opened, fault) && mtime_check(&t, fault);
+	return mtime_is_found(path, fault) && mtime_set_nothing_else(path, mtime, &opened, fault) &&
+	       mtime_check(&t, fault);
 }
 
 bool mtime_set(const struct replacement *t, const uint64_t *size, struct smb_fault *fault)
@@ -156,5 +162,6 @@ bool mtime_set(const struct replacement *t, const uint64_t *size, struct smb_fau
 		return true;
 	if (!(keeps_attributes ? mtime_set_nothing_else : session_set_new_time)(t->temporary, t->mtime, &opened, fault))
 		return mtime_do_without(t, size, fault);
-	return (size == NULL || transfer_check_size(opened.is_known ? opened.entry.size : 0, *size, fault)) && mtime_check(t, fault);
+	return (size == NULL || transfer_check_size(opened.is_known ? opened.entry.size : 0, *size, fault)) &&
+	       mtime_check(t, fault);
 }

@@ -19,28 +19,54 @@ enum { PLACES_TRUNCATE = 1 << 14, PLACES_NET_PORT = 2, PLACES_CONNECT_TCP = 2 };
 struct places_ruleset { uint64_t files, ports; };
 struct places_port { uint64_t allowed, port; };
 
-enum { PLACES_READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR, PLACES_WRITE = LANDLOCK_ACCESS_FS_WRITE_FILE };
+enum {
+	PLACES_READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+	PLACES_WRITE = LANDLOCK_ACCESS_FS_WRITE_FILE
+};
 
 /*
- * The system's, and none of the user's. All of /etc, and not single files of it: who changes resolv.conf puts another file
- * there, and it is read again. Sockets are no files: services are asked wherever theirs lie.
+ * The system's, and none of the user's. All of /etc, and not single files of it: who changes resolv.conf puts another
+ * file there, and it is read again. Sockets are no files: services are asked wherever theirs lie.
  */
-static const char *const places_readable[] = {
-    "/etc", "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix", "/gnu", "/proc", "/sys", "/run/systemd", "/run/resolvconf",
-    "/run/NetworkManager", "/run/connman", "/run/nscd", "/var/lib/sss", "/var/lib/extrausers", "/var/lib/misc", "/var/db", "/var/yp",
-    "/dev/zero", "/dev/random", "/dev/urandom"};
+static const char *const places_readable[] = {"/etc",
+					      "/usr",
+					      "/lib",
+					      "/lib32",
+					      "/lib64",
+					      "/libx32",
+					      "/opt",
+					      "/nix",
+					      "/gnu",
+					      "/proc",
+					      "/sys",
+					      "/run/systemd",
+					      "/run/resolvconf",
+					      "/run/NetworkManager",
+					      "/run/connman",
+					      "/run/nscd",
+					      "/var/lib/sss",
+					      "/var/lib/extrausers",
+					      "/var/lib/misc",
+					      "/var/db",
+					      "/var/yp",
+					      "/dev/zero",
+					      "/dev/random",
+					      "/dev/urandom"};
 
 /* These may be links to anywhere. */
-static const char *const places_linked[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf",
-					    "/etc/services", "/etc/krb5.conf", "/etc/localtime", "/etc/samba/lmhosts"};
+static const char *const places_linked[] = {"/etc/resolv.conf", "/etc/hosts",     "/etc/nsswitch.conf",
+					    "/etc/host.conf",   "/etc/gai.conf",  "/etc/services",
+					    "/etc/krb5.conf",   "/etc/localtime", "/etc/samba/lmhosts"};
 
 /* Files, and lists of folders, that the user names. */
-static const char *const places_of_environment[] = {"KRB5_CONFIG", "HOSTALIASES", "LOCPATH", "LD_LIBRARY_PATH", "GCONV_PATH"};
+static const char *const places_of_environment[] = {"KRB5_CONFIG", "HOSTALIASES", "LOCPATH", "LD_LIBRARY_PATH",
+						    "GCONV_PATH"};
 
 /* A place that is not there needs no rule. */
 static void places_allow(int rules, const char *path, uint64_t what)
 {
-	struct landlock_path_beneath_attr beneath = {.allowed_access = what, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+	struct landlock_path_beneath_attr beneath = {.allowed_access = what,
+						     .parent_fd = open(path, O_PATH | O_CLOEXEC)};
 	struct stat st;
 
 	if (beneath.parent_fd < 0)
@@ -68,7 +94,8 @@ static void places_allow_listed(int rules, const char *list)
 {
 	char *copy = list != NULL ? strdup(list) : NULL, *state;
 
-	for (char *path = copy != NULL ? strtok_r(copy, ":", &state) : NULL; path != NULL; path = strtok_r(NULL, ":", &state))
+	for (char *path = copy != NULL ? strtok_r(copy, ":", &state) : NULL; path != NULL;
+	     path = strtok_r(NULL, ":", &state))
 		if (path[0] == '/')
 			places_allow(rules, path, PLACES_READ);
 	free(copy);
@@ -78,7 +105,8 @@ static void places_allow_listed(int rules, const char *list)
 static int places_note_library(struct dl_phdr_info *info, size_t size, void *rules)
 {
 	(void)size;
-	if (info->dlpi_name[0] == '/' && strncmp(info->dlpi_name, "/usr/", 5) != 0 && strncmp(info->dlpi_name, "/lib", 4) != 0)
+	if (info->dlpi_name[0] == '/' && strncmp(info->dlpi_name, "/usr/", 5) != 0 &&
+	    strncmp(info->dlpi_name, "/lib", 4) != 0)
 		places_allow_folder_of(*(int *)rules, info->dlpi_name);
 	return 0;
 }
@@ -115,10 +143,13 @@ uint32_t places_confine(uint16_t port)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	const uint64_t first = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1; /* of version 1, all but running programs */
-	const struct places_ruleset what = {(first & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE) | (version >= 3 ? PLACES_TRUNCATE : 0),
+	const struct places_ruleset what = {(first & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE) |
+						(version >= 3 ? PLACES_TRUNCATE : 0),
 					    version >= 4 ? PLACES_CONNECT_TCP : 0};
 	uint32_t holds = SMB_CONFINED_FILES | (version >= 4 ? SMB_CONFINED_PORTS : 0);
-	int rules = version >= 1 ? (int)syscall(SYS_landlock_create_ruleset, &what, version >= 4 ? sizeof what : sizeof what.files, 0) : -1;
+	int rules = version >= 1 ? (int)syscall(SYS_landlock_create_ruleset, &what,
+						version >= 4 ? sizeof what : sizeof what.files, 0)
+				 : -1;
 
 	if (rules < 0)
 		return 0;

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * Binds this thread and those that it makes, for good; descriptors that are open stay as they are. `port`: the server's.
- * Returns what holds, of enum smb_confined.
+ * Binds this thread and those that it makes, for good; descriptors that are open stay as they are. `port`: the
+ * server's. Returns what holds, of enum smb_confined.
  */
 uint32_t places_confine(uint16_t port);
 

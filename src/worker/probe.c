@@ -32,7 +32,9 @@ static size_t probe_request(uint8_t frame[BYTES + 2 + sizeof probe_dialects])
 	return size;
 }
 
-/* A name as NetBIOS encodes it (RFC 1001 14.1): 16 characters as half bytes, in capitals; `kind` is the last of them. */
+/*
+ * A name as NetBIOS encodes it (RFC 1001 14.1): 16 characters as half bytes, in capitals; `kind` is the last of them.
+ */
 static void probe_put_name(uint8_t to[NAME], const char *name, uint8_t kind)
 {
 	size_t length = strlen(name);
@@ -103,7 +105,8 @@ bool probe_speaks_smb1_only(const struct smb_connect *target)
 		fd = probe_connect(at);
 	freeaddrinfo(all);
 	if (fd >= 0) {
-		is_smb1 = (target->transport != SMB_TRANSPORT_NETBIOS || probe_opens_session(fd)) && probe_is_answered_by_smb1(fd);
+		is_smb1 = (target->transport != SMB_TRANSPORT_NETBIOS || probe_opens_session(fd)) &&
+			  probe_is_answered_by_smb1(fd);
 		close(fd);
 	}
 	return is_smb1;

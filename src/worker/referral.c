@@ -107,7 +107,8 @@ static bool referral_read_link(struct referral *r, size_t consumed)
 	memcpy(covered, at, (size_t)(end - at));
 	covered[end - at] = '\0';
 	at = covered;
-	return referral_part(&at, name, sizeof name) && referral_part(&at, name, sizeof name) && referral_trim(at, r->link, sizeof r->link);
+	return referral_part(&at, name, sizeof name) && referral_part(&at, name, sizeof name) &&
+	       referral_trim(at, r->link, sizeof r->link);
 }
 
 /* Versions 2, 3 and 4 differ in where they say where the target's name is. */
@@ -118,7 +119,8 @@ static void referral_read_target(struct referral *r, const struct frame *answer,
 	size_t name = at + frame_16(answer, at + (version == 2 ? 20 : 16));
 	char path[REFERRAL_PATH];
 
-	if (version < 2 || version > 4 || (version > 2 && (frame_16(answer, at + 6) & is_name_list)) || name >= answer->size)
+	if (version < 2 || version > 4 || (version > 2 && (frame_16(answer, at + 6) & is_name_list)) ||
+	    name >= answer->size)
 		return;
 	if (!referral_text((struct frame){answer->bytes + name, answer->size - name}, path, sizeof path) ||
 	    !referral_split(path, &r->targets[r->count]))

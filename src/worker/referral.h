@@ -1,6 +1,6 @@
 /*
- * What a server says of a path that another server holds (DFS: MS-DFSC 2.2.2 to 2.2.5). Nothing from the network is trusted: what does
- * not fit is left out.
+ * What a server says of a path that another server holds (DFS: MS-DFSC 2.2.2 to 2.2.5). Nothing from the network is
+ * trusted: what does not fit is left out.
  */
 #ifndef LUA_SMB_REFERRAL_H
 #define LUA_SMB_REFERRAL_H
@@ -25,7 +25,8 @@ struct referral_target {
 
 struct referral {
 	char asked[REFERRAL_PATH]; /* the path that was asked for: "/server/share/folder/link/file" */
-	char link[REFERRAL_PATH];  /* the part of it that the targets stand for, below the share: "folder/link"; "": the share itself */
+	/* the part of it that the targets stand for, below the share: "folder/link"; "": the share itself */
+	char link[REFERRAL_PATH];
 	uint32_t seconds;          /* how long that is to be believed */
 	size_t count;
 	struct referral_target targets[REFERRAL_TARGETS]; /* as the server prefers them */

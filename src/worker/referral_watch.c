@@ -31,7 +31,8 @@ void referral_watch_arrived(const struct frame *f)
 	if (!referral_watch.is_asking || !is_answer || frame_status(f) == STATUS_PENDING)
 		return;
 	referral_watch.is_asking = false;
-	referral_watch.is_found = referral_read_answer(&referral_watch.referral, f) && referral_watch.referral.link[0] != '\0';
+	referral_watch.is_found =
+	    referral_read_answer(&referral_watch.referral, f) && referral_watch.referral.link[0] != '\0';
 }
 
 void referral_watch_encrypts(const struct iovec *parts, int count)

@@ -1,4 +1,7 @@
-/* Sees to it that a server's answer to "where does this path lie?" is found among the frames of a call, encrypted or not. */
+/*
+ * Sees to it that a server's answer to "where does this path lie?" is found among the frames of a call, encrypted or
+ * not.
+ */
 #ifndef LUA_SMB_REFERRAL_WATCH_H
 #define LUA_SMB_REFERRAL_WATCH_H
 

@@ -81,7 +81,8 @@ static bool remote_folder_remove_entry(const char *path, const char *name, const
 		how->spare(how->context, path);
 		return true;
 	}
-	if (entry->type == SMB_ENTRY_DIRECTORY && how->depth == SMB_DEPTH_LIMIT) /* a hostile server's folder may contain itself */
+	/* a hostile server's folder may contain itself */
+	if (entry->type == SMB_ENTRY_DIRECTORY && how->depth == SMB_DEPTH_LIMIT)
 		return fault_set(fault, SMB_FAILED, "its folders lie more than 1,000 levels deep");
 	if (entry->type == SMB_ENTRY_DIRECTORY) {
 		bool ok;
@@ -158,7 +159,10 @@ static bool remote_folder_remove_all(const char *path, struct removal *how, stru
 	return ok;
 }
 
-/* Finds the place (follow_answered) of the folder that holds this one. False where a link leads to it whose target fails. */
+/*
+ * Finds the place (follow_answered) of the folder that holds this one. False where a link leads to it whose target
+ * fails.
+ */
 static bool remote_folder_place_of_parent(const char *path, uint32_t *place, struct smb_fault *fault)
 {
 	const char *end = strrchr(path, '/');
@@ -194,7 +198,9 @@ bool remote_folder_remove(const char *path, struct removal *how, struct smb_faul
 		return false;
 	if (remote_folder_remove_at(path, place, how, fault))
 		return true;
-	/* Behind encryption only a link that is met shows that the share has links, and all of this may lie below one. */
+	/*
+	 * Behind encryption only a link that is met shows that the share has links, and all of this may lie below one.
+	 */
 	if (known || !follow_has_links())
 		return false;
 	if (!remote_folder_place_of_parent(path, &place, fault) || place == 0)

@@ -31,10 +31,12 @@ static char *remote_url_encoded(const char *path)
 
 char *remote_url_root(const char *server, uint32_t port, const char *share, const char *folder)
 {
-	char *host = remote_url_encoded(server), *name = remote_url_encoded(share), *path = remote_url_encoded(folder), *root = NULL;
+	char *host = remote_url_encoded(server), *name = remote_url_encoded(share), *path = remote_url_encoded(folder),
+	     *root = NULL;
 	bool ok = host != NULL && name != NULL && path != NULL;
 
-	if (ok && asprintf(&root, "smb://%s:%u%s%s%s%s", host, port, name[0] != '\0' ? "/" : "", name, path[0] != '\0' ? "/" : "", path) < 0)
+	if (ok && asprintf(&root, "smb://%s:%u%s%s%s%s", host, port, name[0] != '\0' ? "/" : "", name,
+			   path[0] != '\0' ? "/" : "", path) < 0)
 		root = NULL;
 	free(host);
 	free(name);

@@ -13,16 +13,21 @@
 
 enum {
 	REPLACE_ATTEMPTS = 20, /* to take a name that others take too */
-	TIDY_TIME = 400,     /* milliseconds to tidy up: others may hold a file for a moment, the server may be about to come back */
+	/* milliseconds to tidy up: others may hold a file for a moment, the server may be about to come back */
+	TIDY_TIME = 400,
 	TIDY_INTERVAL = 50,  /* milliseconds between two tries */
-	CLOSING_TIME = 10000, /* milliseconds for other connections to close a file, on a slow line and a busy machine */
+	/* milliseconds for other connections to close a file, on a slow line and a busy machine */
+	CLOSING_TIME = 10000,
 };
 
 enum { ATTRIBUTE_READONLY = 1 };
 
 static bool replace_aside_left; /* the request under way has replaced a file, but not removed the old one */
 
-/* Puts back a file that was moved aside by somebody who never came to rename the new one. True when it has its name again. */
+/*
+ * Puts back a file that was moved aside by somebody who never came to rename the new one. True when it has its name
+ * again.
+ */
 static bool replace_put_back(const struct replacement *t)
 {
 	struct smb_fault ignored = {0};
@@ -93,8 +98,9 @@ static bool replace_tidy_again(int64_t began, const struct smb_fault *fault)
 }
 
 /*
- * Deletes the old file until it is not found. Samba forgets a deletion, without a word, when another client renames the same file at that
- * moment; and a file that somebody has open goes only when it is closed: a deleted one that is not gone in time counts as gone.
+ * Deletes the old file until it is not found. Samba forgets a deletion, without a word, when another client renames the
+ * same file at that moment; and a file that somebody has open goes only when it is closed: a deleted one that is not
+ * gone in time counts as gone.
  */
 static bool replace_remove_aside(const struct replacement *t, struct smb_fault *fault)
 {
@@ -106,7 +112,8 @@ static bool replace_remove_aside(const struct replacement *t, struct smb_fault *
 		deleted = deleted || ok;
 		if (!ok && fault->code == SMB_NOT_FOUND)
 			return true;
-		if (!ok && deleted && fault->code == SMB_ACCESS_DENIED) /* behind encryption "about to be deleted" reads so */
+		/* behind encryption "about to be deleted" reads so */
+		if (!ok && deleted && fault->code == SMB_ACCESS_DENIED)
 			fault->code = SMB_BUSY;
 		if (ok ? replace_now_ms() - began >= TIDY_TIME : !replace_tidy_again(began, fault))
 			return deleted;
@@ -114,8 +121,8 @@ static bool replace_remove_aside(const struct replacement *t, struct smb_fault *
 }
 
 /*
- * Puts the old file back, or deletes it where another whole file has the name by now. False when neither is known to have happened: the
- * module tries again later.
+ * Puts the old file back, or deletes it where another whole file has the name by now. False when neither is known to
+ * have happened: the module tries again later.
  */
 static bool replace_move_back(const struct replacement *t, struct smb_fault *fault)
 {
@@ -163,8 +170,8 @@ static bool replace_is_renamed(const char *from, const struct replacement *to)
 }
 
 /*
- * Gives `from` the target's name. One whole copy, old or new, is on the share at every moment, so nothing here stops when the request is
- * cancelled.
+ * Gives `from` the target's name. One whole copy, old or new, is on the share at every moment, so nothing here stops
+ * when the request is cancelled.
  */
 static bool replace_put_once(const char *from, struct replacement *t, struct smb_fault *fault)
 {
@@ -209,7 +216,9 @@ void replace_settle_aside(const struct replacement *t)
 		replace_move_back(t, &ignored);
 }
 
-/* Whether the file has its name: the temporary one is gone, and the target has the size and time that it was to have. */
+/*
+ * Whether the file has its name: the temporary one is gone, and the target has the size and time that it was to have.
+ */
 bool replace_is_done(const struct replacement *t, uint64_t size)
 {
 	struct smb_fault fault = {0};
@@ -220,7 +229,9 @@ bool replace_is_done(const struct replacement *t, uint64_t size)
 	       (!(t->flags & SMB_FLAG_MTIME) || ticks_kept(t->mtime, entry.mtime));
 }
 
-/* Returns until when others are waited for: half of the time for cleaning up at most, as more may have to be tidied up. */
+/*
+ * Returns until when others are waited for: half of the time for cleaning up at most, as more may have to be tidied up.
+ */
 static int64_t replace_closing_deadline(bool shared)
 {
 	int64_t most = lifeline_clean_up_ms() / 2;
@@ -276,8 +287,8 @@ bool replace_settle(const struct replacement *t, struct smb_fault *fault)
 /* ---- renaming ---- */
 
 /*
- * Whether the server takes two names for one, in a way that ASCII does not tell: then moving the "old" file aside moved the source, and
- * moving it back gave it the new name.
+ * Whether the server takes two names for one, in a way that ASCII does not tell: then moving the "old" file aside moved
+ * the source, and moving it back gave it the new name.
  */
 static bool replace_is_one_file(const char *from, const char *to)
 {
@@ -297,10 +308,12 @@ static bool replace_rename_over(const char *from, struct replacement *to, struct
 		return fault_set(fault, SMB_EXISTS, "a file has this name");
 	if (!lifeline_owe())
 		return fault_set(fault, SMB_CANCELLED, "cancelled");
-	ok = replace_put(from, to, fault) || (to->occupied && fault->code == SMB_NOT_FOUND && replace_is_one_file(from, to->path));
+	ok = replace_put(from, to, fault) ||
+	     (to->occupied && fault->code == SMB_NOT_FOUND && replace_is_one_file(from, to->path));
 	lifeline_settle();
 	/* Encryption hides which of the two is missing: where the source is there, the target's folder is not. */
-	if (!ok && fault->code == SMB_NOT_FOUND && fault->status == 0 && session_stat(from, &entry, &(struct smb_fault){0}))
+	if (!ok && fault->code == SMB_NOT_FOUND && fault->status == 0 &&
+	    session_stat(from, &entry, &(struct smb_fault){0}))
 		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");
 	return ok;
 }
@@ -317,8 +330,8 @@ bool replace_rename(const char *from, struct replacement *to, struct smb_fault *
 			return true;
 	}
 	/*
-	 * Names that differ in case only mean one file to most servers: then the target "exists", and is the source. To other servers
-	 * they mean two.
+	 * Names that differ in case only mean one file to most servers: then the target "exists", and is the source. To
+	 * other servers they mean two.
 	 */
 	if (strcasecmp(from, to->path) == 0) {
 		if (session_rename(from, to->path, fault))

@@ -38,9 +38,14 @@ static struct {
 	smbc_add_cached_srv_fn keep_server;
 	smbc_check_server_fn check_server;
 	SMBCSRV *server;  /* the library's name for the connection that the last call used */
-	SMBCSRV *coarse;  /* one that sets whole seconds only, and no folder's time, since setting a time has failed there; */
+	/* one that sets whole seconds only, and no folder's time, since setting a time has failed there; */
+	SMBCSRV *coarse;
 	bool renew;       /* the next call is to have another */
-	bool ended;       /* the server ended the logon or closed the share, which the library would use for ever; until there is a new one */
+	/*
+	 * the server ended the logon or closed the share, which the library would use for ever; until there is a new
+	 * one
+	 */
+	bool ended;
 	struct identity identity;
 	struct smb_fault stopped; /* why no logon was tried */
 	bool poisoned;    /* the password was refused: not tried again, or the account may be locked */
@@ -66,8 +71,8 @@ static bool session_lists_shares(void)
 /* ---- failures ---- */
 
 /*
- * The library reports EINVAL for each status that it has no other word for, and encryption hides the status. Then one request more asks
- * whether the session has ended: EINVAL is no answer to opening a file.
+ * The library reports EINVAL for each status that it has no other word for, and encryption hides the status. Then one
+ * request more asks whether the session has ended: EINVAL is no answer to opening a file.
  */
 bool session_has_ended_unseen(int error)
 {
@@ -130,8 +135,8 @@ static void session_ask_where(const char *url)
 }
 
 /* Asks the library where the path lies, as far as that is known; `asked` is false when nothing was asked. */
-static int session_act(enum follow_use use, enum smb_patience patience, const char *path, session_action *act, void *context, bool *asked,
-		       struct smb_fault *fault)
+static int session_act(enum follow_use use, enum smb_patience patience, const char *path, session_action *act,
+		       void *context, bool *asked, struct smb_fault *fault)
 {
 	char *url = NULL;
 	int result = -1, error;
@@ -152,8 +157,8 @@ static int session_act(enum follow_use use, enum smb_patience patience, const ch
 }
 
 /* Makes a call where the path lies. Where a link leads is found out on the way. */
-static bool session_call(enum follow_use use, enum smb_patience patience, const char *path, session_action *act, void *context,
-			 struct smb_fault *fault)
+static bool session_call(enum follow_use use, enum smb_patience patience, const char *path, session_action *act,
+			 void *context, struct smb_fault *fault)
 {
 	bool asked;
 
@@ -178,18 +183,20 @@ bool session_read_at(const char *path, session_action *act, void *context, struc
 }
 
 /* Makes, changes or removes something. Of a previous version the library would do that to the living file. */
-bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context, struct smb_fault *fault)
+bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context,
+		       struct smb_fault *fault)
 {
 	if (previous_is_meant(path))
-		return fault_set(fault, SMB_INVALID_NAME, "a part '@GMT-...' means a previous version, which can only be read");
+		return fault_set(fault, SMB_INVALID_NAME,
+				 "a part '@GMT-...' means a previous version, which can only be read");
 	return session_call(use, SMB_PATIENCE_SHORT, path, act, context, fault);
 }
 
 /* ---- connecting ---- */
 
 /*
- * The library calls this for each connection that it makes. Since the last one the ticket may have gone, or have become another's: then
- * nothing must leave, since the library would log on without it.
+ * The library calls this for each connection that it makes. Since the last one the ticket may have gone, or have become
+ * another's: then nothing must leave, since the library would log on without it.
  */
 static void session_give_credentials(SMBCCTX *context, const char *server, const char *share, char *workgroup,
 			     int workgroup_size, char *username, int username_size, char *password, int password_size)
@@ -208,13 +215,14 @@ static void session_give_credentials(SMBCCTX *context, const char *server, const
 }
 
 /*
- * The library calls this before each call by path. Its own check sends an ECHO the first time, which connection.c spares. A connection
- * whose session has ended is not used again, though an open file holds it.
+ * The library calls this before each call by path. Its own check sends an ECHO the first time, which connection.c
+ * spares. A connection whose session has ended is not used again, though an open file holds it.
  */
 static int session_is_server_gone(SMBCCTX *context, SMBCSRV *server)
 {
 	bool renewed = session.renew && server == session.coarse;
-	bool gone = session.ended || renewed || (!connection_is_only_one() && session.check_server(context, server) != 0);
+	bool gone =
+	    session.ended || renewed || (!connection_is_only_one() && session.check_server(context, server) != 0);
 
 	session.server = server;
 	if (gone)
@@ -225,8 +233,8 @@ static int session_is_server_gone(SMBCCTX *context, SMBCSRV *server)
 }
 
 /* The library keeps a connection for later once its share is open: encryption hides every other sign of that. */
-static int session_share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, const char *share, const char *workgroup,
-			const char *username)
+static int session_share_opened(SMBCCTX *context, SMBCSRV *server, const char *name, const char *share,
+				const char *workgroup, const char *username)
 {
 	if (strcasecmp(share, "IPC$") != 0 || session_lists_shares()) {
 		wire_share_opened(server);
@@ -410,7 +418,8 @@ static int session_do_rename(const char *url, void *context)
 
 bool session_rename(const char *from, const char *to, struct smb_fault *fault)
 {
-	return session_change_at(FOLLOW_REMOVES, previous_is_meant(to) ? to : from, session_do_rename, (void *)(uintptr_t)to, fault);
+	return session_change_at(FOLLOW_REMOVES, previous_is_meant(to) ? to : from, session_do_rename,
+				 (void *)(uintptr_t)to, fault);
 }
 
 /* A time, and what the answer to the opening that setting one costs has said. */
@@ -434,8 +443,8 @@ static int session_do_utimes(const char *url, void *context)
 }
 
 /*
- * When the library fails it tries once more as old servers want it, in whole seconds and for files only, and from then on it does so
- * for each file of this connection.
+ * When the library fails it tries once more as old servers want it, in whole seconds and for files only, and from then
+ * on it does so for each file of this connection.
  */
 static bool session_set_times(const char *path, int64_t mtime, struct session_opened *opened, struct smb_fault *fault)
 {
@@ -487,7 +496,8 @@ bool session_quota(const char *path, uint64_t *total, uint64_t *available, struc
 
 	if (!session_read_at(path, session_do_statvfs, &st, fault))
 		return false;
-	block = (uint64_t)st.f_bsize * (st.f_frsize != 0 ? st.f_frsize : 1); /* counts blocks of f_bsize bytes; SMB1: 0 */
+	/* counts blocks of f_bsize bytes; SMB1: 0 */
+	block = (uint64_t)st.f_bsize * (st.f_frsize != 0 ? st.f_frsize : 1);
 	*total = entry_size(block * st.f_blocks);
 	*available = entry_size(block * st.f_bavail);
 	return *total != 0 || fault_set(fault, SMB_UNSUPPORTED, "the server does not say how large the share is");
@@ -516,7 +526,8 @@ struct session_list *session_list(const char *path, struct smb_fault *fault)
 	}
 	list->folder = session.shares;
 	session.shares = NULL;
-	if (list->folder == NULL && !session_call(FOLLOW_READS, SMB_PATIENCE_LIST, path, session_do_opendir, &list->folder, fault)) {
+	if (list->folder == NULL &&
+	    !session_call(FOLLOW_READS, SMB_PATIENCE_LIST, path, session_do_opendir, &list->folder, fault)) {
 		free(list);
 		return NULL;
 	}
@@ -545,7 +556,9 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 	if (session_lists_shares())
 		return session_next_share(list, entry, name);
 
-	/* Not readdirplus2, which makes up an inode: it takes the whole path apart for each entry, ten times as long. */
+	/*
+	 * Not readdirplus2, which makes up an inode: it takes the whole path apart for each entry, ten times as long.
+	 */
 	do {
 		info = smbc_getFunctionReaddirPlus(session.context)(session.context, list->folder);
 		if (info == NULL)

@@ -16,7 +16,8 @@ typedef int session_action(const char *url, void *context);
 
 /* Make such a call where the path lies: the second makes, changes or removes something. */
 bool session_read_at(const char *path, session_action *act, void *context, struct smb_fault *fault);
-bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context, struct smb_fault *fault);
+bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context,
+		       struct smb_fault *fault);
 
 /* Begins a call with what is open; false when the library must not be asked. */
 bool session_begin(enum smb_patience patience, struct smb_fault *fault);

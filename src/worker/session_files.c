@@ -25,18 +25,20 @@ static bool session_is_alive(struct session_file *file)
 
 	wire_begin(SMB_PATIENCE_SHORT);
 	errno = 0;
-	return smbc_getFunctionFstat(session_context())(session_context(), session_handle_of(file), &st) == 0 || errno != EINVAL;
+	return smbc_getFunctionFstat(session_context())(session_context(), session_handle_of(file), &st) == 0 ||
+	       errno != EINVAL;
 }
 
 /*
- * The library reports EINVAL for a handle whose connection has gone, and for some refusals of the server. Behind encryption the answer
- * cannot be read then, but it has come. `file`: NULL when it cannot be asked any more.
+ * The library reports EINVAL for a handle whose connection has gone, and for some refusals of the server. Behind
+ * encryption the answer cannot be read then, but it has come. `file`: NULL when it cannot be asked any more.
  */
 static bool session_is_handle_gone(struct session_file *file, int error)
 {
 	if (error != EINVAL || wire_status() != 0)
 		return false;
-	return file == NULL || !wire_was_answered_unseen() || wire_is_broken() || session_has_ended() || connection_any_hung_up() || !session_is_alive(file);
+	return file == NULL || !wire_was_answered_unseen() || wire_is_broken() || session_has_ended() ||
+	       connection_any_hung_up() || !session_is_alive(file);
 }
 
 static bool session_handle_failed(struct session_file *file, struct smb_fault *fault)
@@ -53,8 +55,11 @@ static bool session_handle_failed(struct session_file *file, struct smb_fault *f
 /* A handle that may only write tells neither its size nor its times: open it to read, too, where that is allowed. */
 static int session_open_flags(uint32_t flags)
 {
-	return (flags & SMB_FLAG_BLIND ? O_WRONLY : flags & SMB_FLAG_WRITABLE ? O_RDWR : O_RDONLY) | (flags & SMB_FLAG_CREATE ? O_CREAT : 0) |
-	       (flags & SMB_FLAG_TRUNCATE ? O_TRUNC : 0) | (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
+	return (flags & SMB_FLAG_BLIND      ? O_WRONLY
+		: flags & SMB_FLAG_WRITABLE ? O_RDWR
+					    : O_RDONLY) |
+	       (flags & SMB_FLAG_CREATE ? O_CREAT : 0) | (flags & SMB_FLAG_TRUNCATE ? O_TRUNC : 0) |
+	       (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
 }
 
 struct session_opening {
@@ -73,7 +78,8 @@ static int session_do_open(const char *url, void *context)
 	return o->file != NULL ? 0 : -1;
 }
 
-struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened, struct smb_fault *fault)
+struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened,
+				  struct smb_fault *fault)
 {
 	struct session_opening o = {session_open_flags(flags), opened, NULL};
 
@@ -92,7 +98,9 @@ bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault
 {
 	if (!session_begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionFtruncate(session_context())(session_context(), session_handle_of(file), (off_t)size) == 0 || session_handle_failed(file, fault);
+	return smbc_getFunctionFtruncate(session_context())(session_context(), session_handle_of(file), (off_t)size) ==
+		   0 ||
+	       session_handle_failed(file, fault);
 }
 
 bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
@@ -108,7 +116,8 @@ bool session_look(struct session_file *file, struct smb_entry *entry, struct smb
 
 static bool session_seek(struct session_file *file, uint64_t offset)
 {
-	return smbc_getFunctionLseek(session_context())(session_context(), session_handle_of(file), (off_t)offset, SEEK_SET) >= 0;
+	return smbc_getFunctionLseek(session_context())(session_context(), session_handle_of(file), (off_t)offset,
+							SEEK_SET) >= 0;
 }
 
 long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault)
@@ -116,7 +125,9 @@ long session_read(struct session_file *file, uint64_t offset, void *to, size_t s
 	ssize_t n;
 	if (!session_begin(SMB_PATIENCE_DATA, fault))
 		return -1;
-	n = session_seek(file, offset) ? smbc_getFunctionRead(session_context())(session_context(), session_handle_of(file), to, size) : -1;
+	n = session_seek(file, offset)
+		? smbc_getFunctionRead(session_context())(session_context(), session_handle_of(file), to, size)
+		: -1;
 	if (n < 0)
 		session_handle_failed(file, fault);
 	return (long)n;
@@ -127,7 +138,9 @@ bool session_write(struct session_file *file, uint64_t offset, const void *from,
 	ssize_t n;
 	if (!session_begin(SMB_PATIENCE_DATA, fault))
 		return false;
-	n = session_seek(file, offset) ? smbc_getFunctionWrite(session_context())(session_context(), session_handle_of(file), from, size) : -1;
+	n = session_seek(file, offset)
+		? smbc_getFunctionWrite(session_context())(session_context(), session_handle_of(file), from, size)
+		: -1;
 	if (n < 0)
 		return session_handle_failed(file, fault);
 	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
@@ -148,7 +161,8 @@ bool session_copy(struct session_file *from, struct session_file *to, uint64_t s
 		return false;
 	if (size == 0)
 		return true;
-	n = smbc_getFunctionSplice(session_context())(session_context(), session_handle_of(from), session_handle_of(to), (off_t)size, session_goes_on, NULL);
+	n = smbc_getFunctionSplice(session_context())(session_context(), session_handle_of(from), session_handle_of(to),
+						      (off_t)size, session_goes_on, NULL);
 	if ((n < 0 || (uint64_t)n != size) && lifeline_stops(fault))
 		return false;
 	if (n < 0)
@@ -160,5 +174,6 @@ bool session_close(struct session_file *file, struct smb_fault *fault)
 {
 	if (!session_begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionClose(session_context())(session_context(), session_handle_of(file)) == 0 || session_handle_failed(NULL, fault);
+	return smbc_getFunctionClose(session_context())(session_context(), session_handle_of(file)) == 0 ||
+	       session_handle_failed(NULL, fault);
 }

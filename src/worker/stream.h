@@ -1,4 +1,6 @@
-/* Finds the frames in the bytes of one direction of a connection (RFC 1002 4.3: before each frame stands its length). */
+/*
+ * Finds the frames in the bytes of one direction of a connection (RFC 1002 4.3: before each frame stands its length).
+ */
 #ifndef LUA_SMB_STREAM_H
 #define LUA_SMB_STREAM_H
 

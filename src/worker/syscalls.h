@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-/* Binds this thread and those that it makes, for good. `keyring`: a Kerberos cache may be kept by the kernel. False: nothing is bound. */
+/*
+ * Binds this thread and those that it makes, for good. `keyring`: a Kerberos cache may be kept by the kernel. False:
+ * nothing is bound.
+ */
 bool syscalls_confine(bool keyring);
 
 #endif

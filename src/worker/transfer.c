@@ -90,7 +90,8 @@ static bool transfer_end_pipeline(struct pipeline *pipeline, bool ok, struct smb
 
 /* ---- to the share ---- */
 
-static bool transfer_send_chunk(struct session_file *file, uint64_t *offset, const uint8_t *bytes, size_t size, struct smb_fault *fault)
+static bool transfer_send_chunk(struct session_file *file, uint64_t *offset, const uint8_t *bytes, size_t size,
+				struct smb_fault *fault)
 {
 	if (!transfer_may_move(size, fault) || !session_write(file, *offset, bytes, size, fault))
 		return false;
@@ -100,7 +101,8 @@ static bool transfer_send_chunk(struct session_file *file, uint64_t *offset, con
 }
 
 /* Reads the next chunk while one is on its way. */
-static bool transfer_send_pipelined(struct session_file *file, struct pipeline *pipeline, uint64_t offset, struct smb_fault *fault)
+static bool transfer_send_pipelined(struct session_file *file, struct pipeline *pipeline, uint64_t offset,
+				    struct smb_fault *fault)
 {
 	const uint8_t *bytes;
 	size_t size;
@@ -111,8 +113,8 @@ static bool transfer_send_pipelined(struct session_file *file, struct pipeline *
 	return transfer_end_pipeline(pipeline, ok, fault);
 }
 
-bool transfer_send(struct session_file *file, int fd, uint64_t offset, uint64_t end, uint32_t io_size, struct sha256_ctx *hash,
-		   struct smb_fault *fault)
+bool transfer_send(struct session_file *file, int fd, uint64_t offset, uint64_t end, uint32_t io_size,
+		   struct sha256_ctx *hash, struct smb_fault *fault)
 {
 	size_t most = transfer_write_size(io_size);
 	uint64_t left = end - offset;
@@ -137,7 +139,8 @@ bool transfer_write(struct session_file *file, uint64_t offset, const uint8_t *b
 
 	while (size > 0) {
 		size_t n = size < most ? (size_t)size : most;
-		rate_limit_wait(n); /* a file that was collected while it was open still gets all that was written to it */
+		/* a file that was collected while it was open still gets all that was written to it */
+		rate_limit_wait(n);
 		if (!session_write(file, offset, bytes, n, fault))
 			return false;
 		bytes += n;
@@ -166,7 +169,8 @@ static size_t transfer_receive_chunk(struct session_file *file, uint64_t offset,
 	return (size_t)n;
 }
 
-static bool transfer_receive_small(struct session_file *file, int fd, uint64_t offset, uint64_t end, struct smb_fault *fault)
+static bool transfer_receive_small(struct session_file *file, int fd, uint64_t offset, uint64_t end,
+				   struct smb_fault *fault)
 {
 	size_t most = (size_t)(end - offset);
 	uint8_t *bytes = transfer_buffer(most, fault);
@@ -181,8 +185,8 @@ static bool transfer_receive_small(struct session_file *file, int fd, uint64_t o
 }
 
 /* Writes the last chunk while the next is on its way. */
-static bool transfer_receive_pipelined(struct session_file *file, struct pipeline *pipeline, uint64_t offset, uint64_t end, size_t most,
-				       struct smb_fault *fault)
+static bool transfer_receive_pipelined(struct session_file *file, struct pipeline *pipeline, uint64_t offset,
+				       uint64_t end, size_t most, struct smb_fault *fault)
 {
 	uint8_t *room;
 	bool ok = true;
@@ -197,8 +201,8 @@ static bool transfer_receive_pipelined(struct session_file *file, struct pipelin
 	return transfer_end_pipeline(pipeline, ok, fault);
 }
 
-bool transfer_receive(struct session_file *file, int fd, uint64_t offset, uint64_t end, uint32_t io_size, struct sha256_ctx *hash,
-		      struct smb_fault *fault)
+bool transfer_receive(struct session_file *file, int fd, uint64_t offset, uint64_t end, uint32_t io_size,
+		      struct sha256_ctx *hash, struct smb_fault *fault)
 {
 	size_t most = transfer_read_size(io_size);
 	struct pipeline *pipeline;
@@ -217,7 +221,8 @@ bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, u
 	*got = 0;
 	while (*got < size) {
 		size_t ask = size - *got < most ? (size_t)(size - *got) : most;
-		long n = transfer_may_move(ask, fault) ? session_read(file, offset + *got, bytes + *got, ask, fault) : -1;
+		long n =
+		    transfer_may_move(ask, fault) ? session_read(file, offset + *got, bytes + *got, ask, fault) : -1;
 		if (n < 0)
 			return false;
 		*got += (uint64_t)n;
@@ -231,7 +236,8 @@ bool transfer_read(struct session_file *file, uint64_t offset, uint8_t *bytes, u
 
 bool transfer_check_size(uint64_t found, uint64_t sent, struct smb_fault *fault)
 {
-	return found == sent || fault_set(fault, SMB_MISMATCH, "the file on the server has another size than what was sent");
+	return found == sent ||
+	       fault_set(fault, SMB_MISMATCH, "the file on the server has another size than what was sent");
 }
 
 static bool transfer_hash(struct session_file *file, uint64_t size, struct sha256_ctx *hash, struct smb_fault *fault)
@@ -245,7 +251,8 @@ static bool transfer_hash(struct session_file *file, uint64_t size, struct sha25
 	while (ok && offset < size && (room = pipeline_room(pipeline)) != NULL) {
 		size_t ask = size - offset < most ? (size_t)(size - offset) : most;
 		long n = transfer_may_move(ask, fault) ? session_read(file, offset, room, ask, fault) : -1;
-		ok = n > 0 || (n == 0 && fault_set(fault, SMB_MISMATCH, "the file on the server is shorter than what was sent"));
+		ok = n > 0 ||
+		     (n == 0 && fault_set(fault, SMB_MISMATCH, "the file on the server is shorter than what was sent"));
 		if (ok)
 			pipeline_give(pipeline, (size_t)n);
 		offset += ok ? (uint64_t)n : 0;
@@ -264,7 +271,8 @@ bool transfer_digest(struct session_file *file, uint64_t size, uint8_t digest[SM
 	return true;
 }
 
-bool transfer_verify(struct session_file *file, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE], struct smb_fault *fault)
+bool transfer_verify(struct session_file *file, uint64_t size, const uint8_t digest[SMB_DIGEST_SIZE],
+		     struct smb_fault *fault)
 {
 	uint8_t found[SMB_DIGEST_SIZE];
 
@@ -282,7 +290,8 @@ static bool transfer_has_same_tail(struct session_file *file, int fd, uint64_t e
 	struct smb_fault ignored = {0};
 	long n = session_read(file, end - size, theirs, size, &ignored);
 
-	return n == (long)size && local_io_read(fd, ours, size, end - size, NULL, &ignored) && memcmp(ours, theirs, size) == 0;
+	return n == (long)size && local_io_read(fd, ours, size, end - size, NULL, &ignored) &&
+	       memcmp(ours, theirs, size) == 0;
 }
 
 uint64_t transfer_good_part(struct session_file *file, int fd, uint64_t left, uint64_t size)

@@ -227,8 +227,8 @@ void wire_stay(bool on, uint32_t place)
 /* ---- frames that are about to leave ---- */
 
 /*
- * Whether a frame would go where a DFS link leads, and must not. Until a share is opened there nobody can tell whether it is the one
- * that may be used.
+ * Whether a frame would go where a DFS link leads, and must not. Until a share is opened there nobody can tell whether
+ * it is the one that may be used.
  */
 static bool wire_leads_elsewhere(const struct connection *c)
 {
@@ -488,7 +488,9 @@ bool wire_may_connect(int fd, const struct sockaddr *address)
 	return false;
 }
 
-/* The library may look up other names than the server's, while it is connected to that: a KDC's, or a link's target's. */
+/*
+ * The library may look up other names than the server's, while it is connected to that: a KDC's, or a link's target's.
+ */
 void wire_resolves(void)
 {
 	bool is_reconnect = wire.step == SMB_STEP_FILE && wire.own < 0;
@@ -497,7 +499,9 @@ void wire_resolves(void)
 		wire_set_step(SMB_STEP_RESOLVE);
 }
 
-/* The kernel takes megabytes at once: on a slow line it sends them for a minute, in which nothing else is seen to move. */
+/*
+ * The kernel takes megabytes at once: on a slow line it sends them for a minute, in which nothing else is seen to move.
+ */
 void wire_waits(void)
 {
 	if (wire.is_watching && connection_any_moved())
@@ -551,7 +555,8 @@ ssize_t wire_sent(int fd, const struct iovec *parts, int count, ssize_t n)
 			stream_feed(&c->out, parts[i].iov_base, part, wire_frame_sent, c);
 			left -= part;
 		}
-		counters_add_moved((size_t)n); /* not before: a frame that begins here does not count to those before it */
+		/* not before: a frame that begins here does not count to those before it */
+		counters_add_moved((size_t)n);
 	}
 	if (c == NULL && n > 0 && wire_gets_ticket()) {
 		uint8_t head[LOOK_SIZE];
@@ -563,8 +568,8 @@ ssize_t wire_sent(int fd, const struct iovec *parts, int count, ssize_t n)
 }
 
 /*
- * A frame that begins here has to be one that may leave. libsmbclient sends each frame by a writev of its own; what follows the first
- * frame in one call would pass unseen, and is refused, too.
+ * A frame that begins here has to be one that may leave. libsmbclient sends each frame by a writev of its own; what
+ * follows the first frame in one call would pass unseen, and is refused, too.
  */
 bool wire_refuses(int fd, const struct iovec *parts, int count)
 {
@@ -576,7 +581,8 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 	bool refused;
 
 	if (c == NULL)
-		return wire_gets_ticket() && (turn = kdc_turn(head, stream_gather(parts, count, head, sizeof head))) != LOGON_GO &&
+		return wire_gets_ticket() &&
+		       (turn = kdc_turn(head, stream_gather(parts, count, head, sizeof head))) != LOGON_GO &&
 		       wire_refuse(logon_frames_refusal(turn));
 	if (wire.refusal != REFUSED_NOT)
 		return wire_refuse(wire.refusal);

@@ -1,8 +1,8 @@
 /*
- * Watches the SMB frames that libsmbclient sends and receives, and says what the library itself does not: the NT status of a failed
- * request, what was negotiated, whether frames are signed and encrypted, how far a connection has come. It never changes a frame. It
- * refuses one (the send fails) where a promise to the user would be broken (demand.h, rename_guard.h), and holds back the one that
- * carries the password until it is this worker's turn (logon.h).
+ * Watches the SMB frames that libsmbclient sends and receives, and says what the library itself does not: the NT status
+ * of a failed request, what was negotiated, whether frames are signed and encrypted, how far a connection has come. It
+ * never changes a frame. It refuses one (the send fails) where a promise to the user would be broken (demand.h,
+ * rename_guard.h), and holds back the one that carries the password until it is this worker's turn (logon.h).
  */
 #ifndef LUA_SMB_WIRE_H
 #define LUA_SMB_WIRE_H
@@ -33,7 +33,10 @@ void wire_begin(enum smb_patience patience);
 /* Lets nothing more leave during this call. */
 void wire_stop(void);
 
-/* From now on the status is that of this call's first failure, since what the library tried after that is nobody's concern. */
+/*
+ * From now on the status is that of this call's first failure, since what the library tried after that is nobody's
+ * concern.
+ */
 void wire_blame_first(void);
 
 uint32_t wire_status(void);           /* NT status of the failed request, 0 when none was seen */
@@ -49,12 +52,14 @@ bool wire_is_printer(void);           /* the share that was connected to last is
 bool wire_is_guest(void);             /* a named user was made a guest, or nobody */
 void wire_info(struct smb_info *info); /* fills all but `library` */
 
-/* What the last answer to a CREATE said of the file, during this call; false where none was seen, as behind encryption. */
+/*
+ * What the last answer to a CREATE said of the file, during this call; false where none was seen, as behind encryption.
+ */
 bool wire_created(struct smb_entry *entry);
 
 /*
- * A share is open, which the wire shows only where nothing is encrypted: its connection is the share's own. `share` is the library's name
- * for it. Or that is not used any more.
+ * A share is open, which the wire shows only where nothing is encrypted: its connection is the share's own. `share` is
+ * the library's name for it. Or that is not used any more.
  */
 void wire_share_opened(const void *share);
 void wire_share_lost(void);
@@ -62,12 +67,15 @@ void wire_share_lost(void);
 /* The call that begins is about that share; NULL: about one that has to be opened before. */
 void wire_use(const void *share);
 
-/* Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads elsewhere. */
+/*
+ * Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads
+ * elsewhere.
+ */
 void wire_follow(bool on);
 
 /*
- * Which share answered last: 0 for the one that was connected to. Where a DFS link leads, another share answers, over a connection of its
- * own: a number for each of them.
+ * Which share answered last: 0 for the one that was connected to. Where a DFS link leads, another share answers, over a
+ * connection of its own: a number for each of them.
  */
 uint32_t wire_place(void);
 

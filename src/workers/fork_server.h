@@ -38,8 +38,8 @@ bool fork_server_start(struct fork_server *s, const char *program, const int *so
 void fork_server_reap(struct fork_server *s);
 
 /*
- * What its workers, or the loader of their program, said last on standard error: why one of them ended. Empty where nothing
- * was said. Still known when the fork server has ended, until there is another.
+ * What its workers, or the loader of their program, said last on standard error: why one of them ended. Empty where
+ * nothing was said. Still known when the fork server has ended, until there is another.
  */
 const char *fork_server_last_words(struct fork_server *s);
 

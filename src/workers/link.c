@@ -107,7 +107,10 @@ bool link_start(struct link **links, unsigned count, struct worker_common *commo
 
 /* ---- messages ---- */
 
-/* While a cancel is pending the worker would cancel new requests too: hold them back, but not posted ones (last writes, a close). */
+/*
+ * While a cancel is pending the worker would cancel new requests too: hold them back, but not posted ones (last writes,
+ * a close).
+ */
 static bool link_may_send(const struct link *l)
 {
 	return l->state == LINK_READY && l->outbox.first != NULL && (!l->cancelling || !l->outbox.first->awaited);
@@ -167,7 +170,8 @@ static bool link_was_taken(const struct link *l, uint32_t code)
 static void link_die_of(struct link *l, const struct smb_fault *fault)
 {
 	worker_kill(&l->worker);
-	l->unread = l->state == LINK_READY && l->sent && (outbox_has_awaited(&l->outbox) || !link_was_taken(l, fault->code));
+	l->unread =
+	    l->state == LINK_READY && l->sent && (outbox_has_awaited(&l->outbox) || !link_was_taken(l, fault->code));
 	l->fault = *fault;
 	l->state = LINK_DEAD;
 	l->ended = l->wanted;
@@ -192,7 +196,8 @@ static void link_greeted(struct link *l, ssize_t n)
 		return;
 	}
 	l->state = LINK_CONNECTING;
-	deadline_restart(&l->deadline); /* until now the greeting may have waited for a host that was busy with other things */
+	/* until now the greeting may have waited for a host that was busy with other things */
+	deadline_restart(&l->deadline);
 }
 
 /* Terminates the reply's texts and checks its code: the worker is not trusted with them. */
@@ -356,7 +361,8 @@ bool link_begin(struct link *l, const struct smb_request *request, size_t size, 
 
 void link_post(struct link *l, const struct smb_request *request, size_t size)
 {
-	if (l->state == LINK_READY && worker_is_ours(&l->worker) && outbox_add(&l->outbox, request, size, NULL, 0, false))
+	if (l->state == LINK_READY && worker_is_ours(&l->worker) &&
+	    outbox_add(&l->outbox, request, size, NULL, 0, false))
 		link_send_or_die(l);
 }
 
@@ -414,7 +420,9 @@ bool link_wait(struct link *l, int wait_ms)
 		if (p.revents & POLLOUT)
 			link_send_or_die(l);
 		while (!link_is_idle(l) || l->state == LINK_READY) {
-			size = l->state == LINK_DEAD || l->ended ? -1 : process_receive(&l->worker.process, l->message, sizeof l->message);
+			size = l->state == LINK_DEAD || l->ended
+				   ? -1
+				   : process_receive(&l->worker.process, l->message, sizeof l->message);
 			if (size < 0)
 				break;
 			link_arrived(l, size);

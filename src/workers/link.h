@@ -1,6 +1,6 @@
 /*
- * A link: one worker at work. It is started, given requests one at a time, waited for with deadlines, ended. No call waits longer than it
- * is told to, and nothing here knows Lua.
+ * A link: one worker at work. It is started, given requests one at a time, waited for with deadlines, ended. No call
+ * waits longer than it is told to, and nothing here knows Lua.
  */
 #ifndef LUA_SMB_LINK_H
 #define LUA_SMB_LINK_H
@@ -22,23 +22,25 @@ bool link_start(struct link **links, unsigned count, struct worker_common *commo
 void link_dismiss(struct link *l);
 
 /*
- * Hangs up and frees the link, after waiting for the process to end for `wait_ms` at most. A host that inherits orphans (PID 1 or a
- * subreaper) always waits, briefly, because it has to reap them.
+ * Hangs up and frees the link, after waiting for the process to end for `wait_ms` at most. A host that inherits orphans
+ * (PID 1 or a subreaper) always waits, briefly, because it has to reap them.
  */
 void link_end(struct link *l, int wait_ms);
 
 /* ---- requests ---- */
 
 /*
- * Begins a request: struct smb_request and its text, with duplicates of `count` descriptors, SMB_FILES_AT_ONCE at most. NULL asks for the
- * connection only. One request at a time. False and errno when nothing was begun.
+ * Begins a request: struct smb_request and its text, with duplicates of `count` descriptors, SMB_FILES_AT_ONCE at most.
+ * NULL asks for the connection only. One request at a time. False and errno when nothing was begun.
  */
 bool link_begin(struct link *l, const struct smb_request *request, size_t size, const int *fds, size_t count);
 
 /* Sends a request whose reply nobody waits for. Requests are done in their order. */
 void link_post(struct link *l, const struct smb_request *request, size_t size);
 
-/* Waits until the request has ended, for `wait_ms` at most; a signal ends the wait, too. Returns whether it has ended. */
+/*
+ * Waits until the request has ended, for `wait_ms` at most; a signal ends the wait, too. Returns whether it has ended.
+ */
 bool link_wait(struct link *l, int wait_ms);
 
 /* The reply to the request that ended; NULL where link_fault says why there is none. */
@@ -67,8 +69,9 @@ int64_t link_time_left(struct link *l);
 void link_watch(struct link *l, int epoll);
 
 /*
- * An idle link is readable: its worker died, or goes on while a reply waits to be taken. In the second case the link becomes muted: it is
- * removed from epoll until the reply is taken, or the loop would spin. A dead link counts as muted.
+ * An idle link is readable: its worker died, or goes on while a reply waits to be taken. In the second case the link
+ * becomes muted: it is removed from epoll until the reply is taken, or the loop would spin. A dead link counts as
+ * muted.
  */
 void link_on_readable(struct link *l);
 bool link_is_muted(const struct link *l);

@@ -19,7 +19,9 @@
 /* Minimum interval between worker starts under an event loop. */
 enum { START_MS = 10 };
 
-/* How long to start no further worker after the server refused a connection, or the machine had no room for a process. */
+/*
+ * How long to start no further worker after the server refused a connection, or the machine had no room for a process.
+ */
 enum { FULL_MS = 10000 };
 
 /* Descriptors that must stay free after a further link: local files and buffers need some. */
@@ -74,7 +76,8 @@ struct pool *pool_open(const char *program, const struct smb_connect *target)
 
 	if (pool == NULL)
 		return NULL;
-	pool->common = (struct worker_common){.program = program, .target = target, .pace_fd = -1, .fork_server = NO_FORK_SERVER};
+	pool->common =
+	    (struct worker_common){.program = program, .target = target, .pace_fd = -1, .fork_server = NO_FORK_SERVER};
 	pool->most = 1;
 	pool->epoll = -1;
 	return pool;
@@ -181,8 +184,8 @@ static bool pool_spares_descriptors(const struct pool *pool)
 }
 
 /*
- * Starts `count` links; there are empty slots for them, and `slot` becomes that of the last. When the machine has no processes or
- * descriptors left for a further one, none is started for a while.
+ * Starts `count` links; there are empty slots for them, and `slot` becomes that of the last. When the machine has no
+ * processes or descriptors left for a further one, none is started for a while.
  */
 static enum pool_answer pool_start(struct pool *pool, unsigned count, int *slot, struct smb_fault *fault)
 {
@@ -211,8 +214,8 @@ static bool pool_is_free(const struct slot *s)
 }
 
 /*
- * Preference among free links, strongest first: nothing left to tidy up; logged on; no open files, if that matters; the one that is wished
- * for; not busy with a prefetched listing; fewer open files.
+ * Preference among free links, strongest first: nothing left to tidy up; logged on; no open files, if that matters; the
+ * one that is wished for; not busy with a prefetched listing; fewer open files.
  */
 static bool pool_is_better(const struct slot *s, const struct slot *than, uint32_t wished, bool own)
 {
@@ -233,7 +236,8 @@ static int pool_best_free(const struct pool *pool, uint32_t wished, bool own)
 {
 	int best = -1;
 	for (int i = 0; i < POOL_LINKS; i++)
-		if (pool_is_free(&pool->slots[i]) && (best < 0 || pool_is_better(&pool->slots[i], &pool->slots[best], wished, own)))
+		if (pool_is_free(&pool->slots[i]) &&
+		    (best < 0 || pool_is_better(&pool->slots[i], &pool->slots[best], wished, own)))
 			best = i;
 	return best;
 }
@@ -243,7 +247,8 @@ unsigned pool_ready(const struct pool *pool)
 	unsigned count = 0;
 	for (int i = 0; i < POOL_LINKS; i++) {
 		const struct slot *s = &pool->slots[i];
-		count += pool_is_free(s) && link_is_ready(s->link) && link_is_settled(s->link) && link_handles(s->link) == 0;
+		count +=
+		    pool_is_free(s) && link_is_ready(s->link) && link_is_settled(s->link) && link_handles(s->link) == 0;
 	}
 	return count;
 }
@@ -299,7 +304,8 @@ bool pool_logon_is_lost(const struct pool *pool)
 }
 
 /* Finds a free link, or starts one. */
-static enum pool_answer pool_take_any(struct pool *pool, const struct pool_wish *wish, int *slot, struct smb_fault *fault)
+static enum pool_answer pool_take_any(struct pool *pool, const struct pool_wish *wish, int *slot,
+				      struct smb_fault *fault)
 {
 	int best;
 	bool suits;
@@ -310,7 +316,8 @@ static enum pool_answer pool_take_any(struct pool *pool, const struct pool_wish 
 	}
 	pool_sweep(pool);
 	best = *slot = pool_best_free(pool, wish->rather, wish->own);
-	suits = best >= 0 && (!wish->own || (link_handles(pool->slots[best].link) == 0 && link_is_settled(pool->slots[best].link)));
+	suits = best >= 0 &&
+		(!wish->own || (link_handles(pool->slots[best].link) == 0 && link_is_settled(pool->slots[best].link)));
 	if (suits && pool_does_at_once(&pool->slots[best], wish->rather))
 		return POOL_LEASED;
 	if (pool_may_start(pool, 1) > 0) {
@@ -355,13 +362,15 @@ static enum pool_answer pool_take_numbered(struct pool *pool, uint32_t number, i
 	return POOL_FAILED;
 }
 
-enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, void *holder, uint32_t *lease, struct smb_fault *fault)
+enum pool_answer pool_lease(struct pool *pool, const struct pool_wish *wish, void *holder, uint32_t *lease,
+			    struct smb_fault *fault)
 {
 	int slot = -1;
 	enum pool_answer answer;
 
 	memset(fault, 0, sizeof *fault);
-	answer = wish->link != 0 ? pool_take_numbered(pool, wish->link, &slot, fault) : pool_take_any(pool, wish, &slot, fault);
+	answer = wish->link != 0 ? pool_take_numbered(pool, wish->link, &slot, fault)
+				 : pool_take_any(pool, wish, &slot, fault);
 	if (answer != POOL_LEASED)
 		return answer;
 	pool->slots[slot].leased = pool->slots[slot].used = true;

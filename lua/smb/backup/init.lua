@@ -214,9 +214,9 @@ function methods:restore(wanted, folder, opts)
   if type(folder) ~= "string" or folder == "" then
     error(("bad argument #2 to 'restore' (a folder expected, got %s)"):format(type(folder)), 2)
   end
-  opts = check_opts(opts, { path = "string", filter = either(opts, "filter", "function", "table"), progress = "function",
-    verify = { "size", "sha256", "none" }, links = { "skip", "restore" }, owners = "boolean", each = "function",
-    changed = { "mtime", "size", "missing", "sha256", "always" }, on_error = { "stop", "continue" },
+  opts = check_opts(opts, { path = "string", filter = either(opts, "filter", "function", "table"),
+    progress = "function", verify = { "size", "sha256", "none" }, links = { "skip", "restore" }, owners = "boolean",
+    each = "function", changed = { "mtime", "size", "missing", "sha256", "always" }, on_error = { "stop", "continue" },
     dry_run = "boolean" }, "restore")
   check_globs(opts, "restore")
   if opts.owners == nil then opts.owners = core.user() == 0 end

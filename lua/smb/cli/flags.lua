@@ -78,7 +78,8 @@ end
 function flags.finish(command, own, ...)
   local shown = {}
   command:add_help(false)
-  table.insert(own, command:option("--trace", "add a line to a file for each request: what belongs into a report of a fault")
+  table.insert(own,
+    command:option("--trace", "add a line to a file for each request: what belongs into a report of a fault")
     :argname "FILE")
   table.insert(own, command:flag("--json", "answer, and complain, in JSON"))
   table.insert(own, command:flag("-h --help", "show this help"):action(function() print_help(command) end))

@@ -42,9 +42,10 @@ end
 -- @return the flags, for `flags.finish`
 function trees.flags(command)
   return command:flag("--mirror", "afterwards delete, in the target, what is not in the source"),
-    command:option("--keep-old", "move what is replaced or deleted there instead, under the same path: for put a folder on "
-      .. "the share, for get a local one; not inside the mirrored folder"):argname "PATH",
-    command:flag("--force", "with --mirror: also when the source is missing or empty, or more would be deleted than it has"),
+    command:option("--keep-old", "move what is replaced or deleted there instead, under the same path: for put a "
+      .. "folder on the share, for get a local one; not inside the mirrored folder"):argname "PATH",
+    command:flag("--force",
+      "with --mirror: also when the source is missing or empty, or more would be deleted than it has"),
     command:flag("-n --dry-run", "change nothing; say what would be done"),
     command:option("--changed",
       "what counts as changed: mtime (size and time, the default), size, missing, sha256, always")
@@ -88,8 +89,8 @@ function trees.filter(args)
   return globs
 end
 
--- A filter that lets through what a file names, what is below that, and the folders on the way; and of that what `globs`
--- let through.
+-- A filter that lets through what a file names, what is below that, and the folders on the way; and of that what
+-- `globs` let through.
 local function named_filter(path, globs)
   local file, problem = io.open(path)
   if not file then outcome.wrong_use(("--files-from: %s"):format(problem)) end

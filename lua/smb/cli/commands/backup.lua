@@ -10,15 +10,17 @@ local trees = require "smb.cli.trees"
 
 local backup = {}
 
-local ROOM = "the first snapshot is there. Each further one takes the room of all files again, unless the server's disk shares "
-  .. "the blocks of copies (Btrfs, XFS, ZFS, ReFS); prune removes old ones, and put -r --mirror keeps one copy only"
+local ROOM = "the first snapshot is there. Each further one takes the room of all files again, unless the server's "
+  .. "disk shares the blocks of copies (Btrfs, XFS, ZFS, ReFS); prune removes old ones, and put -r --mirror keeps "
+  .. "one copy only"
 
 function backup.add(parser)
   local command = flags.command(parser, "backup", "URL FOLDER...", "Make a snapshot of folders.",
     "Makes a snapshot: a folder "
-    .. "2026-11-30T021500Z in the URL's, whole or not at all, and a manifest beside it. Of one folder its contents are meant; "
-    .. "several stand under their whole paths. What has not changed since the last snapshot is copied on the server where that "
-    .. "is quicker. Exit status 3 when the snapshot is there, but single files could not be read or named.")
+    .. "2026-11-30T021500Z in the URL's, whole or not at all, and a manifest beside it. Of one folder its contents "
+    .. "are meant; several stand under their whole paths. What has not changed since the last snapshot is copied on "
+    .. "the server where that is quicker. Exit status 3 when the snapshot is there, but single files could not be "
+    .. "read or named.")
   command:argument("folders", "local folders"):args "+"
   flags.finish(command, {
     command:option("--exclude",

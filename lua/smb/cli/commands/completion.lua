@@ -9,8 +9,8 @@ local completion = {}
 local SHELLS = { "bash", "zsh", "fish" }
 
 -- Commands whose arguments behind the URL are names on the share.
-local REMOTE = { "list", "ls", "tree", "du", "get", "cat", "copy", "cp", "delete", "rm", "mkdir", "rmdir", "rename", "mv",
-  "stat", "sweep", "check" }
+local REMOTE = { "list", "ls", "tree", "du", "get", "cat", "copy", "cp", "delete", "rm", "mkdir", "rmdir", "rename",
+  "mv", "stat", "sweep", "check" }
 
 -- Names on the share, as `lua-smb names` prints them. The words of the line are taken anew: bash parts them at colons.
 local BASH = [==[

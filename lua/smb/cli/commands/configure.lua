@@ -18,8 +18,8 @@ local ADVANCED = { "transport", "port", "encryption", "signing", "read_buffer_si
 
 function configure.add(parser)
   local command = parser:command "configure":summary "Make a place: a name for a server, share and user."
-    :description("Asks for server, user, share and folder, tries them, and keeps them as a place: from then on NAME: and "
-      .. "NAME:path stand where a URL does. The password goes into a file that only you can read.")
+    :description("Asks for server, user, share and folder, tries them, and keeps them as a place: from then on NAME: "
+      .. "and NAME:path stand where a URL does. The password goes into a file that only you can read.")
   command:usage "Usage: lua-smb configure [-h] [NAME]"
   command:argument("name", "the place's name, of letters, digits, - and _; without one, the places are listed"):args "?"
 end
@@ -114,7 +114,8 @@ local function ask_share(fields)
   end
   if not found then output.complain("warning: " .. message) end
   while true do
-    local answer = ask(#names > 0 and "Share (number or name)" or "Share", fields.share or (#names == 1 and names[1] or nil))
+    local answer =
+      ask(#names > 0 and "Share (number or name)" or "Share", fields.share or (#names == 1 and names[1] or nil))
     local picked = answer and names[math.tointeger(tonumber(answer)) or 0] or answer
     local share, problem = nil, "a share is needed"
     if picked and picked ~= "" then share, problem = options.check_value("share", picked) end

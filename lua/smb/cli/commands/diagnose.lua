@@ -10,9 +10,10 @@ local smb = require "smb"
 local diagnose = {}
 
 function diagnose.add(parser)
-  local command = flags.command(parser, "diagnose", "URL", "Find out what works and what does not.", "Finds out what works with "
-    .. "a server and what does not: name, ports, logon, share, rights, speed, times and names. What it writes has temporary "
-    .. "names and is deleted; a wrong password is tried once. Exit status 1 when something is broken.")
+  local command = flags.command(parser, "diagnose", "URL", "Find out what works and what does not.",
+    "Finds out what works with "
+    .. "a server and what does not: name, ports, logon, share, rights, speed, times and names. What it writes has "
+    .. "temporary names and is deleted; a wrong password is tried once. Exit status 1 when something is broken.")
   flags.finish(command, { command:flag("--read-only", "make nothing on the share") })
 end
 

@@ -15,7 +15,8 @@ function du.add(parser)
     .. "folders are: the bytes of all files in them and below.")
   command:argument("paths", "the folders; the URL's path by default"):args "*"
   flags.finish(command, { command:flag("-s --summarize", "only those that are named"),
-    command:option("-d --max-depth", "only those so many folders below"):argname "NUMBER":convert(flags.count "--max-depth")
+    command:option("-d --max-depth", "only those so many folders below"):argname "NUMBER"
+      :convert(flags.count "--max-depth")
       :target "depth",
     command:flag("-H --human", "sizes as 1.5 MiB") })
 end

@@ -18,8 +18,8 @@ local MEANING = { last = "so many of the newest", hourly = "the newest of so man
 function prune.add(parser)
   local command = flags.command(parser, "prune", "URL --keep-daily 14 ...", "Delete old snapshots.",
     "Deletes the snapshots "
-    .. "that no rule keeps, and what was broken off more than a day ago. The rules are those of restic forget; the newest whole "
-    .. "snapshot always stays. Without any rule nothing is deleted.")
+    .. "that no rule keeps, and what was broken off more than a day ago. The rules are those of restic forget; the "
+    .. "newest whole snapshot always stays. Without any rule nothing is deleted.")
   local own = {}
   for i, period in ipairs(PERIODS) do
     own[i] = command:option("--keep-" .. period, MEANING[period]):argname "NUMBER":convert(function(text)

@@ -15,9 +15,9 @@ local restore = {}
 function restore.add(parser)
   local command = flags.command(parser, "restore", "URL [SNAPSHOT] FOLDER", "Bring a snapshot back.",
     "Brings a snapshot, or a "
-    .. "part of it, back into a local folder: the newest one, unless another is named. Files appear whole or not at all, with "
-    .. "modes, times, links and, for root, owners. --verify sha256 compares each with the manifest before it gets its name. Exit "
-    .. "status 3 when single files could not be restored.")
+    .. "part of it, back into a local folder: the newest one, unless another is named. Files appear whole or not at "
+    .. "all, with modes, times, links and, for root, owners. --verify sha256 compares each with the manifest before "
+    .. "it gets its name. Exit status 3 when single files could not be restored.")
   command:argument("words", "the snapshot's name, if it is not the newest, and the folder"):args "1-2"
   flags.finish(command, {
     command:option("--path", "only this file or folder of the snapshot"):argname "PATH",

@@ -14,8 +14,8 @@ local slips = require "smb.cli.slips"
 local shell = {}
 
 -- The commands of lua-smb that have a place here.
-local COMMANDS = { "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename", "stat",
-  "quota", "sweep" }
+local COMMANDS = { "list", "tree", "du", "get", "put", "check", "cat", "copy", "delete", "mkdir", "rmdir", "rename",
+  "stat", "quota", "sweep" }
 
 local HELP = [[
 cd [FOLDER]     go to a folder; to the first one      lcd [FOLDER]    the same, on this computer
@@ -28,12 +28,13 @@ Besides, as on the command line, without the URL:
 ]]
 
 function shell.add(parser)
-  local command = flags.command(parser, "shell", "URL", "Work at a prompt on the share.", "Opens a prompt on the share, with cd, "
-    .. "ls, get, put, cat, rm, mkdir, mv, lcd, df and more; Tab completes where lua-readline is installed.")
+  local command = flags.command(parser, "shell", "URL", "Work at a prompt on the share.", "Opens a prompt on the "
+    .. "share, with cd, ls, get, put, cat, rm, mkdir, mv, lcd, df and more; Tab completes where lua-readline is "
+    .. "installed.")
   flags.finish(command, {})
 end
 
--- Names. ------------------------------------------------------------------------------------------------------------------
+-- Names. --------------------------------------------------------------------------------------------------------------
 
 -- A name that is typed, below the destination's path; ".." stops at its top.
 local function absolute(self, text)
@@ -64,7 +65,7 @@ local function place_names(self, args)
   if args.command == "put" and not args.into then args.into = self.cwd end
 end
 
--- Commands of the prompt's own. -------------------------------------------------------------------------------------------
+-- Commands of the prompt's own. ---------------------------------------------------------------------------------------
 
 local own = {}
 
@@ -106,7 +107,7 @@ function own.exit(self) self.is_over = true end
 own.quit = own.exit
 own["?"] = own.help
 
--- Running. ----------------------------------------------------------------------------------------------------------------
+-- Running. ------------------------------------------------------------------------------------------------------------
 
 -- All that may be typed first.
 local function all_names(parser)
@@ -161,7 +162,7 @@ local function run_line(self, text)
   run_command(self, words)
 end
 
--- Completion. -------------------------------------------------------------------------------------------------------------
+-- Completion. ---------------------------------------------------------------------------------------------------------
 
 local function starting(list, beginning)
   local found = {}

@@ -10,8 +10,8 @@ local unlock = {}
 function unlock.add(parser)
   local command = flags.command(parser, "unlock", "URL", "Remove a lock.",
     "Removes the lock of a run that has not done so, "
-    .. "whoever holds it. Locks of runs that have died go by themselves: on the same machine at once, on another one when their "
-    .. "time to live is over, 10 minutes.")
+    .. "whoever holds it. Locks of runs that have died go by themselves: on the same machine at once, on another one "
+    .. "when their time to live is over, 10 minutes.")
   flags.finish(command, {})
 end
 

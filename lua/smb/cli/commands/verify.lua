@@ -13,8 +13,8 @@ local verify = {}
 function verify.add(parser)
   local command = flags.command(parser, "verify", "URL [SNAPSHOT]", "Compare a snapshot with its manifest.",
     "Compares a "
-    .. "snapshot with its manifest, the newest one, unless another is named: whether all files are there, with their sizes and "
-    .. "times, and nothing else. A line for each difference; exit status 1 when there is one.")
+    .. "snapshot with its manifest, the newest one, unless another is named: whether all files are there, with their "
+    .. "sizes and times, and nothing else. A line for each difference; exit status 1 when there is one.")
   command:argument("snapshot", "its name; the newest by default"):args "?"
   flags.finish(command, {
     command:flag("--data", "read all files and compare their contents"),
