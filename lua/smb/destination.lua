@@ -24,6 +24,7 @@ local whole = require "smb.whole"
 
 local destination = { open = connect.open }
 local methods = {}
+local names = {} -- of the methods
 local metatable = core.destination_metatable
 
 local fail, resolve, resolve_below, resolve_change, run =
@@ -33,10 +34,7 @@ local fail, resolve, resolve_below, resolve_change, run =
 
 -- A method was called with a dot: raises what to write instead. `level`: of whoever called it.
 local function misused(level)
-  local called, known_as = debug.getinfo(level, "f").func, "list"
-  for key, method in pairs(methods) do
-    if method == called then known_as = key end
-  end
+  local known_as = names[debug.getinfo(level, "f").func] or "list"
   error(("use dest:METHOD(...): this is a method, to be called with a colon: dest:METHOD(), not dest.METHOD()"):gsub("METHOD",
     known_as), level + 1)
 end
@@ -596,6 +594,8 @@ function methods:test(opts)
   if not opts.write then return true end
   return test_write(state, under)
 end
+
+for key, method in pairs(methods) do names[method] = key end
 
 arity.limit(methods, { close = 0, stat = 1, exists = 1, list = 1, dir = 1, walk = 1, mkdir = 1, delete = 2, rmdir = 2,
   rename = 3, copy = 3, utime = 2, quota = 0, put = 3, get = 3, read = 3, write = 3, put_tree = 3, get_tree = 3,
