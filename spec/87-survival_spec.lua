@@ -440,20 +440,27 @@ end)
 -- The disk -----------------------------------------------------------------------------------------------------------
 
 describe("survival: the disk", function()
+  local alone = { connections = 1 }
+  for key, value in pairs(OPTIONS) do alone[key] = value end
+
   local function filler() return srv.dir .. "/shares/filler" end
 
-  -- Takes what is left, but for some bytes.
+  -- Takes what is left, but for some bytes, while nothing passes.
   local function fill(spare)
+    net:tell "stall"
     local free = shell.check { "df", "-B1", "--output=avail", srv.dir .. "/shares" }
     local size = math.tointeger(tonumber(free:match "(%d+)%s*$")) - (spare or 0)
     local path = shell.quote(filler() .. (spare or ""))
     if spare then shell.check(("fallocate -l %d %s"):format(size, path)) end
     -- the transfer takes some, too
     if not spare then shell.run(("head -c %d /dev/zero >%s"):format(size + MIB, path)) end
+    net:tell "go"
   end
 
   before_each(function()
     if SANDBOX then fill(2 * SIZE + SIZE // 2) end -- room for the old file and the new one
+    dest:close()
+    dest = assert(smb.open(net:url "backup", alone)) -- what one connection has not moved yet is known
   end)
 
   after_each(function()
