@@ -163,8 +163,14 @@ bench: all $(LOOP)
 
 COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 
+# Written by hand: 120 columns, a tab being 8 of them.
+WRITTEN_C = $(filter-out src/worker/status_names.c,$(wildcard src/*.h src/*/*.[ch] bench/*.c examples/*.c spec/support/*.[ch] \
+	spec/support/*/*.[ch]))
+
 lint:
-	luacheck --quiet .
+	luacheck --quiet --max-line-length 120 .
+	@! for each in $(WRITTEN_C); do expand "$$each" | LC_ALL=C.UTF-8 grep -nE '.{121}' | sed "s|^|$$each:|"; done | grep . || \
+		{ echo "lines of more than 120 columns" >&2; exit 1; }
 	@$(foreach cc,$(COMPILERS),echo "$(cc) $(WARNINGS) -Werror" && \
 	$(MAKE) --no-print-directory -s BUILD=$(BUILD)/lint-$(cc) CC=$(cc) WARNINGS='$(WARNINGS) -Werror' \
 		all $(BUILD)/lint-$(cc)/bench/loop &&) true

@@ -230,7 +230,8 @@ describe("the worker's program", function()
     local paths = module_with(("#!/bin/sh\necho $$ >%s/pid\nexec sleep 60\n"):format(dir))
     local output = run([[
       local began = shell.now()
-      say(select(3, require "smb".open(URL, { short_timeout = 0.3, retries = 0 })), shell.now() - began < 20) -- rather than 60
+      -- rather than 60
+      say(select(3, require "smb".open(URL, { short_timeout = 0.3, retries = 0 })), shell.now() - began < 20)
     ]], paths)
     assert.equal("timeout\ttrue\n", output)
     assert.is_false(shell.alive(tonumber(files.read(dir .. "/pid"))))

@@ -61,8 +61,8 @@ describe("Where a DFS link leads", function()
   setup(function()
     dir = files.directory()
     shell.check(([[cc -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -fsanitize=address,undefined \
-      -fno-sanitize-recover=all -Isrc -o %s/referrals spec/support/referrals.c src/worker/referral.c src/worker/frame.c \
-      src/shared/ticks.c -lm]]):format(dir))
+      -fno-sanitize-recover=all -Isrc -o %s/referrals spec/support/referrals.c src/worker/referral.c \
+      src/worker/frame.c src/shared/ticks.c -lm]]):format(dir))
   end)
 
   teardown(function() files.remove(dir) end)

@@ -22,13 +22,15 @@ local PROGRAM = [[
     for i = 1, all.n do all[i] = type(all[i]) == "table" and "table" or tostring(all[i]) end
     print(table.concat(all, " | "))
   end
-  for _, url in ipairs { "CIFS://BOB@HOST/SHARE/PATH?transport=DIRECTTCP", "smb://h/s/\u{E0}\u{145}/x", "smb:h/s\u{E0}" } do
+  for _, url in ipairs { "CIFS://BOB@HOST/SHARE/PATH?transport=DIRECTTCP", "smb://h/s/\u{E0}\u{145}/x",
+      "smb:h/s\u{E0}" } do
     local fields, message, code = smb.parse(url)
     show(fields and fields.server, fields and fields.path, fields and fields.transport, message, code)
   end
   local dest = assert(smb.open(URL, { retries = 0, rate = "800M", signing = "desired", short_timeout = "20.5s" }))
   show(math.type(dest.options.short_timeout), dest.options.short_timeout * 2 == 41)
-  for _, name in ipairs { "\u{E0} \u{160}\u{145}\u{105} \u{C0}\u{131}", "CONIN$", "conin$ .txt", "I\u{130}", "LPT\u{B9}" } do
+  for _, name in ipairs { "\u{E0} \u{160}\u{145}\u{105} \u{C0}\u{131}", "CONIN$", "conin$ .txt",
+      "I\u{130}", "LPT\u{B9}" } do
     show(dest:stat(name))
     show(dest:write(name, "content") and true)
     show(pcall(dest.mkdir, dest, name))

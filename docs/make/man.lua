@@ -23,7 +23,8 @@ the URL, a credentials file, the environment (AUTH_USERNAME, AUTH_PASSWORD) or a
 
 local ENDING = [[
 .SH EXIT STATUS
-0: done. 1: something failed. 2: the command was used wrongly. 3: a snapshot was made, but single files could not be read.
+0: done. 1: something failed. 2: the command was used wrongly. 3: a snapshot was made, but single files
+could not be read.
 130: Ctrl\-C.
 .SH ENVIRONMENT
 .TP

@@ -35,8 +35,8 @@ local fail, resolve, resolve_below, resolve_change, run =
 -- A method was called with a dot: raises what to write instead. `level`: of whoever called it.
 local function misused(level)
   local known_as = names[debug.getinfo(level, "f").func] or "list"
-  error(("use dest:METHOD(...): this is a method, to be called with a colon: dest:METHOD(), not dest.METHOD()"):gsub("METHOD",
-    known_as), level + 1)
+  error(("use dest:METHOD(...): this is a method, to be called with a colon: dest:METHOD(), not dest.METHOD()")
+    :gsub("METHOD", known_as), level + 1)
 end
 
 local function state_of(dest)
@@ -249,7 +249,8 @@ local function from_to(dest, operation, from, to, opts, allowed, result_of)
     if not reply then under:failed() end
   end
   if not reply then
-    return fail(state, operation, from, code or "invalid_name", ("to '%s': %s"):format(to:gsub("[\0-\x1F\x7F]", "?"), reason))
+    return fail(state, operation, from, code or "invalid_name", ("to '%s': %s")
+      :format(to:gsub("[\0-\x1F\x7F]", "?"), reason))
   end
   return true, result_of and result_of(reply, request) or nil
 end

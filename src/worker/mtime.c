@@ -112,7 +112,8 @@ static bool mtime_find_attributes(const char *path, uint32_t *attributes, struct
 
 	if (!session_stat(path, &entry, fault))
 		return false;
-	*attributes = entry.type == SMB_ENTRY_DIRECTORY && !wire_is_overt() ? mtime_listed_attributes(path) : entry.attributes;
+	*attributes = entry.type == SMB_ENTRY_DIRECTORY && !wire_is_overt() ? mtime_listed_attributes(path)
+									    : entry.attributes;
 	return true;
 }
 
