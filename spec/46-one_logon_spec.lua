@@ -272,6 +272,12 @@ end)
 describe("when the answer to a logon is lost with its connection", function()
   local AT = 3 -- the frame that proves the password
 
+  -- What an earlier spec left on its way is logged before.
+  before_each(function()
+    net:tell "kill"
+    assert.is_true(shell.poll(function() return #processes.workers() == 0 and next(srv:status().sessions) == nil end))
+  end)
+
   -- Loses the answer to the next logon.
   local function lose()
     srv:mark()
