@@ -456,11 +456,12 @@ describe("large files over several connections:", function()
     end
   end)
 
-  for _, case in ipairs { { latency = 20, from = 64 * MIB }, { latency = 0, from = 8 * MIB } } do
-    it(("are put from %d MiB on at a round trip of %d ms"):format(case.from // MIB, case.latency), function()
+  for _, case in ipairs { { latency = 20, below = 64 * MIB - 1, from = 64 * MIB },
+    { latency = 0, below = 8 * MIB - 1, from = 20 * MIB } } do
+    it(("are put at a round trip of %d ms if they have %d MiB"):format(case.latency, case.from // MIB), function()
       net:tell("latency", case.latency)
       net:tell("bandwidth", PACE)
-      for size, is_large in pairs { [case.from - 1] = false, [case.from] = true } do
+      for size, is_large in pairs { [case.below] = false, [case.from] = true } do
         local source = files.make(dir .. "/source", size, 3)
         with({}, function(dest)
           assert.equal(size, assert(dest:put(source, "file")).bytes)
@@ -473,10 +474,10 @@ describe("large files over several connections:", function()
     end)
   end
 
-  it("are got from 8 MiB on", function()
+  it("are got if they have 20 MiB", function()
     net:tell("latency", 0)
     net:tell("bandwidth", PACE)
-    for size, is_large in pairs { [8 * MIB - 1] = false, [8 * MIB] = true } do
+    for size, is_large in pairs { [8 * MIB - 1] = false, [20 * MIB] = true } do
       files.make(on_server "file", size, 3)
       with({}, function(dest)
         assert.equal(size, assert(dest:get("file", dir .. "/got")).bytes)

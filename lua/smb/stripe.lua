@@ -301,7 +301,8 @@ function stripe.left(state, verb, first, size, io_size)
     io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
   end
   if round_trip < SHORT then
-    step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
+    step_alone = math.min(2 * io_size, window // 2) -- one is on its way while the next is read
+    step = step_alone
   end
   step = math.max(math.min(step, window // connections), LEAST_RANGE)
   step_alone = math.min(math.max(step_alone, step), window)

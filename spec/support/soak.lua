@@ -21,7 +21,7 @@ local LARGE = 70 * MIB
 local SEEDS = 8 -- of contents: files.lua keeps 64 KiB of each
 local LAST = 15 -- steps that a failure tells
 local PARTS = 6 -- of the run: memory is looked at after each
-local GROWTH = 8 * KIB -- KiB that the second half may need beyond the first: one buffer
+local GROWTH = 16 * KIB -- KiB that the second half may need beyond the first: a buffer, and what the library has of it
 
 -- Failures of the network or the server: what was asked for may have been done, or not.
 local OPEN = { timeout = true, disconnected = true, unreachable = true }
