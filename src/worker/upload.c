@@ -6,6 +6,7 @@
 #include "local_io.h"
 #include "mtime.h"
 #include "opening.h"
+#include "shared/ticks.h"
 
 #include <string.h>
 
@@ -132,17 +133,22 @@ static void upload_keep_attributes(const struct replacement *t)
 		session_set_attributes(t->temporary, t->attributes | archive, &(struct smb_fault){0});
 }
 
-/* The file could not be renamed. One that somebody else has removed is BUSY: another attempt sends it once more. */
-static void upload_tell_vanished(const struct replacement *t, struct smb_fault *fault)
+/*
+ * The file could not be renamed. One that somebody else has removed, or made anew, is BUSY: another attempt sends it once
+ * more.
+ */
+static void upload_tell_vanished(const struct replacement *t, uint64_t size, struct smb_fault *fault)
 {
 	struct smb_fault look = {0};
 	struct smb_entry entry;
+	bool is_there;
 
 	if (fault->code != SMB_NOT_FOUND)
 		return;
-	if (session_stat(t->temporary, &entry, &look))
+	is_there = session_stat(t->temporary, &entry, &look);
+	if (is_there && entry.size == size && (!(t->flags & SMB_FLAG_MTIME) || ticks_kept(t->mtime, entry.mtime)))
 		fault_vetoed(fault);
-	else if (look.code == SMB_NOT_FOUND)
+	else if (is_there || look.code == SMB_NOT_FOUND)
 		fault_set(fault, SMB_BUSY, "its temporary file was removed by somebody else");
 }
 
@@ -178,7 +184,7 @@ static bool upload_finish(struct upload *up, uint64_t size, struct smb_fault *fa
 	if (ok) {
 		lifeline_settle();
 	} else {
-		upload_tell_vanished(t, fault);
+		upload_tell_vanished(t, size, fault);
 		upload_leave_temporary(up, fault);
 	}
 	return ok;
