@@ -456,52 +456,24 @@ describe("large files over several connections:", function()
     end
   end)
 
-  for _, case in ipairs { { latency = 20, below = 64 * MIB - 1, from = 64 * MIB },
-    { latency = 0, below = 8 * MIB - 1, from = 20 * MIB } } do
-    it(("are put at a round trip of %d ms if they have %d MiB"):format(case.latency, case.from // MIB), function()
-      net:tell("latency", case.latency)
-      net:tell("bandwidth", PACE)
-      for size, is_large in pairs { [case.below] = false, [case.from] = true } do
-        local source = files.make(dir .. "/source", size, 3)
-        with({}, function(dest)
-          assert.equal(size, assert(dest:put(source, "file")).bytes)
-          assert.equal(is_large, carriers(srv:writes()) > 1)
-          assert.equal(is_large, core.connections(dest) > 1)
-        end)
-        assert(files.same(source, on_server "file"))
-        srv:mark()
-      end
-    end)
-  end
-
-  it("are got if they have 20 MiB", function()
-    net:tell("latency", 0)
+  it("are those of 64 MiB and more", function()
     net:tell("bandwidth", PACE)
-    for size, is_large in pairs { [8 * MIB - 1] = false, [20 * MIB] = true } do
-      files.make(on_server "file", size, 3)
+    for size, is_large in pairs { [64 * MIB - 1] = false, [64 * MIB] = true } do
+      local source = files.make(dir .. "/source", size, 3)
+      with({}, function(dest)
+        assert.equal(size, assert(dest:put(source, "file")).bytes)
+        assert.equal(is_large, carriers(srv:writes()) > 1)
+        assert.equal(is_large, core.connections(dest) > 1)
+      end)
+      assert(files.same(source, on_server "file"))
       with({}, function(dest)
         assert.equal(size, assert(dest:get("file", dir .. "/got")).bytes)
         assert.equal(is_large, carriers(srv:reads()) > 1)
+        assert.equal(is_large, core.connections(dest) > 1)
       end)
-      assert(files.same(on_server "file", dir .. "/got"))
+      assert(files.same(source, dir .. "/got"))
       srv:mark()
     end
-  end)
-
-  -- Volumes of a backup program, one after another.
-  it("are those of 8 MiB and more on a distant server, too, where the connections are there already", function()
-    local source = files.make(dir .. "/source", 20 * MIB, 3)
-    net:tell("bandwidth", PACE)
-    with({}, function(dest)
-      assert(dest:put(source, "first"))
-      assert.equal(1, carriers(srv:writes()))
-      assert(dest:put(source, "second"))
-      assert.is_truthy(shell.poll(function() return core.poll(dest, 0) or core.connections_ready(dest) > 1 end))
-      srv:mark()
-      assert(dest:put(source, "third"))
-      assert.is_true(carriers(srv:writes()) > 1)
-    end)
-    assert(files.same(source, on_server "third"))
   end)
 
   it("are sent to one temporary name, made once, renamed once", function()

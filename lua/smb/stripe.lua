@@ -16,7 +16,6 @@ local LEAST_RANGE = 1024 * 1024 -- bytes
 local SHORT = 0.002 -- seconds: with a round trip below this
 local SHORT_DISTANCE = 2 -- connections keep both ends busy,
 local SHORT_REQUEST = 2 * 1024 * 1024 -- with bytes that are still in the caches when they are moved on (`make bench`)
-local SHORT_FROM = 32 * 1024 * 1024 -- bytes: a smaller file takes few requests of any size
 local ROUND_TRIP_EACH = 0.005 -- seconds of round trip that a further request under way makes up for
 -- At an open file as many requests are under way as what a connection was seen to move in a round trip, times this, and
 -- two: others may be faster, or the line longer than the first requests could tell.
@@ -86,23 +85,14 @@ function stripe.connections(state, size)
   return math.min(most, 2 + math.tointeger(FILLS * round_trip * (info.throughput or 0) // size))
 end
 
--- Begins to connect.
-local function warm(state)
-  core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections))
-end
-
---- Whether a file that will be sent is worth several connections. One that is not there yet costs ten round trips: on a
--- distant server a smaller file waits for none. From the second such file on they are made meanwhile.
+--- Whether a file that will be sent is worth several connections; if so they are begun while its name is looked at.
 -- @tparam table state the destination's state
 -- @tparam integer size bytes of the file
 -- @treturn boolean
 function stripe.pays(state, size)
   if size < core.stripe_from or state.fields.connections == 1 then return false end
-  local round_trip = core.info(state.dest).round_trip
-  local is_near = round_trip and round_trip < SHORT
-  if size >= core.stripe_wide or is_near or state.had_large then warm(state) end
-  state.had_large = true
-  return size >= core.stripe_wide or is_near or core.connections_ready(state.dest) > 1
+  core.warm(state.dest, math.min(under_way(round_trip_of(state)), state.fields.connections))
+  return true
 end
 
 local transfer = {}
@@ -204,8 +194,7 @@ function transfer:grow(lanes)
   local most = math.min(self.ranges.connections, lanes:count() + left)
   local function pays() return not self.enough and not self.failure and lanes:count() < most and #lanes < 4 * most end
   if pays() then core.warm(self.state.dest, most) end
-  -- Who still connects when all is moved would be waited for.
-  while pays() and core.connections_ready(self.state.dest) > 0 do lanes:spawn(self.lane, self) end
+  while pays() do lanes:spawn(self.lane, self) end
 end
 
 -- Waits until nobody has anything left to do: so many seconds at most, if they are given.
@@ -297,15 +286,11 @@ function stripe.left(state, verb, first, size, io_size)
     step = math.min(reads, most // connections) * io_size
     step_alone = reads * io_size
   end
-  if size >= SHORT_FROM then
-    io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
-  end
+  io_size = stripe.request_size(state, verb == "send" and "write_buffer_size" or "read_buffer_size", io_size)
   if round_trip < SHORT then
-    step_alone = math.min(2 * io_size, window // 2) -- one is on its way while the next is read
-    step = step_alone
+    step, step_alone = 2 * io_size, 2 * io_size -- one is on its way while the next is read
   end
-  step = math.max(math.min(step, window // connections), LEAST_RANGE)
-  step_alone = math.min(math.max(step_alone, step), window)
+  step, step_alone = math.max(step, LEAST_RANGE), math.max(step_alone, LEAST_RANGE)
   return setmetatable({ next = first, low = first, high = first, bytes = first, size = size, window = window, back = {},
     done = {}, step = step, step_alone = step_alone, io_size = io_size, connections = connections }, ranges)
 end

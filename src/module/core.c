@@ -18,7 +18,6 @@ int luaopen_smb_core(lua_State *L)
 	luaL_checkversion(L);
 	lua_newtable(L);
 	core_set_limit(L, "stripe_from", SMB_STRIPE_FROM);
-	core_set_limit(L, "stripe_wide", SMB_STRIPE_WIDE);
 	core_set_limit(L, "files_at_once", SMB_FILES_AT_ONCE);
 	core_set_limit(L, "path_limit", SMB_PATH_LIMIT);
 	core_set_limit(L, "depth_limit", SMB_DEPTH_LIMIT);

@@ -309,13 +309,6 @@ static int destination_connections_at_most(lua_State *L)
 	return 1;
 }
 
-/* connections_ready(destination) -> how many connections are logged on, free, and have nothing open */
-static int destination_connections_ready(lua_State *L)
-{
-	lua_pushinteger(L, pool_ready(destination_check(L, 1)->pool));
-	return 1;
-}
-
 /* warm(destination, count): starts so many connections: they will be needed soon */
 static int destination_warm(lua_State *L)
 {
@@ -432,7 +425,6 @@ static const luaL_Reg functions[] = {
 	{"patience", destination_patience},
 	{"connections", destination_connections},
 	{"connections_at_most", destination_connections_at_most},
-	{"connections_ready", destination_connections_ready},
 	{"warm", destination_warm},
 	{"begin_call", destination_begin_call},
 	{"logon_is_lost", destination_logon_is_lost},

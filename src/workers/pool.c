@@ -242,17 +242,6 @@ static int pool_best_free(const struct pool *pool, uint32_t wished, bool own)
 	return best;
 }
 
-unsigned pool_ready(const struct pool *pool)
-{
-	unsigned count = 0;
-	for (int i = 0; i < POOL_LINKS; i++) {
-		const struct slot *s = &pool->slots[i];
-		count +=
-		    pool_is_free(s) && link_is_ready(s->link) && link_is_settled(s->link) && link_handles(s->link) == 0;
-	}
-	return count;
-}
-
 /* A prefetched listing serves only the caller who asks for this link. */
 static bool pool_does_at_once(const struct slot *s, uint32_t wished)
 {

@@ -106,7 +106,4 @@ const struct smb_info *pool_info(const struct pool *pool);
 unsigned pool_count(const struct pool *pool);
 unsigned pool_most(const struct pool *pool);
 
-/* How many are logged on, free, and have nothing open: a request on one of them begins at once. */
-unsigned pool_ready(const struct pool *pool);
-
 #endif
