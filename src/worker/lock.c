@@ -4,8 +4,10 @@
 #include "session.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { LOCK_MOST = 4096 }; /* bytes that are compared */
+enum { LOCK_TRIES = 50 };  /* to remove a file that others have open, to see who has the lock: 20 ms lie between two */
 
 /* Whether the file has that content and no more; false, with a fault, where it cannot be read, too. */
 static bool lock_has(const char *path, const char *content, struct smb_fault *fault)
@@ -38,9 +40,22 @@ bool lock_make(const char *path, const char *content, bool again, struct smb_fau
 	return ok;
 }
 
-bool lock_remove(const char *path, const char *content, struct smb_fault *fault)
+static bool lock_remove_once(const char *path, const char *content, struct smb_fault *fault)
 {
+	memset(fault, 0, sizeof *fault);
 	if (lock_has(path, content, fault))
 		return session_unlink(path, fault);
 	return fault->code == SMB_OK || fault->code == SMB_NOT_FOUND || fault->code == SMB_FOLDER_MISSING;
+}
+
+bool lock_remove(const char *path, const char *content, struct smb_fault *fault)
+{
+	const struct timespec moment = {0, 20000000};
+
+	for (int i = 1; !lock_remove_once(path, content, fault); i++) {
+		if (fault->code != SMB_BUSY || i == LOCK_TRIES)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
 }
