@@ -134,8 +134,8 @@ static void upload_keep_attributes(const struct replacement *t)
 }
 
 /*
- * The file could not be renamed. One that somebody else has removed, or made anew, is BUSY: another attempt sends it once
- * more.
+ * The file could not be renamed. One that somebody else has removed, or made anew, is BUSY: another attempt sends it
+ * once more.
  */
 static void upload_tell_vanished(const struct replacement *t, uint64_t size, struct smb_fault *fault)
 {
