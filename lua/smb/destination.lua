@@ -5,6 +5,7 @@
 -- @classmod destination
 
 local arity = require "smb.arity"
+local attributes = require "smb.destination_fields"
 local call = require "smb.call"
 local call_options = require "smb.call_options"
 local connect = require "smb.connect"
@@ -20,6 +21,7 @@ local options = require "smb.options"
 local settings = require "smb.settings"
 local show = require "smb.show"
 local sources = require "smb.source"
+local trial = require "smb.trial"
 local whole = require "smb.whole"
 
 local destination = { open = connect.open }
@@ -564,21 +566,6 @@ end
 
 -- Trying out. ---------------------------------------------------------------------------------------------------------
 
-local function test_write(state, under)
-  local text, opts = "lua-smb-test." .. core.random() .. ".tmp", { under = under }
-  local path, from <close> = resolve(state, text), sources.of(text)
-  local ok, message, code = whole.write(state, text, path, from, opts)
-  if not ok then return nil, message, code end
-  local found
-  found, message, code = whole.read(state, text, path, opts)
-  if found and found ~= text then
-    message, code = failures.message("test", text, state.place, "what was read is not what was written"), "mismatch"
-  end
-  local deleted, problem, word = run(state, "delete", text, "delete", { name = path }, operations.part(under, text))
-  if found ~= text then return nil, message, code end
-  return done(deleted, problem, word)
-end
-
 --- Shows that the destination can be used: its folder is listed; on demand a small file is written, read back, compared
 -- and deleted.
 -- @tparam[opt] table opts `write`: try that too
@@ -593,7 +580,7 @@ function methods:test(opts)
   local found <close>, message, code = listing.open(state, "test", "", under)
   if not found then return nil, message, code end
   if not opts.write then return true end
-  return test_write(state, under)
+  return trial.write(state, under)
 end
 
 for key, method in pairs(methods) do names[method] = key end
@@ -602,34 +589,6 @@ arity.limit(methods, { close = 0, stat = 1, exists = 1, list = 1, dir = 1, walk 
   rename = 3, copy = 3, utime = 2, quota = 0, put = 3, get = 3, read = 3, write = 3, put_tree = 3, get_tree = 3,
   open = 2, sweep = 2, lock = 2, test = 1 }, metatable)
 
--- Fields. -------------------------------------------------------------------------------------------------------------
-
-local fields = {}
-
-function fields.options(_, state) return settings.live(state) end
-
-function fields.info(dest) return show.fields(core.info(dest)) end
-
-function fields.warnings(_, state) return show.lines(state.warnings) end
-
-for _, key in ipairs { "server", "share", "path", "transport" } do
-  fields[key] = function(_, state) return state.fields[key] end
-end
-
-function metatable.__index(dest, key)
-  local method = methods[key]
-  if method then return method end
-  local field = fields[key]
-  return field and field(dest, core.state(dest))
-end
-
-function metatable.__newindex(_, key)
-  error(("field '%s' of a destination cannot be assigned"):format(show.text(tostring(key))), 2)
-end
-
-function metatable.__tostring(dest)
-  if not core.is_open(dest) then return "smb.destination (closed)" end
-  return ("smb.destination (%s)"):format(core.state(dest).place)
-end
+attributes.install(metatable, methods)
 
 return destination

@@ -17,6 +17,7 @@
 
 local ascii = require "smb.ascii"
 local name = require "smb.name"
+local words = require "smb.spelling"
 
 local options = {}
 
@@ -223,39 +224,8 @@ local function shown_name(word)
   return ("'%s%s'"):format(beginning, beginning == word and "" or "...")
 end
 
-local function unlike(word)
-  return (ascii.lower(word:sub(1, 64)):gsub("-", "_"))
-end
-
--- Levenshtein's distance, one row at a time.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal
-    diagonal, row[0] = row[0], i
-    for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      diagonal, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
-    end
-  end
-  return row[#b]
-end
-
---- The candidate that a misspelt word most likely means. Case, `-` and `_` make no difference.
--- @tparam string word what was written
--- @tparam {string,...} candidates what is known; the first of equally near ones wins
--- @treturn[1] string the nearest
--- @treturn[2] nil if none is near: more than a third of the word's characters (and one) would have to change
-function options.nearest(word, candidates)
-  local meant = unlike(word)
-  local nearest, least = nil, 2 + #meant // 3
-  for _, candidate in ipairs(candidates) do
-    local steps = distance(meant, unlike(candidate))
-    if steps < least then nearest, least = candidate, steps end
-  end
-  return nearest
-end
+--- The candidate that a misspelt word most likely means, see smb.spelling.
+options.nearest = words.nearest
 
 -- What other programs call our options.
 local SYNONYMS = { user = "username", login = "username", pass = "password", passwd = "password", host = "server",
@@ -266,7 +236,7 @@ local SYNONYMS = { user = "username", login = "username", pass = "password", pas
 
 -- The candidate that another program's word means, if there is one.
 local function synonym(word, candidates)
-  local row = options.by_name[SYNONYMS[unlike(word)]]
+  local row = options.by_name[SYNONYMS[words.plain(word)]]
   for _, candidate in ipairs(row and candidates or {}) do
     if candidate == row.name or candidate == row.url then return candidate end
   end
@@ -274,7 +244,7 @@ end
 
 local function unknown_option(word, candidates, better)
   if type(word) ~= "string" then return ("options have names, but one is a %s"):format(type(word)) end
-  local nearest = better or synonym(word, candidates) or options.nearest(word, candidates)
+  local nearest = better or synonym(word, candidates) or words.nearest(word, candidates)
   local message = "unknown option " .. shown_name(word)
   return nearest and ("%s (did you mean '%s'?)"):format(message, nearest) or message
 end
@@ -437,7 +407,7 @@ end
 function options.find_url(word)
   local row = options.by_url[word]
   if row then return row end
-  local field = options.by_name[unlike(word)]
+  local field = options.by_name[words.plain(word)]
   if field and field.script then
     return nil, ("option '%s' cannot be set by a URL"):format(field.name)
   elseif field and field.type == "function" then

@@ -28,16 +28,6 @@ static const char *signing_word(enum smb_demand demand)
 	}
 }
 
-smbc_smb_encrypt_level configuration_encryption(enum smb_demand demand)
-{
-	switch (demand) {
-	case SMB_DEMAND_OFF: return SMBC_ENCRYPTLEVEL_NONE;
-	case SMB_DEMAND_DESIRED: return SMBC_ENCRYPTLEVEL_REQUEST;
-	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
-	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
-	}
-}
-
 /* Whether this process can see a network interface that is up: without netlink sockets it sees none. */
 static bool has_interface(void)
 {

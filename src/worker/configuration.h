@@ -8,7 +8,6 @@
 
 #include "protocol.h"
 
-#include <libsmbclient.h>
 #include <stdbool.h>
 
 /*
@@ -19,8 +18,5 @@ bool configuration_begin(const struct smb_connect *target);
 
 /* HOME is the user's again. False when the library has not read what it was to read. */
 bool configuration_end(void);
-
-/* What the library calls that demand for encryption, which its file does not tell it. */
-smbc_smb_encrypt_level configuration_encryption(enum smb_demand demand);
 
 #endif

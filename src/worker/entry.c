@@ -2,8 +2,6 @@
 
 #include "shared/ticks.h"
 
-#include <libsmbclient.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The library makes of FILETIME's 0 nanoseconds that say "leave it alone". */
@@ -58,33 +56,19 @@ void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct 
 	entry->size = entry->type == SMB_ENTRY_FILE ? entry_size((uint64_t)st->st_size) : 0;
 }
 
-void entry_of_info(struct smb_entry *entry, const struct libsmb_file_info *info)
+void entry_fill(struct smb_entry *entry, uint32_t attributes, uint64_t size, const struct timespec *mtime,
+		const struct timespec *atime, const struct timespec *btime, const struct timespec *ctime)
 {
 	*entry = (struct smb_entry){
-	    .mtime = entry_time(info->mtime_ts),
-	    .atime = entry_time(info->atime_ts),
-	    .btime = entry_time_if_known(info->btime_ts),
-	    .ctime = entry_time_if_known(info->ctime_ts),
-	    .attributes = info->attrs,
-	    .type = entry_type(info->attrs),
+	    .mtime = entry_time(*mtime),
+	    .atime = entry_time(*atime),
+	    .btime = entry_time_if_known(*btime),
+	    .ctime = entry_time_if_known(*ctime),
+	    .attributes = attributes,
+	    .type = entry_type(attributes),
 	};
 	if (entry->type == SMB_ENTRY_FILE)
-		entry->size = entry_size(info->size);
-}
-
-static uint32_t entry_share_type(const struct smbc_dirent *share)
-{
-	switch (share->smbc_type) {
-	case SMBC_FILE_SHARE: return SMB_SHARE_DISK;
-	case SMBC_IPC_SHARE: return SMB_SHARE_IPC;
-	default: return SMB_SHARE_PRINTER;
-	}
-}
-
-void entry_of_share(struct smb_entry *entry, const struct smbc_dirent *share, char *name, size_t size)
-{
-	*entry = (struct smb_entry){.type = SMB_ENTRY_SHARE, .attributes = entry_share_type(share)};
-	snprintf(name, size, "%s/%s", share->name, share->comment != NULL ? share->comment : "");
+		entry->size = entry_size(size);
 }
 
 bool entry_is_none(const char *name)

@@ -37,13 +37,9 @@ mode_t entry_mode(uint32_t attributes);
  */
 void entry_of_stat(struct smb_entry *entry, const struct stat *st, const struct smb_entry *opened);
 
-/* An entry of a listing, as the library has it. */
-struct libsmb_file_info;
-void entry_of_info(struct smb_entry *entry, const struct libsmb_file_info *info);
-
-/* A share of a server; its name becomes "name/comment". */
-struct smbc_dirent;
-void entry_of_share(struct smb_entry *entry, const struct smbc_dirent *share, char *name, size_t size);
+/* An entry of a listing. */
+void entry_fill(struct smb_entry *entry, uint32_t attributes, uint64_t size, const struct timespec *mtime,
+		const struct timespec *atime, const struct timespec *btime, const struct timespec *ctime);
 
 /* The folder itself, its parent, and names that no server may send: they would lead a careless script astray. */
 bool entry_is_none(const char *name);

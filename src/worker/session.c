@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libsmbclient.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,11 +52,6 @@ static struct {
 	bool poisoned;    /* the password was refused: not tried again, or the account may be locked */
 	struct smb_fault refusal;
 } session;
-
-SMBCCTX *session_context(void)
-{
-	return session.context;
-}
 
 bool session_has_ended(void)
 {
@@ -123,75 +119,6 @@ bool session_begin(enum smb_patience patience, struct smb_fault *fault)
 	return !session.poisoned;
 }
 
-/* ---- calls by path ---- */
-
-/* Not all calls of the library ask where a path lies that another server holds: one that does is made in between. */
-static void session_ask_where(const char *url)
-{
-	struct stat st;
-
-	if (wire_is_uncovered() && referral_watch_found() == NULL && wire_status() == 0)
-		smbc_getFunctionStat(session.context)(session.context, url, &st);
-}
-
-/* Asks the library where the path lies, as far as that is known; `asked` is false when nothing was asked. */
-static int session_act(enum follow_use use, enum smb_patience patience, const char *path, session_action *act,
-		       void *context, bool *asked, struct smb_fault *fault)
-{
-	char *url = NULL;
-	int result = -1, error;
-
-	*asked = session_begin(patience, fault) && follow_go(use, path, fault);
-	if (!*asked)
-		return -1;
-	url = links_url(follow_place(), path);
-	errno = ENOMEM;
-	if (url != NULL)
-		result = act(url, context);
-	error = errno;
-	if (result < 0 && url != NULL)
-		session_ask_where(url);
-	free(url);
-	errno = error;
-	return result;
-}
-
-/* Makes a call where the path lies. Where a link leads is found out on the way. */
-static bool session_call(enum follow_use use, enum smb_patience patience, const char *path, session_action *act,
-			 void *context, struct smb_fault *fault)
-{
-	bool asked;
-
-	follow_begin();
-	while (session_act(use, patience, path, act, context, &asked, fault) < 0) {
-		int error = errno;
-		if (!asked)
-			return false;
-		if (follow_referral())
-			continue;
-		session_failed_with(fault, error);
-		if (!follow_next(fault))
-			return false;
-	}
-	follow_end();
-	return true;
-}
-
-bool session_read_at(const char *path, session_action *act, void *context, struct smb_fault *fault)
-{
-	return session_call(FOLLOW_READS, SMB_PATIENCE_SHORT, path, act, context, fault);
-}
-
-/* Makes, changes or removes something. Of a previous version the library would do that to the living file. */
-bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context,
-		       struct smb_fault *fault)
-{
-	if (previous_is_meant(path))
-		return fault_set(fault, SMB_INVALID_NAME,
-				 "a part '@GMT-...' means a previous version, which can only be read");
-	return session_call(use, SMB_PATIENCE_SHORT, path, act, context, fault);
-}
-
 /* ---- connecting ---- */
 
 /*
@@ -245,6 +172,16 @@ static int session_share_opened(SMBCCTX *context, SMBCSRV *server, const char *n
 	return session.keep_server(context, server, name, share, workgroup, username);
 }
 
+static smbc_smb_encrypt_level session_encryption_level(enum smb_demand demand)
+{
+	switch (demand) {
+	case SMB_DEMAND_OFF: return SMBC_ENCRYPTLEVEL_NONE;
+	case SMB_DEMAND_DESIRED: return SMBC_ENCRYPTLEVEL_REQUEST;
+	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
+	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
+	}
+}
+
 static void session_set_options(SMBCCTX *context, const struct smb_connect *t)
 {
 	smbc_setDebug(context, 0);
@@ -255,7 +192,7 @@ static void session_set_options(SMBCCTX *context, const struct smb_connect *t)
 	smbc_setOptionUseCCache(context, 0);
 	smbc_setOptionUseKerberos(context, identity_wants_kerberos(t));
 	smbc_setOptionFallbackAfterKerberos(context, identity_wants_kerberos(t) && identity_may_use_ntlm(t));
-	smbc_setOptionSmbEncryptionLevel(context, configuration_encryption(t->encryption));
+	smbc_setOptionSmbEncryptionLevel(context, session_encryption_level(t->encryption));
 }
 
 /* The library reads its configuration here, and never again. */
@@ -332,7 +269,7 @@ void session_fill_entry(struct smb_entry *entry, const struct stat *st)
 	entry_of_stat(entry, st, wire_created(&opened) ? &opened : NULL);
 }
 
-static int session_do_stat(const char *url, void *context)
+int session_do_stat(const char *url, void *context)
 {
 	return smbc_getFunctionStat(session.context)(session.context, url, context);
 }
@@ -503,12 +440,60 @@ bool session_quota(const char *path, uint64_t *total, uint64_t *available, struc
 	return *total != 0 || fault_set(fault, SMB_UNSUPPORTED, "the server does not say how large the share is");
 }
 
+/* ---- open files: the library's SMBCFILE, under a name of ours ---- */
+
+static SMBCFILE *session_handle_of(struct session_file *file)
+{
+	return (SMBCFILE *)(void *)file;
+}
+
+struct session_file *session_do_open(const char *url, int flags)
+{
+	return (struct session_file *)(void *)smbc_getFunctionOpen(session.context)(session.context, url, flags, 0666);
+}
+
+int session_do_fstat(struct session_file *file, struct stat *st)
+{
+	return smbc_getFunctionFstat(session.context)(session.context, session_handle_of(file), st);
+}
+
+int session_do_truncate(struct session_file *file, off_t size)
+{
+	return smbc_getFunctionFtruncate(session.context)(session.context, session_handle_of(file), size);
+}
+
+off_t session_do_seek(struct session_file *file, off_t offset)
+{
+	return smbc_getFunctionLseek(session.context)(session.context, session_handle_of(file), offset, SEEK_SET);
+}
+
+ssize_t session_do_read(struct session_file *file, void *to, size_t size)
+{
+	return smbc_getFunctionRead(session.context)(session.context, session_handle_of(file), to, size);
+}
+
+ssize_t session_do_write(struct session_file *file, const void *from, size_t size)
+{
+	return smbc_getFunctionWrite(session.context)(session.context, session_handle_of(file), from, size);
+}
+
+off_t session_do_splice(struct session_file *from, struct session_file *to, off_t size, int (*goes_on)(off_t, void *))
+{
+	return smbc_getFunctionSplice(session.context)(session.context, session_handle_of(from), session_handle_of(to),
+						       size, goes_on, NULL);
+}
+
+int session_do_close(struct session_file *file)
+{
+	return smbc_getFunctionClose(session.context)(session.context, session_handle_of(file));
+}
+
 /* ---- listings ---- */
 
 struct session_list {
 	SMBCFILE *folder;
 	uint32_t place;
-	char share[2048]; /* the name and comment of the last share: more than servers take */
+	char share[2048]; /* "NAME/COMMENT" of the last share: more than servers take */
 };
 
 uint32_t session_list_place(const struct session_list *list)
@@ -535,6 +520,15 @@ struct session_list *session_list(const char *path, struct smb_fault *fault)
 	return list;
 }
 
+static uint32_t session_share_type(const struct smbc_dirent *share)
+{
+	switch (share->smbc_type) {
+	case SMBC_FILE_SHARE: return SMB_SHARE_DISK;
+	case SMBC_IPC_SHARE: return SMB_SHARE_IPC;
+	default: return SMB_SHARE_PRINTER;
+	}
+}
+
 static bool session_next_share(struct session_list *list, struct smb_entry *entry, const char **name)
 {
 	const struct smbc_dirent *share;
@@ -544,7 +538,8 @@ static bool session_next_share(struct session_list *list, struct smb_entry *entr
 		if (share == NULL)
 			return false;
 	} while (entry_is_none(share->name));
-	entry_of_share(entry, share, list->share, sizeof list->share);
+	*entry = (struct smb_entry){.type = SMB_ENTRY_SHARE, .attributes = session_share_type(share)};
+	snprintf(list->share, sizeof list->share, "%s/%s", share->name, share->comment != NULL ? share->comment : "");
 	*name = list->share;
 	return true;
 }
@@ -564,7 +559,7 @@ bool session_list_next(struct session_list *list, struct smb_entry *entry, const
 		if (info == NULL)
 			return false;
 	} while (entry_is_none(info->name));
-	entry_of_info(entry, info);
+	entry_fill(entry, info->attrs, info->size, &info->mtime_ts, &info->atime_ts, &info->btime_ts, &info->ctime_ts);
 	*name = info->name;
 	return true;
 }

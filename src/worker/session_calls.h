@@ -1,20 +1,22 @@
-/* How session.c and session_files.c call libsmbclient; nobody else does. */
+/*
+ * What session.c, which alone calls libsmbclient, has for session_paths.c (a call by path, and the DFS links on its way) and
+ * session_files.c (open files).
+ */
 #ifndef LUA_SMB_SESSION_CALLS_H
 #define LUA_SMB_SESSION_CALLS_H
 
 #include "follow.h"
-#include "protocol.h"
+#include "session.h"
 
-#include <libsmbclient.h>
-#include <stdbool.h>
 #include <sys/stat.h>
-
-SMBCCTX *session_context(void);
+#include <sys/types.h>
 
 /* A call of the library with the URL of a path; below 0, and errno, where it fails. */
 typedef int session_action(const char *url, void *context);
 
-/* Make such a call where the path lies: the second makes, changes or removes something. */
+/* Make such a call where the path lies; a link on the way is followed. The last is for what makes, changes or removes. */
+bool session_call(enum follow_use use, enum smb_patience patience, const char *path, session_action *act,
+		  void *context, struct smb_fault *fault);
 bool session_read_at(const char *path, session_action *act, void *context, struct smb_fault *fault);
 bool session_change_at(enum follow_use use, const char *path, session_action *act, void *context,
 		       struct smb_fault *fault);
@@ -31,5 +33,16 @@ bool session_failed_with(struct smb_fault *fault, int error);
 /* Whether the server has ended the session or closed the share; and the same after a failure that does not say so. */
 bool session_has_ended(void);
 bool session_has_ended_unseen(int error);
+
+/* The library's own calls: what they return, and errno. `context` of the first: a struct stat. */
+int session_do_stat(const char *url, void *context);
+struct session_file *session_do_open(const char *url, int flags);
+int session_do_fstat(struct session_file *file, struct stat *st);
+int session_do_truncate(struct session_file *file, off_t size);
+off_t session_do_seek(struct session_file *file, off_t offset);
+ssize_t session_do_read(struct session_file *file, void *to, size_t size);
+ssize_t session_do_write(struct session_file *file, const void *from, size_t size);
+off_t session_do_splice(struct session_file *from, struct session_file *to, off_t size, int (*goes_on)(off_t, void *));
+int session_do_close(struct session_file *file);
 
 #endif

@@ -10,41 +10,32 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* The library's SMBCFILE, under a name of ours. */
-struct session_file;
-
-static SMBCFILE *session_handle_of(struct session_file *file)
-{
-	return (SMBCFILE *)(void *)file;
-}
-
 /* Of a handle that is still good the library reports no EINVAL. */
-static bool session_is_alive(struct session_file *file)
+static bool files_is_alive(struct session_file *file)
 {
 	struct stat st;
 
 	wire_begin(SMB_PATIENCE_SHORT);
 	errno = 0;
-	return smbc_getFunctionFstat(session_context())(session_context(), session_handle_of(file), &st) == 0 ||
-	       errno != EINVAL;
+	return session_do_fstat(file, &st) == 0 || errno != EINVAL;
 }
 
 /*
  * The library reports EINVAL for a handle whose connection has gone, and for some refusals of the server. Behind
  * encryption the answer cannot be read then, but it has come. `file`: NULL when it cannot be asked any more.
  */
-static bool session_is_handle_gone(struct session_file *file, int error)
+static bool files_is_gone(struct session_file *file, int error)
 {
 	if (error != EINVAL || wire_status() != 0)
 		return false;
 	return file == NULL || !wire_was_answered_unseen() || wire_is_broken() || session_has_ended() ||
-	       connection_any_hung_up() || !session_is_alive(file);
+	       connection_any_hung_up() || !files_is_alive(file);
 }
 
-static bool session_handle_failed(struct session_file *file, struct smb_fault *fault)
+static bool files_failed(struct session_file *file, struct smb_fault *fault)
 {
 	int error = errno;
-	bool gone = session_is_handle_gone(file, error);
+	bool gone = files_is_gone(file, error);
 
 	session_failed_with(fault, gone ? ECONNABORTED : error);
 	if (gone)
@@ -53,7 +44,7 @@ static bool session_handle_failed(struct session_file *file, struct smb_fault *f
 }
 
 /* A handle that may only write tells neither its size nor its times: open it to read, too, where that is allowed. */
-static int session_open_flags(uint32_t flags)
+static int files_open_flags(uint32_t flags)
 {
 	return (flags & SMB_FLAG_BLIND      ? O_WRONLY
 		: flags & SMB_FLAG_WRITABLE ? O_RDWR
@@ -62,17 +53,17 @@ static int session_open_flags(uint32_t flags)
 	       (flags & SMB_FLAG_EXCLUSIVE ? O_EXCL : 0);
 }
 
-struct session_opening {
+struct files_opening {
 	int flags;
 	struct session_opened *opened;
-	SMBCFILE *file;
+	struct session_file *file;
 };
 
-static int session_do_open(const char *url, void *context)
+static int files_do_open(const char *url, void *context)
 {
-	struct session_opening *o = context;
+	struct files_opening *o = context;
 
-	o->file = smbc_getFunctionOpen(session_context())(session_context(), url, o->flags, 0666);
+	o->file = session_do_open(url, o->flags);
 	if (o->opened != NULL)
 		o->opened->is_known = wire_created(&o->opened->entry);
 	return o->file != NULL ? 0 : -1;
@@ -81,13 +72,13 @@ static int session_do_open(const char *url, void *context)
 struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened,
 				  struct smb_fault *fault)
 {
-	struct session_opening o = {session_open_flags(flags), opened, NULL};
+	struct files_opening o = {files_open_flags(flags), opened, NULL};
 
 	if (opened != NULL)
 		opened->is_known = false;
-	if (flags & SMB_FLAG_WRITABLE ? session_change_at(FOLLOW_CHANGES, path, session_do_open, &o, fault)
-				      : session_read_at(path, session_do_open, &o, fault))
-		return (struct session_file *)(void *)o.file;
+	if (flags & SMB_FLAG_WRITABLE ? session_change_at(FOLLOW_CHANGES, path, files_do_open, &o, fault)
+				      : session_read_at(path, files_do_open, &o, fault))
+		return o.file;
 	/* Encryption hides which of the two is missing; a file that is to be made can lack only its folder. */
 	if ((flags & SMB_FLAG_CREATE) && fault->code == SMB_NOT_FOUND)
 		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");
@@ -98,9 +89,7 @@ bool session_truncate(struct session_file *file, uint64_t size, struct smb_fault
 {
 	if (!session_begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionFtruncate(session_context())(session_context(), session_handle_of(file), (off_t)size) ==
-		   0 ||
-	       session_handle_failed(file, fault);
+	return session_do_truncate(file, (off_t)size) == 0 || files_failed(file, fault);
 }
 
 bool session_look(struct session_file *file, struct smb_entry *entry, struct smb_fault *fault)
@@ -108,16 +97,15 @@ bool session_look(struct session_file *file, struct smb_entry *entry, struct smb
 	struct stat st;
 	if (!session_begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	if (smbc_getFunctionFstat(session_context())(session_context(), session_handle_of(file), &st) < 0)
-		return session_handle_failed(file, fault);
+	if (session_do_fstat(file, &st) < 0)
+		return files_failed(file, fault);
 	session_fill_entry(entry, &st);
 	return true;
 }
 
-static bool session_seek(struct session_file *file, uint64_t offset)
+static bool files_seek(struct session_file *file, uint64_t offset)
 {
-	return smbc_getFunctionLseek(session_context())(session_context(), session_handle_of(file), (off_t)offset,
-							SEEK_SET) >= 0;
+	return session_do_seek(file, (off_t)offset) >= 0;
 }
 
 long session_read(struct session_file *file, uint64_t offset, void *to, size_t size, struct smb_fault *fault)
@@ -125,11 +113,9 @@ long session_read(struct session_file *file, uint64_t offset, void *to, size_t s
 	ssize_t n;
 	if (!session_begin(SMB_PATIENCE_DATA, fault))
 		return -1;
-	n = session_seek(file, offset)
-		? smbc_getFunctionRead(session_context())(session_context(), session_handle_of(file), to, size)
-		: -1;
+	n = files_seek(file, offset) ? session_do_read(file, to, size) : -1;
 	if (n < 0)
-		session_handle_failed(file, fault);
+		files_failed(file, fault);
 	return (long)n;
 }
 
@@ -138,16 +124,14 @@ bool session_write(struct session_file *file, uint64_t offset, const void *from,
 	ssize_t n;
 	if (!session_begin(SMB_PATIENCE_DATA, fault))
 		return false;
-	n = session_seek(file, offset)
-		? smbc_getFunctionWrite(session_context())(session_context(), session_handle_of(file), from, size)
-		: -1;
+	n = files_seek(file, offset) ? session_do_write(file, from, size) : -1;
 	if (n < 0)
-		return session_handle_failed(file, fault);
+		return files_failed(file, fault);
 	return (size_t)n == size || fault_set(fault, SMB_FAILED, "the server took only a part of the data");
 }
 
 /* Between two pieces of a copy on the server: 0 ends it. */
-static int session_goes_on(off_t done, void *unused)
+static int files_goes_on(off_t done, void *unused)
 {
 	(void)done;
 	(void)unused;
@@ -161,12 +145,11 @@ bool session_copy(struct session_file *from, struct session_file *to, uint64_t s
 		return false;
 	if (size == 0)
 		return true;
-	n = smbc_getFunctionSplice(session_context())(session_context(), session_handle_of(from), session_handle_of(to),
-						      (off_t)size, session_goes_on, NULL);
+	n = session_do_splice(from, to, (off_t)size, files_goes_on);
 	if ((n < 0 || (uint64_t)n != size) && lifeline_stops(fault))
 		return false;
 	if (n < 0)
-		return session_handle_failed(NULL, fault);
+		return files_failed(NULL, fault);
 	return (uint64_t)n == size || fault_set(fault, SMB_FAILED, "the server copied only a part of the file");
 }
 
@@ -174,6 +157,5 @@ bool session_close(struct session_file *file, struct smb_fault *fault)
 {
 	if (!session_begin(SMB_PATIENCE_SHORT, fault))
 		return false;
-	return smbc_getFunctionClose(session_context())(session_context(), session_handle_of(file)) == 0 ||
-	       session_handle_failed(NULL, fault);
+	return session_do_close(file) == 0 || files_failed(NULL, fault);
 }

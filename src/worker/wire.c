@@ -226,10 +226,7 @@ void wire_stay(bool on, uint32_t place)
 
 /* ---- frames that are about to leave ---- */
 
-/*
- * Whether a frame would go where a DFS link leads, and must not. Until a share is opened there nobody can tell whether
- * it is the one that may be used.
- */
+/* Whether a frame would go where a DFS link leads, and must not: which share is opened there nobody can tell before. */
 static bool wire_leads_elsewhere(const struct connection *c)
 {
 	if (wire.own < 0 || c->fd == wire.own)
@@ -488,9 +485,7 @@ bool wire_may_connect(int fd, const struct sockaddr *address)
 	return false;
 }
 
-/*
- * The library may look up other names than the server's, while it is connected to that: a KDC's, or a link's target's.
- */
+/* While it is connected the library may look up other names: a KDC's, or those of links' targets. */
 void wire_resolves(void)
 {
 	bool is_reconnect = wire.step == SMB_STEP_FILE && wire.own < 0;
@@ -499,9 +494,7 @@ void wire_resolves(void)
 		wire_set_step(SMB_STEP_RESOLVE);
 }
 
-/*
- * The kernel takes megabytes at once: on a slow line it sends them for a minute, in which nothing else is seen to move.
- */
+/* The kernel takes megabytes at once: on a slow line nothing else is seen to move for a minute. */
 void wire_waits(void)
 {
 	if (wire.is_watching && connection_any_moved())
