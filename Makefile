@@ -26,6 +26,10 @@ HARDENED_LD ?= -Wl,-z,relro -Wl,-z,now
 MACHINE     := $(shell $(CC) -dumpmachine 2>/dev/null)
 COMPILE      = $(CC) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 
+# One word and a name for each command; V=1 shows the commands themselves, -s nothing.
+Q    = $(if $(V),,@)
+TELL = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
+
 # Looked up when a recipe needs them and not before: pkg-config may come with `make deps`.
 LUA_CFLAGS  ?= $(shell pkg-config --cflags lua5.4)
 SMBC_CFLAGS ?= $(shell pkg-config --cflags smbclient)
@@ -91,20 +95,24 @@ FORCE:
 
 $(MODULE): $(MODULE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(HARDENED_LD) $(LDFLAGS) -o $@ $^ -lnettle -lutf8proc -lm -ldl
+	$(TELL) "link     $@"
+	$(Q)$(CC) -shared $(CFLAGS) $(HARDENED_LD) $(LDFLAGS) -o $@ $^ -lnettle -lutf8proc -lm -ldl
 
 # The worker's own writev, recv, connect, ... come before libc's for Samba's libraries: see src/worker/hooks.c.
 $(WORKER): $(WORKER_OBJECTS) src/worker/hooks.list
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -pie $(HARDENED_LD) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) $(SECCOMP_LIBS) -lnettle -lm -lpthread -ldl
+	$(TELL) "link     $@"
+	$(Q)$(CC) $(CFLAGS) -pie $(HARDENED_LD) $(LDFLAGS) -Wl,--dynamic-list=src/worker/hooks.list -o $@ $(WORKER_OBJECTS) $(SMBC_LIBS) $(SECCOMP_LIBS) -lnettle -lm -lpthread -ldl
 
 $(BUILD)/worker/%.o: src/worker/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(OURS) $(SMBC_CFLAGS) $(SECCOMP_CFLAGS) -c -o $@ $<
+	$(TELL) "compile  $<"
+	$(Q)$(COMPILE) $(OURS) $(SMBC_CFLAGS) $(SECCOMP_CFLAGS) -c -o $@ $<
 
 $(BUILD)/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(OURS) $(LUA_CFLAGS) -c -o $@ $<
+	$(TELL) "compile  $<"
+	$(Q)$(COMPILE) $(OURS) $(LUA_CFLAGS) -c -o $@ $<
 
 $(LOOP): bench/loop.c
 	@mkdir -p $(@D)
