@@ -243,7 +243,7 @@ describe("lua-smb and folders:", function()
     local ended = run { "put", "-r", url, "etc" }
     assert.equal(0, ended.status)
     assert.equal("lua-smb: warning: 'etc': left out, neither file nor folder: 'link' (link)\n", ended.stderr)
-    assert.matches("1 skipped %(1 links%)", ended.stdout)
+    assert.matches("1 skipped %(1 link%)", ended.stdout)
     succeeds { "put", "-rq", url, "etc", "--symlinks", "follow" }
     assert.equal("a", files.read(remote "etc/link"))
   end)

@@ -196,7 +196,8 @@ local function skipped_in_words(skipped)
   local words = {}
   for _, key in ipairs { "links", "special", "dfs", "mounts", "bins" } do
     if (skipped[key] or 0) > 0 then
-      words[#words + 1] = ("%d %s"):format(skipped[key], key == "dfs" and "DFS links" or key)
+      local what = key == "dfs" and "DFS links" or key
+      words[#words + 1] = ("%d %s"):format(skipped[key], skipped[key] == 1 and what:gsub("s$", "") or what)
     end
   end
   return ("%d skipped (%s)"):format(skipped.count, table.concat(words, ", "))
