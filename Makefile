@@ -32,6 +32,7 @@ TELL = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
 # Looked up when a recipe needs them and not before: pkg-config may come with `make deps`.
 LUA_CFLAGS  ?= $(shell pkg-config --cflags lua5.4)
+LUA_LIBS    ?= $(shell pkg-config --libs lua5.4)
 SMBC_CFLAGS ?= $(shell pkg-config --cflags smbclient)
 SMBC_LIBS   ?= $(shell pkg-config --libs smbclient)
 SECCOMP_LIBS ?= $(shell pkg-config --libs libseccomp)
@@ -58,7 +59,7 @@ SIZE  ?= 1G
 RUNS  ?= 5
 PARTS ?= lan transfer trees lines requests cost floor growth backups plot
 
-.PHONY: all clean package-test install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases status-names
+.PHONY: all clean package-test install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases status-names fuzz fuzz-corpus
 
 # "make -j deps test" must not build what it has not installed yet.
 ifneq ($(filter deps deps-bench,$(MAKECMDGOALS)),)
@@ -118,11 +119,11 @@ $(LOOP): bench/loop.c
 	@mkdir -p $(@D)
 	$(COMPILE) -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(WARNINGS) $(SMBC_CFLAGS) -o $@ $< $(SMBC_LIBS)
 
--include $(MODULE_OBJECTS:.o=.d) $(WORKER_OBJECTS:.o=.d)
+-include $(MODULE_OBJECTS:.o=.d) $(WORKER_OBJECTS:.o=.d) $(wildcard $(BUILD)/fuzz/*.d)
 
 # What the goals beside it need.
 deps:
-	@spec/support/deps $(filter test asan gc,$(MAKECMDGOALS))
+	@spec/support/deps $(filter test asan gc fuzz,$(MAKECMDGOALS))
 
 # The rivals of `make bench` besides.
 deps-bench:
@@ -139,6 +140,38 @@ asan:
 # The suite with a collector that runs at every allocation of the module. BUSTED: spec files.
 gc: all
 	@BUILD='$(BUILD)' spec/support/gc $(BUSTED)
+
+# What hostile servers, workers and files say, FUZZ_S seconds for each of TARGETS, or all. SEED: where chance begins.
+fuzz: all
+	@fuzz/run $(TARGETS)
+
+# Records the traffic that `make fuzz` begins with, and makes the other inputs of fuzz/corpus that do not come from a fault.
+fuzz-corpus: all
+	@if spec/support/sandbox true; then sandbox=spec/support/sandbox; else sandbox=; fi; $(HERE) $$sandbox $(LUA) fuzz/record.lua
+
+# fuzz/run calls these with a BUILD of its own, and with clang. What they are made of has no libsmbclient in it.
+FUZZED_OBJECTS = $(filter-out %/main.o %/hooks.o %/session.o %/session_calls.o %/session_paths.o %/session_files.o, \
+	$(WORKER_OBJECTS))
+
+$(BUILD)/fuzz/libworker.a: $(FUZZED_OBJECTS)
+$(BUILD)/fuzz/libmodule.a: $(MODULE_OBJECTS)
+$(BUILD)/fuzz/lib%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/fuzz/%.o: fuzz/%.c
+	@mkdir -p $(@D)
+	$(TELL) "compile  $<"
+	$(Q)$(COMPILE) $(OURS) $(LUA_CFLAGS) -c -o $@ $<
+
+$(BUILD)/fuzz/wire $(BUILD)/fuzz/worker: $(BUILD)/fuzz/libworker.a
+$(BUILD)/fuzz/worker: $(BUILD)/fuzz/share.o
+$(BUILD)/fuzz/module: $(BUILD)/fuzz/libmodule.a
+$(BUILD)/fuzz/wire $(BUILD)/fuzz/worker $(BUILD)/fuzz/module: $(BUILD)/fuzz/%: $(BUILD)/fuzz/%.o
+	$(TELL) "link     $@"
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+		$(if $(findstring module,$@),$(LUA_LIBS) -lutf8proc,$(SECCOMP_LIBS)) -lnettle -lm -lpthread -ldl
 
 # Random operations while network and server fail, SOAK_S seconds; then as long snapshots. SEED repeats a run. Large strings go back to the system at once,
 # so that the memory that is told is in use.
@@ -172,8 +205,8 @@ bench: all $(LOOP)
 COMPILERS = $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
 
 # Written by hand: 120 columns, a tab being 8 of them.
-WRITTEN_C = $(filter-out src/worker/status_names.c,$(wildcard src/*.h src/*/*.[ch] bench/*.c examples/*.c spec/support/*.[ch] \
-	spec/support/*/*.[ch]))
+WRITTEN_C = $(filter-out src/worker/status_names.c,$(wildcard src/*.h src/*/*.[ch] bench/*.c examples/*.c fuzz/*.[ch] \
+	spec/support/*.[ch] spec/support/*/*.[ch]))
 
 lint:
 	luacheck --quiet --max-line-length 120 .
@@ -185,7 +218,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ -Isrc src bench
 	shellcheck packaging/build-deb packaging/test .ci/run spec/support/sandbox spec/support/server-keeper spec/support/kill-server spec/support/deps spec/support/asan spec/support/run-parallel \
-		spec/support/gc
+		spec/support/gc fuzz/run
 	$(HERE) $(LUA) docs/make.lua check
 
 docs:

@@ -123,6 +123,15 @@ describe("DFS links:", function()
     assert_a_place_like_any_other(dest, "Ordner ä€𝄞/lïnk 𝄞/ü/", one:path("data", "ü"))
   end)
 
+  -- The server's answer repeats the path twice: it is longer than most.
+  it("everything works through a link whose path is long, and it counts as a link", function()
+    local folder = ("d"):rep(240)
+    lfs.mkdir(root:path("dfs", folder))
+    link(folder .. "/link", ONE .. "\\data")
+    assert_a_place_like_any_other(dest, folder .. "/link/", one:path "data")
+    assert.equal("link", assert(dest:stat(folder .. "/link")).type)
+  end)
+
   it("everything works through a link that a link leads to", function()
     link("nested", ONE .. "\\more")
     assert(lfs.link("msdfs:" .. TWO .. "\\data", one:path("more", "deep"), true))

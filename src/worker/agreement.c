@@ -46,7 +46,7 @@ static bool agreement_negotiated_smb1(struct smb_info *info, const struct frame 
 	if (!frame_smb1_is_agreed(f))
 		return false;
 	info->dialect = 1;
-	info->max_read_size = info->max_write_size = frame_smb1_buffer(f);
+	info->max_read_size = info->max_write_size = agreement_bounded(frame_smb1_buffer(f));
 	return true;
 }
 

@@ -17,6 +17,20 @@ uint64_t stream_frame_length(const uint8_t bytes[STREAM_LENGTH])
 	return ((uint64_t)bytes[1] << 16) | ((uint64_t)bytes[2] << 8) | bytes[3];
 }
 
+uint64_t stream_rest(const struct stream *s, const uint8_t *next, size_t size)
+{
+	uint8_t length[STREAM_LENGTH];
+	size_t missing = s->have < STREAM_LENGTH ? STREAM_LENGTH - s->have : 0;
+
+	if (missing == 0)
+		return s->left;
+	if (size < missing)
+		return missing;
+	memcpy(length, s->head, s->have);
+	memcpy(length + s->have, next, missing);
+	return missing + stream_frame_length(length);
+}
+
 static void stream_show(struct stream *s, stream_shown *show, void *context)
 {
 	struct frame f = {s->head + STREAM_LENGTH, s->have - STREAM_LENGTH};
@@ -35,9 +49,13 @@ static size_t stream_limit(const struct stream *s)
 	return names ? STREAM_MOST : STREAM_HEAD;
 }
 
-/* Takes what fits of the next bytes into the head; returns how many belong to the current frame. */
+/*
+ * Takes what fits of the next bytes into the head; returns how many belong to the current frame. What says how much is
+ * kept comes first, by itself.
+ */
 static size_t stream_take(struct stream *s, const uint8_t *bytes, size_t size)
 {
+	const size_t telling = STREAM_LENGTH + FRAME_HEAD;
 	size_t room, n;
 
 	if (s->have < STREAM_LENGTH) {
@@ -48,6 +66,8 @@ static size_t stream_take(struct stream *s, const uint8_t *bytes, size_t size)
 			s->left = stream_frame_length(s->head);
 		return n;
 	}
+	if (s->have < telling && size > telling - s->have)
+		size = telling - s->have;
 	n = s->left < size ? (size_t)s->left : size;
 	room = stream_limit(s) - s->have < n ? stream_limit(s) - s->have : n;
 	memcpy(s->head + s->have, bytes, room);

@@ -36,6 +36,9 @@ bool stream_is_between(const struct stream *s);
 /* Bytes in the frame that follows these four. */
 uint64_t stream_frame_length(const uint8_t bytes[STREAM_LENGTH]);
 
+/* Bytes up to the end of the frame that the next bytes belong to, as far as they tell its length. */
+uint64_t stream_rest(const struct stream *s, const uint8_t *next, size_t size);
+
 /* Whether a frame that begins with this byte is an SMB message, and none of NetBIOS's session service. */
 bool stream_is_smb(uint8_t first);
 

@@ -562,7 +562,7 @@ ssize_t wire_sent(int fd, const struct iovec *parts, int count, ssize_t n)
 
 /*
  * A frame that begins here has to be one that may leave. libsmbclient sends each frame by a writev of its own; what
- * follows the first frame in one call would pass unseen, and is refused, too.
+ * follows a frame, or the rest of one, in the same call would pass unseen, and is refused, too.
  */
 bool wire_refuses(int fd, const struct iovec *parts, int count)
 {
@@ -585,13 +585,13 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 	wire.sending_since = meter_now();
 	if (wire_leads_elsewhere(c))
 		return wire_refuse(REFUSED_ELSEWHERE);
-	if (!stream_is_between(&c->out))
-		return false;
 	have = stream_gather(parts, count, head, sizeof head);
 	for (int i = 0; i < count; i++)
 		total += parts[i].iov_len;
-	if (have < STREAM_LENGTH || (stream_is_smb(head[0]) && total > STREAM_LENGTH + stream_frame_length(head)))
+	if (total > stream_rest(&c->out, head, have) || (stream_is_between(&c->out) && have < STREAM_LENGTH))
 		return wire_refuse(wire.demand.encryption ? REFUSED_CLEAR : REFUSED_UNSIGNED);
+	if (!stream_is_between(&c->out))
+		return false;
 	refused = wire_refuses_frame(c, head, have);
 	wire.sending_since = meter_now();
 	return refused;
