@@ -1,6 +1,6 @@
 /*
- * What session.c, which alone calls libsmbclient, has for session_paths.c (a call by path, and the DFS links on its way) and
- * session_files.c (open files).
+ * What session.c, which alone calls libsmbclient, has for session_paths.c (a call by path, and the DFS links on its
+ * way) and session_files.c (open files).
  */
 #ifndef LUA_SMB_SESSION_CALLS_H
 #define LUA_SMB_SESSION_CALLS_H
@@ -14,7 +14,9 @@
 /* A call of the library with the URL of a path; below 0, and errno, where it fails. */
 typedef int session_action(const char *url, void *context);
 
-/* Make such a call where the path lies; a link on the way is followed. The last is for what makes, changes or removes. */
+/*
+ * Make such a call where the path lies; a link on the way is followed. The last is for what makes, changes or removes.
+ */
 bool session_call(enum follow_use use, enum smb_patience patience, const char *path, session_action *act,
 		  void *context, struct smb_fault *fault);
 bool session_read_at(const char *path, session_action *act, void *context, struct smb_fault *fault);
