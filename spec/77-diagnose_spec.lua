@@ -94,6 +94,32 @@ describe("A diagnosis", function()
     assert.equal(1, refused)
   end)
 
+  -- libsmbclient has a connection of its own for the list of shares: docs/libsmbclient.md.
+  it("sends a password again for the list of shares only when it was right", function()
+    local function logons(fields, more)
+      srv:mark()
+      assert(smb.diagnose(fields, more))
+      local all, refused = srv:logons()
+      assert.equal(0, refused)
+      return all
+    end
+    assert.equal(2, logons(srv:fields()))
+    assert.equal(2, logons(srv:fields(), { read_only = true }))
+    assert.equal(2, logons(srv:fields { share = "nothing" }))
+    assert.equal(2, logons(srv:fields { path = "no/folder" }))
+    local of_server = srv:fields()
+    of_server.share = nil
+    assert.equal(1, logons(of_server))
+  end)
+
+  it("of a server without a share tries a wrong password once", function()
+    local of_server = srv:fields { password = "wrong" }
+    of_server.share = nil
+    srv:mark()
+    assert.same({ "logon" }, broken(assert(smb.diagnose(of_server))))
+    assert.equal(1, (select(2, srv:logons())))
+  end)
+
   it("names what else is broken", function()
     assert.same({ "resolve" }, broken(assert(smb.diagnose(srv:fields { server = "no-such-server.invalid" }))))
     assert.same({ "port 1" }, broken(assert(smb.diagnose(srv:fields { port = 1 }))))

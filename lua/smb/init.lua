@@ -206,7 +206,8 @@ function smb.shares(where, more)
 end
 
 --- Finds out what works with a server and what does not, step by step. What is written for that has temporary names,
--- and is deleted. A wrong password is tried once.
+-- and is deleted. A wrong password is tried once. One that is right is sent twice: libsmbclient asks for the list of
+-- shares over a connection of its own.
 --
 --     print(smb.diagnose "smb://bob@nas/backup")
 --
