@@ -208,47 +208,6 @@ describe("A server whose name does not resolve for a while", function()
   end)
 end)
 
-describe("A server with several addresses, of which the first takes connections and is silent", function()
-  if not SANDBOX then
-    return it("is reached by the next one", function() pending "needs spec/support/sandbox" end)
-  end
-
-  local silent, srv, dir
-
-  setup(function()
-    silent = server.start { address = "127.0.0.72" }
-    srv = server.start { address = "127.0.0.71" }
-    dir = files.directory()
-    local hosts = files.write(dir .. "/hosts", "127.0.0.72 nas.example\n127.0.0.71 nas.example\n")
-    shell.check { "mount", "--bind", hosts, "/etc/hosts" }
-    silent:pause()
-  end)
-
-  teardown(function()
-    silent:resume()
-    shell.check { "umount", "/etc/hosts" }
-    srv:stop()
-    silent:stop()
-    files.remove(dir)
-  end)
-
-  it("is reached by the next one, and stays with that", function()
-    local codes = {}
-    local dest <close> = assert(smb.open(srv:fields { server = "nas.example", short_timeout = 3, retries = 3,
-      retry_delay = 0.01, connections = 2, on_retry = function(_, _, code) codes[#codes + 1] = code end }))
-    assert.same({ "timeout" }, codes)
-    assert.equal("127.0.0.71", dest.info.server_address)
-    local jobs = { dest:submit("write", "one", "1"), dest:submit("write", "two", "2") } -- by another connection, too
-    for _, job in ipairs(jobs) do assert(job:wait()) end
-    srv:disconnect()
-    assert(dest:write("three", "3"))
-    for _, code in ipairs(codes) do assert.not_equal("unreachable", code) end
-    local timeouts = 0
-    for _, code in ipairs(codes) do if code == "timeout" then timeouts = timeouts + 1 end end
-    assert.equal(1, timeouts)
-  end)
-end)
-
 -- Samba says of such a name what it says of a missing one.
 describe("A name that the server lets nobody have", function()
   local srv, dest, dir

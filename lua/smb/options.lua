@@ -63,11 +63,19 @@ local function is_ipv6(text)
   return left ~= nil and right ~= nil and left + right <= 7
 end
 
+-- Without a device the kernel does not know to which network such an address belongs.
+local function lacks_device(text)
+  return text:find("^[Ff][Ee][89ABab]%x:") ~= nil and not text:find("%", 1, true)
+end
+
 local function refine_server(text)
   text = text:match("^%[(.*:.*)%]$") or text
   if text == "" then return nil, "is empty" end
   if text:find(CONTROL) then return nil, "holds a control character" end
   if text:find(":", 1, true) and not is_ipv6(text) then return nil, "is no IPv6 address, and no name holds a ':'" end
+  if lacks_device(text) then
+    return nil, "is a link-local address, which needs the network device: fe80::1%eth0, in a URL [fe80::1%25eth0]"
+  end
   if not text:find(":", 1, true) and text:find('[ /\\@?#%[%]%%"<>|*;&=,]') then
     return nil, "holds a character that no server name has"
   end

@@ -63,13 +63,27 @@ end
 
 -- Addresses and ports ------------------------------------------------------------------------------------------------
 
+-- The eight groups of an IPv6 address, without its scope.
+local function groups_of(address)
+  local before, after = address:match "^([^%%]*)::([^%%]*)"
+  local groups, tail = {}, {}
+  for group in (before or address:match "^[^%%]*"):gmatch "%x+" do groups[#groups + 1] = tonumber(group, 16) end
+  for group in (after or ""):gmatch "%x+" do tail[#tail + 1] = tonumber(group, 16) end
+  while #groups + #tail < 8 do groups[#groups + 1] = 0 end
+  return table.move(tail, 1, #tail, #groups + 1, groups)
+end
+
 -- Addresses as /proc/net/tcp has them: 32-bit words of the host's byte order.
 local function kernel_address(address)
-  if address == "::1" then
-    return "/proc/net/tcp6", ("0"):rep(24) .. "01000000"
+  if address:find ":" then
+    local words, groups = {}, groups_of(address)
+    for i = 1, 8, 2 do
+      words[#words + 1] = ("%08X"):format((string.unpack("<I4", string.pack(">I2I2", groups[i], groups[i + 1]))))
+    end
+    return "/proc/net/tcp6", table.concat(words)
   end
   local a, b, c, d = address:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$"
-  assert(a, "address: an IPv4 address or ::1 expected")
+  assert(a, "address: an IP address expected")
   return "/proc/net/tcp", ("%02X%02X%02X%02X"):format(d, c, b, a)
 end
 
@@ -136,7 +150,7 @@ local function global_section(srv)
     ["server min protocol"] = "SMB2_02",
     ["smb ports"] = srv.ports,
     ["bind interfaces only"] = "yes",
-    ["interfaces"] = srv.address == "::1" and "::1/128" or srv.address .. "/8",
+    ["interfaces"] = srv.address:find ":" and srv.address:match "^[^%%]*" .. "/128" or srv.address .. "/8",
     ["unix charset"] = "UTF-8",
     ["map to guest"] = "never",
     ["passdb backend"] = "tdbsam:" .. dir .. "/private/passdb.tdb",
@@ -366,7 +380,8 @@ end
 --
 -- Options, all optional:
 --
--- * `address`: "127.0.0.1"; any of 127.0.0.0/8, or "::1"
+-- * `address`: "127.0.0.1"; any address of this computer. One with a scope, "fe80::1%eth0", wants `global` with
+--   `["bind interfaces only"] = "no"`
 -- * `port`: in the sandbox 445 (and 139) unless taken, else a free one. On port 139 clients speak NetBIOS sessions
 -- * `ports`: several, such as "445 139"; the first is `srv.port`
 -- * `global`: lines for smb.conf's [global], `{ ["server smb encrypt"] = "required" }`
@@ -490,7 +505,7 @@ end
 -- @tparam[opt] string path below the share, with "/" between its parts
 -- @tparam[opt] table query options for the URL
 function Server:url(share, path, query)
-  local host = self.address:find ":" and "[" .. self.address .. "]" or self.address
+  local host = self.address:find ":" and "[" .. self.address:gsub("%%", "%%25") .. "]" or self.address
   local url = ("smb://%s:%s@%s"):format(encode(self.user), encode(self.password), host)
   url = url .. (self.port == 445 and "" or ":" .. self.port)
   if share then

@@ -1,5 +1,7 @@
 #include "connect.h"
 
+#include "addresses.h"
+#include "connection.h"
 #include "fault.h"
 #include "identity.h"
 #include "probe.h"
@@ -55,6 +57,17 @@ static bool connect_open(const struct smb_connect *target, struct smb_fault *fau
 	return connect_keep(fault);
 }
 
+/* An address that takes connections and is silent is left for the next one, which addresses.c puts first. */
+static bool connect_try_addresses(const struct smb_connect *target, struct smb_fault *fault)
+{
+	while (!connect_open(target, fault)) {
+		if (!connection_was_late() || !addresses_go_on())
+			return false;
+		memset(fault, 0, sizeof *fault);
+	}
+	return true;
+}
+
 static bool connect_hangs_up(const struct smb_fault *fault)
 {
 	return wire_step() == SMB_STEP_NEGOTIATE && fault->code == SMB_DISCONNECTED;
@@ -89,7 +102,7 @@ bool connect_share(const struct smb_connect *target, struct smb_fault *fault)
 		return fault_set(fault, SMB_UNSUPPORTED, "IPC$ is no share for files");
 	if (!session_prepare(target, fault))
 		return false;
-	if (connect_open(target, fault))
+	if (connect_try_addresses(target, fault))
 		return true;
 	/* A server that knows no dialect of ours hangs up each time, one that was just stopped only once. */
 	if (!connect_hangs_up(fault))

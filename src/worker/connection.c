@@ -62,6 +62,11 @@ void connection_limit(uint32_t ms)
 	connection_late_at = meter_now() + (uint64_t)ms * 1000;
 }
 
+void connection_unlimit(void)
+{
+	connection_late_at = 0;
+}
+
 void connection_end_late(void)
 {
 	if (connection_late_at == 0 || meter_now() < connection_late_at)

@@ -7,6 +7,7 @@
 #include "logon_frames.h"
 #include "wire.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* MS-ERREF 2.3.1 */
@@ -19,18 +20,19 @@ bool failure_ends_session(void)
 	return status == network_name_deleted || status == user_session_deleted || status == session_expired;
 }
 
-/* A name such as NetBIOS has may be known there and nowhere else. */
-static void failure_advise_broadcast(const struct smb_connect *target, struct smb_fault *fault)
+/* A name such as NetBIOS has may be known there and nowhere else. An address is no name: its scope is a device. */
+static void failure_advise_name(const struct smb_connect *target, struct smb_fault *fault)
 {
-	const char *server = links_server(follow_place());
+	const char *server = links_server(follow_place()), *scope = strchr(server, '%');
 	const size_t longest = 15;
 
+	if (scope != NULL)
+		snprintf(fault->text, sizeof fault->text, "there is no network device '%.100s'", scope + 1);
 	if (target->broadcast || strpbrk(server, ".:") != NULL || strlen(server) > longest)
 		return;
 	fault_set(fault, SMB_HOST_NOT_FOUND,
 		  "the server's name does not resolve (broadcast = true asks the local network, where anybody may "
-		  "answer and get "
-		  "the logon)");
+		  "answer and get the logon)");
 }
 
 /* That another server holds the path is a step on the way, unless nothing comes after it. */
@@ -80,7 +82,7 @@ static bool failure_of_request(const struct smb_connect *target, const struct id
 
 	fault_remote(fault, wire_step(), failure_status(), error, wire_is_broken());
 	if (fault->code == SMB_HOST_NOT_FOUND)
-		failure_advise_broadcast(target, fault);
+		failure_advise_name(target, fault);
 	wire_info(&info);
 	if (failure_of_agreement(target, &info, fault) || !logs_on || wire_is_broken())
 		return false;

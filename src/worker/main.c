@@ -244,7 +244,7 @@ static bool main_start(void)
 	rate_limit_share(pace);
 	logon_share(&pace->turn);
 	identity_share(&pace->owner);
-	addresses_share(&pace->address, target.server);
+	addresses_share(&pace->address, target.server, target.short_timeout);
 	main_keep_memory();
 	wire_watch((uint16_t)target.port);
 	reply = main_new_reply();

@@ -283,8 +283,6 @@ static void wire_frame_sent(void *connection, const struct frame *f)
 	wire.last = c->fd;
 	connection_note_place(c, f);
 	referral_watch_sent(f);
-	if (wire.step == SMB_STEP_CONNECT && wire.own < 0)
-		addresses_sent();
 	if (wire.step == SMB_STEP_CONNECT)
 		wire_set_step(SMB_STEP_NEGOTIATE);
 	agreement_sent(&wire.info, f, wire.step > SMB_STEP_LOGON);
@@ -543,6 +541,8 @@ ssize_t wire_sent(int fd, const struct iovec *parts, int count, ssize_t n)
 		wire_broke(c);
 	if (c != NULL && n > 0) {
 		size_t left = (size_t)n;
+		if (c->meter.heard == 0 && wire.own < 0)
+			addresses_sent();
 		for (int i = 0; i < count && left > 0; i++) {
 			size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
 			stream_feed(&c->out, parts[i].iov_base, part, wire_frame_sent, c);
