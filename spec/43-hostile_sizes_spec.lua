@@ -3,6 +3,7 @@
 local lfs = require "lfs"
 local smb = require "smb"
 local files = require "spec.support.files"
+local hostile = require "spec.support.hostile"
 local processes = require "spec.support.processes"
 local server = require "spec.support.server"
 local share = require "spec.support.share"
@@ -11,7 +12,7 @@ local shell = require "spec.support.shell"
 local MIB = 1024 * 1024
 local PATIENT = 30 -- seconds: short_timeout, so that what is ended by it is seen
 
-local srv, dir, hostile
+local srv, dir, net
 
 setup(function()
   srv = server.start { log_level = "0" }
@@ -26,25 +27,17 @@ end)
 before_each(function() shell.check { "find", srv:path "backup", "-mindepth", "1", "-delete" } end)
 
 after_each(function()
-  hostile:close()
-  hostile = nil
+  net:stop()
   assert.is_truthy(shell.poll(function() return #processes.workers() == 0 end, 20))
 end)
 
 -- Opens a destination on a server that does harm of a kind; see spec/support/hostile.py. SMB 3.1.1 would sign what it
 -- changes in NEGOTIATE.
-local function open(kind, options)
-  local fifo = dir .. "/port"
-  os.remove(fifo)
-  shell.check { "mkfifo", fifo }
-  hostile = assert(io.popen(("exec python3 spec/support/hostile.py %s %d %s >%s"):format(srv.address, srv.port, kind,
-    shell.quote(fifo)), "w"))
-  local answers <close> = assert(io.open(fifo))
-  local url = srv:url "backup"
-  options = options or {}
-  options.port, options.max_protocol = answers:read "n", "SMB3_02"
-  options.short_timeout, options.list_timeout, options.retries = PATIENT, 10 * PATIENT, 0
-  return assert(smb.open(url:gsub(":%d+/", "/"), options))
+local function open(kind)
+  net = hostile.start(srv)
+  net:tell(kind)
+  return assert(smb.open(net:fields { max_protocol = "SMB3_02", short_timeout = PATIENT, list_timeout = 10 * PATIENT,
+    retries = 0 }))
 end
 
 -- KiB that a process has had at most.
