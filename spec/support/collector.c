@@ -4,7 +4,7 @@
  * what the collector took, or keeps a pointer too long, is found.
  *
  * lua-smb is at work when a function of its own, C or Lua, is on the stack; its Lua functions are looked for in the
- * main thread.
+ * main thread, but not while a block changes its size: that may be its stack, which since Lua 5.4.7 holds no pointers then.
  *
  * At each such allocation Lua is made to owe a collection, and makes it as soon as it may: that is when it looks
  * whether it is time, as it does after each new object of its API and of its virtual machine. These are collections of
@@ -101,10 +101,11 @@ static uintptr_t place_in_lua(void)
 	return 0;
 }
 
-static uintptr_t place(void)
+/* `moves`: Lua's stack may be moving. */
+static uintptr_t place(bool moves)
 {
 	uintptr_t in_c = place_in_c();
-	return in_c != 0 ? in_c : place_in_lua();
+	return in_c != 0 || moves ? in_c : place_in_lua();
 }
 
 static struct place *find(uintptr_t key)
@@ -138,7 +139,7 @@ static bool is_due(struct place *p)
 }
 
 /* As place, but no return address that an earlier call has left behind: slow. */
-static uintptr_t exact_place(void)
+static uintptr_t exact_place(bool moves)
 {
 	void *frames[DEPTH];
 	int count = backtrace(frames, DEPTH);
@@ -146,16 +147,16 @@ static uintptr_t exact_place(void)
 	for (int i = 0; i < count; i++)
 		if ((uintptr_t)frames[i] >= collector.first && (uintptr_t)frames[i] < collector.end)
 			return (uintptr_t)frames[i];
-	return place_in_lua();
+	return moves ? 0 : place_in_lua();
 }
 
 /* Whether what is in use is to be closed after this allocation. */
-static bool is_closing_due(void)
+static bool is_closing_due(bool moves)
 {
 	struct place *p;
 	uintptr_t key;
 
-	if (!collector.closes || collector.closing_due || (key = exact_place()) == 0)
+	if (!collector.closes || collector.closing_due || (key = exact_place(moves)) == 0)
 		return false;
 	p = find(key);
 	collector.turn = p->first_turn + p->closings;
@@ -166,12 +167,12 @@ static bool is_closing_due(void)
 
 /*
  * A request for more while lua-smb is at work. `object`: a new one; lauxlib's buffers, which are none, do not ask
- * twice.
+ * twice. `moves`: a block that changes its size.
  */
-static bool is_refused(bool object)
+static bool is_refused(bool object, bool moves)
 {
 	bool again = collector.refused;
-	uintptr_t key = collector.running && !collector.closing ? place() : 0;
+	uintptr_t key = collector.running && !collector.closing ? place(moves) : 0;
 
 	collector.refused = false;
 	if (key == 0)
@@ -181,7 +182,7 @@ static bool is_refused(bool object)
 		return false;
 	collector.allocations++;
 	if (collector.closing_times > 0) {
-		collector.closing_due |= is_closing_due();
+		collector.closing_due |= is_closing_due(moves);
 		return false;
 	}
 	if (!object || !is_due(find(key)))
@@ -197,7 +198,7 @@ static void *lua_memory(void *unused, void *block, size_t old, size_t size)
 
 	(void)unused;
 	/* Lua tells new objects from other blocks by giving their type for the old size. */
-	if (size > (block == NULL ? 0 : old) && is_refused(block == NULL && old != 0))
+	if (size > (block == NULL ? 0 : old) && is_refused(block == NULL && old != 0, block != NULL))
 		return NULL;
 	if (block == NULL)
 		old = 0;
@@ -236,7 +237,7 @@ static void close_what_is_used(lua_State *L)
 /* An object that nobody holds, with this for a finalizer: each collection meets it, and it leaves another one. */
 static int count_collection(lua_State *L)
 {
-	if (collector.running && place() != 0)
+	if (collector.running && place(false) != 0)
 		collector.collections++;
 	if (collector.closing_due && !collector.closing)
 		close_what_is_used(L);

@@ -1,6 +1,7 @@
 #include "stage.h"
 
 #include "shared/descriptor.h"
+#include "shared/older.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ static int stage_spawn(pid_t *pid, char *const argv[], int input, int output, in
 		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, output, 1);
 	posix_spawn_file_actions_adddup2(&actions, errors, 2);
-	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	older_spawn_closes_from(&actions, 3);
 	sigfillset(&signals);
 	posix_spawnattr_setsigdefault(&attributes, &signals);
 	sigemptyset(&signals);

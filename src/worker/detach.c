@@ -2,6 +2,7 @@
 
 #include "build.h"
 #include "shared/message.h"
+#include "shared/older.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -37,7 +38,7 @@ static bool detach_keep_socket(int mine)
 {
 	if (mine != SMB_WORKER_SOCKET && dup2(mine, SMB_WORKER_SOCKET) < 0)
 		return false;
-	closefrom(SMB_WORKER_SOCKET + 1);
+	older_close_from(SMB_WORKER_SOCKET + 1);
 	return true;
 }
 

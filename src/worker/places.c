@@ -1,17 +1,16 @@
 #include "places.h"
 
 #include "protocol.h"
+#include "shared/older.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
-#include <linux/landlock.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Of kernels that are newer than the headers may be. */

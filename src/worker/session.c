@@ -177,8 +177,7 @@ static smbc_smb_encrypt_level session_encryption_level(enum smb_demand demand)
 	switch (demand) {
 	case SMB_DEMAND_OFF: return SMBC_ENCRYPTLEVEL_NONE;
 	case SMB_DEMAND_DESIRED: return SMBC_ENCRYPTLEVEL_REQUEST;
-	case SMB_DEMAND_REQUIRED: return SMBC_ENCRYPTLEVEL_REQUIRE;
-	default: return SMBC_ENCRYPTLEVEL_DEFAULT;
+	default: return SMBC_ENCRYPTLEVEL_REQUIRE;
 	}
 }
 
@@ -192,7 +191,9 @@ static void session_set_options(SMBCCTX *context, const struct smb_connect *t)
 	smbc_setOptionUseCCache(context, 0);
 	smbc_setOptionUseKerberos(context, identity_wants_kerberos(t));
 	smbc_setOptionFallbackAfterKerberos(context, identity_wants_kerberos(t) && identity_may_use_ntlm(t));
-	smbc_setOptionSmbEncryptionLevel(context, session_encryption_level(t->encryption));
+	/* Else as the configuration has it. Samba before 4.14 has no name for that. */
+	if (t->encryption != SMB_DEMAND_DEFAULT)
+		smbc_setOptionSmbEncryptionLevel(context, session_encryption_level(t->encryption));
 }
 
 /* The library reads its configuration here, and never again. */

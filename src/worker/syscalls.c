@@ -1,7 +1,8 @@
 #include "syscalls.h"
 
+#include "shared/older.h"
+
 #include <errno.h>
-#include <linux/prctl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>

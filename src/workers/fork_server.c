@@ -1,6 +1,7 @@
 #include "fork_server.h"
 
 #include "shared/descriptor.h"
+#include "shared/older.h"
 #include "environment.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static int fork_server_spawn(const char *program, const int *sockets, unsigned c
 	posix_spawn_file_actions_adddup2(&actions, theirs[NOTHING], 0);
 	posix_spawn_file_actions_adddup2(&actions, theirs[NOTHING], 1);
 	posix_spawn_file_actions_adddup2(&actions, theirs[theirs[ERRORS] >= 0 ? ERRORS : NOTHING], 2);
-	posix_spawn_file_actions_addclosefrom_np(&actions, fork_server_least(count));
+	older_spawn_closes_from(&actions, fork_server_least(count));
 	sigfillset(&signals);
 	posix_spawnattr_setsigdefault(&attributes, &signals);
 	sigemptyset(&signals);
