@@ -15,7 +15,8 @@ local srv, net, dir, dest, repo
 
 setup(function()
   local base
-  srv, base = share.start()
+  -- As Windows and newer Sambas: a folder is not renamed while a file in it is open, whoever has opened it.
+  srv, base = share.start { shares = { backup = { ["strict rename"] = "yes" } } }
   dir = base .. "/local"
   net = share.network()
 end)
@@ -261,6 +262,24 @@ describe("a snapshot that was broken off", function()
     assert.is_false(files.exists(share.on_server("host1/" .. snap.name .. ".part")))
     assert.equal(1, #assert(repo:list()))
     assert.is_true(assert(repo:verify("latest", { data = true })).ok)
+  end)
+
+  it("is gone on with by the next while the server still has its files open", function()
+    local top = source { a = "a", b = "b" }
+    shell.check { "mkdir", "-p", share.on_server "host1/2026-01-01T000000Z.part" }
+    files.write(share.on_server "host1/2026-01-01T000000Z.part/a", "half")
+    local holder <close> = assert(smb.open(srv:url "backup"))
+    local held = assert(holder:open("host1/2026-01-01T000000Z.part/a", "r"))
+    srv:mark()
+    local program = child.start(dir, "local dest = assert(smb.open(%q))\n"
+      .. "print(smb.backup(dest, 'host1'):snapshot(%q))", srv:url "backup", top)
+    assert.is_truthy(shell.poll(function() return srv:log():find("ACCESS_DENIED", 1, true) end, 60))
+    assert(held:close())
+    program:await_end()
+    local list = assert(repo:list())
+    assert.equal(1, #list)
+    assert.is_true(list[1].complete)
+    assert.same(backups.read(top), stored(list[1].name))
   end)
 end)
 

@@ -28,15 +28,22 @@ static struct {
 
 /* ---- the library ---- */
 
+/* Samba's own: libkrb5-samba4.so.26, or libkrb5-private-samba.so.0 since 4.21. libkrb5samba is another one. */
+static bool ticket_is_sambas(const char *name)
+{
+	static const char start[] = "libkrb5-";
+	return strncmp(name, start, sizeof start - 1) == 0 && strstr(name, "samba") != NULL;
+}
+
 /* Samba's own before the system's: both are there where another library has brought the system's. */
 static int ticket_note_library(struct dl_phdr_info *info, size_t size, void *to)
 {
-	static const char samba[] = "libkrb5-samba4.so", system[] = "libkrb5.so";
+	static const char system[] = "libkrb5.so";
 	const char **found = to, *slash = strrchr(info->dlpi_name, '/'),
 		   *name = slash != NULL ? slash + 1 : info->dlpi_name;
 
 	(void)size;
-	if (strncmp(name, samba, sizeof samba - 1) == 0) {
+	if (ticket_is_sambas(name)) {
 		*found = info->dlpi_name;
 		return 1;
 	}

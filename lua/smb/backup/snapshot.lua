@@ -16,6 +16,7 @@ local repository = require "smb.backup.repository"
 local send = require "smb.backup.send"
 local operations = require "smb.operation"
 local show = require "smb.show"
+local task = require "smb.task"
 local texts = require "smb.text"
 local walk = require "smb.backup.walk"
 
@@ -24,6 +25,7 @@ local snapshot = {}
 local UNFINISHED = 512 -- entries that are under way, or wait for their turn
 local AHEAD = 16384 -- entries between the first that is under way and the last: a big file must not hold up others
 local TURN = 256 -- entries of a walk after which it is looked whether the end has come
+local RELEASE, PAUSE = 5, 0.1 -- seconds for the server to close what a killed run had open, looking so often
 local NAMED = 100 -- names of what was left out that a result holds
 
 -- What ends the whole: nothing further can succeed.
@@ -277,6 +279,16 @@ end
 
 local function at(self, below) return repository.at(self.repo, below) end
 
+-- Renames a folder. That is refused as long as a file in it is open: a killed run's is until the server notices its end.
+local function rename_when_free(self, from, to)
+  local till = core.clock() + RELEASE
+  while true do
+    local ok, message, code = self.dest:rename(from, to, { overwrite = false })
+    if ok or (code ~= "access_denied" and code ~= "busy") or core.clock() >= till then return ok, message, code end
+    task.pause(self.state, nil, PAUSE)
+  end
+end
+
 -- Takes over what a killed run has left.
 local function take_over(self, left)
   self.is_resumed = true
@@ -289,7 +301,7 @@ local function take_over(self, left)
     return true
   end
   local from = left.name .. (left.part and names.PART or "")
-  return self.dest:rename(at(self, from), at(self, self.result.name .. names.PART), { overwrite = false })
+  return rename_when_free(self, at(self, from), at(self, self.result.name .. names.PART))
 end
 
 -- The snapshot's name and place; what the last one has is at hand.
