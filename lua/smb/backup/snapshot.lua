@@ -279,7 +279,7 @@ end
 
 local function at(self, below) return repository.at(self.repo, below) end
 
--- Renames a folder. That is refused as long as a file in it is open: a killed run's is until the server notices its end.
+-- Renames a folder: refused as long as a file in it is open, as a killed run's are until the server notices its end.
 local function rename_when_free(self, from, to)
   local till = core.clock() + RELEASE
   while true do
