@@ -189,8 +189,21 @@ local function hidden(inputs)
   return string.char(NAMED) .. table.concat(found) .. step(LINK, "deep/link/file")
 end
 
-for name in lfs.dir(ROOM) do
-  if name:find "^[^.]" and not name:find "^found%-" then os.remove(ROOM .. "/" .. name) end
+for _, room in ipairs { ROOM, "fuzz/corpus/module" } do
+  for name in lfs.dir(room) do
+    if name:find "^[^.]" and not name:find "^found%-" then os.remove(room .. "/" .. name) end
+  end
+end
+
+-- Workers that answer well, one input for each call of fuzz/module.lua.
+do
+  local ANSWER, ENTRIES, OPENED, CALLS = 0, 5, 8, 32
+  local well = step(ANSWER, "")
+  local listing = step(ANSWER, "\0\4file\1\6folder\2\4link\0\5../up\0\11tab\tand\27[1m", ENTRIES)
+  for i = 1, CALLS do
+    write(("fuzz/corpus/module/call-%02d"):format(i), string.char(1, i - 1) .. well:rep(2) .. listing ..
+      step(ANSWER, "\40", OPENED) .. well .. listing .. step(ANSWER, "\1", OPENED) .. well:rep(4))
+  end
 end
 
 local users = { bob = "s3cret" }

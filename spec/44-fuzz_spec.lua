@@ -25,4 +25,8 @@ describe("Nothing breaks, no promise and no bound,", function()
   it("by what a server sends, or a connection cuts into pieces", function()
     assert_nothing_breaks("wire", 8000)
   end)
+
+  it("by what a worker says that a server has taken over", function()
+    assert_nothing_breaks("module", 1000)
+  end)
 end)

@@ -54,6 +54,24 @@ describe("a lock", function()
     assert(other:lock "host1"):release()
   end)
 
+  it("says so and raises nothing when its connection breaks while it is refreshed, whenever that is", function()
+    local net = share.network()
+    local failed = 0
+    for frame = 1, 10 do
+      local far <close> = assert(smb.open(net:url("backup"), { retries = 0, connections = 2 }))
+      local lock = assert(far:lock("host" .. frame))
+      net:tell("cut-frame", frame)
+      local ok, message, code = lock:refresh()
+      if not ok then
+        failed = failed + 1
+        assert.matches("^%l+ 'host", message)
+        assert.equal("disconnected", code)
+      end
+      net:tell "calm"
+    end
+    assert.is_true(failed > 2, failed .. " failed")
+  end)
+
   it("leaves nothing behind when it is released: neither its file nor the folder that it was made in", function()
     assert(dest:lock("a/b", { ttl = "10m", wait = "0s" })):release()
     assert.same({ "a" }, share.everything_below())

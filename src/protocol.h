@@ -24,6 +24,7 @@
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
 #define SMB_STRIPE_FROM (64u << 20)   /* bytes: files from this size on may go over several connections; */
 /* bytes: from this size on what is under way lies further apart, see smb_stripe_window */
+#define SMB_REQUEST_LIMIT (16u << 20) /* bytes in an SMB read or write, whatever the server takes */
 #define SMB_FILES_AT_ONCE 16u  /* small files in one request */
 #define SMB_SERVERS_ELSEWHERE 16u /* as many refusals by servers that DFS links lead to are remembered */
 #define SMB_DIGEST_SIZE 32u    /* bytes of a SHA-256 */

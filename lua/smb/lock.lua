@@ -244,13 +244,22 @@ local function lost(self)
     or "it has expired, or was removed"))
 end
 
+-- Closes a file at the end of a scope, whatever comes of that: why the scope was left says more. (A file's own end of
+-- scope raises when its close fails.)
+local function closed_behind(file)
+  return setmetatable({}, { __close = function()
+    if core.file_is_open(file) then file:close() end
+  end })
+end
+
 -- Writes it anew, if it is ours still.
 local function refresh(self)
-  local file <close>, message, code = self.dest:open(at(self, self.file), "r+")
+  local file, message, code = self.dest:open(at(self, self.file), "r+")
   if not file then
     if MISSING[code] then return lost(self) end
     return nil, message, code
   end
+  local _ <close> = closed_behind(file)
   local content, ok
   content, message, code = file:read "a"
   if not content then return nil, message, code end

@@ -18,7 +18,7 @@ local function read(state)
     if problem then return nil, problem, word end
     if not entry then return all end
     local name, comment = entry.name:match "^([^/]*)/(.*)$"
-    all[#all + 1] = { name = name, type = entry.type, comment = comment }
+    if name then all[#all + 1] = { name = name, type = entry.type, comment = comment } end
   end
 end
 

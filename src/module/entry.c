@@ -38,6 +38,8 @@ bool entry_next(struct batch *b, struct smb_entry *entry, const char **name)
 	if (b->left == 0 || left < sizeof *entry)
 		return false;
 	memcpy(entry, at, sizeof *entry);
+	if (entry->size > INT64_MAX)
+		entry->size = INT64_MAX;
 	length = ((size_t)entry->name_length + 1 + 7) & ~(size_t)7;
 	if (length > left - sizeof *entry)
 		return false;
@@ -47,13 +49,13 @@ bool entry_next(struct batch *b, struct smb_entry *entry, const char **name)
 	return true;
 }
 
-void entry_push(lua_State *L, const struct smb_entry *e, bool inner)
+void entry_push(lua_State *L, const struct smb_entry *e, enum entry_form form)
 {
 	static const char *const types[] = {"file", "directory", "link"};
 	static const char *const shares[] = {"disk", "printer", "ipc"};
 
 	lua_createtable(L, 0, 10);
-	if (e->type == SMB_ENTRY_SHARE) {
+	if (form == ENTRY_SHARES) {
 		support_set_text(L, "type", shares[e->attributes <= SMB_SHARE_IPC ? e->attributes : SMB_SHARE_PRINTER]);
 		return;
 	}
@@ -62,7 +64,7 @@ void entry_push(lua_State *L, const struct smb_entry *e, bool inner)
 	support_set_seconds(L, "mtime", e->mtime);
 	support_set_seconds(L, "atime", e->atime);
 	support_set_seconds(L, "btime", e->btime);
-	if (inner) {
+	if (form == ENTRY_INNER) {
 		support_set_seconds(L, "ctime", e->ctime);
 		support_set_ticks(L, "ticks", e->mtime);
 	}
@@ -75,13 +77,13 @@ void entry_push(lua_State *L, const struct smb_entry *e, bool inner)
 		support_set_flag(L, "directory", e->attributes & 0x10);
 }
 
-void entry_push_all(lua_State *L, struct batch b, bool inner)
+void entry_push_all(lua_State *L, struct batch b, enum entry_form form)
 {
 	struct smb_entry entry;
 	const char *name;
 
 	for (lua_Integer i = 1; entry_next(&b, &entry, &name); i++) {
-		entry_push(L, &entry, inner);
+		entry_push(L, &entry, form);
 		lua_pushlstring(L, name, entry.name_length);
 		lua_setfield(L, -2, "name");
 		lua_rawseti(L, -2, i);

@@ -30,12 +30,17 @@ struct batch entry_batch(const char *message, size_t size);
 /* Reads the next entry; false at the end. `name` is as long as the entry says. */
 bool entry_next(struct batch *b, struct smb_entry *entry, const char **name);
 
-/*
- * Pushes an entry as a table without its name; `inner` adds fields that are not public: `ticks`, its mtime, and ctime.
- */
-void entry_push(lua_State *L, const struct smb_entry *e, bool inner);
+/* What is pushed of an entry. */
+enum entry_form {
+	ENTRY_PUBLIC,
+	ENTRY_INNER, /* fields that are not public, too: `ticks`, its mtime, and ctime */
+	ENTRY_SHARES /* it is one of a server's shares, whatever a worker says */
+};
+
+/* Pushes an entry as a table without its name. */
+void entry_push(lua_State *L, const struct smb_entry *e, enum entry_form form);
 
 /* Adds the entries of a batch, with their names, to the array on the top. */
-void entry_push_all(lua_State *L, struct batch b, bool inner);
+void entry_push_all(lua_State *L, struct batch b, enum entry_form form);
 
 #endif

@@ -33,21 +33,26 @@ static void io_consume(struct file *f, size_t n)
 }
 
 /*
- * Moves bytes from the window to the stack, and passes over `skip` more. Lua copies the bytes before it runs a
+ * Moves bytes from the window, or a copy of them, to the stack, and passes over `skip` more. Lua copies the bytes before it runs a
  * collector. A finalizer may then close this very file, or move within it: where that happened the bytes are not
  * consumed.
  */
-static void io_push_bytes(lua_State *L, struct file *f, size_t n, size_t skip)
+static void io_push_bytes_at(lua_State *L, struct file *f, const char *bytes, size_t n, size_t skip)
 {
 	uint64_t position = f->position;
 	size_t begin = f->begin, end = f->end;
 
 	luaL_checkstack(L, 4, "too many pieces");
-	lua_pushlstring(L, io_window(f), n);
+	lua_pushlstring(L, bytes, n);
 	file_check(L);
 	if (f->position != position || f->begin != begin || f->end != end)
 		luaL_error(L, "the file was used by a finalizer while it was read");
 	io_consume(f, n + skip);
+}
+
+static void io_push_bytes(lua_State *L, struct file *f, size_t n, size_t skip)
+{
+	io_push_bytes_at(L, f, io_window(f), n, skip);
 }
 
 /* Makes one string of the pieces above `base`. */
@@ -137,7 +142,10 @@ static void io_skip_space(struct file *f)
 		io_consume(f, 1);
 }
 
-/* A numeral that reaches the window's end waits on the stack, as one piece, for the bytes behind it. */
+/*
+ * A numeral that reaches the window's end waits on the stack, as one piece, for the bytes behind it: as it was scanned,
+ * for a worker may change the window at any time.
+ */
 static enum item io_read_number(lua_State *L, struct file *f, int base)
 {
 	char text[2 * NUMERAL_SIZE + 2];
@@ -156,7 +164,7 @@ static enum item io_read_number(lua_State *L, struct file *f, int base)
 	n.size += before;
 	numeral_scan(&n);
 	if (n.at == n.size && !f->at_end && !n.too_long) {
-		io_push_bytes(L, f, n.size - before, 0);
+		io_push_bytes_at(L, f, text + before, n.size - before, 0);
 		io_join(L, base);
 		return ITEM_WANTS_MORE;
 	}

@@ -365,7 +365,7 @@ static int name_index_believe(lua_State *L)
 /* Takes a copy: the array may move while the fields are pushed. */
 static void name_index_push_item(lua_State *L, const struct name_index *k, struct item i)
 {
-	entry_push(L, &i.entry, true);
+	entry_push(L, &i.entry, ENTRY_INNER);
 	lua_pushlstring(L, k->text + i.name, i.length);
 	lua_setfield(L, -2, "name");
 }

@@ -26,7 +26,7 @@ static void reply_push_entries(lua_State *L, struct reply_shape shape, uint32_t 
 
 	lua_createtable(L, shape.batch ? 0 : (int)(count < most ? count : most), 4);
 	if (!shape.batch) {
-		entry_push_all(L, reply_entries(L, message), shape.inner);
+		entry_push_all(L, reply_entries(L, message), shape.form);
 		return;
 	}
 	lua_pushvalue(L, message);
@@ -69,12 +69,31 @@ static int reply_push_stuck(lua_State *L, int message)
 	return 2;
 }
 
+/* Whether the numbers are some that the request can have come to: the worker is not trusted with them. */
+static bool reply_is_plausible(const struct smb_reply *reply, struct reply_shape shape)
+{
+	const uint64_t most = INT64_MAX;
+
+	return reply->bytes <= (shape.verb == SMB_VERB_READ ? shape.asked : most) && reply->resumed <= most &&
+	       reply->total <= most && reply->available <= most && reply->entry.size <= most;
+}
+
+static int reply_push_implausible(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_pushliteral(L, "failed");
+	lua_pushliteral(L, "the worker process sent an answer that cannot be right");
+	return 3;
+}
+
 int reply_push(lua_State *L, const struct smb_reply *reply, struct reply_shape shape, int message)
 {
 	if (reply->fault.code != SMB_OK)
 		return support_push_fault(L, &reply->fault) + reply_push_stuck(L, message);
+	if (!reply_is_plausible(reply, shape))
+		return reply_push_implausible(L);
 	if (shape.verb == SMB_VERB_STAT) {
-		entry_push(L, &reply->entry, shape.inner);
+		entry_push(L, &reply->entry, shape.form);
 		return 1;
 	}
 	if (reply_has_entries(shape.verb))

@@ -2,6 +2,7 @@
 #ifndef LUA_SMB_REPLY_H
 #define LUA_SMB_REPLY_H
 
+#include "entry.h"
 #include "protocol.h"
 
 #include <lua.h>
@@ -16,7 +17,8 @@ bool reply_opens(enum smb_verb verb);
 struct reply_shape {
 	enum smb_verb verb;
 	uint32_t link; /* the number of the link that it came from */
-	bool inner;    /* entries have fields that are not public */
+	enum entry_form form;
+	uint64_t asked; /* bytes, of a READ */
 	bool batch;    /* entries stay in a batch, unread */
 };
 

@@ -161,6 +161,14 @@ static int request_push_not_sent(lua_State *L)
 	return 3;
 }
 
+/* Without a share only the server's shares are listed. */
+static enum entry_form request_entry_form(lua_State *L, const struct destination *d, enum smb_verb verb)
+{
+	if (d->target->share[0] == '\0')
+		return ENTRY_SHARES;
+	return pack_is_set(L, 3, "inner") || verb == SMB_VERB_GET_SOME ? ENTRY_INNER : ENTRY_PUBLIC;
+}
+
 /*
  * start(destination, verb, fields [, attempt [, gently]]) -> request | nil, code, text. The code "full": try again when
  * a request has ended; "soon": in a few milliseconds, since `gently` was set. `attempt`: fields that differ from one
@@ -185,11 +193,12 @@ static int request_start(lua_State *L)
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 6, 1);
-	r->shape.inner = pack_is_set(L, 3, "inner") || verb == SMB_VERB_GET_SOME;
+	r->shape.form = request_entry_form(L, d, verb);
 	r->shape.batch = pack_is_set(L, 3, "batch");
 	wish = request_wish(L, 3, 5);
 	pack_read(L, 3, verb, &pack);
 	pack_attempt(L, 4, &pack);
+	r->shape.asked = pack.head.size;
 	destination_check(L, 1); /* again: a collector may have closed it. None runs from here on */
 	answer = request_take_link(r, &wish, &fault);
 	if (answer != POOL_LEASED)

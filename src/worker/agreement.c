@@ -5,8 +5,6 @@
 
 #include <time.h>
 
-enum { AGREEMENT_REQUEST_LIMIT = 16 * 1024 * 1024 /* bytes in a read or write, whatever the server takes */ };
-
 void agreement_sent(struct smb_info *info, const struct frame *f, bool is_logged_on)
 {
 	switch (frame_kind(f)) {
@@ -38,7 +36,7 @@ static void agreement_note_clock(struct smb_info *info, uint64_t server)
 /* A server may claim 4 GiB, and buffers are as large as requests. */
 static uint32_t agreement_bounded(uint32_t size)
 {
-	return size < AGREEMENT_REQUEST_LIMIT ? size : AGREEMENT_REQUEST_LIMIT;
+	return size < SMB_REQUEST_LIMIT ? size : SMB_REQUEST_LIMIT;
 }
 
 static bool agreement_negotiated_smb1(struct smb_info *info, const struct frame *f)

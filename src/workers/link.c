@@ -200,16 +200,32 @@ static void link_greeted(struct link *l, ssize_t n)
 	deadline_restart(&l->deadline);
 }
 
-/* Terminates the reply's texts and checks its code: the worker is not trusted with them. */
+static void link_bound(uint32_t *size)
+{
+	if (*size > SMB_REQUEST_LIMIT)
+		*size = SMB_REQUEST_LIMIT;
+}
+
+/* Terminates texts and bounds numbers: the worker is not trusted with them. */
+static void link_check_info(struct smb_info *info)
+{
+	info->address[sizeof info->address - 1] = '\0';
+	info->user[sizeof info->user - 1] = '\0';
+	info->library[sizeof info->library - 1] = '\0';
+	link_bound(&info->max_read_size);
+	link_bound(&info->max_write_size);
+	if (info->throughput > INT64_MAX)
+		info->throughput = INT64_MAX;
+}
+
+/* Terminates the reply's text and checks its code, likewise. */
 static bool link_take_reply(struct link *l, ssize_t n)
 {
 	struct smb_reply *reply = (struct smb_reply *)(void *)l->message;
 	if (n < (ssize_t)sizeof *reply)
 		return false;
 	reply->fault.text[sizeof reply->fault.text - 1] = '\0';
-	reply->info.address[sizeof reply->info.address - 1] = '\0';
-	reply->info.user[sizeof reply->info.user - 1] = '\0';
-	reply->info.library[sizeof reply->info.library - 1] = '\0';
+	link_check_info(&reply->info);
 	if (reply->fault.code >= SMB_CODE_COUNT)
 		reply->fault.code = SMB_FAILED;
 	l->info = reply->info;
