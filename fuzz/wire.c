@@ -301,7 +301,7 @@ static void begin(uint8_t what)
 	counters_use(&counters);
 	logon_share(&pace.turn);
 	logon_give_up();
-	addresses_share(&pace.address, target.server);
+	addresses_share(&pace.address, target.server, 1000);
 	kdc_begin();
 	logon_frames_go_elsewhere(NULL);
 	wire_watch(PORT);
