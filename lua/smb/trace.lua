@@ -6,6 +6,8 @@
 -- which attempt it was.
 -- @module smb.trace
 
+local floor = math.floor
+
 local core = require "smb.core"
 local texts = require "smb.text"
 
@@ -27,14 +29,12 @@ local function name_of(request)
   return name and shown(name) or request.handle and ("#%d"):format(request.handle) or "-"
 end
 
--- The time as ISO 8601 has it, without its fraction of a second; and that fraction, in milliseconds.
+-- The time as ISO 8601 has it, with milliseconds. Integers that are joined cost half of what `string.format` does.
 local function stamp(self, clock)
-  local now = self.epoch + clock - self.began
-  local whole = now // 1
-  if whole ~= self.second then
-    self.second, self.stamp = whole, os.date("!%Y-%m-%dT%H:%M:%S", math.tointeger(whole))
-  end
-  return self.stamp, (now - whole) * 1000 // 1
+  local now = floor((self.epoch + clock - self.began) * 1000)
+  local whole, milliseconds = now // 1000, now % 1000
+  if whole ~= self.second then self.second, self.stamp = whole, os.date("!%Y-%m-%dT%H:%M:%S.", whole) end
+  return self.stamp .. (milliseconds < 10 and "00" or milliseconds < 100 and "0" or "") .. milliseconds
 end
 
 --- Opens what a `trace` option says.
@@ -81,9 +81,9 @@ function tracer:finish(started, reply, code, reason)
   self.open[started] = nil
   local bytes = reply and (reply.bytes and reply.bytes > 0 and reply.bytes or begun.size) or 0
   local now = core.clock()
-  local second, milliseconds = stamp(self, now)
-  local line = ("%s.%03dZ %d %s %s %d B %.1f ms %s %d"):format(second, milliseconds, begun.link, begun.verb, begun.name,
-    bytes, (now - begun.at) * 1000, status_of(reply, code, reason), begun.attempt)
+  local tenths = floor((now - begun.at) * 10000 + 0.5) -- of a millisecond
+  local line = stamp(self, now) .. "Z " .. begun.link .. " " .. begun.verb .. " " .. begun.name .. " " .. bytes .. " B "
+    .. tenths // 10 .. "." .. tenths % 10 .. " ms " .. status_of(reply, code, reason) .. " " .. begun.attempt
   local ok = pcall(self.write, line)
   self.has_failed = self.has_failed or not ok -- what goes wrong with a trace is no failure of the call's
 end
