@@ -1,7 +1,7 @@
 /*
  * Which of a server's addresses comes first. The library connects to the first that takes a TCP connection, silent
- * though it may be. As long as there are others, such a one has only seconds: then the next has its turn, in this worker
- * and in all others of the destination. When none has answered, the last has all the time that is left.
+ * though it may be. As long as there are others, such a one has only seconds: then the next has its turn, in this
+ * worker and in all others of the destination. When none has answered, the last has all the time that is left.
  */
 #ifndef LUA_SMB_ADDRESSES_H
 #define LUA_SMB_ADDRESSES_H

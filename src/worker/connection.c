@@ -5,16 +5,20 @@
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum { CONNECTION_LIMIT = 16 };
+enum { SILENCE = 20 /* waits before the other end is asked */ };
 
 static struct connection connections[CONNECTION_LIMIT];
 static struct connection *connection_newest; /* NULL: it has gone */
 static uint64_t connection_late_at;          /* microseconds; 0: never */
 static bool connection_is_late;
+static unsigned connection_waited;
+static bool connection_is_probed;
 
 void connection_reset(void)
 {
@@ -130,6 +134,41 @@ bool connection_any_moved(void)
 		moved = (c->fd >= 0 && ioctl(c->fd, SIOCOUTQ, &c->queued) == 0 && c->queued < before) || moved;
 	}
 	return moved;
+}
+
+/*
+ * A server that was started anew, or to whose node an address has moved, has nothing to say on a connection that it
+ * does not know: that comes to light when it is asked. It has minutes to answer.
+ */
+static void connection_probe(bool on)
+{
+	const int value = on, idle = 1, interval = 5, count = 100; /* seconds */
+
+	connection_is_probed = on;
+	for (size_t i = 0; i < CONNECTION_LIMIT; i++) {
+		int fd = connections[i].fd;
+		if (fd < 0)
+			continue;
+		if (on) {
+			setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+			setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+			setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+		}
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, sizeof value);
+	}
+}
+
+void connection_waits(void)
+{
+	if (++connection_waited == SILENCE)
+		connection_probe(true);
+}
+
+void connection_heard(void)
+{
+	connection_waited = 0;
+	if (connection_is_probed)
+		connection_probe(false);
 }
 
 void connection_address(const struct connection *c, char *text, size_t size)

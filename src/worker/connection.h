@@ -57,6 +57,13 @@ bool connection_is_only_one(void);
 /* Since the last call, bytes left that the kernel had queued; a connection whose other end is silent keeps them. */
 bool connection_any_moved(void);
 
+/*
+ * Nothing has happened for 100 ms while the library waits. After some seconds the kernel is told to ask the other end
+ * whether it still knows the connection, for as long as nothing is heard.
+ */
+void connection_waits(void);
+void connection_heard(void);
+
 /* Learns from a request which share the connection leads to. */
 void connection_note_place(struct connection *c, const struct frame *f);
 

@@ -497,6 +497,7 @@ void wire_waits(void)
 {
 	if (wire.is_watching && connection_any_moved())
 		counters_add_moved(1);
+	connection_waits();
 	if (wire.step != SMB_STEP_FILE)
 		connection_end_late();
 }
@@ -510,6 +511,7 @@ static void wire_arrived(struct connection *c, const uint8_t *bytes, size_t size
 		addresses_answered();
 	if (c->meter.heard == 0)
 		connection_address(c, wire.info.address, sizeof wire.info.address);
+	connection_heard();
 	meter_heard(&c->meter);
 	stream_feed(&c->in, bytes, size, wire_frame_arrived, c);
 }
