@@ -204,8 +204,13 @@ describe("in a domain", function()
       for _, by in ipairs { "ticket", "password" } do
         it(("a clock that is %s ours, with a %s"):format(side, by), function()
           ad:set_clock(ahead)
-          local message = assert_fails("auth_failed", open("files", by == "ticket" and { username = "bob" }
-            or { username = "bob", password = password, kerberos = "desired" }))
+          local dest, message, code = open("files", by == "ticket" and { username = "bob" }
+            or { username = "bob", password = password, kerberos = "desired" })
+          if dest and by == "password" then -- newer libraries go by the KDC's clock then
+            assert.equal("kerberos", dest.info.mechanism)
+            return dest:close()
+          end
+          assert.equal("auth_failed", code)
           local seconds,
             told = message:match "the clocks differ too much for Kerberos: the server's is (%d+) s (.*) this"
           assert.is_truthy(seconds, message)
@@ -234,7 +239,8 @@ describe("in a domain", function()
         for _ = 1, 3 do assert_fails("auth_failed", open("dc", wrong)) end
         ad:mark()
         local message = assert_fails("auth_failed", open("files", with_password("locked", { kerberos = kerberos })()))
-        assert.matches("the account is locked (or disabled, or expired), says the Kerberos server", message, 1, true)
+        assert.is_truthy(message:find("the account is locked (or disabled, or expired), says the Kerberos server", 1, true)
+          or message:find("the account is locked (NT_STATUS_ACCOUNT_LOCKED_OUT)", 1, true), message) -- newer ones say so
         assert.equal(0, (ad:attempts()))
       end)
     end

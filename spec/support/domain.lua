@@ -357,10 +357,10 @@ function Domain:halt()
   end
 end
 
---- Ends the processes of a member that serve connections.
+--- Ends the processes of a member that serve connections. Newer ones call themselves "smbd[ADDRESS]".
 function Domain:disconnect(name)
   local listener = shell.check { "pgrep", "-o", "-x", "-s", tostring(self.pids[name][1]), "smbd" }:match "%d+"
-  for pid in shell.check(("pgrep -x -P %s smbd || true"):format(listener)):gmatch "%d+" do
+  for pid in shell.check(("pgrep -P %s '^smbd' || true"):format(listener)):gmatch "%d+" do
     if shell.run(("ss -tnpH 'sport = :445' | grep -q pid=%s,"):format(pid)) then
       shell.kill(pid, "KILL")
       assert(shell.poll(function() return not shell.alive(math.tointeger(tonumber(pid))) end))

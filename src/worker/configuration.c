@@ -43,11 +43,21 @@ static bool has_interface(void)
 	return found;
 }
 
+/* Since Samba 4.21 the library gets a ticket by password only where it is told a realm, though the user's name has it. */
+static void write_realm(FILE *f, const struct identity *identity)
+{
+	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	const char *at = strrchr(identity->owner, '@');
+
+	if (at != NULL && identity->password[0] != '\0' && at[1 + strspn(at + 1, good)] == '\0')
+		fprintf(f, "realm = %s\n", at + 1);
+}
+
 /*
  * Says what is not the library's default, and what a distribution may have built in otherwise. A lock directory that
  * cannot exist keeps the name cache, which all of a machine's programs share, out of it.
  */
-static bool write_text(FILE *f, const struct smb_connect *t)
+static bool write_text(FILE *f, const struct smb_connect *t, const struct identity *identity)
 {
 	fprintf(f, "[global]\n"
 		   "unix charset = UTF-8\n"
@@ -83,12 +93,13 @@ static bool write_text(FILE *f, const struct smb_connect *t)
 	/* The library exits where it sees none, though it needs none: one that is named it does not look for. */
 	if (!has_interface())
 		fputs("interfaces = 127.0.0.1/8\n", f);
+	write_realm(f, identity);
 	/* A broadcast is answered by whoever likes to, and who answers gets the logon. */
 	fprintf(f, "name resolve order = lmhosts host%s\n", t->broadcast ? " bcast" : "");
 	return fflush(f) == 0 && fseek(f, 0, SEEK_SET) == 0;
 }
 
-bool configuration_begin(const struct smb_connect *target)
+bool configuration_begin(const struct smb_connect *target, const struct identity *identity)
 {
 	const char *home = getenv("HOME");
 	int fd = memfd_create("smb.conf", MFD_CLOEXEC);
@@ -96,7 +107,7 @@ bool configuration_begin(const struct smb_connect *target)
 	configuration.text = fd >= 0 ? fdopen(fd, "w+") : NULL;
 	if (configuration.text == NULL && fd >= 0)
 		close(fd);
-	if (configuration.text == NULL || !write_text(configuration.text, target))
+	if (configuration.text == NULL || !write_text(configuration.text, target, identity))
 		return false;
 	configuration.home = home != NULL ? strdup(home) : NULL;
 	return (home == NULL || configuration.home != NULL) && setenv("HOME", NO_HOME, 1) == 0;

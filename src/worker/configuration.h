@@ -6,6 +6,7 @@
 #ifndef LUA_SMB_CONFIGURATION_H
 #define LUA_SMB_CONFIGURATION_H
 
+#include "identity.h"
 #include "protocol.h"
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
  * From now on the user's smb.conf is ours, and HOME is not the user's. False, and errno, where that could not be
  * arranged.
  */
-bool configuration_begin(const struct smb_connect *target);
+bool configuration_begin(const struct smb_connect *target, const struct identity *identity);
 
 /* HOME is the user's again. False when the library has not read what it was to read. */
 bool configuration_end(void);

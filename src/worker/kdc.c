@@ -224,14 +224,16 @@ static void kdc_judge(void)
 
 void kdc_received(const uint8_t *bytes, size_t size)
 {
-	switch (kdc.asked ? kdc_kind(bytes, size) : 0) {
-	case AS_REP:
-	case TGS_REP: kdc.error = 0; break;
-	case KRB_ERROR:
-		if (kdc_read_error(kdc_message(bytes, size)))
-			break;
+	unsigned kind = kdc.asked ? kdc_kind(bytes, size) : 0;
+
+	if (kind != AS_REP && kind != TGS_REP && kind != KRB_ERROR)
 		return;
-	default: return;
+	/* Of an expired password newer libraries go on to ask for a ticket that only changes it. */
+	if (kdc.error != KEY_EXPIRED) {
+		if (kind != KRB_ERROR)
+			kdc.error = 0;
+		else if (!kdc_read_error(kdc_message(bytes, size)))
+			return;
 	}
 	kdc.asked = false;
 	kdc_judge();

@@ -199,7 +199,7 @@ static void session_set_options(SMBCCTX *context, const struct smb_connect *t)
 /* The library reads its configuration here, and never again. */
 static SMBCCTX *session_new_context(const struct smb_connect *target)
 {
-	SMBCCTX *context = configuration_begin(target) ? smbc_new_context() : NULL;
+	SMBCCTX *context = configuration_begin(target, &session.identity) ? smbc_new_context() : NULL;
 
 	if (configuration_end() || context == NULL)
 		return context;
