@@ -162,11 +162,11 @@ static int request_push_not_sent(lua_State *L)
 }
 
 /* Without a share only the server's shares are listed. */
-static enum entry_form request_entry_form(lua_State *L, const struct destination *d, enum smb_verb verb)
+static enum entry_form request_entry_form(const struct destination *d, enum smb_verb verb, bool inner)
 {
 	if (d->target->share[0] == '\0')
 		return ENTRY_SHARES;
-	return pack_is_set(L, 3, "inner") || verb == SMB_VERB_GET_SOME ? ENTRY_INNER : ENTRY_PUBLIC;
+	return inner || verb == SMB_VERB_GET_SOME ? ENTRY_INNER : ENTRY_PUBLIC;
 }
 
 /*
@@ -183,6 +183,7 @@ static int request_start(lua_State *L)
 	struct pool_wish wish;
 	struct pack pack;
 	enum pool_answer answer;
+	bool inner;
 
 	luaL_checktype(L, 3, LUA_TTABLE);
 	lua_settop(L, 5);
@@ -193,13 +194,14 @@ static int request_start(lua_State *L)
 	luaL_setmetatable(L, REQUEST_TYPE);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, 6, 1);
-	r->shape.form = request_entry_form(L, d, verb);
+	inner = pack_is_set(L, 3, "inner");
 	r->shape.batch = pack_is_set(L, 3, "batch");
 	wish = request_wish(L, 3, 5);
 	pack_read(L, 3, verb, &pack);
 	pack_attempt(L, 4, &pack);
 	r->shape.asked = pack.head.size;
 	destination_check(L, 1); /* again: a collector may have closed it. None runs from here on */
+	r->shape.form = request_entry_form(d, verb, inner);
 	answer = request_take_link(r, &wish, &fault);
 	if (answer != POOL_LEASED)
 		return request_push_no_link(L, answer, &fault);
