@@ -16,6 +16,12 @@ local UNITS = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" }
 -- @treturn string
 show.text = require "smb.text".plain
 
+--- How many of something: "1 file", "2 files".
+-- @tparam integer number
+-- @tparam string noun
+-- @treturn string
+function show.count(number, noun) return ("%d %s%s"):format(number, noun, number == 1 and "" or "s") end
+
 --- A size for people: "512 B", "1.5 MiB".
 -- @tparam number bytes
 -- @treturn string
@@ -249,14 +255,13 @@ end, "no actions")
 -- @tparam table summary
 -- @treturn table the same
 show.summary = kind("smb.summary", function(summary)
-  local function count(number, noun) return ("%d %s%s"):format(number, noun, number == 1 and "" or "s") end
-  local words = { ("%s, %s in %.2f s"):format(count(summary.files, "file"), show.size(summary.bytes), summary.seconds) }
+  local words = { ("%s, %s in %.2f s"):format(show.count(summary.files, "file"), show.size(summary.bytes), summary.seconds) }
   for _, key in ipairs { "unchanged", "deleted" } do
     if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
   end
-  if (summary.times_refused or 0) > 0 then words[#words + 1] = count(summary.times_refused, "time") .. " refused" end
+  if (summary.times_refused or 0) > 0 then words[#words + 1] = show.count(summary.times_refused, "time") .. " refused" end
   if summary.skipped and summary.skipped.count > 0 then words[#words + 1] = skipped_in_words(summary.skipped) end
-  if #summary.errors > 0 then words[#words + 1] = count(#summary.errors, "error") end
+  if #summary.errors > 0 then words[#words + 1] = show.count(#summary.errors, "error") end
   return (summary.dry_run and "dry run: " or "") .. table.concat(words, ", ")
 end)
 

@@ -3,6 +3,7 @@
 
 local failures = require "smb.failure"
 local core = require "smb.core"
+local repository = require "smb.backup.repository"
 local texts = require "smb.text"
 
 local hooks = {}
@@ -89,10 +90,11 @@ end
 -- @return what fn gave; nil, message, code when what was to come before failed
 function hooks.run(repo, what, opts, fn)
   local state = core.state(repo.dest)
-  local function fail(reason) return nil, failures.message(what, repo.path, state.place, reason), "local_io" end
+  local function fail(reason) return nil, failures.message(what, repository.subject(repo), state.place, reason), "local_io" end
   local into <close>, problem = open_log(opts.log, what)
   if not into then return fail("the log: " .. problem) end
-  into:write("begins: " .. failures.message(what, repo.path, state.place, "..."):gsub(": %.%.%.$", ""))
+  local begins = failures.message(what, repository.subject(repo), state.place, "...")
+  into:write("begins: " .. begins:gsub(": %.%.%.$", ""))
   local result, message, code
   local ok, reason = run_hook(state, opts.before, into)
   if ok then result, message, code = fn() else result, message, code = fail("before: " .. reason) end

@@ -145,7 +145,9 @@ function methods:snapshot(sources, opts)
   check_globs(opts, "snapshot")
   local all = sources_of(given)
   local ok, reason, code = check_sources(all, several)
-  if not ok then return nil, failures.message("snapshot", self.path, core.state(self.dest).place, reason), code end
+  if not ok then
+    return nil, failures.message("snapshot", repository.subject(self), core.state(self.dest).place, reason), code
+  end
   return locked(self, false, function(lock)
     return hooks.run(self, "snapshot", opts, function()
       return require "smb.backup.snapshot".make(self, all, several, opts, lock)

@@ -13,6 +13,11 @@ local repository = {}
 -- @treturn string a name of the destination's
 function repository.at(repo, below) return name.join(repo.path, below) end
 
+--- What messages call a repository: its path, or nil where the destination names it already.
+-- @tparam table repo
+-- @treturn ?string
+function repository.subject(repo) return repo.path ~= "" and repo.path or nil end
+
 -- What there is, by snapshot: `part`, `folder`, `manifest`, `new_manifest` (entries).
 local KINDS =
   { [""] = "folder", [names.PART] = "part", [names.MANIFEST] = "manifest", [names.NEW_MANIFEST] = "new_manifest" }

@@ -319,7 +319,7 @@ end
 -- Beginning. ---------------------------------------------------------------------------------------------------------
 
 local function fail(self, code, reason)
-  return nil, failures.message("restore", self.repo.path, self.state.place, reason), code
+  return nil, failures.message("restore", repository.subject(self.repo), self.state.place, reason), code
 end
 
 local function hold(self)

@@ -429,14 +429,13 @@ end
 -- Makes it print as a sentence.
 local printed = { __name = "smb.snapshot" }
 function printed.__tostring(result)
-  local words = { ("%s: %d files, %s in %.2f s; sent %d (%s)"):format(result.name, result.files,
-    show.size(result.bytes),
-    result.seconds, result.sent, show.size(result.sent_bytes)) }
+  local words = { ("%s: %s, %s in %.2f s; sent %d (%s)"):format(result.name, show.count(result.files, "file"),
+    show.size(result.bytes), result.seconds, result.sent, show.size(result.sent_bytes)) }
   if result.copied > 0 then
     words[#words + 1] = ("%d (%s) copied on the server"):format(result.copied, show.size(result.copied_bytes))
   end
   if result.skipped.count > 0 then words[#words + 1] = ("%d skipped"):format(result.skipped.count) end
-  if #result.errors > 0 then words[#words + 1] = ("%d errors"):format(#result.errors) end
+  if #result.errors > 0 then words[#words + 1] = show.count(#result.errors, "error") end
   return texts.plain(table.concat(words, ", "))
 end
 

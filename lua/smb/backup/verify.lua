@@ -10,6 +10,7 @@ local name = require "smb.name"
 local names = require "smb.backup.names"
 local repository = require "smb.backup.repository"
 local send = require "smb.backup.send"
+local show = require "smb.show"
 local operations = require "smb.operation"
 local texts = require "smb.text"
 local walk = require "smb.backup.walk"
@@ -231,8 +232,8 @@ end
 
 local printed = { __name = "smb.report" }
 function printed.__tostring(report)
-  local lines = { ("%s: %d files, %s in %.2f s"):format(report.name, report.files,
-    report.ok and "no difference" or ("%d differences"):format(#report.differences), report.seconds) }
+  local lines = { ("%s: %s, %s in %.2f s"):format(report.name, show.count(report.files, "file"),
+    report.ok and "no difference" or show.count(#report.differences, "difference"), report.seconds) }
   for _, each in ipairs(report.differences) do
     local where = each.where == "source" and " (compared with the source)" or ""
     lines[#lines + 1] = ("%s: %s%s"):format(each.what, texts.plain(each.name), where)
@@ -248,7 +249,7 @@ end
 function verify.compare(repo, wanted, opts)
   local state = core.state(repo.dest)
   local list, own, code = repository.open(repo, wanted)
-  if not list then return nil, failures.message("verify", repo.path, state.place, own), code end
+  if not list then return nil, failures.message("verify", repository.subject(repo), state.place, own), code end
   list:close()
   local self = setmetatable({ repo = repo, state = state, opts = opts, above = {}, turn = 0,
     under = operations.new(state, "verify", own, opts, 0), window = core.ticks(state.fields.time_window or 0),

@@ -74,7 +74,8 @@ function meter:pieces(now, done, total, files, files_total)
   if rate then pieces[#pieces + 1] = show.size(rate) .. "/s" end
   if rate and rate > 0 and known and done < total then pieces[#pieces + 1] = clock_time((total - done) / rate) end
   if files then
-    pieces[#pieces + 1] = files_total and ("%d of %d files"):format(files, files_total) or ("%d files"):format(files)
+    local all = files_total and ("%d of "):format(files) or ""
+    pieces[#pieces + 1] = all .. show.count(files_total or files, "file")
   elseif self.count and self.count > 1 then
     pieces[#pieces + 1] = ("file %d of %d"):format(self.index, self.count)
   end

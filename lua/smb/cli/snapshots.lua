@@ -54,7 +54,8 @@ end
 --- A snapshot in a line: its name, files and bytes.
 function snapshots.line(each)
   if not each.complete then return each.name .. "  broken off" end
-  return ("%s  %8d files  %10s"):format(each.name, each.files, show.size(each.bytes))
+  return ("%s  %8d %-5s  %10s"):format(each.name, each.files, each.files == 1 and "file" or "files",
+    show.size(each.bytes))
 end
 
 return snapshots

@@ -11,8 +11,8 @@ local trees = require "smb.cli.trees"
 local backup = {}
 
 local ROOM = "the first snapshot is there. Each further one takes the room of all files again, unless the server's "
-  .. "disk shares the blocks of copies (Btrfs, XFS, ZFS, ReFS); prune removes old ones, and put -r --mirror keeps "
-  .. "one copy only"
+  .. "disk shares the blocks of copies (Btrfs, XFS, ZFS, ReFS); prune removes old ones, and put -r --mirror "
+  .. "--keep-old keeps one copy, and what it replaces"
 
 function backup.add(parser)
   local command = flags.command(parser, "backup", "URL FOLDER...", "Make a snapshot of folders.",

@@ -86,10 +86,10 @@ function check.run(dest, args)
     output.say(show.text(each.name), ": ", show.text(each.text), "\n")
   end
   if is_same and not args.quiet and not args.json then
-    output.say(("%d files are the same\n"):format(summary.unchanged))
+    output.say(show.count(summary.unchanged, "file"), summary.unchanged == 1 and " is" or " are", " the same\n")
   end
   if not is_same then
-    error({ message = ("%d differences"):format(#all), code = "mismatch", told = true, answered = true }, 0)
+    error({ message = show.count(#all, "difference"), code = "mismatch", told = true, answered = true }, 0)
   end
 end
 

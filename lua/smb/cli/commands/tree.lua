@@ -59,8 +59,6 @@ local function draw(dest, args, path, before, level, counts)
   return shown
 end
 
-local function plural(number, noun) return ("%d %s%s"):format(number, noun, number == 1 and "" or "s") end
-
 function tree.run(dest, args)
   local path = names.clean(args.path or "")
   local counts = { folders = 0, files = 0, bytes = 0, lines = drawing() }
@@ -71,7 +69,7 @@ function tree.run(dest, args)
       entries = require "smb.cli.json".array(entries) })
   end
   output.say(("\n%s, %s, %s\n")
-    :format(plural(counts.folders, "folder"), plural(counts.files, "file"), show.size(counts.bytes)))
+    :format(show.count(counts.folders, "folder"), show.count(counts.files, "file"), show.size(counts.bytes)))
 end
 
 return tree
