@@ -1,6 +1,6 @@
 /*
- * The module, against workers that somebody else owns: what a script calls (module.lua), while messages, descriptors and
- * shared memory come from an input. No process is started; the workers' ends of the sockets are here. Whenever the
+ * The module, against workers that somebody else owns: what a script calls (module.lua), while messages, descriptors
+ * and shared memory come from an input. No process is started; the workers' ends of the sockets are here. Whenever the
  * module waits, the next step of the input is taken. At its end all workers hang up.
  *
  * An input begins with how many calls a script makes, and a byte for each.
@@ -266,7 +266,8 @@ bool fork_server_start(struct fork_server *s, const char *program, const int *so
 		return false;
 	}
 	for (unsigned i = 0; i < number; i++)
-		workers[count++] = (struct fuzz_worker){.socket = dup(sockets[i]), .page = -1, .pace = -1, .buffer = -1};
+		workers[count++] =
+		    (struct fuzz_worker){.socket = dup(sockets[i]), .page = -1, .pace = -1, .buffer = -1};
 	return true;
 }
 

@@ -189,7 +189,7 @@ local function hidden(inputs)
   return string.char(NAMED) .. table.concat(found) .. step(LINK, "deep/link/file")
 end
 
-for _, room in ipairs { ROOM, "fuzz/corpus/module" } do
+for _, room in ipairs { ROOM, "fuzz/corpus/module", "fuzz/corpus/worker" } do
   for name in lfs.dir(room) do
     if name:find "^[^.]" and not name:find "^found%-" then os.remove(room .. "/" .. name) end
   end
@@ -203,6 +203,38 @@ do
   for i = 1, CALLS do
     write(("fuzz/corpus/module/call-%02d"):format(i), string.char(1, i - 1) .. well:rep(2) .. listing ..
       step(ANSWER, "\40", OPENED) .. well .. listing .. step(ANSWER, "\1", OPENED) .. well:rep(4))
+  end
+end
+
+-- Requests of all kinds, as the module sends them: an input for each, with what it needs to be opened before.
+do
+  local VERBS = {}
+  for word in (files.read "src/protocol.h":match "#define SMB_VERBS%(X%).-\n\n"):gmatch '"([%l_]+)"' do
+    VERBS[#VERBS + 1], VERBS[word] = word, #VERBS
+  end
+  local LOCAL_FILE, BUFFER, SEVERAL = 1, 2, 7
+  local OVERWRITE, MTIME, WRITABLE, OFFER, DIGEST = 1, 16, 64, 32768, 8192
+  local function request(verb, gift, flags, names)
+    local texts = {}
+    for i, text in ipairs(names or { "name", "to", "temp", "aside" }) do
+      texts[i] = string.pack("s1", text == "" and "" or text .. "\0")
+    end
+    -- Verb, the first handle, flags; size 1000, offset, from, io_size, mtime 100: as fuzz/worker.c reads them.
+    return step(0, string.pack("<BBI3BBBBB", VERBS[verb], 0, flags or 0, 10, 0, 0, 0, 1) .. table.concat(texts), gift)
+  end
+  local open, upload = request("open", BUFFER, WRITABLE), request("upload", BUFFER, OVERWRITE | MTIME)
+  local before = { list_next = request "list_open", list_close = request "list_open", commit = upload,
+    release = upload }
+  for _, verb in ipairs { "read", "write", "size", "truncate", "send", "receive", "hash", "close" } do
+    before[verb] = open
+  end
+  local gifts = { put = LOCAL_FILE, get = LOCAL_FILE, send = LOCAL_FILE, receive = LOCAL_FILE, sync = LOCAL_FILE,
+    get_some = SEVERAL, open = BUFFER, upload = BUFFER }
+  local flags = { put = OVERWRITE | MTIME | DIGEST, get = OFFER, copy = OVERWRITE | MTIME, rename = OVERWRITE,
+    rmdir = 4, lock = 0 }
+  for _, verb in ipairs(VERBS) do
+    write("fuzz/corpus/worker/" .. verb, string.char(20) .. ("\0\0\30\0\3"):rep(4) .. (before[verb] or "") ..
+      request(verb, gifts[verb], flags[verb]):rep(2))
   end
 end
 

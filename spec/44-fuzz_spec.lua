@@ -29,4 +29,8 @@ describe("Nothing breaks, no promise and no bound,", function()
   it("by what a worker says that a server has taken over", function()
     assert_nothing_breaks("module", 1000)
   end)
+
+  it("by what a host asks of its worker", function()
+    assert_nothing_breaks("worker", 8000)
+  end)
 end)

@@ -131,7 +131,7 @@ bool handles_map_buffer(struct handle *h, int fd, struct smb_fault *fault)
 
 uint8_t *handles_buffer(const struct handle *h, uint64_t from, uint64_t size, struct smb_fault *fault)
 {
-	if (from <= h->buffer_size && size <= h->buffer_size - from)
+	if (h->buffer != NULL && from <= h->buffer_size && size <= h->buffer_size - from)
 		return h->buffer + from;
 	fault_set(fault, SMB_FAILED, "a request reaches beyond its buffer");
 	return NULL;
