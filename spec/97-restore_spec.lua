@@ -141,6 +141,40 @@ describe("restore", function()
     assert.is_false(files.exists(back .. "/a"))
   end)
 
+  it("does not believe a manifest that somebody else has written, whatever stands in it, nor does verify", function()
+    local snap = snapshot { a = "a" }
+    local path = share.on_server("host1/" .. snap.name .. ".manifest")
+    local lines = {}
+    for line in files.read(path):gmatch "[^\n]+\n" do lines[#lines + 1] = line end
+    local function with(changed, from, to)
+      local before = {}
+      for i = 1, #lines - 1 do before[i] = i == changed and lines[i]:gsub(from, (to:gsub("%%", "%%%%"))) or lines[i] end
+      local text = table.concat(before)
+      local digest = shell.check("printf %s " .. shell.quote(text) .. " | sha256sum"):match "^%x+"
+      files.write(path, text .. lines[#lines]:gsub("%x+\"}\n$", digest .. "\"}\n"))
+    end
+    for _, bad in ipairs {
+      { 3, '"size":%d+', '"size":"many"' }, { 3, '"size":%d+', '"size":-1' }, { 3, '"size":%d+,', "" },
+      { 3, '"mtime":%-?%d+', '"mtime":["x"]' }, { 3, '"mtime":%-?%d+,', "" }, { 3, '"mode":%d+', '"mode":{"x":1}' },
+      { 3, '"mode":%d+', '"mode":-1' }, { 3, '"uid":%d+', '"uid":99999999999999' }, { 3, '"user":"%w+"', '"user":5' },
+      { 3, '"sha256":"%x+"', '"sha256":true' }, { 3, '"type":"file"', '"type":"file","stored":7' },
+      { 3, '"type":"file"', '"type":"file","path_hex":97' }, { 3, '"type":"file"', '"type":["file"]' },
+      { 1, '"sources":%b[]', '"sources":5' }, { 1, '"several":%l+', '"options":{"exclude":"x"}' },
+      { 1, '"several":%l+', '"options":{"exclude":[7]}' }, { 1, '"version":1', '"version":{}' },
+    } do
+      with(table.unpack(bad))
+      local code = bad[3]:find "version" and "unsupported" or "mismatch"
+      share.assert_fails(code, repo:restore(snap.name, back .. "/in"))
+      local report = repo:verify(snap.name, { source = top })
+      assert.is_falsy(report and report.ok)
+    end
+    files.write(path, table.concat(lines, "", 1, #lines - 1) .. '{"entries":"x","files":[]}\n')
+    assert(repo:list())
+    share.assert_fails("mismatch", repo:restore(snap.name, back .. "/in"))
+    files.write(path, lines[1] .. ("x"):rep(3 * MIB) .. lines[#lines])
+    assert.matches("a line is too long", share.assert_fails("mismatch", repo:restore(snap.name, back .. "/in")))
+  end)
+
   it("needs no right to write on the share, nor does verify", function()
     snapshot { a = "a", ["b/c"] = "c" }
     srv:change("backup", { ["read only"] = "yes" })

@@ -72,6 +72,19 @@ describe("a lock", function()
     assert.is_true(failed > 2, failed .. " failed")
   end)
 
+  it("that somebody else has written is one, whatever stands in it", function()
+    shell.check { "mkdir", "-p", share.on_server "host1/lua-smb.lock" }
+    for _, text in ipairs {
+      '{"id":"x","ttl":9223372036854775807}', '{"id":"x","time":9223372036854775807,"pid":"\\u001b[31m"}',
+      '{"id":"x","host":{"a":1},"pid":[],"time":"now","ttl":"long"}', '{"id":5}', "", "[", "\0",
+      '{"id":"x","ttl":-1}', ("["):rep(1000000),
+    } do
+      files.write(held "host1", text)
+      local message = share.assert_fails("busy", dest:lock "host1")
+      assert.not_matches("[%c]", message)
+    end
+  end)
+
   it("leaves nothing behind when it is released: neither its file nor the folder that it was made in", function()
     assert(dest:lock("a/b", { ttl = "10m", wait = "0s" })):release()
     assert.same({ "a" }, share.everything_below())

@@ -32,6 +32,9 @@ local TRIES = 10 -- of one look after another, while others come and go
 local PAUSE, LONGEST_PAUSE = 0.05, 1 -- seconds between two looks of one who waits
 local REFRESHED = 3 -- times in a time to live
 local FIELDS = { "id", "host", "boot", "pid", "pids", "started", "time", "ttl" }
+local TYPES = { id = "string", host = "string", boot = "string", pid = "number", pids = "string", started = "number",
+  time = "number", ttl = "number" }
+local CONTENT_LIMIT = 65536 -- bytes of a lock's file that anybody may have written
 
 local MISSING = { not_found = true, folder_missing = true }
 
@@ -45,17 +48,28 @@ local function new_content(ttl)
     .. "\n"
 end
 
+-- Who holds it, by what stands in its file; nil where that is nothing that this module writes. Whoever can write to the
+-- share can write a lock: fields of another type do not count.
+local function read_holder(content)
+  local found = json.decode((content:gsub("\n$", "")))
+  local holder = {}
+  for field, kind in pairs(TYPES) do
+    if found and type(found[field]) == kind then holder[field] = found[field] end
+  end
+  return holder.id and holder or nil
+end
+
 -- Whether a holder on this very machine has died. Where another one's processes cannot be seen, it has not.
 local function is_dead(holder)
   if holder.boot ~= host.boot() or holder.boot == "" or holder.pids ~= host.processes() then return false end
-  if type(holder.pid) ~= "number" or not host.started(1) then return false end
+  if not holder.pid or not host.started(1) then return false end
   return host.started(holder.pid) ~= holder.started
 end
 
 local function described(holder)
   if not holder then return "it is held by somebody who has not said who" end
-  local at = type(holder.time) == "number" and show.time(holder.time) or "?"
-  return ("it is held by %s, process %s, since %s"):format(show.text(tostring(holder.host)), tostring(holder.pid), at)
+  local at = holder.time and show.time(holder.time) or "?"
+  return ("it is held by %s, process %s, since %s"):format(show.text(holder.host or "?"), holder.pid or "?", at)
 end
 
 -- Looking. -----------------------------------------------------------------------------------------------------------
@@ -95,13 +109,13 @@ local function look(self, text)
     if MISSING[code] then return nil end
     return nil, code, reason
   end
-  local content, message, word = self.dest:read(at(self, text))
+  local content, message, word = "", nil, nil
+  if entry.size <= CONTENT_LIMIT then content, message, word = self.dest:read(at(self, text)) end
   if not content then
     if MISSING[word] then return nil end
     return nil, word, message
   end
-  local holder = json.decode((content:gsub("\n$", "")))
-  return { content = content, holder = holder and holder.id and holder or nil, ticks = entry.ticks }
+  return { content = content, holder = read_holder(content), ticks = entry.ticks }
 end
 
 -- Whether a lock is nobody's any more: its holder has died, or not refreshed it in time. An empty one ages as well.
@@ -109,8 +123,8 @@ local function is_free(self, found)
   if found.holder and is_dead(found.holder) then return true end
   local now, code, reason = server_time(self)
   if not now then return nil, code, reason end
-  local ttl = found.holder and tonumber(found.holder.ttl) or TTL
-  return now - found.ticks > core.ticks(ttl)
+  local ttl = core.ticks(math.max(LEAST_TTL, found.holder and found.holder.ttl or TTL))
+  return ttl ~= nil and now - found.ticks > ttl
 end
 
 -- Taking. ------------------------------------------------------------------------------------------------------------

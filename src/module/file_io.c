@@ -33,9 +33,9 @@ static void io_consume(struct file *f, size_t n)
 }
 
 /*
- * Moves bytes from the window, or a copy of them, to the stack, and passes over `skip` more. Lua copies the bytes before it runs a
- * collector. A finalizer may then close this very file, or move within it: where that happened the bytes are not
- * consumed.
+ * Moves bytes from the window, or a copy of them, to the stack, and passes over `skip` more. Lua copies the bytes
+ * before it runs a collector. A finalizer may then close this very file, or move within it: where that happened the
+ * bytes are not consumed.
  */
 static void io_push_bytes_at(lua_State *L, struct file *f, const char *bytes, size_t n, size_t skip)
 {

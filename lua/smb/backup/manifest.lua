@@ -8,17 +8,32 @@
 
 local core = require "smb.core"
 local json = require "smb.backup.json"
+local pattern = require "smb.pattern"
 
 local manifest = {}
 
 local FORMAT, VERSION = "lua-smb manifest", 1
 local PIECE = 256 * 1024 -- bytes read at a time
 local TAIL = 4096 -- bytes in which the last line is looked for
+local LINE_LIMIT = 1024 * 1024 -- bytes: no path is as long
 
 local HEAD = { "format", "version", "name", "time", "host", "sources", "several", "options" }
 local FIELDS = { "path", "path_hex", "type", "size", "mtime", "mode", "uid", "gid", "user", "group", "sha256", "target",
   "target_hex", "stored", "ino", "ctime", "mtime_kept" }
 local END = { "entries", "files", "folders", "links", "bytes", "sha256" }
+
+-- What a field is, where there is one: a type, or the least and the most of an integer. Whoever can write to the share
+-- can write a manifest.
+local COUNT, ID, ANY = { 0, math.maxinteger }, { 0, 0xFFFFFFFF }, { math.mininteger, math.maxinteger }
+local SHAPES = {
+  head = { name = "string", time = ANY, host = "string", sources = "list", several = "boolean", options = "options" },
+  entry = { path = "string", path_hex = "string", type = "string", size = COUNT, mtime = ANY, mode = { 0, 0xFFFF },
+    uid = ID, gid = ID, user = "string", group = "string", sha256 = "string", target = "string", target_hex = "string",
+    stored = "string", ino = ANY, ctime = ANY, mtime_kept = "boolean" },
+  counts = { entries = COUNT, files = COUNT, folders = COUNT, links = COUNT, bytes = COUNT, sha256 = "string" },
+  options = { exclude = "globs", exclude_if_present = "names", exclude_caches = "boolean",
+    one_file_system = "boolean" },
+}
 
 -- Bytes as hexadecimal digits, and back.
 local function to_hex(text) return (text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)) end
@@ -94,6 +109,36 @@ function writer:__close() self.spool:close() end
 local reader = {}
 reader.__index = reader
 
+local has_shape
+
+local IS = {
+  list = function(value)
+    if type(value) ~= "table" then return false end
+    for key, item in pairs(value) do
+      if math.type(key) ~= "integer" or type(item) ~= "string" then return false end
+    end
+    return true
+  end,
+  options = function(value) return type(value) == "table" and has_shape(value, SHAPES.options) end,
+}
+
+function IS.globs(value) return IS.list(value) and not pattern.fault(value) end
+
+function IS.names(value) return type(value) == "string" or IS.list(value) end
+
+-- Whether all fields that are known are what they should be.
+function has_shape(fields, shape)
+  for field, value in pairs(fields) do
+    local wanted = shape[field]
+    if type(wanted) == "table" then
+      if math.type(value) ~= "integer" or value < wanted[1] or value > wanted[2] then return false end
+    elseif wanted and type(value) ~= wanted and not (IS[wanted] and IS[wanted](value)) then
+      return false
+    end
+  end
+  return true
+end
+
 local function broken(self, reason)
   return nil, ("the manifest '%s' is not whole: %s"):format(self.path, reason), "mismatch"
 end
@@ -101,6 +146,7 @@ end
 -- The next line with its newline; nil at the end; nil, message, code.
 function reader:line()
   while true do
+    if #self.rest - self.at > LINE_LIMIT then return broken(self, "a line is too long") end
     local line, behind = self.rest:match("^([^\n]*\n)()", self.at)
     if line then
       self.at = behind
@@ -117,10 +163,12 @@ local function read_head(self)
   local line, message, code = self:line()
   if message then return nil, message, code end
   local head = line and json.decode(line:sub(1, -2))
-  if not head or head.format ~= FORMAT then return broken(self, "its first line is none of a manifest") end
+  if not head or head.format ~= FORMAT or (head.version == VERSION and not has_shape(head, SHAPES.head)) then
+    return broken(self, "its first line is none of a manifest")
+  end
   if head.version ~= VERSION then
-    return nil, ("the manifest '%s' has the format %s, which this version cannot read"):format(self.path, head.version),
-      "unsupported"
+    return nil, ("the manifest '%s' has the format %s, which this version cannot read"):format(self.path,
+      tostring(head.version)), "unsupported"
   end
   core.sha256_add(self.digest, line)
   self.head = head
@@ -175,14 +223,17 @@ function reader:next()
   local entry, reason = json.decode(line:sub(1, -2))
   if not entry then return broken(self, reason) end
   if entry.entries then
+    if not has_shape(entry, SHAPES.counts) then return broken(self, "its last line is none of a manifest") end
     if entry.sha256 ~= core.sha256_hex(self.digest) then return broken(self, "its SHA-256 is another one") end
     self.counts = entry
     return nil
   end
   core.sha256_add(self.digest, line)
-  if not TYPES[entry.type] or type(entry.path) ~= "string" then
-    return broken(self, "an entry has no type or no path")
+  if not TYPES[entry.type] or not entry.path or not entry.mtime or not entry.mode
+    or (entry.type == "file" and not entry.size) then
+    return broken(self, "an entry lacks its type, path, time, mode or size")
   end
+  if not has_shape(entry, SHAPES.entry) then return broken(self, "an entry has a field that is none of a manifest") end
   restore_bytes(entry)
   if not is_below(entry.path) or not is_below(entry.stored) then return broken(self, "a path leads elsewhere") end
   return entry
@@ -214,7 +265,7 @@ function manifest.counts(dest, path, size)
   if not tail then return nil, message, code end
   local line = tail:match "([^\n]*)\n$"
   local counts = line and json.decode(line)
-  return counts and counts.entries and counts or nil
+  return counts and counts.entries and has_shape(counts, SHAPES.counts) and counts or nil
 end
 
 return manifest
