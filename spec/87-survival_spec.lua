@@ -535,8 +535,11 @@ describe("survival: the share", function()
 
   for _, way in ipairs(only("put", "write", "put_tree")) do
     it("turns read-only midway: " .. way.name .. " is refused", function()
-      local result, message,
-        code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
+      local result, message, code = run(way, { { midway, function()
+        net:tell "stall" -- or all might be there before the server has changed
+        srv:change("backup", { ["read only"] = "yes" })
+        net:tell "go"
+      end } })
       make_writable()
       assert_refused(way, "access_denied", result, message, code)
     end)
@@ -544,8 +547,11 @@ describe("survival: the share", function()
 
   for _, way in ipairs(only("get", "get_tree", "a file that is read")) do
     it("turns read-only midway: " .. way.name .. " goes on", function()
-      local result, message,
-        code = run(way, { { midway, function() srv:change("backup", { ["read only"] = "yes" }) end } })
+      local result, message, code = run(way, { { midway, function()
+        net:tell "stall" -- or all might be there before the server has changed
+        srv:change("backup", { ["read only"] = "yes" })
+        net:tell "go"
+      end } })
       make_writable()
       assert_right(way, result, message, code)
     end)
