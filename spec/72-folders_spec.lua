@@ -216,6 +216,18 @@ describe("lua-smb and folders:", function()
     fails({ "put", "-r", url, "etc", "--files-from", "nothing" }, 2, "%-%-files%-from: nothing")
   end)
 
+  it("--files-from names what is not there, and sends the rest", function()
+    files.write(dir .. "/list", "sub/b.log\netc/a.conf\n")
+    fails({ "put", "-r", url, "etc", "--files-from", "list" }, 1,
+      "'etc/etc/a.conf' on smb://.*: files_from names it, and it is not there")
+    assert.same({ ["sub/b.log"] = "bb" }, contents(remote "etc"))
+    files.write(dir .. "/list", "../outside\n")
+    fails({ "put", "-r", url, "etc", "--files-from", "list" }, 1, "'../outside' is no path below the folder")
+    files.write(dir .. "/list", "\n")
+    succeeds { "put", "-rq", url, "etc", "--files-from", "list", "--name", "none" }
+    assert.same({}, contents(remote "none"))
+  end)
+
   it("-v has a line for each thing that is done, and --log-file keeps them", function()
     local told = succeeds { "put", "-rv", url, "etc", "--log-file", "log" }
     assert.matches("put     a%.conf  1 B\n", told)

@@ -100,6 +100,13 @@ describe("Whoever", function()
     answers({ "cat", url, "smb://elsewhere/backup/x" }, 2, "a name is no URL itself")
   end)
 
+  it("gives the file before the URL is told which comes first", function()
+    files.write(dir .. "/one", "1")
+    answers({ "put", "one", url }, 2, "the URL comes first: lua-smb put URL, and then 'one'")
+    answers({ "get", "folder/x y", url }, 2, "the URL comes first: lua-smb get URL, and then 'folder/x y'")
+    answers({ "put", "-r", dir .. "/one", url }, 2, "the URL comes first")
+  end)
+
   it("names a folder that is missing is told how to make it", function()
     files.write(dir .. "/one", "1")
     answers({ "put", url, "one", "--into", "no/folder" }, 1, "(-p makes missing folders)")

@@ -100,18 +100,28 @@ local function copy_of(fields)
   return copy
 end
 
--- What is shared; a failure is one only where nothing else is asked for.
-local function add_shares(found, fields, is_wanted)
+local function without_share(fields)
   local copy = copy_of(fields)
   copy.share, copy.path = nil, ""
-  local all, message, code = shares.list(copy, {})
-  if not all and is_wanted then return add_failure(found, message, code) end
+  return copy
+end
+
+-- What is shared. That it cannot be listed is no failure.
+local function add_shares(found, all, message)
   local names = {}
   for _, share in ipairs(all or {}) do
     if share.type == "disk" then names[#names + 1] = share.name end
   end
   found:add("shares", true, all and table.concat(names, ", ") or message,
     not all and "the server does not list its shares, or libsmbclient may not ask: their names must be known" or nil)
+end
+
+local function add_clock(found, dest)
+  local ahead = dest.info.clock_ahead or 0
+  local is_far = math.abs(ahead) > FAR_CLOCK
+  found:add("clock", not (is_far and dest.options.kerberos ~= "off"),
+    ("%.1f s %s this computer's"):format(math.abs(ahead), ahead < 0 and "behind" or "ahead of"),
+    is_far and "set the clocks: Kerberos refuses more than five minutes" or nil)
 end
 
 local function add_line(found, dest)
@@ -124,11 +134,7 @@ local function add_line(found, dest)
     show.size(dest.options.read_buffer_size or 0)))
   found:add("write size", true, ("%s negotiated, %s used"):format(show.size(info.max_write_size or 0),
     show.size(dest.options.write_buffer_size or 0)))
-  local ahead = info.clock_ahead or 0
-  local is_far = math.abs(ahead) > FAR_CLOCK
-  found:add("clock", not (is_far and dest.options.kerberos ~= "off"),
-    ("%.1f s %s this computer's"):format(math.abs(ahead), ahead < 0 and "behind" or "ahead of"),
-    is_far and "set the clocks: Kerberos refuses more than five minutes" or nil)
+  add_clock(found, dest)
 end
 
 -- The share's folder; false where there is none.
@@ -152,16 +158,31 @@ local function add_room(found, dest)
     is_full and "the share is full: nothing can be sent" or nil)
 end
 
+local function add_resolved(found, info)
+  if #found.steps == 0 then found:add("resolve", true, info.server_address or "by NetBIOS or an lmhosts file") end
+end
+
+local function look_at_server(found, fields)
+  local server <close>, message, code = shares.open(without_share(fields), {})
+  if not server then return add_failure(found, message, code) end
+  add_resolved(found, server.info)
+  local all
+  all, message = shares.of(server)
+  add_connection(found, server.info, fields)
+  add_shares(found, all, message)
+  add_clock(found, server)
+end
+
 local function look_at_share(found, fields, read_only)
   local dest <close>, message, code = connect.open(copy_of(fields), {})
   if not dest then
     add_failure(found, message, code)
-    if code == "share_missing" then add_shares(found, fields) end
+    if code == "share_missing" then add_shares(found, shares.list(without_share(fields), {})) end
     return
   end
-  if #found.steps == 0 then found:add("resolve", true, dest.info.server_address or "by NetBIOS or an lmhosts file") end
+  add_resolved(found, dest.info)
   add_connection(found, dest.info, fields)
-  add_shares(found, fields)
+  add_shares(found, shares.list(without_share(fields), {}))
   found:add("share", true, fields.share)
   if add_path(found, dest) then
     rights.add(found, dest, read_only)
@@ -175,7 +196,7 @@ end
 function diagnose.run(fields, read_only)
   local found = setmetatable({ ok = true, steps = {} }, report)
   if look_up(found, fields) then
-    if fields.share then look_at_share(found, fields, read_only) else add_shares(found, fields, true) end
+    if fields.share then look_at_share(found, fields, read_only) else look_at_server(found, fields) end
   end
   return show.diagnosis(setmetatable(found, nil))
 end

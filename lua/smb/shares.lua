@@ -22,17 +22,33 @@ local function read(state)
   end
 end
 
---- See `smb.shares`.
+--- What a server shares.
 -- @local
-function shares.list(fields, warnings)
-  fields.connections = 1
-  local server <close>, message, code = connect.open(fields, warnings, "shares")
-  if not server then return nil, message, code end
-  local all
-  all, message, code = read(core.state(server))
+-- @tparam userdata server a destination without a share
+-- @treturn[1] {share,...}
+-- @treturn[2] nil
+-- @treturn[2] string message
+-- @treturn[2] string code
+function shares.of(server)
+  local all, message, code = read(core.state(server))
   if not all then return nil, message, code end
   table.sort(all, function(a, b) return a.name < b.name end)
   return show.shares(all)
+end
+
+--- Opens a server, for what can be had without a share.
+-- @local
+function shares.open(fields, warnings)
+  fields.connections = 1
+  return connect.open(fields, warnings, "shares")
+end
+
+--- See `smb.shares`.
+-- @local
+function shares.list(fields, warnings)
+  local server <close>, message, code = shares.open(fields, warnings)
+  if not server then return nil, message, code end
+  return shares.of(server)
 end
 
 return shares

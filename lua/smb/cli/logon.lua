@@ -76,7 +76,7 @@ local function fields_of(args, without_share)
   local read = is_place and places.read or url.read
   local fields, problem = read(args.url, without_share)
   if not fields and is_place then outcome.stop(problem, "invalid_url") end
-  if not fields then slips.refuse_url(args.url, problem) end
+  if not fields then slips.refuse_url(args.url, problem, args) end
   local given = {}
   for _, row in ipairs(options.list) do given[row.name] = args[flags.target(row.name)] end
   given.trace = args.trace

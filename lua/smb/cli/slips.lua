@@ -52,12 +52,25 @@ function slips.url(text)
   return "smb://" .. table.concat(parts, "/")
 end
 
+-- Whether one of a command's other arguments is a URL.
+local function has_url(args)
+  for key, value in pairs(args) do
+    for _, text in ipairs(type(value) == "table" and value or { value }) do
+      if key ~= "url" and type(text) == "string" and text:find "^%a+://" then return true end
+    end
+  end
+  return false
+end
+
 --- Refuses what stands in the URL's place and is none, with what it may have been.
 -- @tparam string text
 -- @tparam string problem what is wrong with it as a URL
-function slips.refuse_url(text, problem)
+-- @tparam table args of the command
+function slips.refuse_url(text, problem, args)
   if text:find "^\\[^\\]" then
     problem = "the shell has taken backslashes away: write smb://server/share, or '\\\\server\\share' in quotes"
+  elseif not text:find "://" and has_url(args) then
+    problem = ("the URL comes first: lua-smb %s URL, and then '%s'"):format(args.command, text)
   elseif not text:find "[/\\:]" then
     problem = problem .. ": smb://SERVER/SHARE[/PATH] comes first"
   end

@@ -1,13 +1,11 @@
 --- What `put -r`, `get -r` and `check` have in common: the flags of trees, and how a tree's summary is told.
 -- @module smb.cli.trees
 
-local core = require "smb.core"
 local flags = require "smb.cli.flags"
 local json = require "smb.cli.json"
 local options = require "smb.options"
 local output = require "smb.cli.output"
 local outcome = require "smb.cli.outcome"
-local pattern = require "smb.pattern"
 local show = require "smb.show"
 
 local trees = {}
@@ -89,29 +87,17 @@ function trees.filter(args)
   return globs
 end
 
--- A filter that lets through what a file names, what is below that, and the folders on the way; and of that what
--- `globs` let through.
-local function named_filter(path, globs)
+-- The names that a file has, one a line.
+local function read_names(path)
   local file, problem = io.open(path)
   if not file then outcome.wrong_use(("--files-from: %s"):format(problem)) end
-  local named, above = {}, {}
+  local names = {}
   for line in file:lines() do
-    local name = line:gsub("\r$", ""):gsub("^%./", ""):gsub("/+$", "")
-    if name ~= "" then named[core.composed(name)] = true end
+    line = line:gsub("\r$", "")
+    if line ~= "" then names[#names + 1] = line end
   end
   file:close()
-  for name in pairs(named) do
-    for at in name:gmatch "()/" do above[name:sub(1, at - 1)] = true end
-  end
-  local is_included = globs and pattern.filter(globs) or function() return true end
-  return function(text, entry)
-    local name = core.composed(text)
-    if entry.type == "directory" and above[name] then return true end
-    for at in (name .. "/"):gmatch "()/" do
-      if named[name:sub(1, at - 1)] then return is_included(text, entry) end
-    end
-    return false
-  end
+  return names
 end
 
 local ONLY_WITH_TREES = { "mirror", "force", "dry_run", "changed", "symlinks", "encode_names", "bins", "filter",
@@ -122,7 +108,7 @@ function trees.check(args)
   if args.recursive then
     if args.resume then outcome.wrong_use "--resume goes with single files; -r leaves alone what is there already" end
     args.globs = trees.filter(args)
-    if args.files_from then args.globs = named_filter(args.files_from, args.globs) end
+    args.listed = args.files_from and read_names(args.files_from)
     return
   end
   for _, key in ipairs(ONLY_WITH_TREES) do
@@ -153,7 +139,7 @@ end
 
 --- The flags as options of `dest:put_tree` and `dest:get_tree`.
 function trees.opts(args)
-  return { filter = args.globs, mirror = args.mirror, force = args.force, dry_run = args.dry_run,
+  return { filter = args.globs, files_from = args.listed, mirror = args.mirror, force = args.force, dry_run = args.dry_run,
     cautious = args.mirror or nil, keep_old = args.keep_old,
     changed = args.changed or args.keep and "missing" or nil, max_delete = args.max_delete, min_age = args.min_age,
     max_age = args.max_age, on_error = args.on_error, symlinks = args.symlinks, encode_names = args.encode_names,
