@@ -263,15 +263,27 @@ local function assert_no_litter(name)
 end
 
 describe("a WORM share", function()
+  -- Of Samba 4.17 it locks what has a time of long ago; of newer ones, what was changed long ago.
+  local NEWER = "this Samba locks nothing for its first hour"
+
   it("takes files in place, once", function()
     assert_takes "worm"
-    -- its time is long ago: it is locked
-    local message = assert_fails("access_denied", dest:put(source, "put", IN_PLACE))
+    local result, message, code = dest:put(source, "put", IN_PLACE)
+    if result then return pending(NEWER) end
+    assert.equal("access_denied", code)
     assert.not_matches("left", message)
     assert.is_true(files.same(source, srv:path "worm" .. "/put"))
   end)
 
-  it("gets no more than one temporary file, which is named", function() assert_no_litter "worm" end)
+  it("gets no more than one temporary file, which is named", function()
+    open "worm"
+    if dest:put(source, "other") then return pending(NEWER) end
+    dest:close()
+    share.clean()
+    files.make(dir .. "/local/source", 5000, 3)
+    shell.check { "touch", "-d", "@1600000000", source }
+    assert_no_litter "worm"
+  end)
 end)
 
 describe("a drop box", function()

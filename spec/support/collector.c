@@ -4,7 +4,7 @@
  * what the collector took, or keeps a pointer too long, is found.
  *
  * lua-smb is at work when a function of its own, C or Lua, is on the stack; its Lua functions are looked for in the
- * main thread, but not while a block changes its size: that may be its stack, whose pointers Lua 5.4.7 has put away then.
+ * main thread, but not while a block changes its size: that may be its stack, and Lua 5.4.7 puts its pointers away.
  *
  * At each such allocation Lua is made to owe a collection, and makes it as soon as it may: that is when it looks
  * whether it is time, as it does after each new object of its API and of its virtual machine. These are collections of

@@ -172,6 +172,14 @@ int renameat(int at, const char *path, int to_at, const char *to)
 	return next(at, path_kept, to_at, to_kept);
 }
 
+int renameat2(int at, const char *path, int to_at, const char *to, unsigned flags)
+{
+	NEXT(renameat2);
+	KEPT(path);
+	KEPT(to);
+	return next(at, path_kept, to_at, to_kept, flags);
+}
+
 int linkat(int at, const char *path, int to_at, const char *to, int flags)
 {
 	NEXT(linkat);
