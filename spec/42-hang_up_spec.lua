@@ -107,7 +107,11 @@ describe("SMB1", function()
     end
     assert_fails("share_missing", open "none")
     local dest <close> = assert(open "backup")
-    local quota = assert(dest:quota())
+    local quota, message = dest:quota()
+    -- A Samba that offers Unix extensions with SMB1 is asked by these only, and newer ones refuse that question.
+    local is_newer = not shell.check("smbd --version"):find "4%.1%d"
+    if is_newer and not quota and message:find "does not say how large" then return end
+    assert(quota, message)
     assert.is_true(quota.total > 0 and quota.available > 0 and quota.available <= quota.total)
   end)
 end)

@@ -43,7 +43,7 @@ static bool has_interface(void)
 	return found;
 }
 
-/* Since Samba 4.21 the library gets a ticket by password only where it is told a realm, though the user's name has it. */
+/* Samba 4.22's library gets a ticket by password only where it is told a realm, though the user's name has it. */
 static void write_realm(FILE *f, const struct identity *identity)
 {
 	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";

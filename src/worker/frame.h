@@ -39,7 +39,7 @@ enum smb1_command {
 	SMB1_TREE_CONNECT = 0x75,
 };
 
-/* The statuses that are no failures, and one that is looked for (MS-ERREF 2.3.1). */
+/* The statuses that are no failures, and those that are looked for (MS-ERREF 2.3.1). */
 #define STATUS_PENDING 0x00000103u
 #define STATUS_BUFFER_OVERFLOW 0x80000005u
 #define STATUS_NO_MORE_FILES 0x80000006u
@@ -48,6 +48,7 @@ enum smb1_command {
 #define STATUS_MORE_PROCESSING_REQUIRED 0xc0000016u
 #define STATUS_OBJECT_NAME_COLLISION 0xc0000035u
 #define STATUS_PATH_NOT_COVERED 0xc0000257u
+#define STATUS_IO_REPARSE_TAG_NOT_HANDLED 0xc0000279u
 
 enum {
 	FRAME_HEAD = 20,             /* bytes that tell the command, and whether it is signed */

@@ -2,6 +2,7 @@
 
 #include "connection.h"
 #include "fault.h"
+#include "frame.h"
 #include "lifeline.h"
 #include "session_calls.h"
 #include "wire.h"
@@ -69,6 +70,16 @@ static int files_do_open(const char *url, void *context)
 	return o->file != NULL ? 0 : -1;
 }
 
+/* What a server keeps there instead of a file is no file's contents. */
+static struct session_file *files_refuse_link(struct session_file *link, struct smb_fault *fault)
+{
+	struct smb_fault ignored = {0};
+
+	session_close(link, &ignored);
+	fault_remote(fault, wire_step(), STATUS_IO_REPARSE_TAG_NOT_HANDLED, 0, false);
+	return NULL;
+}
+
 struct session_file *session_open(const char *path, uint32_t flags, struct session_opened *opened,
 				  struct smb_fault *fault)
 {
@@ -78,7 +89,7 @@ struct session_file *session_open(const char *path, uint32_t flags, struct sessi
 		opened->is_known = false;
 	if (flags & SMB_FLAG_WRITABLE ? session_change_at(FOLLOW_CHANGES, path, files_do_open, &o, fault)
 				      : session_read_at(path, files_do_open, &o, fault))
-		return o.file;
+		return wire_met_link() ? files_refuse_link(o.file, fault) : o.file;
 	/* Encryption hides which of the two is missing; a file that is to be made can lack only its folder. */
 	if ((flags & SMB_FLAG_CREATE) && fault->code == SMB_NOT_FOUND)
 		fault_is(fault, SMB_FOLDER_MISSING, "the folder does not exist");

@@ -28,7 +28,7 @@ static struct {
 
 /* ---- the library ---- */
 
-/* Samba's own: libkrb5-samba4.so.26, or libkrb5-private-samba.so.0 since 4.21. libkrb5samba is another one. */
+/* Samba's own: libkrb5-samba4.so.26, or libkrb5-private-samba.so.0 with 4.22. libkrb5samba is another one. */
 static bool ticket_is_sambas(const char *name)
 {
 	static const char start[] = "libkrb5-";

@@ -45,6 +45,7 @@ static struct {
 	bool is_uncovered;               /* the server has said that another one holds the path */
 	bool is_created;                 /* the answer to a CREATE was seen during this call: */
 	struct smb_entry created;
+	bool is_link;                    /* see wire_met_link */
 	struct smb_info info;
 } wire;
 
@@ -78,7 +79,7 @@ void wire_begin(enum smb_patience patience)
 {
 	logon_frames_begin_call();
 	wire.status = wire.first = 0;
-	wire.is_broken = wire.is_answered_unseen = wire.is_created = false;
+	wire.is_broken = wire.is_answered_unseen = wire.is_created = wire.is_link = false;
 	wire.is_uncovered = false;
 	referral_watch_begin_call();
 	wire.refusal = REFUSED_NOT;
@@ -142,6 +143,11 @@ bool wire_is_guest(void)
 enum refusal wire_refusal(void)
 {
 	return wire.refusal;
+}
+
+bool wire_met_link(void)
+{
+	return wire.is_link;
 }
 
 bool wire_created(struct smb_entry *entry)
@@ -330,6 +336,8 @@ static void wire_succeeded(const struct frame *f)
 static void wire_smb2_answered(struct connection *c, const struct frame *f)
 {
 	uint32_t status = frame_status(f), command = frame_command(f);
+
+	wire.is_link = wire.is_link || (command == SMB2_CREATE && status == STATUS_IO_REPARSE_TAG_NOT_HANDLED);
 
 	if (status == 0) {
 		wire_succeeded(f);

@@ -53,6 +53,12 @@ bool wire_is_guest(void);             /* a named user was made a guest, or nobod
 void wire_info(struct smb_info *info); /* fills all but `library` */
 
 /*
+ * The server has said during this call that it does not follow a link that is no file of its own. Samba 4.22's
+ * library opens the link itself then, which reads as an empty file.
+ */
+bool wire_met_link(void);
+
+/*
  * What the last answer to a CREATE said of the file, during this call; false where none was seen, as behind encryption.
  */
 bool wire_created(struct smb_entry *entry);
