@@ -90,6 +90,27 @@ describe("lua-smb shell", function()
     assert.same({ "inner", "x" }, files.list(remote "a folder"))
   end)
 
+  it("Ctrl-C drops what is half typed, at once, and nothing that is typed then", function()
+    if not pcall(require, "readline") then return pending "there is no lua-readline" end
+    local call = command.line({ "shell", url }, { "XDG_STATE_HOME=" .. dir })
+    local term <close> = terminal.start(("cd %s/here && exec %s"):format(dir, call))
+    term:expect "smb:/> "
+    for _ = 1, 2 do
+      term:type "rm -r never"
+      term:expect "never"
+      term:interrupt()
+      term:expect "interrupted"
+      term:expect "smb:/> "
+      term:type "pwd\n"
+      term:expect "\n/\n"
+    end
+    term:interrupt()
+    term:expect "interrupted"
+    term:type "exit\n"
+    assert.is_true(term:await_end())
+    assert.is_nil(term:screen():find "unknown command")
+  end)
+
   it("completes commands, remote and local names where lua-readline is, and keeps a history", function()
     if not pcall(require, "readline") then return pending "there is no lua-readline" end
     local call = command.line({ "shell", url }, { "XDG_STATE_HOME=" .. dir })

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,16 @@ static void system_on_interrupt(int number)
 	lua_sethook(system_prompt, system_raise_interrupt, any, 1);
 }
 
+/* await_key(seconds) -> whether something was typed by then; false as well when a signal has come. */
+static int system_await_key(lua_State *L)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	int wait = (int)(luaL_checknumber(L, 1) * 1000);
+
+	lua_pushboolean(L, poll(&input, 1, wait) > 0);
+	return 1;
+}
+
 /*
  * catch_interrupts(): Ctrl-C raises "interrupted!" from here on. For a prompt of this module's, which owns the program.
  */
@@ -130,6 +141,7 @@ void system_register(lua_State *L)
 	static const luaL_Reg functions[] = {
 	    {"random", system_random}, {"clock", system_clock}, {"realpath", system_realpath},
 	    {"terminal", system_terminal}, {"catch_interrupts", system_catch_interrupts},
+	    {"await_key", system_await_key},
 	    {"stripe_window", system_stripe_window}, {NULL, NULL}};
 
 	luaL_setfuncs(L, functions, 0);

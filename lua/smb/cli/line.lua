@@ -8,6 +8,7 @@ local core = require "smb.core"
 local line = {}
 
 local KEPT = 1000 -- lines of history
+local SLICE = 0.1 -- seconds after which it is looked whether Ctrl-C was pressed
 
 -- What a backslash, a quote or anything else adds to a word; nil for a space.
 local function take(text, at, quote)
@@ -58,6 +59,26 @@ local function plain_reader(prompt)
   return io.stdin:read "l"
 end
 
+-- Reads a line key by key, so that Ctrl-C drops at once what was typed: readline alone would go on with it.
+local function read_line(readline, prompt)
+  local text, has_ended = nil, false
+  local function drop()
+    if has_ended then return end
+    readline.handler_remove()
+    io.stdout:write "\n"
+    io.stdout:flush()
+  end
+  readline.handler_install(prompt, function(typed)
+    text, has_ended = typed, true
+    readline.handler_remove()
+  end)
+  local _ <close> = setmetatable({}, { __close = drop })
+  while not has_ended do
+    if core.await_key(SLICE) then readline.read_char() end
+  end
+  return text
+end
+
 --- What reads lines.
 -- @tparam function complete is called with the line until the cursor, and what of it is to be completed; returns a list
 -- @treturn function of the prompt; returns a line, nil at the end
@@ -65,7 +86,7 @@ end
 function line.reader(complete)
   local has_readline, readline = pcall(require, "readline")
   if not has_readline or not core.terminal(0) then return plain_reader, function() end end
-  readline.set_options { histfile = history_path(), keeplines = KEPT, completion = true, auto_add = true }
+  readline.set_options { histfile = history_path(), keeplines = KEPT, completion = true, auto_add = false }
   readline.set_readline_name "lua-smb"
   readline.set_complete_function(function(text, from, to)
     local found = complete(text:sub(1, to), text:sub(from, to))
@@ -75,7 +96,9 @@ function line.reader(complete)
   end)
   return function(prompt)
     io.stdout:flush()
-    return readline.readline(prompt)
+    local text = read_line(readline, prompt)
+    if text and text:find "%S" then readline.add_history(text) end
+    return text
   end, readline.save_history
 end
 

@@ -5,11 +5,11 @@ local names = require "smb.cli.names"
 local outcome = require "smb.cli.outcome"
 local output = require "smb.cli.output"
 
-local cat = {}
+local cat = { place = require "smb.cli.commands.get".place }
 
 function cat.add(parser)
-  local command = flags.command(parser, "cat", "URL NAME...", "Write files to the standard output.")
-  command:argument("names", "the files; globs, too"):args "+"
+  local command = flags.command(parser, "cat", "URL [NAME...]", "Write files to the standard output.")
+  command:argument("names", "the files; globs, too. Without one, the URL is that of a file"):args "*"
   flags.finish(command, {})
 end
 

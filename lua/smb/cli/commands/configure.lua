@@ -35,8 +35,12 @@ local function ask(question, default)
 end
 
 local function wants(question, is_default)
-  local answer = ask(question .. " (y/n)", is_default and "y" or "n")
-  return answer:lower():find "^y" ~= nil
+  while true do
+    local answer = ask(question .. " (y/n)", is_default and "y" or "n"):lower()
+    if ("yes"):find(answer, 1, true) == 1 then return true end
+    if ("no"):find(answer, 1, true) == 1 then return false end
+    output.complain "y or n is needed"
+  end
 end
 
 -- Asks until the answer is one that the option takes.

@@ -33,7 +33,9 @@ end
 function get.place(args, fields)
   if #args.names > 0 then return end
   local folder, own = (fields.path or ""):match "^(.-)/?([^/]+)$"
-  if not own then outcome.wrong_use "missing argument 'name': get URL NAME, or the URL of a file" end
+  if not own then
+    outcome.wrong_use(("missing argument 'name': %s URL NAME, or the URL of a file"):format(args.command))
+  end
   fields.path, args.names[1] = folder, own
 end
 
