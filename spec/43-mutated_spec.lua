@@ -15,7 +15,7 @@ local SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil
 -- KiB; the host's is what it grows by.
 local MOST_OF_HOST, MOST_OF_WORKER = 64 * 1024, (SANITIZED and 2048 or 512) * 1024
 local MOST_SECONDS = 60 -- of a call: its time limit is 3 s, the rest is for busy machines
-local SECONDS = 12 -- for each way to connect; what is not reached then is left for other seeds
+local SECONDS = 9 -- for each way to connect; what is not reached then is left for other seeds
 local FIRST = math.tointeger(tonumber(os.getenv "SEED")) or 1
 local SEEDS = 1000 -- far more than are reached
 

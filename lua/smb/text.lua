@@ -54,7 +54,7 @@ end
 function text.message(bytes)
   local shown = text.plain(bytes)
   if not shown:find("://", 1, true) then return shown end
-  shown = shown:gsub("([A-Za-z]+://)[^ \t-\r']*@", "%1...@")
+  shown = shown:gsub("(%f[A-Za-z][A-Za-z]+://)[^ \t-\r']*@", "%1...@")
   return (shown:gsub("(auth%-password=)[^ \t-\r']*", "%1..."))
 end
 

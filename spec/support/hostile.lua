@@ -5,6 +5,7 @@
 --     local dest = smb.open(net:fields { retries = 0 })
 
 local files = require "spec.support.files"
+local processes = require "spec.support.processes"
 local shell = require "spec.support.shell"
 
 local Hostile = {}
@@ -12,20 +13,45 @@ Hostile.__index = Hostile
 
 local hostile = {}
 
+-- As a server's `fields`.
+local function anonymous(self, extra)
+  local fields = { server = self.address, port = self.port, share = "backup", anonymous = true, transport = "directtcp",
+    max_protocol = "SMB2_10" }
+  for key, value in pairs(extra or {}) do fields[key] = value end
+  return fields
+end
+
+-- Starts a program that prints its port and ends with the pipe to it, thus not after us.
+local function start(words, srv)
+  local dir = files.directory()
+  local fifo = dir .. "/answers"
+  shell.check { "mkfifo", fifo }
+  local orders = assert(io.popen("exec " .. shell.quote(words) .. " >" .. shell.quote(fifo), "w"))
+  local answers = assert(io.open(fifo))
+  local port = assert(math.tointeger(tonumber(answers:read "l")), "the server did not start")
+  files.remove(dir)
+  return setmetatable({ srv = srv, orders = orders, answers = answers, port = port }, Hostile)
+end
+
 --- Starts a proxy before a server; it passes all as it is until it is told something else.
 -- @param srv a server of spec.support.server at an IPv4 address
 -- @return the proxy; `port` is the one to connect to, at 127.0.0.1
 function hostile.start(srv)
-  local dir = files.directory()
-  local fifo = dir .. "/answers"
-  shell.check { "mkfifo", fifo }
-  local command = shell.quote { "python3", "spec/support/hostile.py", srv.address, ("%d"):format(srv.port) }
-  -- The proxy ends with this pipe, thus not after us.
-  local orders = assert(io.popen("exec " .. command .. " >" .. shell.quote(fifo), "w"))
-  local answers = assert(io.open(fifo))
-  local port = assert(math.tointeger(tonumber(answers:read "l")), "the proxy did not start")
-  files.remove(dir)
-  return setmetatable({ srv = srv, orders = orders, answers = answers, port = port }, Hostile)
+  return start({ "python3", "spec/support/hostile.py", srv.address, ("%d"):format(srv.port) }, srv)
+end
+
+--- Starts a server of our own.
+-- @tparam string script Lua code, see spec/support/scripted.lua
+-- @return the server; `port` is the one to connect to, at 127.0.0.1
+function hostile.script(script)
+  local words = { table.unpack(processes.NO_LEAK_CHECK) }
+  return files.directory(function(dir)
+    files.write(dir .. "/script.lua", script)
+    for _, word in ipairs { "lua5.4", "spec/support/scripted.lua", dir .. "/script.lua" } do
+      words[#words + 1] = word
+    end
+    return start(words, { fields = anonymous })
+  end)
 end
 
 --- Gives the proxy an order; in force when this returns.

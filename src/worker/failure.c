@@ -1,12 +1,15 @@
 #include "failure.h"
 
+#include "bounds.h"
 #include "fault.h"
 #include "follow.h"
 #include "frame.h"
 #include "logon.h"
 #include "logon_frames.h"
+#include "netbios.h"
 #include "wire.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +51,13 @@ static bool failure_is_the_librarys(void)
 	return wire_status() == 0 && !wire_is_broken() && !wire_hides_status();
 }
 
+/* Whether the library could make nothing of an answer that was no refusal. */
+static bool failure_is_nonsense(const struct smb_fault *fault)
+{
+	return failure_is_the_librarys() && bounds_was_answered() && fault->code == SMB_FAILED &&
+	       (fault->error == EINVAL || fault->error == 0);
+}
+
 /* Where the server, or the library, refuses a logon for what was agreed before. True when that is so. */
 static bool failure_of_agreement(const struct smb_connect *target, const struct smb_info *info, struct smb_fault *fault)
 {
@@ -70,6 +80,9 @@ static bool failure_of_agreement(const struct smb_connect *target, const struct 
 	if (wire_step() == SMB_STEP_SHARE && wire_status() == access_denied && info->dialect < smb3)
 		fault_is(fault, SMB_ACCESS_DENIED,
 			 "access denied, or the share requires encryption, which begins with SMB3");
+	if (wire_step() == SMB_STEP_LOGON && failure_is_the_librarys() && fault->error == EINVAL &&
+	    !identity_wants_kerberos(target))
+		return !fault_set(fault, SMB_PROTOCOL, "the server's answer to the logon is not one that can be used");
 	return false;
 }
 
@@ -81,8 +94,13 @@ static bool failure_of_request(const struct smb_connect *target, const struct id
 	struct smb_info info;
 
 	fault_remote(fault, wire_step(), failure_status(), error, wire_is_broken());
+	if (wire_step() <= SMB_STEP_NEGOTIATE && netbios_explain(fault))
+		return false;
 	if (fault->code == SMB_HOST_NOT_FOUND)
 		failure_advise_name(target, fault);
+	if (failure_is_nonsense(fault))
+		return fault_set(fault, wire_step() == SMB_STEP_FILE ? SMB_FAILED : SMB_PROTOCOL,
+				 "the server's answer is not one that can be used");
 	wire_info(&info);
 	if (failure_of_agreement(target, &info, fault) || !logs_on || wire_is_broken())
 		return false;
@@ -121,6 +139,9 @@ bool failure_explain(const struct smb_connect *target, const struct identity *id
 	case REFUSED_ENDLESS:
 		return fault_set(fault, SMB_FAILED,
 				 "the server lists more than 256 MiB of names, which is no longer read");
+	case REFUSED_UNTAKEN:
+		return fault_set(fault, SMB_FAILED,
+				 "the server says that all is well, and takes hardly anything of what is sent");
 	case REFUSED_STOPPED: *fault = *stopped; return false;
 	case REFUSED_PASSWORD:
 		if (!logon_refused(fault))

@@ -432,7 +432,8 @@ bool session_quota(const char *path, uint64_t *total, uint64_t *available, struc
 	struct statvfs st = {0};
 	uint64_t block;
 
-	if (!session_read_at(path, session_do_statvfs, &st, fault))
+	/* the library lists the folder */
+	if (!session_call(FOLLOW_READS, SMB_PATIENCE_LIST, path, session_do_statvfs, &st, fault))
 		return false;
 	/* counts blocks of f_bsize bytes; SMB1: 0 */
 	block = (uint64_t)st.f_bsize * (st.f_frsize != 0 ? st.f_frsize : 1);

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "bounds.h"
 #include "connection.h"
 #include "fault.h"
 #include "frame.h"
@@ -135,6 +136,7 @@ bool session_write(struct session_file *file, uint64_t offset, const void *from,
 	ssize_t n;
 	if (!session_begin(SMB_PATIENCE_DATA, fault))
 		return false;
+	bounds_expect(size);
 	n = files_seek(file, offset) ? session_do_write(file, from, size) : -1;
 	if (n < 0)
 		return files_failed(file, fault);

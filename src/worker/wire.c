@@ -2,14 +2,15 @@
 
 #include "addresses.h"
 #include "agreement.h"
+#include "bounds.h"
 #include "connection.h"
 #include "counters.h"
 #include "frame.h"
 #include "kdc.h"
-#include "lifeline.h"
 #include "logon.h"
 #include "logon_frames.h"
 #include "meter.h"
+#include "netbios.h"
 #include "referral_watch.h"
 #include "rename_guard.h"
 #include "stream.h"
@@ -17,11 +18,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-
-enum {
-	LISTING_LIMIT = 256 * 1024 * 1024, /* bytes of one listing: a million entries and more */
-	LISTING_SHORT = 4 * 1024 * 1024,   /* one up to that size ends soon by itself */
-};
 
 enum { LOOK_SIZE = 4096 /* bytes checked before a frame leaves: enough to recognize a logon */ };
 
@@ -39,9 +35,8 @@ static struct {
 	bool is_broken;
 	enum refusal refusal;
 	bool is_printer;                 /* the share that was connected to last is a printer's */
+	bool is_waiting;                 /* what came last was no answer: a server may say for ever that it is there */
 	bool was_led_elsewhere;          /* a link was met that leads to another share */
-	bool is_listing;
-	uint64_t received;               /* bytes, during this call */
 	bool is_uncovered;               /* the server has said that another one holds the path */
 	bool is_created;                 /* the answer to a CREATE was seen during this call: */
 	struct smb_entry created;
@@ -83,8 +78,8 @@ void wire_begin(enum smb_patience patience)
 	wire.is_uncovered = false;
 	referral_watch_begin_call();
 	wire.refusal = REFUSED_NOT;
-	wire.is_listing = patience == SMB_PATIENCE_LIST;
-	wire.received = 0;
+	bounds_begin(patience);
+	netbios_begin_call();
 	connection_begin_call();
 	counters_begin_step(patience);
 }
@@ -248,19 +243,6 @@ static bool wire_refuse(enum refusal why)
 	return true;
 }
 
-/*
- * Whether a listing is to be left: the library would read it to its end before it returns. Refusing a frame costs the
- * connection, so a cancelled listing is left when it is long.
- */
-static enum refusal wire_ends_listing(void)
-{
-	if (!wire.is_listing || wire.received < LISTING_SHORT)
-		return REFUSED_NOT;
-	if (lifeline_cancelled())
-		return REFUSED_CANCELLED;
-	return wire.received < LISTING_LIMIT ? REFUSED_NOT : REFUSED_ENDLESS;
-}
-
 /* Checks a frame of which nothing has left yet; true when it must not leave. */
 static bool wire_refuses_frame(struct connection *c, const uint8_t *bytes, size_t size)
 {
@@ -387,7 +369,8 @@ static void wire_frame_arrived(void *connection, const struct frame *f)
 	struct connection *c = connection;
 	enum frame_kind kind = frame_kind(f);
 
-	if (kind == FRAME_OTHER || (kind == FRAME_SMB2 && frame_status(f) == STATUS_PENDING))
+	wire.is_waiting = kind == FRAME_OTHER || (kind == FRAME_SMB2 && frame_status(f) == STATUS_PENDING);
+	if (wire.is_waiting)
 		return;
 	meter_answered(&c->meter, &wire.info);
 	rename_guard_answered(f);
@@ -510,18 +493,33 @@ void wire_waits(void)
 		connection_end_late();
 }
 
+/* A frame begins that is no answer. The library would wait for the end of one that is none, however long it says. */
+static void wire_not_smb(const struct connection *c, uint8_t type)
+{
+	wire.is_waiting = true;
+	if (!netbios_is_none(type))
+		return;
+	netbios_heard(type, 0);
+	shutdown(c->fd, SHUT_RDWR);
+}
+
 /* The address is that of the server that has answered: others may have been tried before, or at the same time. */
 static void wire_arrived(struct connection *c, const uint8_t *bytes, size_t size)
 {
-	counters_add_moved(size);
-	wire.received += size;
+	bounds_received(size);
 	if (c->meter.heard == 0 && wire.own < 0)
 		addresses_answered();
 	if (c->meter.heard == 0)
 		connection_address(c, wire.info.address, sizeof wire.info.address);
 	connection_heard();
 	meter_heard(&c->meter);
+	if (stream_is_between(&c->in) && !stream_is_smb(bytes[0]))
+		wire_not_smb(c, bytes[0]);
 	stream_feed(&c->in, bytes, size, wire_frame_arrived, c);
+	if (stream_is_between(&c->in) && !stream_is_smb(c->in.head[0]))
+		netbios_heard(c->in.head[0], c->in.head[STREAM_LENGTH]);
+	if (!wire.is_waiting)
+		counters_add_moved(size);
 }
 
 ssize_t wire_received(int fd, const void *buffer, size_t asked, ssize_t n)
@@ -560,6 +558,7 @@ ssize_t wire_sent(int fd, const struct iovec *parts, int count, ssize_t n)
 		}
 		/* not before: a frame that begins here does not count to those before it */
 		counters_add_moved((size_t)n);
+		bounds_sent((size_t)n);
 	}
 	if (c == NULL && n > 0 && wire_gets_ticket()) {
 		uint8_t head[LOOK_SIZE];
@@ -589,7 +588,7 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 		       wire_refuse(logon_frames_refusal(turn));
 	if (wire.refusal != REFUSED_NOT)
 		return wire_refuse(wire.refusal);
-	why = wire_ends_listing();
+	why = bounds_check();
 	if (why != REFUSED_NOT)
 		return wire_refuse(why);
 	wire.sending_since = meter_now();
