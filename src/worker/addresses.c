@@ -45,7 +45,7 @@ void addresses_turn(const char *name, struct addrinfo **list)
 }
 
 /* Until one round is over. */
-static void addresses_limit(void)
+void addresses_sent(void)
 {
 	uint32_t part = addresses.limit / (addresses.count + 1);
 
@@ -54,20 +54,17 @@ static void addresses_limit(void)
 	addresses.tried++;
 }
 
-/* Stays so if this worker is ended before there is an answer. */
-void addresses_sent(void)
+/* Workers that have waited for the same address at the same time turn the list once. */
+void addresses_silent(void)
 {
-	if (addresses.first == NULL)
-		return;
-	atomic_store(addresses.first, addresses.used + 1);
-	addresses_limit();
+	uint32_t used = addresses.used;
+
+	if (addresses.first != NULL && addresses.count > 1)
+		atomic_compare_exchange_strong(addresses.first, &used, used + 1);
 }
 
 void addresses_answered(void)
 {
-	if (addresses.first == NULL)
-		return;
-	atomic_store(addresses.first, addresses.used);
 	if (addresses.count > 1)
 		connection_unlimit();
 	addresses.tried = 0;

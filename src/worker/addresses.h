@@ -17,8 +17,9 @@ void addresses_share(_Atomic uint32_t *first, const char *server, uint32_t limit
 /* Turns the list that a name was resolved to so that the address comes first whose turn it is. */
 void addresses_turn(const char *name, struct addrinfo **list);
 
-/* Something was sent to the server that has not been heard of yet, or that was heard of. */
+/* The server was sent the first bytes of a connection; it was silent for its time, or has answered. */
 void addresses_sent(void);
+void addresses_silent(void);
 void addresses_answered(void);
 
 /* There are others than those that were silent, or it is the first one's turn again. */

@@ -71,14 +71,15 @@ void connection_unlimit(void)
 	connection_late_at = 0;
 }
 
-void connection_end_late(void)
+bool connection_end_late(void)
 {
 	if (connection_late_at == 0 || meter_now() < connection_late_at)
-		return;
+		return false;
 	connection_late_at = 0;
 	connection_is_late = true;
 	if (connection_newest != NULL)
 		shutdown(connection_newest->fd, SHUT_RDWR);
+	return true;
 }
 
 bool connection_was_late(void)

@@ -45,7 +45,7 @@ void connection_begin_call(void);
 /* Ends the connection that this call makes, if connection_end_late finds it not open after so many milliseconds. */
 void connection_limit(uint32_t ms);
 void connection_unlimit(void);
-void connection_end_late(void);
+bool connection_end_late(void); /* whether it does so now */
 bool connection_was_late(void); /* it did so in this call */
 
 /* A server has closed one, as some do with idle ones, and nobody has noticed yet. */

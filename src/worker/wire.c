@@ -489,8 +489,8 @@ void wire_waits(void)
 	if (wire.is_watching && connection_any_moved())
 		counters_add_moved(1);
 	connection_waits();
-	if (wire.step != SMB_STEP_FILE)
-		connection_end_late();
+	if (wire.step != SMB_STEP_FILE && connection_end_late())
+		addresses_silent();
 }
 
 /* A frame begins that is no answer. The library would wait for the end of one that is none, however long it says. */
