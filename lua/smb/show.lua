@@ -255,11 +255,13 @@ end, "no actions")
 -- @tparam table summary
 -- @treturn table the same
 show.summary = kind("smb.summary", function(summary)
-  local words = { ("%s, %s in %.2f s"):format(show.count(summary.files, "file"), show.size(summary.bytes), summary.seconds) }
+  local words = { ("%s, %s in %.2f s"):format(show.count(summary.files, "file"), show.size(summary.bytes),
+    summary.seconds) }
   for _, key in ipairs { "unchanged", "deleted" } do
     if summary[key] > 0 then words[#words + 1] = ("%d %s"):format(summary[key], key) end
   end
-  if (summary.times_refused or 0) > 0 then words[#words + 1] = show.count(summary.times_refused, "time") .. " refused" end
+  local refused = summary.times_refused or 0
+  if refused > 0 then words[#words + 1] = show.count(refused, "time") .. " refused" end
   if summary.skipped and summary.skipped.count > 0 then words[#words + 1] = skipped_in_words(summary.skipped) end
   if #summary.errors > 0 then words[#words + 1] = show.count(#summary.errors, "error") end
   return (summary.dry_run and "dry run: " or "") .. table.concat(words, ", ")

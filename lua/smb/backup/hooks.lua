@@ -90,7 +90,9 @@ end
 -- @return what fn gave; nil, message, code when what was to come before failed
 function hooks.run(repo, what, opts, fn)
   local state = core.state(repo.dest)
-  local function fail(reason) return nil, failures.message(what, repository.subject(repo), state.place, reason), "local_io" end
+  local function fail(reason)
+    return nil, failures.message(what, repository.subject(repo), state.place, reason), "local_io"
+  end
   local into <close>, problem = open_log(opts.log, what)
   if not into then return fail("the log: " .. problem) end
   local begins = failures.message(what, repository.subject(repo), state.place, "...")

@@ -139,8 +139,8 @@ end
 
 --- The flags as options of `dest:put_tree` and `dest:get_tree`.
 function trees.opts(args)
-  return { filter = args.globs, files_from = args.listed, mirror = args.mirror, force = args.force, dry_run = args.dry_run,
-    cautious = args.mirror or nil, keep_old = args.keep_old,
+  return { filter = args.globs, files_from = args.listed, mirror = args.mirror, force = args.force,
+    dry_run = args.dry_run, cautious = args.mirror or nil, keep_old = args.keep_old,
     changed = args.changed or args.keep and "missing" or nil, max_delete = args.max_delete, min_age = args.min_age,
     max_age = args.max_age, on_error = args.on_error, symlinks = args.symlinks, encode_names = args.encode_names,
     bins = args.bins, preserve_mtime = args.preserve_mtime, each = teller(args),
