@@ -296,6 +296,19 @@ describe("a drop box", function()
 
   it("gets no more than one temporary file, which is named", function() assert_no_litter "drop" end)
 
+  it("takes trees, and keeps no more than one empty folder of all of them", function()
+    lfs.mkdir(dir .. "/local/tree")
+    for i = 1, 20 do files.make(dir .. "/local/tree/" .. i, i * KIB, i) end
+    for turn = 1, 3 do
+      open "drop"
+      assert.equal(20, assert(dest:put_tree(dir .. "/local/tree", "tree" .. turn)).files)
+      assert.equal(0, assert(dest:put_tree(dir .. "/local/tree", "tree" .. turn)).folders)
+      dest:close()
+      assert.equal(1 + turn, #inside "drop")
+      assert.matches("^lua%-smb%.%x+%.part$", inside "drop"[1])
+    end
+  end)
+
   it("whose files may not be opened again takes them, once", function()
     assert_takes "locked"
     assert_fails("access_denied", dest:put(source, "put", IN_PLACE))

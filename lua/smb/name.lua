@@ -191,6 +191,26 @@ function name.temporary(text, random)
   return beside(text, random, "part")
 end
 
+-- What tells a temporary folder from one that somebody else has called so.
+local function folder_mark(stem) return core.short_digest("folder\n" .. stem):sub(1, 3) end
+
+--- The temporary name that a folder has until all is in it: a file's, with a mark.
+-- @tparam string text the target
+-- @tparam string digits five hexadecimal digits
+-- @treturn string
+function name.temporary_folder(text, digits)
+  local start, stem = match(name.temporary(text, "00000000"), "^((.*)[.~])%x+%.part$")
+  return start .. folder_mark(name.base(stem)) .. digits .. ".part"
+end
+
+--- Whether a name is one that `temporary_folder` gave.
+-- @tparam string text a name, or its last part
+-- @treturn boolean
+function name.is_temporary_folder(text)
+  local stem, mark = match(name.base(text), "^(.*)[.~](%x%x%x)%x%x%x%x%x%.part$")
+  return stem ~= nil and mark == folder_mark(stem)
+end
+
 --- The name under which an old file waits while a new one takes its place. Shortened as `temporary` does.
 -- @tparam string text the file, a name that `check` found right, not `""`
 -- @tparam string digits eight hexadecimal digits

@@ -226,6 +226,14 @@ function names:is_paired(below, remote)
   return paired ~= nil and paired[remote] ~= nil
 end
 
+--- Whether there are such names in a folder or below it.
+function names:has_pairs(below)
+  for path in pairs(self.paired) do
+    if below == "" or path == below or path:sub(1, #below + 1) == below .. "/" then return true end
+  end
+  return false
+end
+
 --- Leaves a name out.
 function names:refuse(path) self.refused[path] = true end
 

@@ -1,4 +1,4 @@
---- What crashed runs left behind on a share: temporary files, old files moved aside.
+--- What crashed runs left behind on a share: temporary files and folders, old files moved aside.
 -- @module smb.sweep
 
 local bins = require "smb.bins"
@@ -22,9 +22,9 @@ function sweeping:run(path, verb, request)
   return states.run(self.state, "sweep", path, verb, request, operations.part(self.under, path))
 end
 
-function sweeping:remove(path)
-  local full = name.join(self.state.fields.path, path)
-  local ok, message, code = self:run(path, "delete", { name = full, missing_ok = true })
+function sweeping:remove(path, is_folder)
+  local request = { name = name.join(self.state.fields.path, path), missing_ok = true, recursive = is_folder }
+  local ok, message, code = self:run(path, is_folder and "rmdir" or "delete", request)
   if not ok then return nil, message, code end
   table.insert(self.swept, path)
 end
@@ -59,7 +59,8 @@ function sweeping:find_owner(path)
   end
 end
 
-function sweeping:take(path, is_old)
+function sweeping:take(path, is_old, is_folder)
+  if is_folder then return is_old and self:remove(path, true) or nil end
   local kind, owner = name.parse_temporary(path)
   if kind == "aside" and not owner then
     local message, code
@@ -69,6 +70,23 @@ function sweeping:take(path, is_old)
   end
   if kind == "aside" then return self:take_aside(path, owner, is_old) end
   if is_old then return self:remove(path) end
+end
+
+-- Samba tells mtime for the time of change, and a finished temporary file has its source's.
+local function newest(entry) return math.max(entry.mtime, entry.ctime or 0, entry.btime or 0) end
+
+-- Looks at an entry of the walk, which comes to a folder before it comes to what is in it. A temporary folder is as old
+-- as the youngest of that.
+function sweeping:look_at(path, entry, found)
+  local within = self.within
+  if within and path:sub(1, #within.path + 1) == within.path .. "/" then
+    within.newest = math.max(within.newest, newest(entry))
+  elseif entry.type == "file" and name.is_temporary(entry.name) then
+    found[#found + 1] = { path = path, newest = newest(entry) }
+  elseif entry.type == "directory" and name.is_temporary_folder(entry.name) then
+    self.within = { path = path, newest = newest(entry), is_folder = true }
+    found[#found + 1] = self.within
+  end
 end
 
 -- Somebody is at it, or was quicker.
@@ -84,18 +102,14 @@ function sweep.run(state, text, opts)
     setmetatable({ state = state, under = under, swept = { restored = {}, unknown = {} }, listed = {} }, sweeping)
   local ok, failure = pcall(function()
     for path, entry in listing.walk(state, text, under, true, not opts.bins and bins.is_one or nil) do
-      if entry.type == "file" and name.is_temporary(entry.name) then
-        -- Samba tells mtime for the time of change, and a finished temporary file has its source's.
-        local newest = math.max(entry.mtime, entry.ctime or 0, entry.btime or 0)
-        found[#found + 1] = { path = name.join(text, path), is_old = newest <= before }
-      end
+      self:look_at(name.join(text, path), entry, found)
     end
   end)
   if not ok and type(failure) == "table" and failure.code then return nil, failure.message, failure.code end
   if not ok then error(failure, 0) end
   under:resume()
   for _, each in ipairs(found) do
-    local _, message, code = self:take(each.path, each.is_old)
+    local _, message, code = self:take(each.path, each.newest <= before, each.is_folder)
     if code and not OTHERS[code] then return nil, message, code end
   end
   return self.swept

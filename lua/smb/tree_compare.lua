@@ -98,12 +98,13 @@ local function is_as_kept_here(here, ours, theirs)
 end
 
 -- Compares a local file, in the folder `here`, with a remote one, in `path`.
--- `known`: what else is in that, when it is listed whole.
-function compare:is_unchanged(ours, theirs, here, path, known)
-  if self.opts.changed == "missing" then return true end
-  if self.opts.changed == "always" or ours.size ~= theirs.size then return false end
-  if self.opts.changed == "size" then return true end
-  if self.opts.changed == "sha256" then
+-- `known`: what else is in that, when it is listed whole. `changed`: how, if not as the caller has said.
+function compare:is_unchanged(ours, theirs, here, path, known, changed)
+  changed = changed or self.opts.changed
+  if changed == "missing" then return true end
+  if changed == "always" or ours.size ~= theirs.size then return false end
+  if changed == "size" then return true end
+  if changed == "sha256" then
     return same_contents(self, here .. "/" .. ours.name, ours.size, name.join(path, theirs.name))
   end
   if known then

@@ -11,10 +11,13 @@ local task = require "smb.task"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
 local selections = require "smb.tree_selection"
+local whole = require "smb.tree_put_whole"
 
 local tree_put = {}
 
 local put = tree.direction("put_tree", "put", require "smb.tree_put_mirror")
+local inherited = { move_one = put.move_one, add_folder = put.add_folder, run = put.run }
+for method, fn in pairs(whole) do put[method] = fn end
 
 local UNKNOWN = math.mininteger -- in place of a time
 
@@ -60,8 +63,8 @@ function put:inspect(here, below, above)
   end
 end
 
-function put:new_known()
-  local changed = self.opts.changed
+function put:new_known(folder)
+  local changed = self:changed_in(folder)
   return core.name_index((changed == "size" or changed == "missing") and changed or nil, self.opts.window)
 end
 
@@ -76,12 +79,14 @@ end
 -- What a remote folder holds, as the core's `known`, and by folded name the files of it that wait aside. nil when it
 -- does not exist, false when it cannot be listed.
 function put:remote_entries(folder)
-  local known, aside = self:new_known(), {}
+  local known, aside = self:new_known(folder), {}
   local following = folder.next or {}
+  folder.temporaries = {}
   local ok, code = self:each_reply(folder.below, folder.path, true, function(reply)
     following.wished = reply.link
     for _, text in ipairs(core.name_index_learn(known, reply.batch)) do
       local kind, owner = name.parse_temporary(text)
+      if kind == "part" then table.insert(folder.temporaries, text) end
       if owner then aside[name.fold(owner)] = true end
       if kind == "aside" and not owner then aside.nameless = true end
     end
@@ -136,6 +141,7 @@ end
 -- waits aside in the folder.
 function put:send_file(text, entry, there, aside, folder)
   local subject = name.join(folder.below, entry.name)
+  there = self:still_there(there, "file", folder)
   if there and (there.type == "directory" or there.directory) then
     return self:fail(subject, "is_directory", "a folder has this name")
   end
@@ -144,6 +150,7 @@ function put:send_file(text, entry, there, aside, folder)
   local item = { subject = subject, here = folder.here .. "/" .. entry.name, text = text, entry = entry,
     folder = folder, path = name.join(folder.path, there and there.at or text), is_unlisted = not there,
     replaces = there ~= nil, is_new = not there and not aside.nameless and not aside[name.fold(text)] }
+  self:enter_whole(folder.whole)
   if self.names:is_paired(folder.below, text) then self:move_one(item) else self:add_file(item) end
 end
 
@@ -166,24 +173,38 @@ function put:may_enter(text, entry, folder)
   return not owner
 end
 
+-- Makes a folder that is not there. Returns it as `add_folder` wants it; nil when that failed.
+function put:new_folder(text, entry, subject, path, folder)
+  local is_paired = self.names:is_paired(folder.below, text)
+  local made = { here = folder.here .. "/" .. entry.name, below = subject, path = path, is_new = true,
+    identity = entry.identity, above = folder, is_usual = folder.is_usual, whole = folder.whole }
+  if not folder.whole and not folder.is_usual and not is_paired and not folder.is_blind then
+    if self:begin_whole(made, folder.temporaries) then return made end
+    if self:is_over() then return nil end
+  end
+  local ok, code = self:make_folder(subject, path, true)
+  local is_ours, reason = false, nil
+  if code == "exists" then is_ours, reason = self:is_ours(text, entry, folder) end
+  if reason then self:fail(subject, code, reason) end
+  if not ok and not is_ours then return nil end
+  made.is_new = not is_ours
+  return self:may_enter(text, entry, folder) and made or nil
+end
+
 function put:send_below(text, entry, there, folder)
+  there = self:still_there(there, "directory", folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
   if is_above(folder, entry.identity) then return end
   if there and there.directory and core.info(self.state.dest).dfs then return self:skip_remote(subject, there) end
   if there and there.type == "link" then return self:fail(subject, "exists", "a link has this name") end
   if there and there.type ~= "directory" then return self:fail(subject, "exists", "a file has this name") end
-  local is_new = not there
-  if is_new then
-    local made, code = self:make_folder(subject, path, true)
-    local is_ours, reason = false, nil
-    if code == "exists" then is_ours, reason = self:is_ours(text, entry, folder) end
-    if reason then self:fail(subject, code, reason) end
-    if not made and not is_ours then return end
-    is_new = not is_ours
+  if not there then
+    local made = self:new_folder(text, entry, subject, path, folder)
+    return made and self:add_folder(made)
   end
-  if (not there or there.is_asked) and not self:may_enter(text, entry, folder) then return end
-  self:add_folder { here = folder.here .. "/" .. entry.name, below = subject, path = path, is_new = is_new,
-    identity = entry.identity, above = folder }
+  if there.is_asked and not self:may_enter(text, entry, folder) then return end
+  self:add_folder { here = folder.here .. "/" .. entry.name, below = subject, path = path, identity = entry.identity,
+    above = folder, is_usual = folder.is_usual, whole = folder.whole }
 end
 
 -- Sends what has a name on the share that is not the same, or none. `item`: `remote`, `entry`, perhaps `there`.
@@ -199,7 +220,7 @@ end
 
 function put:is_same(entry, there, folder)
   return entry.type == "file" and there.type ~= "directory"
-    and self:is_unchanged(entry, there, folder.here, folder.path, folder.known)
+    and self:is_unchanged(entry, there, folder.here, folder.path, folder.known, self:changed_in(folder))
 end
 
 -- Sends what the listing does not have. Where it has what nobody accounts for, the server may just call ours so.
@@ -211,7 +232,7 @@ function put:send_unlisted(items, aside, folder)
     elseif item.is_double then
       self:fail_double(item, folder)
     else
-      if not item.there and self.opts.mirror then
+      if not item.there and self.opts.mirror and not folder.whole then
         folder.unlisted = folder.unlisted or {}
         table.insert(folder.unlisted, item.remote)
       end
@@ -263,13 +284,17 @@ end
 
 -- A folder: `here`, its path `below` the top, its `path` on the share; `is_new` when it was just made there;
 -- `identity`, and the one `above`.
-function put:visit(folder)
+function put:look_into(folder)
   if not folder.here then return self:send_nothing(folder) end
   local known, aside, sent = nil, {}, self.sent
   folder.next = self:take_following(folder)
   if not folder.is_new then known, aside = self:remote_entries(folder) end
   if known and self:rename_outdated(known, folder) then known, aside = self:remote_entries(folder) end
-  if known == false then return end
+  if known == nil and not folder.is_new and not folder.is_usual and self:begin_whole(folder) then
+    self:enter_whole(folder.whole)
+    if not folder.is_new then known, aside = self:remote_entries(folder) end
+  end
+  if known == false or self:is_over() then return end
   local passing = known and self.passes and not self.names:is_refused()
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
@@ -292,9 +317,26 @@ function put:visit(folder)
   end
   if not self:is_over() then self:account(unlisted, kept, known, folder) end
   if not self:is_over() then self:send_items(changed, unlisted, aside, folder) end
-  if not self:is_over() then self:note_extra(known, folder) end
+  if not self:is_over() then
+    if folder.whole then self:clear_taken(known, folder) else self:note_extra(known, folder) end
+  end
   folder.known = nil -- folders below remember this one
   self.is_quiet = self.sent == sent
+end
+
+function put:visit(folder)
+  self:look_into(folder)
+  self:leave_whole(folder.whole)
+end
+
+function put:add_folder(folder)
+  self:enter_whole(folder.whole)
+  inherited.add_folder(self, folder)
+end
+
+function put:move_one(item)
+  inherited.move_one(self, item)
+  self:leave_whole(item.folder.whole)
 end
 
 -- In place of a source that is missing: all that is on the share is too much.
@@ -306,7 +348,7 @@ end
 -- A file of /proc, or on a file system like that: it is read to its end.
 local function send_stream(self, item, source, part)
   local how = { operation = self.operation, text = item.subject, path = item.path, sizes = self.opts.io_size,
-    in_place = self.opts.in_place, read_back = self.opts.read_back, sha256 = self.opts.read_back }
+    in_place = self:is_in_place(item), read_back = self.opts.read_back, sha256 = self.opts.read_back }
   return require "smb.stream".put(self.state, source, item.here, how, part)
 end
 
@@ -326,7 +368,7 @@ end
 local function send(self, source, item, size, mtime, part)
   local is_kept = item.replaces and self.keep_path
   local target = is_kept and self:target_beside(item)
-    or transfer.upload_target(self.state, item.path, not item.is_unlisted, self.opts.in_place)
+    or transfer.upload_target(self.state, item.path, not item.is_unlisted, self:is_in_place(item))
   local request, code, reason = request_of(self, item, target, size, mtime)
   if not request then return nil, code, reason end
   local reply
@@ -334,13 +376,14 @@ local function send(self, source, item, size, mtime, part)
   if reply and is_kept then reply, code, reason = self:take_place(item, request.to, reply) end
   if reply and request.mtime then
     local is_kept_exactly = not reply.time_refused and core.is_holdable(mtime)
-    if is_kept_exactly then self:sample(item.path, mtime) else self:note_time_refused(1) end
-    if reply.time_refused and reply.mtime ~= UNKNOWN then self:remember_instead(item.path, mtime, reply.mtime) end
+    local path = self:final_path(item.path, item.folder)
+    if is_kept_exactly then self:sample(path, mtime) else self:note_time_refused(1) end
+    if reply.time_refused and reply.mtime ~= UNKNOWN then self:remember_instead(path, mtime, reply.mtime) end
   end
   return reply, code, reason
 end
 
-function put:move(item, part)
+function put:move_once(item, part)
   local source <close>, size, mtime, is_stream = core.open_local(item.here)
   if not source then return nil, size, ("'%s': %s"):format(item.here, mtime) end
   if is_stream then
@@ -353,7 +396,21 @@ function put:move(item, part)
   local is_ours, problem = self:is_ours(item.text, item.entry, item.folder)
   if not is_ours then return nil, code, problem end
   item.is_unlisted, item.is_new, item.replaces = nil, nil, true
-  return self:move(item, part)
+  return self:move_once(item, part)
+end
+
+function put:move(item, part)
+  local ok, word, problem = self:begin_file(item, part)
+  if not ok then return nil, word, problem end
+  local reply, code, reason = self:move_once(item, part)
+  if reply then self:end_file(item, reply.bytes) end
+  return reply, code, reason
+end
+
+-- What may have to be tidied up is, whatever ends the call.
+function put:run(top)
+  local _ <close> = setmetatable({}, { __close = function() self:end_wholes() end })
+  return inherited.run(self, top)
 end
 
 --- Sends a local folder. See `dest:put_tree`.
@@ -366,6 +423,7 @@ function tree_put.send(state, here, top, path, opts)
   -- Unchanged files need no look.
   self.passes = not self.filter and not opts.encode_names and opts.changed ~= "sha256" and opts.changed ~= "always"
   self.sent = 0 -- files and folders
+  self.wholes, self.rests = {}, {} -- see smb.tree_put_whole
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
   local ok, why = self:open_keep(path)
