@@ -160,7 +160,7 @@ $(BUILD)/fuzz/lib%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(BUILD)/fuzz/%.o: fuzz/%.c
+$(BUILD)/fuzz/%.o: fuzz/%.c | $(BUILD)/headers $(BUILD)/build.h
 	@mkdir -p $(@D)
 	$(TELL) "compile  $<"
 	$(Q)$(COMPILE) $(OURS) $(LUA_CFLAGS) -c -o $@ $<

@@ -173,6 +173,7 @@ describe("url.parse", function()
       { "smb://nas:445/backup?transport=netbios", "port 139 only, not 445" }, { "smb://nas:139/backup", "NetBIOS" },
       { "smb://bob@nas/backup?anonymous=true", "exclude each other" },
       { "smb://" .. ("u"):rep(256) .. "@nas/backup", "longer than 255 bytes" },
+      { "smb://nas/backup?ccache=" .. ("c"):rep(1024), "longer than 1023 bytes" },
       { "smb://bob:" .. ("%41"):rep(256) .. "@nas/backup", "longer than 255 bytes" },
       { "smb://nas/backup/" .. ("p"):rep(256), "255 UTF-16 units" },
     }

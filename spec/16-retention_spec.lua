@@ -137,5 +137,19 @@ describe("smb.retention", function()
       assert.matches("smb%.retention: ", problem)
     end
     assert.matches("entry 1 has no time", select(2, pcall(smb.retention, { {} }, { keep_last = 1 })))
+    for _, time in ipairs { 1 / 0, -1 / 0, 0 / 0, 1e300, 1e17, -1e17, math.maxinteger, math.mininteger } do
+      for _, rule in ipairs { "keep_daily", "keep_last" } do
+        local ok, problem = pcall(smb.retention, { { time = 0 }, { time = time } }, { [rule] = 1, keep_within = "1d" })
+        assert.is_false(ok)
+        assert.matches("smb%.retention: entry 2 has a time beyond the years 1 to 9999", problem)
+      end
+    end
+  end)
+
+  it("keeps everything within a time that is longer than there has been any", function()
+    for _, utc in ipairs { true, false } do
+      local keep = smb.retention({ { time = 0 }, { time = 86400 } }, { keep_within = ("999999y"):rep(5000), utc = utc })
+      assert.equal(2, #keep)
+    end
   end)
 end)

@@ -60,6 +60,28 @@ describe("a glob", function()
   end)
 end)
 
+-- By the processor's clock: such a match took minutes.
+describe("a glob with few wildcards", function()
+  it("is quick for the longest paths, too", function()
+    local path = ("ab/"):rep(5000)
+    for _, case in ipairs { { "**/a**b**c", false }, { "a**b**c", false }, { "**/a**b**/", true },
+      { "**a**b/", true } } do
+      local began = os.clock()
+      assert.equal(case[2], pattern.matcher(case[1])(path), case[1])
+      assert.is_true(os.clock() - began < 5, case[1])
+    end
+  end)
+
+  it("means the same for a short path and a long one", function()
+    local x, z = ("x"):rep(300), ("z/"):rep(200)
+    for _, case in ipairs { { "a*x*b", "a" .. x .. "b", true }, { "a*x*b", "a" .. x .. "/b", false },
+      { "a**x**b", "a" .. x .. "/b", true }, { "a**x**b", "a" .. x .. "/c", false }, { "**/x*b*c", z .. "xbc", true },
+      { "**/x*b*c", z .. "xb/c", false }, { "**/x**b", z .. "x/" .. z .. "b", true }, { "**/x**b", "xb", true } } do
+      assert.equal(case[3], pattern.matcher(case[1])(case[2]), case[1])
+    end
+  end)
+end)
+
 describe("a list of globs", function()
   local function included(globs, path, kind)
     return pattern.filter(globs)(path, { type = kind or "file" }) == true

@@ -20,6 +20,10 @@ local function assert_nothing_breaks(target, runs)
 end
 
 describe("Nothing breaks, no promise and no bound,", function()
+  it("by what stands in URLs, options and files, among them those on a share", function()
+    assert_nothing_breaks("text", 6000)
+  end)
+
   if not has_fuzzer() then return pending "needs clang with libFuzzer" end
 
   it("by what a server sends, or a connection cuts into pieces", function()

@@ -136,7 +136,7 @@ options.list = {
     help = "log on without a name" },
   { name = "kerberos", url = "kerberos", type = "choice", choices = { "off", "desired", "required" }, default = "off",
     help = "log on by Kerberos: with the password if one is given, else with the ticket there is" },
-  { name = "ccache", url = "ccache", type = "text", refine = refuse_empty,
+  { name = "ccache", url = "ccache", type = "text", limit = 1023, refine = refuse_empty,
     help = "Kerberos credential cache; the environment's by default" },
   { name = "dfs", url = "dfs", type = "choice", choices = { "on", "off" }, default = "on",
     help = "follow links to other shares and servers (DFS), with the same user and password" },

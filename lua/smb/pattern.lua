@@ -61,20 +61,24 @@ local function read_tokens(glob)
   return tokens
 end
 
--- Most globs are one of Lua's patterns: without sets, and with so few wildcards that trying them all is quick.
+-- Most globs are one of Lua's patterns: without sets, and with so few wildcards that trying them all is quick, if the
+-- text is not long.
+local LONG = 250 -- bytes
 local QUICK = { [ONE] = "[^/\128-\191][\128-\191]*", [STAR] = "[^/]*", [DEEP] = ".*" }
 
+-- Also returns whether wildcards of one kind are several, so that it is quick for short texts only.
 local function quick_pattern(tokens, first)
-  local out, wild = {}, 0
+  local out, count = {}, { [ONE] = 0, [STAR] = 0, [DEEP] = first - 1 }
   for i = first, #tokens do
     local token = tokens[i]
     if type(token) == "string" then out[#out + 1] = token:gsub("%p", "%%%0")
     elseif QUICK[token] then
       out[#out + 1] = QUICK[token]
-      wild = wild + (token == ONE and 0 or 1)
+      count[token] = count[token] + 1
     else return nil end
   end
-  return wild <= 2 and table.concat(out) .. "$" or nil
+  if count[STAR] + count[DEEP] - (first - 1) > 2 then return nil end
+  return table.concat(out) .. "$", count[STAR] > 1 or count[DEEP] > 1
 end
 
 -- Position `i` of the tokens may be where the text has come to. Wildcards may match nothing.
@@ -117,10 +121,13 @@ end
 local function matcher(glob)
   local tokens = read_tokens(glob)
   local is_anywhere = tokens[1] == FOLDERS
-  local quick = quick_pattern(tokens, is_anywhere and 2 or 1)
+  local quick, is_for_short = quick_pattern(tokens, is_anywhere and 2 or 1)
   if quick then
     local whole, below = "^" .. quick, is_anywhere and "^.*/" .. quick
-    return function(text) return text:find(whole) ~= nil or (below and text:find(below) ~= nil) end
+    return function(text)
+      if is_for_short and #text > LONG then return walk(tokens, text) end
+      return text:find(whole) ~= nil or (below and text:find(below) ~= nil)
+    end
   end
   return function(text) return walk(tokens, text) end
 end

@@ -6,6 +6,7 @@ local options = require "smb.options"
 local retention = {}
 
 local DAY = 86400 -- seconds
+local FIRST, LAST = -62135596800, 253402300799 -- seconds: the years 1 to 9999, which every calendar here knows
 
 -- A period's snapshots have one text in common; of each period the newest snapshot is kept.
 local PERIODS = {
@@ -47,8 +48,8 @@ local function before(time, span, utc)
   local whole = time // 1
   local at = os.date(utc and "!*t" or "*t", math.tointeger(whole))
   at.year, at.month, at.day, at.isdst = at.year - span.years, at.month - span.months, at.day - span.days, nil
-  local seconds = utc and (days_to(at.year, at.month) + at.day - 1) * DAY + at.hour * 3600 + at.min * 60 + at.sec
-    or os.time(at)
+  local seconds = (days_to(at.year, at.month) + at.day - 1) * DAY + at.hour * 3600 + at.min * 60 + at.sec
+  if not utc and seconds >= FIRST then seconds = os.time(at) end
   return seconds - span.hours * 3600 + (time - whole)
 end
 
@@ -77,6 +78,9 @@ local function newest_first(entries, level)
   for i, entry in ipairs(entries) do
     if type(entry) ~= "table" or type(entry.time) ~= "number" then
       error(("smb.retention: entry %d has no time in seconds"):format(i), level)
+    end
+    if not (entry.time >= FIRST and entry.time <= LAST) then
+      error(("smb.retention: entry %d has a time beyond the years 1 to 9999"):format(i), level)
     end
     sorted[i] = { entry = entry, time = entry.time, place = i }
   end
