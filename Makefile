@@ -256,10 +256,10 @@ uninstall:
 	rm -rf "$(DOCDIR)"
 	-rmdir $(foreach folder,$(shell printf '%s\n' $(LUA_FOLDERS) | sort -r),"$(LUADIR)/$(folder)") "$(LIBDIR)/smb"
 
-# As root: the Debian package, built, looked at by lintian, installed into a bare root of SUITE and tried there.
-SUITE ?= bookworm
+# As root: the Debian package, built in a root of RELEASE, looked at by its lintian, installed into a bare one and tried there.
+RELEASE ?= bookworm
 package-test:
-	packaging/test $(SUITE)
+	packaging/test $(RELEASE)
 
 clean:
 	rm -rf $(BUILD)
