@@ -102,6 +102,23 @@ describe("an installation", function()
   end
 end)
 
+describe("the rockspecs", function()
+  it("of this version and of what is in a checkout say the same", function()
+    local release = files.read "lua-smb-1.0.0-1.rockspec"
+    local checkout = files.read "lua-smb-scm-1.rockspec"
+    assert.equal(release, (checkout:gsub('version = "scm%-1"', 'version = "1.0.0-1"')))
+    assert.matches('VERSION = "1.0.0"', files.read "lua/smb/version.lua", 1, true)
+  end)
+
+  it("are taken by luarocks", function()
+    if not shell.run { "sh", "-c", "command -v luarocks" } then return pending "there is no luarocks" end
+    for _, name in ipairs { "lua-smb-1.0.0-1.rockspec", "lua-smb-scm-1.rockspec" } do
+      local ok, said = run("luarocks", "--lua-version", "5.4", "lint", name)
+      assert(ok, said)
+    end
+  end)
+end)
+
 describe("the two halves of the module", function()
   local function require_smb(lua, before)
     return run("lua5.4", "-e",
