@@ -142,6 +142,8 @@ local REFUSED = {
 
 local dir, top
 
+setup(hostile.may_end_workers)
+
 before_each(function()
   dir = files.directory()
   top = dir .. "/target"
@@ -309,6 +311,20 @@ describe("From a server that tells", function()
       local dest <close> = assert(opened(net))
       assert.matches(NONSENSE, assert_fails("failed", dest:list()), 1, true)
       assert.equal("content", dest:read "a")
+    end
+  end)
+
+  it("what cannot be, the worker does not die of it, and the failure says whose it is", function()
+    for what, call in pairs {
+      ["a part of a listing with nothing in it"] = function(dest) return dest:list() end,
+      ["a listing behind the end of the message"] = function(dest) return dest:list() end,
+      ["data in the header"] = function(dest) return dest:read "a" end,
+      ["data behind the end of the message"] = function(dest) return dest:read "a" end,
+      ["that all is well, and no more"] = function(dest) return dest:read "a" end,
+    } do
+      local net <close> = hostile.script(CASES[what])
+      local dest <close> = assert(opened(net))
+      assert.matches(NONSENSE, assert_fails("failed", call(dest)), 1, true)
     end
   end)
 

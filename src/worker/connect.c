@@ -2,6 +2,7 @@
 
 #include "addresses.h"
 #include "connection.h"
+#include "elsewhere.h"
 #include "fault.h"
 #include "identity.h"
 #include "probe.h"
@@ -97,7 +98,7 @@ bool connect_share(const struct smb_connect *target, struct smb_fault *fault)
 	if (target->ccache[0] != '\0')
 		setenv("KRB5CCNAME", target->ccache, 1);
 	wire_demand(&demand);
-	wire_follow(target->dfs != 0);
+	elsewhere_bind(target->dfs == 0);
 	if (strcasecmp(target->share, "IPC$") == 0)
 		return fault_set(fault, SMB_UNSUPPORTED, "IPC$ is no share for files");
 	if (!session_prepare(target, fault))

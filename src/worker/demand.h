@@ -26,6 +26,7 @@ enum refusal {
 	REFUSED_CANCELLED, /* the module gave up while the worker waited for its turn to log on */
 	REFUSED_ENDLESS,   /* a listing is longer than any may be */
 	REFUSED_UNTAKEN,   /* what is sent again and again is not taken */
+	REFUSED_NONSENSE,  /* an answer cannot be what it says */
 	REFUSED_STOPPED    /* the session wants nothing to leave any more */
 };
 

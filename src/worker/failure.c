@@ -142,6 +142,8 @@ bool failure_explain(const struct smb_connect *target, const struct identity *id
 	case REFUSED_UNTAKEN:
 		return fault_set(fault, SMB_FAILED,
 				 "the server says that all is well, and takes hardly anything of what is sent");
+	case REFUSED_NONSENSE:
+		return fault_set(fault, SMB_FAILED, "the server's answer is not one that can be used");
 	case REFUSED_STOPPED: *fault = *stopped; return false;
 	case REFUSED_PASSWORD:
 		if (!logon_refused(fault))

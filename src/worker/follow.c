@@ -1,6 +1,7 @@
 #include "follow.h"
 
 #include "connection.h"
+#include "elsewhere.h"
 #include "fault.h"
 #include "logon.h"
 #include "logon_frames.h"
@@ -48,7 +49,7 @@ void follow_stay(bool on, uint32_t place)
 {
 	follow.is_staying = on;
 	follow.stay = place;
-	wire_stay(on, place);
+	elsewhere_stay(on, place);
 }
 
 bool follow_has_links(void)

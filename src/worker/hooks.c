@@ -83,7 +83,8 @@ static ssize_t hooks_received(int fd, const struct iovec *parts, size_t count, s
 		return wire_received(fd, NULL, count, n);
 	for (size_t i = 0; i < count && left > 0; i++) {
 		size_t part = parts[i].iov_len < left ? parts[i].iov_len : left;
-		wire_received(fd, parts[i].iov_base, part, (ssize_t)part);
+		if (wire_received(fd, parts[i].iov_base, part, (ssize_t)part) < 0)
+			return -1;
 		left -= part;
 	}
 	return n;

@@ -2,9 +2,11 @@
 
 #include "addresses.h"
 #include "agreement.h"
+#include "answer.h"
 #include "bounds.h"
 #include "connection.h"
 #include "counters.h"
+#include "elsewhere.h"
 #include "frame.h"
 #include "kdc.h"
 #include "logon.h"
@@ -28,8 +30,6 @@ static struct {
 	bool is_answered_unseen;         /* an encrypted answer has come during this call */
 	uint64_t sending_since;          /* microseconds: when the call began that sends, or the last that did */
 	int own, last;                   /* the share's connection, and the one that was sent a frame last; -1: none */
-	bool is_bound, is_staying;       /* to the share's own connection; to that one and those to `stay` */
-	uint32_t stay;
 	enum smb_step step;
 	uint32_t status, first;          /* the last failure of this call, and its first one */
 	bool is_broken;
@@ -53,6 +53,7 @@ void wire_watch(uint16_t port)
 	wire.is_watching = true;
 	wire.own = wire.last = -1;
 	connection_reset();
+	elsewhere_reset();
 }
 
 void wire_demand(const struct demand *demand)
@@ -208,32 +209,13 @@ void wire_share_lost(void)
 	wire.own = -1;
 }
 
-void wire_follow(bool on)
-{
-	wire.is_bound = !on;
-}
-
 uint32_t wire_place(void)
 {
 	const struct connection *c = wire.own >= 0 && wire.last != wire.own ? connection_find(wire.last) : NULL;
 	return c != NULL ? c->place : 0;
 }
 
-void wire_stay(bool on, uint32_t place)
-{
-	wire.is_staying = on;
-	wire.stay = place;
-}
-
 /* ---- frames that are about to leave ---- */
-
-/* Whether a frame would go where a DFS link leads, and must not: which share is opened there nobody can tell before. */
-static bool wire_leads_elsewhere(const struct connection *c)
-{
-	if (wire.own < 0 || c->fd == wire.own)
-		return false;
-	return wire.is_bound || (wire.is_staying && c->is_settled && c->place != wire.stay);
-}
 
 static bool wire_refuse(enum refusal why)
 {
@@ -372,6 +354,8 @@ static void wire_frame_arrived(void *connection, const struct frame *f)
 	wire.is_waiting = kind == FRAME_OTHER || (kind == FRAME_SMB2 && frame_status(f) == STATUS_PENDING);
 	if (wire.is_waiting)
 		return;
+	if (!answer_is_sound(f, stream_frame_length(c->in.head)))
+		(void)wire_refuse(REFUSED_NONSENSE);
 	meter_answered(&c->meter, &wire.info);
 	rename_guard_answered(f);
 	referral_watch_arrived(f);
@@ -462,7 +446,7 @@ bool wire_may_connect(int fd, const struct sockaddr *address)
 		kdc_tried();
 	if (!wire_is_smb(address))
 		return true;
-	if (wire.is_bound && wire.own >= 0 && wire_connection(fd) == NULL)
+	if (elsewhere_is_bound() && wire.own >= 0 && wire_connection(fd) == NULL)
 		return !wire_refuse(REFUSED_ELSEWHERE);
 	if (referral_watch_found() != NULL && wire_connection(fd) == NULL) { /* the session goes there itself */
 		errno = EHOSTUNREACH;
@@ -530,7 +514,11 @@ ssize_t wire_received(int fd, const void *buffer, size_t asked, ssize_t n)
 	if (c != NULL) {
 		if (n > 0)
 			wire_arrived(c, buffer, (size_t)n);
-		else if ((n == 0 && asked > 0) || (n < 0 && !wire_would_block(error)))
+		if (n > 0 && wire.refusal == REFUSED_NONSENSE) { /* the library is not to see it */
+			errno = ECONNRESET;
+			return -1;
+		}
+		if ((n == 0 && asked > 0) || (n < 0 && !wire_would_block(error)))
 			wire_broke(c);
 	} else if (n > 0 && wire_gets_ticket()) {
 		kdc_received(buffer, (size_t)n);
@@ -592,7 +580,7 @@ bool wire_refuses(int fd, const struct iovec *parts, int count)
 	if (why != REFUSED_NOT)
 		return wire_refuse(why);
 	wire.sending_since = meter_now();
-	if (wire_leads_elsewhere(c))
+	if (elsewhere_leads(c, wire.own))
 		return wire_refuse(REFUSED_ELSEWHERE);
 	have = stream_gather(parts, count, head, sizeof head);
 	for (int i = 0; i < count; i++)

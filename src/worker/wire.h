@@ -74,19 +74,10 @@ void wire_share_lost(void);
 void wire_use(const void *share);
 
 /*
- * Whether frames may go over other connections than the share's own: the library makes them where a DFS link leads
- * elsewhere.
- */
-void wire_follow(bool on);
-
-/*
  * Which share answered last: 0 for the one that was connected to. Where a DFS link leads, another share answers, over a
  * connection of its own: a number for each of them.
  */
 uint32_t wire_place(void);
-
-/* While on, other connections than the share's own, and those to `place`, are refused all requests. */
-void wire_stay(bool on, uint32_t place);
 
 /* ---- for hooks.c: a function of libc is about to be called, or has returned ---- */
 
