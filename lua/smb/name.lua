@@ -219,6 +219,21 @@ function name.aside(text, digits)
   return beside(text, digits, "aside")
 end
 
+--- A folder for temporary names, in the folder of their targets. No target has the mark `~` and so short a name.
+-- @tparam string folder
+-- @tparam string digits eight hexadecimal digits
+-- @treturn string `folder/lua-smb~digits.part`
+function name.small_folder(folder, digits)
+  return name.join(folder, ("lua-smb~%s.part"):format(digits))
+end
+
+--- Whether a name is one that `small_folder` gives.
+-- @tparam string text a name
+-- @treturn boolean
+function name.is_small_folder(text)
+  return match(name.base(text), "^lua%-smb~%x%x%x%x%x%x%x%x%.part$") ~= nil
+end
+
 --- Takes apart a name that `temporary` or `aside` gave.
 -- @tparam string text a name
 -- @treturn[1] string "part" or "aside"

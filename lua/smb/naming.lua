@@ -17,6 +17,7 @@ local name = require "smb.name"
 local naming = {}
 
 local NAMED = 10 -- names that a message tells, after the first
+local SHORT = 64 -- bytes of a name that no server shortens
 
 local names = {}
 names.__index = names
@@ -388,6 +389,12 @@ local function settle_group(folder, group, known)
   for _, item in ipairs(ours > listed and group.ours or {}) do item.is_double = true end
 end
 
+-- Whether a server that has a name lists it so, but for its case: then it is not there.
+local function is_listed_so(self, folder, remote, known)
+  return #remote <= SHORT and remote:find "^[%w_][%w_%-.]*$" ~= nil
+    and not self:is_paired(folder.below, remote) and core.name_index_find(known, remote) == nil
+end
+
 --- Looks for names that the listing does not have, where it has some that nobody accounts for: the server may have its
 -- own.
 -- @tparam table folder gets `unclear`, a name, when it cannot be told which of the listed ones are ours
@@ -402,7 +409,7 @@ function names:account(folder, items, known, is_over)
   local nowhere = { listed = {}, ours = {} }
   for _, item in ipairs(items) do
     if is_over() then return end
-    local may_be = not item.entry or types[item.entry.type]
+    local may_be = (not item.entry or types[item.entry.type]) and not is_listed_so(self, folder, item.remote, known)
     local there = may_be and self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
     if there then
       there.name, there.at, there.is_asked, item.there = item.remote, item.remote, true, there

@@ -14,7 +14,7 @@ local sweep = {}
 local OLD = 24 * 3600 -- seconds
 
 -- A sweep under way: `state`, `under` (the call's operation), `swept` (the result), `listed` (entries of folders, by
--- path).
+-- path), `small` (folders for temporary names).
 local sweeping = {}
 sweeping.__index = sweeping
 
@@ -27,6 +27,22 @@ function sweeping:remove(path, is_folder)
   local ok, message, code = self:run(path, is_folder and "rmdir" or "delete", request)
   if not ok then return nil, message, code end
   table.insert(self.swept, path)
+end
+
+-- The file that a temporary name belongs to: what is in a small folder belongs beside that.
+local function place_of(owner)
+  local folder = name.parent(owner)
+  if not folder or not name.is_small_folder(folder) then return owner end
+  return name.join(name.parent(folder), name.base(owner))
+end
+
+-- A small folder for temporary names, of put_tree's. One that still has something in it stays.
+function sweeping:remove_folder(path, is_old)
+  if not is_old then return end
+  local ok, message, code =
+    self:run(path, "rmdir", { name = name.join(self.state.fields.path, path), missing_ok = true })
+  if ok then table.insert(self.swept, path) end
+  if not ok and code ~= "not_empty" then return nil, message, code end
 end
 
 -- A file that was moved aside: put back when its name is missing, else it has been replaced, and goes when it is old.
@@ -68,7 +84,7 @@ function sweeping:take(path, is_old, is_folder)
     if code then return nil, message, code end
     if not owner then return table.insert(self.swept.unknown, path) end
   end
-  if kind == "aside" then return self:take_aside(path, owner, is_old) end
+  if kind == "aside" then return self:take_aside(path, place_of(owner), is_old) end
   if is_old then return self:remove(path) end
 end
 
@@ -81,6 +97,8 @@ function sweeping:look_at(path, entry, found)
   local within = self.within
   if within and path:sub(1, #within.path + 1) == within.path .. "/" then
     within.newest = math.max(within.newest, newest(entry))
+  elseif entry.type == "directory" and name.is_small_folder(entry.name) then
+    self.small[#self.small + 1] = { path = path, newest = newest(entry) }
   elseif entry.type == "file" and name.is_temporary(entry.name) then
     found[#found + 1] = { path = path, newest = newest(entry) }
   elseif entry.type == "directory" and name.is_temporary_folder(entry.name) then
@@ -99,7 +117,8 @@ function sweep.run(state, text, opts)
   local before = os.time() + 1 + core.info(state.dest).clock_ahead - (opts.older_than or OLD)
   local found, under = {}, operations.new(state, "sweep", text, opts)
   local self =
-    setmetatable({ state = state, under = under, swept = { restored = {}, unknown = {} }, listed = {} }, sweeping)
+    setmetatable({ state = state, under = under, swept = { restored = {}, unknown = {} }, listed = {}, small = {} },
+      sweeping)
   local ok, failure = pcall(function()
     for path, entry in listing.walk(state, text, under, true, not opts.bins and bins.is_one or nil) do
       self:look_at(name.join(text, path), entry, found)
@@ -110,6 +129,10 @@ function sweep.run(state, text, opts)
   under:resume()
   for _, each in ipairs(found) do
     local _, message, code = self:take(each.path, each.newest <= before, each.is_folder)
+    if code and not OTHERS[code] then return nil, message, code end
+  end
+  for _, each in ipairs(self.small) do
+    local _, message, code = self:remove_folder(each.path, each.newest <= before)
     if code and not OTHERS[code] then return nil, message, code end
   end
   return self.swept

@@ -18,6 +18,7 @@ local tree_put = {}
 local put = tree.direction("put_tree", "put", require "smb.tree_put_mirror")
 local inherited = { move_one = put.move_one, add_folder = put.add_folder, run = put.run }
 for method, fn in pairs(whole) do put[method] = fn end
+for method, fn in pairs(require "smb.tree_temporaries") do put[method] = fn end
 
 local UNKNOWN = math.mininteger -- in place of a time
 
@@ -87,6 +88,7 @@ function put:remote_entries(folder)
     for _, text in ipairs(core.name_index_learn(known, reply.batch)) do
       local kind, owner = name.parse_temporary(text)
       if kind == "part" then table.insert(folder.temporaries, text) end
+      self:note_small(folder, text)
       if owner then aside[name.fold(owner)] = true end
       if kind == "aside" and not owner then aside.nameless = true end
     end
@@ -289,7 +291,9 @@ function put:look_into(folder)
   local known, aside, sent = nil, {}, self.sent
   folder.next = self:take_following(folder)
   if not folder.is_new then known, aside = self:remote_entries(folder) end
-  if known and self:rename_outdated(known, folder) then known, aside = self:remote_entries(folder) end
+  if known and (self:rename_outdated(known, folder) or self:settle_small(folder)) then
+    known, aside = self:remote_entries(folder)
+  end
   if known == nil and not folder.is_new and not folder.is_usual and self:begin_whole(folder) then
     self:enter_whole(folder.whole)
     if not folder.is_new then known, aside = self:remote_entries(folder) end
@@ -299,7 +303,7 @@ function put:look_into(folder)
     and { read_on = core.next_changed, known = known, passed = self.pass_unchanged } or nil
   if not known and not folder.is_new and not self:make_folder(folder.below, folder.path) then return end
   known = known or core.name_index()
-  folder.known = known
+  folder.known, folder.entries = known, core.name_index_count(known)
   local changed, unlisted, kept = {}, {}, {}
   local function keep(text)
     local remote = self.names:keep(folder, text, known)
@@ -315,6 +319,7 @@ function put:look_into(folder)
       self:take_entry(entry, remote, known, changed, unlisted, aside, folder)
     end
   end
+  folder.expected = #changed + #unlisted
   if not self:is_over() then self:account(unlisted, kept, known, folder) end
   if not self:is_over() then self:send_items(changed, unlisted, aside, folder) end
   if not self:is_over() then
@@ -365,14 +370,21 @@ local function request_of(self, item, target, size, mtime)
 end
 
 -- Sends a file, in the place of another one that is kept, if `keep_old` says so.
-local function send(self, source, item, size, mtime, part)
+local send
+function send(self, source, item, size, mtime, part)
   local is_kept = item.replaces and self.keep_path
   local target = is_kept and self:target_beside(item)
     or transfer.upload_target(self.state, item.path, not item.is_unlisted, self:is_in_place(item))
   local request, code, reason = request_of(self, item, target, size, mtime)
   if not request then return nil, code, reason end
+  if not is_kept then self:place_temporary(item, request) end
   local reply
   reply, code, reason = transfer.put(self.state, source, request, part)
+  if not reply and self:is_small_refused(item, request, code) then
+    reply, code, reason = send(self, source, item, size, mtime, part)
+    if reply then self:forsake_small(item.folder) end
+    return reply, code, reason
+  end
   if reply and is_kept then reply, code, reason = self:take_place(item, request.to, reply) end
   if reply and request.mtime then
     local is_kept_exactly = not reply.time_refused and core.is_holdable(mtime)
@@ -424,6 +436,7 @@ function tree_put.send(state, here, top, path, opts)
   self.passes = not self.filter and not opts.encode_names and opts.changed ~= "sha256" and opts.changed ~= "always"
   self.sent = 0 -- files and folders
   self.wholes, self.rests = {}, {} -- see smb.tree_put_whole
+  local _ <close> = self:begin_small()
   self.is_quiet = true -- nothing of the last folder was sent: it is worth it to list the next one ahead
   self.counting = opts.progress or task.is_job() -- somebody may ask how much it is
   local ok, why = self:open_keep(path)

@@ -80,6 +80,11 @@ bool lifeline_cancelled(void)
 	return counters_is_cancelled() || atomic_load(&lifeline.gone);
 }
 
+bool lifeline_is_orphaned(void)
+{
+	return atomic_load(&lifeline.gone);
+}
+
 bool lifeline_stops(struct smb_fault *fault)
 {
 	if (!lifeline_cancelled())

@@ -19,7 +19,10 @@ uint32_t lifeline_clean_up_ms(void);
 /* The module wants the request under way to end, or has gone. */
 bool lifeline_cancelled(void);
 
-/* The same, as a failure. */
+/* The module has gone. */
+bool lifeline_is_orphaned(void);
+
+/* It is cancelled, as a failure. */
 bool lifeline_stops(struct smb_fault *fault);
 
 /*

@@ -7,6 +7,7 @@
 #include "session.h"
 #include "lifeline.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -256,10 +257,29 @@ bool replace_remove_temporary(const struct replacement *t, bool shared, struct s
 	return true;
 }
 
+void replace_leave_folder(const struct replacement *t)
+{
+	const char small[] = "lua-smb~"; /* smb.name's small_folder */
+	const char *end = strrchr(t->temporary, '/');
+	char *folder, *base;
+
+	if (end == NULL || !lifeline_is_orphaned())
+		return;
+	folder = strndup(t->temporary, (size_t)(end - t->temporary));
+	if (folder == NULL)
+		return;
+	base = strrchr(folder, '/');
+	base = base == NULL ? folder : base + 1;
+	if (strncmp(base, small, sizeof small - 1) == 0)
+		session_rmdir(folder, &(struct smb_fault){0});
+	free(folder);
+}
+
 bool replace_leave_temporary(const struct replacement *t, const struct smb_fault *fault)
 {
 	bool gone = !replace_goes_on(t, fault) && replace_remove_temporary(t, false, &(struct smb_fault){0});
 
+	replace_leave_folder(t);
 	lifeline_settle();
 	return gone;
 }

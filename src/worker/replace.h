@@ -53,6 +53,12 @@ bool replace_remove_temporary(const struct replacement *t, bool shared, struct s
  */
 bool replace_leave_temporary(const struct replacement *t, const struct smb_fault *fault);
 
+/*
+ * Once nothing of an upload is left to be done: where the module has gone, which would have done it, removes the small
+ * folder that has the temporary name, if it is the last one in it.
+ */
+void replace_leave_folder(const struct replacement *t);
+
 /* Whether, since the last question, a file was replaced that could not be removed and still stands aside. */
 bool replace_left(void);
 

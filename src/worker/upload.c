@@ -182,6 +182,7 @@ static bool upload_finish(struct upload *up, uint64_t size, struct smb_fault *fa
 		ok = replace_put(t->temporary, t, fault);
 	}
 	if (ok) {
+		replace_leave_folder(t);
 		lifeline_settle();
 	} else {
 		upload_tell_vanished(t, size, fault);
