@@ -143,7 +143,7 @@ gc: all
 
 # What hostile servers, workers and files say, FUZZ_S seconds for each of TARGETS, or all. SEED: where chance begins.
 fuzz: all
-	@fuzz/run $(TARGETS)
+	@BUILD='$(BUILD)' fuzz/run $(TARGETS)
 
 # Records the traffic that `make fuzz` begins with, and makes the other inputs of fuzz/corpus that do not come from a fault.
 fuzz-corpus: all

@@ -21,13 +21,13 @@ end
 
 describe("Nothing breaks, no promise and no bound,", function()
   it("by what stands in URLs, options and files, among them those on a share", function()
-    assert_nothing_breaks("text", 6000)
+    assert_nothing_breaks("text", 3000)
   end)
 
   if not has_fuzzer() then return pending "needs clang with libFuzzer" end
 
   it("by what a server sends, or a connection cuts into pieces", function()
-    assert_nothing_breaks("wire", 8000)
+    assert_nothing_breaks("wire", 5000)
   end)
 
   it("by what a worker says that a server has taken over", function()
@@ -35,6 +35,6 @@ describe("Nothing breaks, no promise and no bound,", function()
   end)
 
   it("by what a host asks of its worker", function()
-    assert_nothing_breaks("worker", 8000)
+    assert_nothing_breaks("worker", 6000)
   end)
 end)
