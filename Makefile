@@ -54,10 +54,10 @@ WORKER_OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/worker/*.c src/s
 # Lua with the module as it stands here.
 HERE = LUA_PATH_5_4='lua/?.lua;lua/?/init.lua;./?.lua;;' LUA_CPATH_5_4='$(BUILD)/?.so;;' LUA='$(LUA)'
 
-# For `make bench`: bytes (or 64M, 1G), how often, and which of lan, transfer, trees, lines, requests, cost, floor, growth, backups, plot.
+# For `make bench`: bytes (or 64M, 1G), how often, and which of lan, transfer, trees, lines, requests, cost, folders, floor, growth, backups, plot.
 SIZE  ?= 1G
 RUNS  ?= 5
-PARTS ?= lan transfer trees lines requests cost floor growth backups plot
+PARTS ?= lan transfer trees lines requests cost folders floor growth backups plot
 
 .PHONY: all clean package-test install uninstall deps deps-bench test asan gc lint demo repl bench docs soak retention-cases status-names fuzz fuzz-corpus
 

@@ -50,7 +50,7 @@ function parts.trees(options)
   section:finish()
 end
 
-for _, name in ipairs { "lines", "requests", "cost", "floor", "growth", "backups", "plot" } do
+for _, name in ipairs { "lines", "requests", "cost", "folders", "floor", "growth", "backups", "plot" } do
   parts[name] = function(options) require("bench." .. name)(options) end
 end
 
