@@ -77,6 +77,21 @@ describe("lua-smb backup", function()
     assert.matches("Z: 1 file, 1 difference in ", differs.stdout)
   end)
 
+  it("says which snapshot is not there, and whose lock it is", function()
+    succeeds("backup", url, top)
+    for _, words in ipairs { { "restore", url, "2020-01-01T000000Z", dir .. "/back" },
+      { "verify", url, "2020-01-01T000000Z" } } do
+      local ended = run(table.unpack(words))
+      assert.equal(1, ended.status)
+      assert.matches(" on smb://[^']*: there is no complete snapshot 2020%-01%-01T000000Z\n$", ended.stderr)
+    end
+    local dest <close> = assert(smb.open(url))
+    local lock <close> = assert(dest:lock "") -- luacheck: ignore 211
+    local refused = run("backup", url, top)
+    assert.equal(1, refused.status)
+    assert.matches("^lua%-smb: lock on smb://[^']*: it is held by ", refused.stderr)
+  end)
+
   it("ends with 1 when there is none, and with 2 when it was used wrongly", function()
     assert.equal(1, run("backup", url, dir .. "/nothing").status)
     assert.equal(2, run("backup", url).status)

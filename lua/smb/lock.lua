@@ -82,7 +82,8 @@ local function at(self, text) return name.join(self.folder, text) end
 local function path(self, text) return name.join(self.state.fields.path, at(self, text)) end
 
 local function failure(self, code, reason)
-  return nil, failures.message("lock", self.text, self.state.place, reason), code
+  local subject = self.text ~= "" and self.text or nil
+  return nil, failures.message("lock", subject, self.state.place, reason), code
 end
 
 -- The server's time in ticks: that of a new file, and what has gone by since.

@@ -100,6 +100,9 @@ function repository.open(repo, wanted)
     wanted = found.name
   end
   local found, message, code = manifest.open(repo.dest, repository.at(repo, wanted .. names.MANIFEST))
+  if code == "not_found" or code == "folder_missing" then
+    return nil, ("there is no complete snapshot %s"):format(wanted), "not_found"
+  end
   if not found then return nil, message, code end
   return found, wanted
 end
