@@ -169,6 +169,42 @@ describe("The documents", function()
       "lua5.4", "docs/make.lua", "check" }
   end)
 
+  -- The session has three files, and a header between them.
+  local function unit_of(path) return (path:gsub("%.[ch]$", ""):gsub("/session_%l+$", "/session")) end
+
+  -- Which of the other units a unit of a room includes: its .c and .h together.
+  local function included()
+    local units = {}
+    for path in shell.check("find src -name '*.[ch]'"):gmatch "src/(%S+)" do
+      local unit = unit_of(path)
+      local uses = units[unit] or {}
+      units[unit] = uses
+      for text in files.read("src/" .. path):gmatch '#include "([^"]+)%.h"' do
+        local own = unit:match "^.*/"
+        local other = files.exists("src/" .. text .. ".h") and text or own and own .. text
+        if other and files.exists("src/" .. other .. ".h") and unit_of(other) ~= unit then uses[unit_of(other)] = true end
+      end
+    end
+    return units
+  end
+
+  it("and src show a house without circles, and no room that reaches up", function()
+    local units, state, mayuse = included(), {}, { module = { workers = true, shared = true },
+      workers = { shared = true }, worker = { shared = true }, shared = {} }
+    local function enter(unit, path)
+      assert.is_not_equal("open", state[unit], path .. " > " .. unit)
+      if state[unit] then return end
+      state[unit] = "open"
+      for other in pairs(units[unit] or {}) do
+        local room, there = unit:match "^(%a+)/", other:match "^(%a+)/"
+        assert.is_true(not there or there == room or mayuse[room][there] ~= nil, unit .. " includes " .. other)
+        enter(other, path .. " > " .. unit)
+      end
+      state[unit] = "seen"
+    end
+    for unit in pairs(units) do enter(unit, "") end
+  end)
+
   it("say of each source file what it is for", function()
     local text, missing = files.read "docs/design.md", {}
     for path in shell.check "find lua/smb src -name '*.c' -o -name '*.lua'":gmatch "[^\n]+" do

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kerberos allows so much (RFC 4120 1.6), and libsmbclient uses no ticket that is good for less than two minutes. */
+/*
+ * Seconds. Kerberos allows clocks to differ by five minutes (RFC 4120 1.6), and libsmbclient uses no ticket that ends
+ * within two.
+ */
 enum { MOST_SKEW_S = 300, LEAST_LIFE_S = 120 };
 
 static struct smb_owner *first_owner;
@@ -33,7 +36,10 @@ void identity_keep(const struct identity *identity)
 	atomic_store(&first_owner->state, SMB_OWNER_KNOWN);
 }
 
-/* Who is not named at all is whoever was logged on first: somebody may have called kinit for another meanwhile. */
+/*
+ * Whether the ticket belongs to another user than the one whom the first connection logged on. A caller who names no
+ * user means that one, and somebody may have called kinit for another user since then.
+ */
 static bool identity_has_changed(const struct ticket *ticket, struct smb_fault *fault)
 {
 	char text[sizeof fault->text];
@@ -92,7 +98,7 @@ static bool identity_of_ticket(const struct smb_connect *target, struct identity
 	if (ticket.left == 0)
 		return identity_expired(&ticket, fault);
 	memcpy(identity->owner, ticket.owner, sizeof identity->owner);
-	/* The library logs on without a name if it is told none; with a ticket any will do. */
+	/* Without a name the library would log on as nobody. With a ticket it uses the ticket's owner, whatever the name. */
 	name = strcspn(ticket.owner, "@");
 	snprintf(identity->username, sizeof identity->username, "%.*s",
 		 (int)(name < SMB_TEXT_SIZE ? name : SMB_TEXT_SIZE - 1), ticket.owner);
@@ -108,7 +114,10 @@ static void identity_in_capitals(char *text)
 			*text = (char)(*text - 'a' + 'A');
 }
 
-/* "bob" is of the realm that the domain names, or of the default one; a realm is spelt in capitals. */
+/*
+ * Completes a principal: "bob" belongs to the realm that the domain names, or to the default realm. Realms are spelt in
+ * capitals.
+ */
 static void identity_of_principal(const struct smb_connect *target, struct identity *identity)
 {
 	const char *backslash = strchr(target->username, '\\'),
@@ -191,7 +200,7 @@ void identity_explain(const struct smb_connect *target, const char *server, cons
 {
 	const uint32_t logon_failure = 0xc000006d, access_denied = 0xc0000022;
 
-	if (status != 0 && fault->code != SMB_AUTH_FAILED) /* the server has other troubles */
+	if (status != 0 && fault->code != SMB_AUTH_FAILED) /* the server has refused for another reason */
 		return;
 	if (status == 0 && identity_is_address(server)) {
 		fault_set(fault, SMB_AUTH_FAILED, "Kerberos needs the server's name: it knows no addresses");

@@ -14,7 +14,7 @@
 static struct {
 	struct smb_turn *turn;
 	uint32_t self;
-	bool open; /* this worker may send the password, or has sent it, and there is no answer yet */
+	bool open; /* this worker may send the password, or has sent it and waits for the answer */
 } logon;
 
 void logon_share(struct smb_turn *turn)
@@ -25,21 +25,27 @@ void logon_share(struct smb_turn *turn)
 
 /* ---- waiting ---- */
 
-static enum logon_turn go(void)
+static enum logon_turn logon_begin(void)
 {
 	logon.open = true;
 	return LOGON_GO;
 }
 
-/* The module passes the turn of a dead worker on when it hears of the death; it may be busy elsewhere. */
-static void pass_from_dead(uint32_t holder)
+/*
+ * Takes the turn from a worker that has died. The module does so when it hears of the death, but the host may be busy
+ * with other things then.
+ */
+static void logon_pass_from_dead(uint32_t holder)
 {
 	if (kill((pid_t)holder, 0) < 0 && errno == ESRCH)
 		turn_pass(logon.turn, holder);
 }
 
-/* Tells the module that nobody's silence is to blame, and waits for a change, for a moment at most. */
-static void wait_for_change(uint32_t changes)
+/*
+ * Waits until another worker's logon has changed something, 50 ms at most. Tells the module that it waits, so that the
+ * wait does not count as silence of the server.
+ */
+static void logon_wait_for_change(uint32_t changes)
 {
 	const struct timespec moment = {.tv_nsec = 50000000};
 
@@ -48,23 +54,26 @@ static void wait_for_change(uint32_t changes)
 	counters_wait_for_turn();
 }
 
-/* This worker holds the turn. What the holder before has sent without an answer, killed or not, counts as lost. */
-static enum logon_turn send_first(void)
+/*
+ * Decides whether the worker that holds the turn may send the password. A password that the holder before has sent, and
+ * that was not answered, counts as lost.
+ */
+static enum logon_turn logon_send_first(void)
 {
-	if (logon.open) /* to the KDC once more: the same logon */
+	if (logon.open) /* the same logon asks the KDC once more */
 		return LOGON_GO;
 	if (atomic_exchange(&logon.turn->sent, 0) != 0)
 		atomic_fetch_add(&logon.turn->lost, 1);
 	if (atomic_load(&logon.turn->refused) == SMB_TURN_OPEN &&
 	    turn_bears(logon.turn, atomic_load(&logon.turn->lost))) {
 		atomic_store(&logon.turn->sent, 1);
-		return go();
+		return logon_begin();
 	}
 	turn_pass(logon.turn, logon.self);
 	return atomic_load(&logon.turn->refused) == SMB_TURN_OPEN ? LOGON_LOST : LOGON_REFUSED;
 }
 
-/* `changes` is read before all else, so that no change is missed. */
+/* Reads `changes` before it looks at anything else, so that the wait misses no change. */
 enum logon_turn logon_await(bool is_elsewhere)
 {
 	uint32_t accepted = atomic_load(&logon.turn->accepted);
@@ -74,17 +83,17 @@ enum logon_turn logon_await(bool is_elsewhere)
 		if (atomic_load(&logon.turn->refused) != SMB_TURN_OPEN)
 			return LOGON_REFUSED;
 		if (!is_elsewhere && atomic_load(&logon.turn->accepted) != accepted)
-			return go();
+			return logon_begin();
 		if (atomic_compare_exchange_strong(&logon.turn->holder, &holder, logon.self) || holder == logon.self)
-			return send_first();
+			return logon_send_first();
 		if (lifeline_cancelled())
 			return LOGON_CANCELLED;
-		wait_for_change(changes);
-		pass_from_dead(holder);
+		logon_wait_for_change(changes);
+		logon_pass_from_dead(holder);
 	}
 }
 
-/* ---- what becomes of it ---- */
+/* ---- the answer ---- */
 
 void logon_give_up(void)
 {
@@ -92,15 +101,18 @@ void logon_give_up(void)
 	turn_pass(logon.turn, logon.self);
 }
 
-/* Of a worker that others' success has let go there is no mark. */
-static void answered(void)
+/*
+ * The server has answered. A worker that logs on because another one's logon was accepted has not set `sent`, and leaves
+ * it alone.
+ */
+static void logon_settle(void)
 {
 	if (atomic_load(&logon.turn->holder) == logon.self)
 		atomic_store(&logon.turn->sent, 0);
 	logon_give_up();
 }
 
-/* The first reason is kept. */
+/* Closes the turn for all workers. Where several passwords were refused, the first refusal is kept. */
 void logon_refuse(const struct smb_fault *why)
 {
 	uint32_t expected = SMB_TURN_OPEN;
@@ -109,7 +121,7 @@ void logon_refuse(const struct smb_fault *why)
 		logon.turn->refusal = *why;
 		atomic_store(&logon.turn->refused, SMB_TURN_CLOSED);
 	}
-	answered();
+	logon_settle();
 	turn_changed(logon.turn);
 }
 
@@ -132,19 +144,19 @@ void logon_answered(uint32_t status, bool guest)
 		atomic_fetch_add(&logon.turn->accepted, 1);
 		atomic_store(&logon.turn->lost, 0);
 	}
-	answered();
+	logon_settle();
 	if (status == 0)
 		turn_changed(logon.turn);
 }
 
 void logon_says_nothing(void)
 {
-	answered();
+	logon_settle();
 }
 
 /* ---- servers that DFS links lead to ---- */
 
-/* FNV-1a of the name in small letters; never 0 */
+/* Hashes a server's name in small letters by FNV-1a. 0 stands for an empty place, and is never returned. */
 static uint32_t logon_hash(const char *server)
 {
 	uint32_t hash = 2166136261u;

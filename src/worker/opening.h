@@ -2,7 +2,20 @@
 #ifndef LUA_SMB_OPENING_H
 #define LUA_SMB_OPENING_H
 
-#include "upload.h"
+#include "protocol.h"
+#include "replace.h"
+#include "session.h"
+
+/* A file while it is written. */
+struct upload {
+	struct replacement target;
+	struct session_file *file; /* NULL after upload_begin: an earlier attempt has finished the file */
+	bool released;             /* the file was closed and is still to be committed; */
+	bool sound;                /* the server had no objection to the closing */
+	uint64_t kept;             /* bytes that an earlier attempt left in it */
+	bool overt;                /* answers to openings can be read: they tell the file's size */
+	bool blind;                /* the user may write the file, but neither read it nor ask for its size */
+};
 
 /*
  * Opens `up->file`. `up->kept` becomes the size of what an earlier attempt or run left there, if the upload can go on

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* ---- fields; 0 beyond the end ---- */
+/* ---- fields: what lies beyond the end of the message reads as 0 ---- */
 
 struct bytes {
 	const uint8_t *at;
@@ -20,7 +20,7 @@ static uint32_t token_field(const struct bytes *b, size_t offset, size_t width)
 	return value;
 }
 
-/* A field of NTLM's is a length, a second one, and where its bytes are. */
+/* Finds the bytes of an NTLM field, which has their length, their length once more, and their offset. */
 static struct bytes token_payload(const struct bytes *b, size_t offset)
 {
 	size_t length = token_field(b, offset, 2), from = token_field(b, offset + 4, 4);
@@ -47,7 +47,7 @@ static size_t token_put(char *to, size_t room, uint32_t c)
 	return n;
 }
 
-/* UTF-16 as the wire has it. What does not fit is left out. */
+/* Turns a name from UTF-16, as messages have it, into UTF-8, and cuts off what `to` cannot hold. */
 static void token_name(const struct bytes *b, char *to, size_t size)
 {
 	size_t used = 0, n;
@@ -69,8 +69,8 @@ static void token_name(const struct bytes *b, char *to, size_t size)
 /* ---- messages ---- */
 
 /*
- * MS-NLMP 2.2.2.1: pairs of id, length and value. A server that belongs to no domain gives its own name for the
- * domain's.
+ * Reads the server's and the domain's name from the target information of a challenge: pairs of id, length and value
+ * (MS-NLMP 2.2.2.1). A server that belongs to no domain gives its own name as the domain's.
  */
 static void token_challenge(const struct bytes *b, struct token *token)
 {
@@ -116,8 +116,8 @@ static void token_ntlm(const struct bytes *b, struct token *token)
 
 void token_read(const uint8_t *bytes, size_t size, struct token *token)
 {
-	static const uint8_t ntlm[] = "NTLMSSP"; /* and its NUL */
-	/* Kerberos' OID, TOK_ID */
+	static const uint8_t ntlm[] = "NTLMSSP"; /* the NUL at its end belongs to the signature */
+	/* Kerberos' OID, followed by TOK_ID (RFC 4121 4.1) */
 	static const uint8_t ap_req[] = {6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2, 1, 0};
 	const uint8_t *found = memmem(bytes, size, ntlm, sizeof ntlm);
 

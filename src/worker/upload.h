@@ -5,21 +5,10 @@
 #ifndef LUA_SMB_UPLOAD_H
 #define LUA_SMB_UPLOAD_H
 
+#include "opening.h"
 #include "protocol.h"
 #include "replace.h"
-#include "session.h"
 #include "transfer.h"
-
-/* A file while it is written. */
-struct upload {
-	struct replacement target;
-	struct session_file *file; /* NULL after upload_begin: an earlier attempt has finished the file */
-	bool released;             /* the file was closed and is still to be committed; */
-	bool sound;                /* the server had no objection to the closing */
-	uint64_t kept;             /* bytes that an earlier attempt left in it */
-	bool overt;                /* answers to openings can be read: they tell the file's size */
-	bool blind;                /* the user may write the file, but neither read it nor ask for its size */
-};
 
 /* A local file to send, as the module has seen it. */
 struct upload_source {
