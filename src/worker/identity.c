@@ -98,7 +98,7 @@ static bool identity_of_ticket(const struct smb_connect *target, struct identity
 	if (ticket.left == 0)
 		return identity_expired(&ticket, fault);
 	memcpy(identity->owner, ticket.owner, sizeof identity->owner);
-	/* Without a name the library would log on as nobody. With a ticket it uses the ticket's owner, whatever the name. */
+	/* Without a name the library logs on as nobody. With a ticket any name stands for its owner. */
 	name = strcspn(ticket.owner, "@");
 	snprintf(identity->username, sizeof identity->username, "%.*s",
 		 (int)(name < SMB_TEXT_SIZE ? name : SMB_TEXT_SIZE - 1), ticket.owner);

@@ -112,7 +112,7 @@ static void logon_settle(void)
 	logon_give_up();
 }
 
-/* Closes the turn for all workers. Where several passwords were refused, the first refusal is kept. */
+/* Closes the turn for all workers. The first of several refusals is kept. */
 void logon_refuse(const struct smb_fault *why)
 {
 	uint32_t expected = SMB_TURN_OPEN;
