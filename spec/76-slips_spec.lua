@@ -122,6 +122,33 @@ describe("Whoever", function()
     ok, problem = pcall(function() return dest.stat "folder" end)
     assert.is_false(ok)
     assert.matches("use dest:stat(", problem, 1, true)
+    ok, problem = pcall(function() return dest.close() end)
+    assert.is_false(ok)
+    assert.matches("use dest:close(", problem, 1, true)
+    ok, problem = pcall(function() return dest.list(io.stdout) end)
+    assert.is_false(ok)
+    assert.matches("use dest:list(", problem, 1, true)
+  end)
+
+  it("calls a method of a file, a lock or a command with something else is told which method that was", function()
+    local dest <close> = assert(smb.open(url))
+    local objects = { file = assert(dest:open("methods", "w")), lock = assert(dest:lock "methods lock"),
+      command = smb.command "true" }
+    for word, object in pairs(objects) do
+      for name, method in pairs(debug.getmetatable(object).__index) do
+        for _, wrong in ipairs { false, "text", io.stdout, dest } do
+          local ok, problem = pcall(function()
+            local room = { [name] = method }
+            room[name](wrong or nil)
+          end)
+          assert.is_false(ok)
+          if name ~= "read" and name ~= "write" then
+            assert.matches(("76%%-slips.*'%s' %%(a %s expected.* %s:%s%%(%%)$"):format(name, word, word, name), problem)
+          end
+        end
+      end
+      object[word == "lock" and "release" or "close"](object)
+    end
   end)
 
   it("knows other words for the options of smb.open is told ours", function()

@@ -1,4 +1,4 @@
---- Refuses surplus arguments, which would be ignored: options in the wrong place for one.
+--- Refuses surplus arguments, which would be ignored (options in the wrong place for one), and the wrong object.
 -- @module smb.arity
 
 local arity = {}
@@ -25,6 +25,22 @@ function arity.limit(functions, most, metatable)
         elseif getmetatable((...)) == metatable then refuse(name, count, select(2, ...)) end
       end
       return fn(...)
+    end
+  end
+end
+
+--- Has methods say so when they are called with anything else than their object, and name themselves.
+-- @tparam table functions by name
+-- @tparam table metatable of the object
+-- @tparam string word what it is called: "file"
+function arity.receivers(functions, metatable, word)
+  for name, fn in pairs(functions) do
+    functions[name] = function(self, ...)
+      if getmetatable(self) ~= metatable then
+        error(("bad argument #1 to '%s' (a %s expected, got %s): it is to be called with a colon, %s:%s()")
+          :format(name, word, type(self), word, name), 2)
+      end
+      return fn(self, ...)
     end
   end
 end

@@ -2,6 +2,7 @@
 -- has written is never taken for whole.
 -- @module smb.command
 
+local arity = require "smb.arity"
 local core = require "smb.core"
 local options = require "smb.options"
 local task = require "smb.task"
@@ -273,6 +274,7 @@ end
 
 metatable.__call = function(self) return command.read(self) end
 metatable.__close = methods.close
+arity.receivers(methods, metatable, "command")
 
 function metatable.__tostring(self)
   local names = {}

@@ -42,7 +42,7 @@ local function misused(level)
 end
 
 local function state_of(dest)
-  if type(dest) ~= "userdata" then misused(3) end
+  if type(dest) ~= "userdata" or getmetatable(dest) ~= metatable then misused(3) end
   local state = core.state(dest)
   if not core.is_open(dest) then error("attempt to use a closed destination", 3) end
   return state
@@ -81,6 +81,7 @@ end
 -- @treturn[2] string message of the first file that could not be closed well
 -- @treturn[2] string code
 function methods:close()
+  if type(self) ~= "userdata" or getmetatable(self) ~= metatable then misused(2) end
   if not core.is_open(self) then return true end
   return connect.close(self)
 end

@@ -5,6 +5,7 @@
 -- `flush` or `close`.
 -- @classmod file
 
+local arity = require "smb.arity"
 local call = require "smb.call"
 local core = require "smb.core"
 local failures = require "smb.failure"
@@ -190,6 +191,10 @@ function methods:close()
   return close(self, check(self))
 end
 
+local own = { read = methods.read, write = methods.write } -- the core's tell it themselves
+methods.read, methods.write = nil, nil
+arity.receivers(methods, metatable, "file")
+methods.read, methods.write = own.read, own.write
 metatable.__index = methods
 
 -- Closes a file without waiting for that.

@@ -9,6 +9,7 @@
 -- free once: who was stopped between looking and renaming cannot move a newer lock away in its place.
 -- @classmod lock
 
+local arity = require "smb.arity"
 local call = require "smb.call"
 local core = require "smb.core"
 local failures = require "smb.failure"
@@ -395,6 +396,8 @@ function methods:release()
   tidy(self)
   return true
 end
+
+arity.receivers(methods, metatable, "lock")
 
 function metatable.__close(self) self:release() end
 

@@ -35,6 +35,8 @@ bool remote_folder_make_parent(const char *path, struct smb_fault *fault)
 	if (parent == NULL)
 		return fault_set(fault, SMB_FAILED, "the worker is out of memory");
 	ok = remote_folder_make(parent, fault);
+	if (!ok && fault->code == SMB_EXISTS)
+		fault_is(fault, SMB_NOT_DIRECTORY, "a file has the name of a folder above it");
 	free(parent);
 	return ok;
 }
