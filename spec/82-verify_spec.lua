@@ -7,7 +7,7 @@ local shell = require "spec.support.shell"
 local smb = require "smb"
 
 local MIB = 1024 * 1024
-local STRIPED = 70 * MIB -- from 64 MiB on a file goes over several connections
+local STRIPED = 70 * MIB -- from 32 MiB on a file goes over several connections
 local SIZES = { 0, 1, 70001, 20 * MIB + 1, STRIPED }
 local PACE = 40 * MIB -- bytes a second, so that something can happen meanwhile
 -- Signed, a spoilt message counts for nothing.

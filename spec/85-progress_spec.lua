@@ -9,7 +9,7 @@ local slowed = require "spec.support.slowed"
 local smb = require "smb"
 
 local KIB, MIB = 1024, 1024 * 1024
-local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 64 MiB on a file goes over several connections
+local SIZE, STRIPED = 20 * MIB, 70 * MIB -- from 32 MiB on a file goes over several connections
 -- Seconds in which a Ctrl-C comes back: most, and each. It is seen within 0.1; a machine that is busy with other things
 -- may keep one process waiting, but not most of them, and who waited for the transfer would wait 20.
 local SOON, LATE = 0.5, 10

@@ -779,7 +779,7 @@ end)
 
 describe("jobs: nothing is left", function()
   it("after many, cancelled ones among them", function()
-    files.make(dir .. "/source", 20 * MIB)
+    files.make(dir .. "/source", 40 * MIB) -- each over several connections
     local function round()
       local other = open { connections = 4 }
       local jobs = {}

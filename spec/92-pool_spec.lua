@@ -456,9 +456,9 @@ describe("large files over several connections:", function()
     end
   end)
 
-  it("are those of 64 MiB and more", function()
+  it("are those of 32 MiB and more", function()
     net:tell("bandwidth", PACE)
-    for size, is_large in pairs { [64 * MIB - 1] = false, [64 * MIB] = true } do
+    for size, is_large in pairs { [32 * MIB - 1] = false, [32 * MIB] = true } do
       local source = files.make(dir .. "/source", size, 3)
       with({}, function(dest)
         assert.equal(size, assert(dest:put(source, "file")).bytes)

@@ -22,8 +22,8 @@
 #define SMB_OWNER_SIZE 512u    /* bytes in the name of a Kerberos ticket's owner, "bob@REALM" */
 #define SMB_TEXT_SIZE 256u     /* bytes in a server, share or user name or a password (libsmbclient's own limit) */
 #define SMB_WORKER_SOCKET 3    /* the descriptor on which a worker finds its socket */
-#define SMB_STRIPE_FROM (64u << 20)   /* bytes: files from this size on may go over several connections; */
-/* bytes: from this size on what is under way lies further apart, see smb_stripe_window */
+#define SMB_STRIPE_FROM (32u << 20)   /* bytes: files from this size on may go over several connections */
+#define SMB_STRIPE_WIDE (64u << 20)   /* bytes: from this size on what is under way may lie further apart */
 #define SMB_REQUEST_LIMIT (16u << 20) /* bytes in an SMB read or write, whatever the server takes */
 #define SMB_FILES_AT_ONCE 16u  /* small files in one request */
 #define SMB_SERVERS_ELSEWHERE 16u /* as many refusals by servers that DFS links lead to are remembered */
@@ -403,7 +403,7 @@ static inline uint64_t smb_stamp(struct timespec t)
  */
 static inline uint32_t smb_stripe_window(uint64_t size)
 {
-	return size >= SMB_STRIPE_FROM ? 128u << 20 : 16u << 20;
+	return size >= SMB_STRIPE_WIDE ? 128u << 20 : 16u << 20;
 }
 
 #endif
