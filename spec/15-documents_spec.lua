@@ -182,7 +182,8 @@ describe("The documents", function()
       for text in files.read("src/" .. path):gmatch '#include "([^"]+)%.h"' do
         local own = unit:match "^.*/"
         local other = files.exists("src/" .. text .. ".h") and text or own and own .. text
-        if other and files.exists("src/" .. other .. ".h") and unit_of(other) ~= unit then uses[unit_of(other)] = true end
+        local is_there = other and files.exists("src/" .. other .. ".h")
+        if is_there and unit_of(other) ~= unit then uses[unit_of(other)] = true end
       end
     end
     return units
