@@ -230,23 +230,35 @@ static bool do_get(const struct request *r, struct smb_reply *reply)
  * Fetches small files, each into a descriptor of its own, up to the first that fails: the module asks for that one
  * again, alone.
  */
-static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t *used)
+/* Fetches files as far as they can be, and returns how many these are. They are not on disk yet. */
+static size_t dispatch_fetch_some(const struct request *r, struct smb_entry entries[], struct smb_fault *fault)
 {
 	const char *path = r->names[SMB_NAME], *end = path + r->head.lengths[SMB_NAME];
 	uint64_t bytes = 0;
+	size_t count = 0;
 
-	for (size_t i = 0; i < SMB_FILES_AT_ONCE && r->fds[i] >= 0 && path < end; i++) {
-		struct download_source source = {.path = path, .io_size = r->head.io_size};
+	while (count < SMB_FILES_AT_ONCE && r->fds[count] >= 0 && path < end) {
+		struct download_source source = {.path = path, .io_size = r->head.io_size, .others_sync = true};
 		struct transfer_result result = {0};
-		struct smb_entry entry = {0};
-		if (!download_get(&source, r->fds[i], &entry, &result, &reply->fault) ||
-		    !handles_add_entry(reply, used, &entry, ""))
+		if (!download_get(&source, r->fds[count], &entries[count], &result, fault))
 			break;
 		path += strlen(path) + 1;
-		bytes += entry.size;
+		bytes += entries[count++].size;
 		transfer_count_from(bytes);
 	}
 	transfer_count_from(0);
+	return count;
+}
+
+/* All are synced at the end: what the first one has the disk do helps the others. Those that are on disk count. */
+static bool do_get_some(const struct request *r, struct smb_reply *reply, size_t *used)
+{
+	struct smb_entry entries[SMB_FILES_AT_ONCE] = {0};
+	size_t count = dispatch_fetch_some(r, entries, &reply->fault);
+
+	for (size_t i = 0; i < count; i++)
+		if (!local_io_sync(r->fds[i], &reply->fault) || !handles_add_entry(reply, used, &entries[i], ""))
+			break;
 	return true;
 }
 

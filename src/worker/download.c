@@ -60,7 +60,7 @@ static bool download_receive(struct session_file *file, const struct download_so
 	transfer_set_done(result->resumed);
 	sha256_init(&hash);
 	if (!transfer_receive(file, fd, result->resumed, entry->size, from->io_size, wanted ? &hash : NULL, fault) ||
-	    !local_io_sync(fd, fault))
+	    (!from->others_sync && !local_io_sync(fd, fault)))
 		return false;
 	sha256_digest(&hash, sizeof result->digest, result->digest);
 	return !(from->flags & SMB_FLAG_VERIFY) || download_verify(file, fd, entry->size, result->digest, fault);

@@ -13,12 +13,14 @@ struct download_source {
 	uint32_t flags;   /* RESUME: an earlier run has left those, compare them; AGAIN; DIGEST, VERIFY */
 	uint32_t io_size; /* bytes per SMB read, 0: as negotiated */
 	uint64_t offer;   /* bytes from which on a file is only opened; 0: never */
+	bool others_sync; /* the caller sees to it that the file is on disk */
 	struct session_file *file;
 };
 
 /*
- * Fetches a file into `fd`, synced to disk, from byte `good` on, if it still has the size and time that `entry` names.
- * They are filled in. A file of `offer` bytes and more, unless that is 0, is not fetched but left open in `file`.
+ * Fetches a file into `fd`, synced to disk unless `others_sync`, from byte `good` on, if it still has the size and time
+ * that `entry` names. They are filled in. A file of `offer` bytes and more, unless that is 0, is not fetched but left
+ * open in `file`.
  */
 bool download_get(struct download_source *from, int fd, struct smb_entry *entry, struct transfer_result *result,
 		  struct smb_fault *fault);
