@@ -91,11 +91,12 @@ end
 local function listeners(address, port)
   local path, hex = kernel_address(address)
   local tail = (":%04X "):format(port)
-  local count = 0
+  local count, seen = 0, {}
   for line in io.lines(path) do
-    local at, state = line:match "^%s*%d+: (%x+:%x+ )%x+:%x+ (%x%x) "
-    if state == "0A" and (at == hex .. tail or at == ("0"):rep(#hex) .. tail) then
-      count = count + 1
+    -- The inode comes last but for what is about time; the kernel shows a socket twice when others come while it is read.
+    local at, state, inode = line:match "^%s*%d+: (%x+:%x+ )%x+:%x+ (%x%x) %S+ %S+ %S+%s+%d+%s+%d+ (%d+)"
+    if state == "0A" and (at == hex .. tail or at == ("0"):rep(#hex) .. tail) and not seen[inode] then
+      count, seen[inode] = count + 1, true
     end
   end
   return count
