@@ -37,6 +37,15 @@ local function assert_seen(shown)
   end
 end
 
+it("A message with a name of 30,000 letters is worded at once: a server may list such names", function()
+  for _, part in ipairs { "n", "nn ", "n.", "n:/", "@", "a1" } do
+    local began = os.clock()
+    local long = part:rep(30000 // #part)
+    assert.equal("get '" .. long .. "' on smb://nas/backup", text.message("get '" .. long .. "' on smb://nas/backup"))
+    assert.is_true(os.clock() - began < 3, part) -- of the processor's time; it took ten
+  end
+end)
+
 describe("text for people", function()
   for name, trick in pairs(TRICKS) do
     it("does not show " .. name, function()
