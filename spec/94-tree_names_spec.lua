@@ -275,6 +275,60 @@ describe("two local names that are one on the server", function()
       end)
     end
   end)
+
+  -- The server lists each of them by the second name; which of them is read first is the disk's choice.
+  it("are told, the same ones in each run, and are not mixed: folders whose characters are mapped, at several levels",
+    function()
+      local function fill(top, levels)
+        for i, order in ipairs { { "\u{E4}", "\u{F6}" }, { "\u{F6}", "\u{E4}" } } do
+          for _, text in ipairs(order) do
+            local path = ("%s/m%d%s"):format(top, i, text)
+            put(path .. "/x", path)
+            put(path .. "/only " .. text, text)
+            if levels > 1 then fill(path, levels - 1) end
+            for n = 1, levels == 1 and 9 or 0 do put(("%s/%d"):format(path, n), text) end -- worth to be made as a whole
+          end
+          put(("%s/alone%d\u{E4}/x"):format(top, i), top)
+          put(("%s/also%d\u{F6}/x"):format(top, i), top)
+        end
+      end
+      local function mapped(contents)
+        local found = {}
+        for path, content in pairs(contents) do found[path:gsub("\u{E4}", "\u{F6}")] = content end
+        return found
+      end
+      fill("cat", 3)
+      with("catia", function(dest, path)
+        local function send()
+          local summary = assert(dest:put_tree(dir .. "/cat", "tree", { on_error = "continue", mirror = true }))
+          for _, each in ipairs(summary.errors) do
+            assert.equal("exists", each.code)
+            assert.matches("m%d\u{E4}$", each.name)
+            assert.matches("as '?m%d\u{F6}'?", each.message)
+          end
+          return summary
+        end
+        local expected = {}
+        local first = send()
+        for text, content in pairs(contents_below(dir .. "/cat")) do
+          if not text:find "m%d\u{E4}/" then expected[text] = content end
+        end
+        assert.equal(2 + 4 + 8, #first.errors)
+        assert.same(mapped(expected), mapped(contents_below(path .. "/tree")))
+        for _ = 1, 2 do
+          local summary = send()
+          assert_nothing_done(summary)
+          assert.same(refusals(first), refusals(summary))
+        end
+        assert.same(mapped(expected), mapped(contents_below(path .. "/tree")))
+        assert(dest:get_tree("tree", dir .. "/cat back"))
+        assert.same(mapped(expected), contents_below(dir .. "/cat back"))
+        -- One that was there before stays what it is when the other one comes.
+        put("cat/alone1\u{F6}/too", "came later")
+        local _, message, code = dest:put_tree(dir .. "/cat", "tree", { mirror = true })
+        assert.equal("exists", code, message)
+      end)
+    end)
 end)
 
 describe("a server that tells case apart", function()
@@ -597,8 +651,7 @@ end
 describe("two to four names that a server may take for one, mirrored twice, are there but for what was refused:",
   function()
   for _, kind in ipairs { "plain", "sensitive", "nfd", "catia" } do
-    -- Of two folders that a server which maps characters takes for one, both are told, but which one stays may change.
-    for what, make in pairs { files = make_file, folders = kind ~= "catia" and make_folder or nil } do
+    for what, make in pairs { files = make_file, folders = make_folder } do
       it(kind .. ", " .. what, function()
         grow_choices(dir .. "/random", make)
         assert_mirrored_twice(kind, kind)

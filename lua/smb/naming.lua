@@ -300,8 +300,8 @@ local function distance(a, b)
   return name.fold(a) == name.fold(b) and CASE or BOTH
 end
 
--- Whether of two names the first one is rather what is listed so; of two that are as near, one is for good.
-local function is_nearer(a, b, listed)
+--- Whether of two names the first one is rather what is listed so; of two that are as near, one is for good.
+function naming.is_nearer(a, b, listed)
   local this, that = distance(a, listed), distance(b, listed)
   return this < that or (this == that and a < b)
 end
@@ -311,7 +311,7 @@ end
 local function nearer_one(self, folder, remote, listed)
   local paired = self.paired[folder.below]
   for _, other in ipairs(paired and paired[remote] or {}) do
-    local text = is_nearer(other, remote, listed.name) and self:here(other)
+    local text = naming.is_nearer(other, remote, listed.name) and self:here(other)
     if text and core.lstat(folder.here .. "/" .. text, true) == listed.type then return text end
   end
 end
@@ -364,8 +364,8 @@ end
 
 -- Names that the listing does not have. -------------------------------------------------------------------------------
 
--- By what an entry of a listing and the answer to a question can be known for the same.
-local function mark_of(entry)
+--- By what an entry of a listing and the answer to a question can be known for the same.
+function naming.mark_of(entry)
   return ("%s %d %d"):format(entry.type, entry.size, entry.ticks)
 end
 
@@ -373,7 +373,7 @@ end
 local function strangers_in(known)
   local groups, types = {}, {}
   for _, entry in core.name_index_unseen, known, 0 do
-    local mark = mark_of(entry)
+    local mark = naming.mark_of(entry)
     groups[mark] = groups[mark] or { listed = {}, ours = {} }
     table.insert(groups[mark].listed, entry.name)
     types[entry.type] = true
@@ -413,7 +413,7 @@ function names:account(folder, items, known, is_over)
     local there = may_be and self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
     if there then
       there.name, there.at, there.is_asked, item.there = item.remote, item.remote, true, there
-      table.insert((groups[mark_of(there)] or nowhere).ours, item)
+      table.insert((groups[naming.mark_of(there)] or nowhere).ours, item)
     end
   end
   groups.nowhere = nowhere
@@ -431,7 +431,7 @@ function names:alias(folder, there, items, is_same)
   for _, item in ipairs(items) do
     if item.entry.type == "file" and item.entry.size == there.size and is_same(item.entry, there) then
       local found = item.there or self.ask("stat", { name = name.join(folder.path, item.remote), inner = true })
-      if found and mark_of(found) == mark_of(there) then
+      if found and naming.mark_of(found) == naming.mark_of(there) then
         found.name, found.at, item.there = item.remote, item.remote, found
         return item.entry.name
       end
@@ -444,7 +444,7 @@ end
 local function gives_way(self, folder, other, remote, there)
   local paired = there.type == "directory" and self.paired[folder.below]
   local is_pair = paired and paired[other] and paired[other] == paired[remote]
-  return is_pair and is_nearer(remote, other, there.name)
+  return is_pair and naming.is_nearer(remote, other, there.name)
 end
 
 -- Another local file than `entry`, `own` on the share, that the server calls as `there` is called, though it is listed
@@ -459,10 +459,10 @@ local function double_of(self, folder, entry, own, there, known)
     -- What is listed in another form is this one, unless a local file has that form itself. What is made at one moment
     -- is alike.
     local is_listed = how == "exact" or (how == "form" and its.name ~= there.name
-      and (mark_of(its) == mark_of(there) or not twin(self, folder, text, its)))
+      and (naming.mark_of(its) == naming.mark_of(there) or not twin(self, folder, text, its)))
     local may_be = remote and not is_listed and not gives_way(self, folder, remote, own, there)
     local found = may_be and self.ask("stat", { name = name.join(folder.path, remote), inner = true })
-    if found and mark_of(found) == mark_of(there) then return text end
+    if found and naming.mark_of(found) == naming.mark_of(there) then return text end
   end
 end
 

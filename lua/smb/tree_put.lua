@@ -17,8 +17,9 @@ local tree_put = {}
 
 local put = tree.direction("put_tree", "put", require "smb.tree_put_mirror")
 local inherited = { move_one = put.move_one, add_folder = put.add_folder, run = put.run }
-for method, fn in pairs(whole) do put[method] = fn end
-for method, fn in pairs(require "smb.tree_temporaries") do put[method] = fn end
+for _, methods in ipairs { whole, (require "smb.tree_temporaries"), (require "smb.tree_put_folders") } do
+  for method, fn in pairs(methods) do put[method] = fn end
+end
 
 local UNKNOWN = math.mininteger -- in place of a time
 
@@ -196,7 +197,6 @@ end
 function put:send_below(text, entry, there, folder)
   there = self:still_there(there, "directory", folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
-  if is_above(folder, entry.identity) then return end
   if there and there.directory and core.info(self.state.dest).dfs then return self:skip_remote(subject, there) end
   if there and there.type == "link" then return self:fail(subject, "exists", "a link has this name") end
   if there and there.type ~= "directory" then return self:fail(subject, "exists", "a file has this name") end
@@ -209,10 +209,11 @@ function put:send_below(text, entry, there, folder)
     above = folder, is_usual = folder.is_usual, whole = folder.whole }
 end
 
--- Sends what has a name on the share that is not the same, or none. `item`: `remote`, `entry`, perhaps `there`.
-function put:send_item(item, aside, folder)
+-- Sends what has a name on the share that is not the same, or none: a file; a folder waits in `inner`. `item`:
+-- `remote`, `entry`, perhaps `there`.
+function put:send_item(item, aside, folder, inner)
   if item.entry.type == "file" then self:send_file(item.remote, item.entry, item.there, aside, folder)
-  else self:send_below(item.remote, item.entry, item.there, folder) end
+  elseif not is_above(folder, item.entry.identity) then inner[#inner + 1] = item end
 end
 
 function put:fail_double(item, folder, other)
@@ -226,19 +227,19 @@ function put:is_same(entry, there, folder)
 end
 
 -- Sends what the listing does not have. Where it has what nobody accounts for, the server may just call ours so.
-function put:send_unlisted(items, aside, folder)
+function put:send_unlisted(items, aside, folder, inner)
   for _, item in ipairs(items) do
     if self:is_cut_short() then return end
     if item.there and self:is_same(item.entry, item.there, folder) then
       self:pass_unchanged(1, item.entry.size)
-    elseif item.is_double then
+    elseif item.is_double and item.entry.type == "file" then
       self:fail_double(item, folder)
     else
       if not item.there and self.opts.mirror and not folder.whole then
         folder.unlisted = folder.unlisted or {}
         table.insert(folder.unlisted, item.remote)
       end
-      self:send_item(item, aside, folder)
+      self:send_item(item, aside, folder, inner)
     end
   end
 end
@@ -254,14 +255,16 @@ end
 -- Sends what of a folder is not the same on the share: `changed` has another file's or a folder's name there,
 -- `unlisted` none.
 function put:send_items(changed, unlisted, aside, folder)
+  local inner = {}
   local function is_same(entry, there) return self:is_same(entry, there, folder) end
   for _, item in ipairs(changed) do
     if self:is_cut_short() then return end
     local other = item.entry.type == "file" and #unlisted > 0
       and self.names:alias(folder, item.there, unlisted, is_same)
-    if other then self:fail_double(item, folder, other) else self:send_item(item, aside, folder) end
+    if other then self:fail_double(item, folder, other) else self:send_item(item, aside, folder, inner) end
   end
-  self:send_unlisted(unlisted, aside, folder)
+  self:send_unlisted(unlisted, aside, folder, inner)
+  if #inner > 0 and not self:is_over() then self:send_folders(inner, folder) end
 end
 
 -- Takes one entry of a local folder: passes it, sends it, or has it wait in `changed` or `unlisted`. What is not there
@@ -270,7 +273,7 @@ function put:take_entry(entry, remote, known, changed, unlisted, aside, folder)
   local there, is_another = self.names:find(folder, entry, remote, known)
   local item = { remote = remote, entry = entry, there = there }
   if there and not is_another and self:is_same(entry, there, folder) then self:pass_unchanged(1, entry.size)
-  elseif core.name_index_count(known) == 0 then self:send_item(item, aside, folder)
+  elseif entry.type == "file" and core.name_index_count(known) == 0 then self:send_item(item, aside, folder)
   elseif there then changed[#changed + 1] = item
   else unlisted[#unlisted + 1] = item end
 end

@@ -116,7 +116,18 @@ local function make_first(self, own)
   return ok ~= nil
 end
 
+-- One that was made already, and is empty, gets its temporary name.
+local function make_of(self, own)
+  local request = transfer.target(own.path, false)
+  request.name, request.new = own.to, true
+  local ok, code = call.retry(self.state.dest, "rename", request, self:part(own.subject))
+  if ok then self.state.renames_folders = true end
+  if code == "access_denied" then self.state.renames_folders = false end
+  return ok ~= nil
+end
+
 local function make(self, own)
+  if own.is_made then return make_of(self, own) end
   if not self.state.renames_folders then return make_first(self, own) end
   return call.retry(self.state.dest, "mkdir", { name = own.path, exclusive = true }, self:part(own.subject)) ~= nil
 end
@@ -124,20 +135,25 @@ end
 --- Begins a new folder, if it is to be made as a whole.
 -- @tparam table folder `here`, `below`, and `path`, where nothing is; gets another `path`, `whole` and `is_new`
 -- @tparam ?{string,...} temporaries that its parent holds; looked for if not given
--- @treturn boolean false when it is to be made in the usual way
-function whole:begin_whole(folder, temporaries)
+-- @tparam[opt] boolean is_made it is there, and empty
+-- @treturn boolean false when it is to be made, or filled, in the usual way
+function whole:begin_whole(folder, temporaries, is_made)
   local opts, path = self.opts, folder.path
   local is_meant = not opts.dry_run and not opts.in_place and opts.preserve_mtime ~= false and path ~= ""
     and self.state.renames_folders ~= false and not self.names:has_pairs(folder.below)
   if not is_meant or not pays(self, folder.here, folder.below) then return false end
   local own = { subject = folder.below, to = path, folder = folder, open = 0, files = 0, bytes = 0, unsure = {},
-    mark = transfer.lasting_digits("folder", path):sub(1, 3) }
+    is_made = is_made, mark = transfer.lasting_digits("folder", path):sub(1, 3) }
   own.path = name.temporary_folder(path, own.mark .. core.random():sub(1, 2))
   if not take_over(self, own, temporaries or temporaries_beside(self, path)) and not make(self, own) then
     return false
   end
+  if is_made and own.is_taken then
+    call.retry(self.state.dest, "rmdir", { name = path, missing_ok = true }, self:part(folder.below))
+  end
   folder.path, folder.whole, folder.is_new = own.path, own, not own.is_taken
   self.sent, self.wholes[own] = self.sent + 1, true
+  if is_made then return true end
   self.summary.folders = self.summary.folders + 1
   self:note("mkdir", folder.below)
   return true
@@ -205,12 +221,24 @@ local function remove_unsure(self, own, under)
   return true
 end
 
+-- Whether what has a folder's name by now is another program's, and not what the server takes for the same name.
+local function is_ours_still(self, own, code)
+  local above = own.folder.above
+  if code ~= "exists" or not above or not above.path then return true end
+  return self:is_ours(name.base(own.to), { name = name.base(own.subject), type = "directory" }, above)
+end
+
 -- The folder cannot have its name, perhaps since there is one by now: its files go there one by one, and it goes.
 local function send_again(self, own, code, reason)
   if code ~= "exists" and code ~= "access_denied" and code ~= "busy" and code ~= "not_found" then
     return self:fail(own.subject, code, reason)
   end
   local summary, folder = self.summary, own.folder
+  local is_ours, problem = is_ours_still(self, own, code)
+  if not is_ours then
+    self.rests[#self.rests + 1] = own.path
+    return self:fail(own.subject, code, problem)
+  end
   summary.files, summary.bytes = summary.files - own.files, summary.bytes - own.bytes
   summary.folders = summary.folders - 1
   self.rests[#self.rests + 1] = own.path
