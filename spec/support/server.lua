@@ -93,7 +93,7 @@ local function listeners(address, port)
   local tail = (":%04X "):format(port)
   local count, seen = 0, {}
   for line in io.lines(path) do
-    -- The inode comes last but for what is about time; the kernel shows a socket twice when others come while it is read.
+    -- The last is the inode: the kernel shows a socket twice when others come while it is read.
     local at, state, inode = line:match "^%s*%d+: (%x+:%x+ )%x+:%x+ (%x%x) %S+ %S+ %S+%s+%d+%s+%d+ (%d+)"
     if state == "0A" and (at == hex .. tail or at == ("0"):rep(#hex) .. tail) and not seen[inode] then
       count, seen[inode] = count + 1, true
