@@ -201,6 +201,13 @@ function Cluster:kill(number)
   shell.check(("ip link set node%d down && kill -KILL %d"):format(number, node.first))
 end
 
+--- A node is taken out of service, or back into it, as its administrator would.
+-- @tparam integer number
+-- @tparam string what "disable" or "enable"
+function Cluster:tell(number, what)
+  shell.check(inside(self.nodes[number], { "ctdb", what }))
+end
+
 --- Local path of the share, or of a file in it.
 function Cluster:path(name)
   return self.dir .. "/disk/backup" .. (name and "/" .. name or "")
