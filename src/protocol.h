@@ -229,7 +229,7 @@ enum smb_flags {
 	SMB_FLAG_RESUME = 4096, /* go on from what an earlier run left; if this one breaks off, leave it for the next */
 	SMB_FLAG_DIGEST = 8192,  /* give the SHA-256 of what was moved */
 	SMB_FLAG_VERIFY = 16384, /* read it back and compare; of COMMIT with `digest` */
-	SMB_FLAG_OFFER = 32768,  /* GET: a file of SMB_STRIPE_FROM bytes and more is only opened */
+	SMB_FLAG_OFFER = 32768,  /* GET: a file of SMB_STRIPE_WIDE bytes and more is only opened; */
 	SMB_FLAG_AHEAD = 65536,  /* LIST_OPEN: what was listed ahead, a second ago at most, will do */
 	/* PUT, UPLOAD: straight under its name, which is `to` and `temp`; nothing is renamed */
 	SMB_FLAG_IN_PLACE = 131072,
@@ -240,6 +240,7 @@ enum smb_flags {
 	SMB_FLAG_INSIST = 2097152, /* with MTIME: without its time there is to be no new file */
 	/* RMDIR: folders that servers keep for themselves stay, with the way to them; see bins.h */
 	SMB_FLAG_SPARE_BINS = 4194304,
+	SMB_FLAG_NEAR = 8388608, /* with OFFER: a file of SMB_STRIPE_FROM bytes and more is, too */
 };
 
 enum { SMB_NAME, SMB_TO, SMB_TEMP, SMB_ASIDE, SMB_NAME_COUNT };

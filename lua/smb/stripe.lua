@@ -85,6 +85,11 @@ function stripe.connections(state, size)
   return math.min(most, 2 + math.tointeger(FILLS * round_trip * (info.throughput or 0) // size))
 end
 
+--- Whether the server is so near that two connections are all that pays.
+-- @tparam table state the destination's state
+-- @treturn boolean
+function stripe.is_near(state) return round_trip_of(state) < SHORT end
+
 --- Whether a file that will be sent is worth several connections; if so they are begun while its name is looked at.
 -- @tparam table state the destination's state
 -- @tparam integer size bytes of the file

@@ -260,7 +260,7 @@ local function fetch_striped(state, request, under, plan, offered)
 end
 
 local function fetch_once(state, request, under)
-  request.offer = state.fields.connections > 1
+  request.offer, request.near = state.fields.connections > 1, stripe.is_near(state)
   local offered, code, reason = call.retry(state.dest, "get", request, under, function(remains, attempt)
     attempt.offset = math.min(core.local_stat(request.file) or 0, remains.done)
     if remains.size > 0 then attempt.size, attempt.mtime = remains.size, remains.mtime end

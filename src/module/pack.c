@@ -50,7 +50,7 @@ static uint32_t pack_flags(lua_State *L, int table)
 	    {"keep", SMB_FLAG_KEEP},             {"resume", SMB_FLAG_RESUME},     {"sha256", SMB_FLAG_DIGEST},
 	    {"read_back", SMB_FLAG_VERIFY},      {"offer", SMB_FLAG_OFFER},       {"ahead", SMB_FLAG_AHEAD},
 	    {"in_place", SMB_FLAG_IN_PLACE},     {"lasting", SMB_FLAG_LASTING},   {"insist", SMB_FLAG_INSIST},
-	    {"spare_bins", SMB_FLAG_SPARE_BINS},
+	    {"spare_bins", SMB_FLAG_SPARE_BINS}, {"near", SMB_FLAG_NEAR},
 	};
 	uint32_t flags = 0;
 

@@ -194,6 +194,14 @@ static bool do_put(const struct request *r, struct smb_reply *reply)
 	return ok;
 }
 
+/* Bytes from which on a file is only opened; 0 for never. */
+static uint64_t dispatch_offer_from(uint32_t flags)
+{
+	if (!(flags & SMB_FLAG_OFFER))
+		return 0;
+	return flags & SMB_FLAG_NEAR ? SMB_STRIPE_FROM : SMB_STRIPE_WIDE;
+}
+
 /* Leaves a file open that is worth several connections. */
 static bool dispatch_offer(struct session_file *file, struct smb_reply *reply)
 {
@@ -212,7 +220,7 @@ static bool do_get(const struct request *r, struct smb_reply *reply)
 	    .good = r->head.offset,
 	    .flags = r->head.flags,
 	    .io_size = r->head.io_size,
-	    .offer = r->head.flags & SMB_FLAG_OFFER ? SMB_STRIPE_FROM : 0,
+	    .offer = dispatch_offer_from(r->head.flags),
 	};
 	struct transfer_result result = {0};
 	bool ok;
