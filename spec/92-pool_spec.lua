@@ -456,24 +456,31 @@ describe("large files over several connections:", function()
     end
   end)
 
-  it("are those of 32 MiB and more", function()
+  -- Puts a file of so many bytes, and gets it.
+  local function assert_large(size, is_large, is_large_back)
+    local source = files.make(dir .. "/source", size, 3)
+    with({}, function(dest)
+      assert.equal(size, assert(dest:put(source, "file")).bytes)
+      assert.equal(is_large, carriers(srv:writes()) > 1)
+      assert.equal(is_large, core.connections(dest) > 1)
+    end)
+    assert(files.same(source, on_server "file"))
+    with({}, function(dest)
+      assert(dest:exists "file") -- how far the server is
+      assert.equal(size, assert(dest:get("file", dir .. "/got")).bytes)
+      assert.equal(is_large_back, carriers(srv:reads()) > 1)
+      assert.equal(is_large_back, core.connections(dest) > 1)
+    end)
+    assert(files.same(source, dir .. "/got"))
+    srv:mark()
+  end
+
+  it("are those of 32 MiB and more; from a distant server, of 64 MiB and more", function()
+    net:tell("latency", 20)
     net:tell("bandwidth", PACE)
-    for size, is_large in pairs { [32 * MIB - 1] = false, [32 * MIB] = true } do
-      local source = files.make(dir .. "/source", size, 3)
-      with({}, function(dest)
-        assert.equal(size, assert(dest:put(source, "file")).bytes)
-        assert.equal(is_large, carriers(srv:writes()) > 1)
-        assert.equal(is_large, core.connections(dest) > 1)
-      end)
-      assert(files.same(source, on_server "file"))
-      with({}, function(dest)
-        assert.equal(size, assert(dest:get("file", dir .. "/got")).bytes)
-        assert.equal(is_large, carriers(srv:reads()) > 1)
-        assert.equal(is_large, core.connections(dest) > 1)
-      end)
-      assert(files.same(source, dir .. "/got"))
-      srv:mark()
-    end
+    assert_large(32 * MIB - 1, false, false)
+    assert_large(32 * MIB, true, false)
+    assert_large(64 * MIB, true, true)
   end)
 
   it("are sent to one temporary name, made once, renamed once", function()

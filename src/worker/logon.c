@@ -102,8 +102,8 @@ void logon_give_up(void)
 }
 
 /*
- * The server has answered. A worker that logs on because another one's logon was accepted has not set `sent`, and leaves
- * it alone.
+ * The server has answered. A worker that logs on because another one's logon was accepted has not set `sent`, and
+ * leaves it alone.
  */
 static void logon_settle(void)
 {
