@@ -99,19 +99,22 @@ end
 -- @tparam table options `size` of the big file, `runs`
 -- @param section of bench.report
 -- @treturn table what lua-smb's results were, a list
+-- @treturn table for each case its `title` and the `seconds` of each client, medians
 function compare.run(part, stage, options, section)
-  local header, ours = { "", "unit" }, {}
+  local header, ours, medians = { "", "unit" }, {}, {}
   for _, name in ipairs(NAMES[part]) do header[#header + 1] = name end
   for _, pair in ipairs(RATIOS[part]) do
     header[#header + 1] = (pair[1] == "handle" and "handle : %s" or "  : %s"):format(pair[2])
   end
   local rows, tally = section:table(header), { wanted = 0, met = 0 }
   for _, case in ipairs(cases(options.size)[part]) do
-    ours[#ours + 1] = run_case(part, stage, case, options.runs, rows, tally)["lua-smb"]
+    local results, seconds = run_case(part, stage, case, options.runs, rows, tally), {}
+    for name, result in pairs(results) do seconds[name] = result:median() end
+    ours[#ours + 1], medians[#medians + 1] = results["lua-smb"], { title = compare.title(case), seconds = seconds }
   end
   section:write ""
   section:say(("Of %d wanted ratios %d are met."):format(tally.wanted, tally.met))
-  return ours
+  return ours, medians
 end
 
 return compare

@@ -4,7 +4,8 @@
 local files = require "spec.support.files"
 local machine = require "bench.machine"
 
-local SECTIONS = { "lan", "transfer", "trees", "lines", "requests", "cost", "floor", "growth", "plot" }
+local SECTIONS = { "lan", "folders", "backups", "requests", "cost", "lines", "floor", "growth", "plot", "trees",
+  "transfer" }
 local RESULTS = "bench/results.md"
 
 local Section = {}

@@ -3,6 +3,7 @@
 -- Server, share and local files are on this machine, in TMPDIR, which should be in memory. The parts are listed below;
 -- what they found is printed, and kept in bench/results.md. All of them together take more than an hour.
 
+local chart = require "bench.chart"
 local compare = require "bench.compare"
 local memory = require "bench.memory"
 local report = require "bench.report"
@@ -27,7 +28,9 @@ function parts.lan(options)
     .. "The proxy passes on what all connections send at 125 MB/s each way, 0.25 ms later. jobs is lua-smb with a "
     .. "job for each volume. smbclient neither replaces files as a whole nor keeps times; 'smbclient, safe' is a "
     .. "script that makes it do so. ': line' is the part of the line's own speed.")
-  compare.run("lan", here, options, section)
+  local _, medians = compare.run("lan", here, options, section)
+  chart.draw("bench/lan.svg", medians)
+  section:write "\n![How fast each client is, lua-smb being 1](lan.svg)\n"
   section:finish()
 end
 
