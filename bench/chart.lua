@@ -1,5 +1,5 @@
---- The bar chart of the part "lan", bench/lan.svg: a group of bars for each case, a bar for each client, which is as long
--- as that is fast; lua-smb is 1.
+--- The bar chart of the part "lan", bench/lan.svg: a group of bars for each case, a bar for each client. The bar is as
+-- long as the client is fast; lua-smb is 1.
 
 local files = require "spec.support.files"
 
