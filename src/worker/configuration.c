@@ -57,7 +57,8 @@ static void write_realm(FILE *f, const struct identity *identity)
  * Says what is not the library's default, and what a distribution may have built in otherwise. A lock directory that
  * cannot exist keeps the name cache, which all of a machine's programs share, out of it.
  */
-static bool write_text(FILE *f, const struct smb_connect *t, const struct identity *identity)
+/* Which dialects, signing and encryption the library negotiates. */
+static void write_demands(FILE *f, const struct smb_connect *t)
 {
 	fprintf(f, "[global]\n"
 		   "unix charset = UTF-8\n"
@@ -72,11 +73,16 @@ static bool write_text(FILE *f, const struct smb_connect *t, const struct identi
 		   "client ipc signing = %s\n",
 		t->min_protocol, t->max_protocol, t->min_protocol, t->max_protocol, signing_word(t->signing),
 		signing_word(t->signing));
-	/* The library's own connections, which ask about DFS, know no other demand. */
+	/* This option alone reaches the connections on which the library asks about DFS. */
 	fprintf(f, "client smb encrypt = %s\n",
 		t->encryption == SMB_DEMAND_REQUIRED  ? "required"
 		: t->encryption == SMB_DEMAND_DESIRED ? "desired"
 						      : "default");
+}
+
+static bool write_text(FILE *f, const struct smb_connect *t, const struct identity *identity)
+{
+	write_demands(f, t);
 	fputs("client ntlmv2 auth = yes\n"
 	      "client lanman auth = no\n"
 	      "client plaintext auth = no\n"
@@ -90,11 +96,11 @@ static bool write_text(FILE *f, const struct smb_connect *t, const struct identi
 	      "disable netbios = no\n"
 	      "wins server =\n",
 	      f);
-	/* The library exits where it sees none, though it needs none: one that is named it does not look for. */
+	/* Without an interface the library would exit; it does not look for one that is named here. */
 	if (!has_interface())
 		fputs("interfaces = 127.0.0.1/8\n", f);
 	write_realm(f, identity);
-	/* A broadcast is answered by whoever likes to, and who answers gets the logon. */
+	/* No broadcast unless asked for: anybody may answer one, and would be sent the logon. */
 	fprintf(f, "name resolve order = lmhosts host%s\n", t->broadcast ? " bcast" : "");
 	return fflush(f) == 0 && fseek(f, 0, SEEK_SET) == 0;
 }

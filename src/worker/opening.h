@@ -10,10 +10,10 @@
 struct upload {
 	struct replacement target;
 	struct session_file *file; /* NULL after upload_begin: an earlier attempt has finished the file */
-	bool released;             /* the file was closed and is still to be committed; */
-	bool sound;                /* the server had no objection to the closing */
+	bool released;             /* upload_release has closed the file, upload_commit is still to come */
+	bool sound;                /* with `released`: the server had no objection to the closing */
 	uint64_t kept;             /* bytes that an earlier attempt left in it */
-	bool overt;                /* answers to openings can be read: they tell the file's size */
+	bool overt;                /* the answer to the opening was readable, and told the file's size */
 	bool blind;                /* the user may write the file, but neither read it nor ask for its size */
 };
 
