@@ -32,8 +32,8 @@ local SOURCES = {
 }
 
 -- Where nothing but tables is documented.
-local TABLES = { "lua/smb/show.lua", "lua/smb/call_options.lua", "lua/smb/retention.lua", "lua/smb/backup/snapshot.lua",
-  "lua/smb/backup/verify.lua" }
+local TABLES = { "lua/smb/show.lua", "lua/smb/call_options.lua", "lua/smb/destination_fields.lua",
+  "lua/smb/retention.lua", "lua/smb/backup/snapshot.lua", "lua/smb/backup/verify.lua" }
 
 -- Comment blocks of a source, each as a list of lines, with the line of code that follows it.
 local function each_block(text)

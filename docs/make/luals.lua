@@ -8,17 +8,16 @@ local options = require "smb.options"
 local luals = {}
 
 local CLASSES = { smb = "smb", destination = "smb.destination", file = "smb.file", job = "smb.job",
-  command = "smb.command", ltn12 = "smb.ltn12" }
+  command = "smb.command", lock = "smb.lock", repo = "smb.repo", ltn12 = "smb.ltn12" }
 local OPTION_TYPES = { text = "string", size = "integer|string", seconds = "number|string", rate = "integer|string",
-  integer = "integer", boolean = "boolean", ["function"] = "function" }
+  integer = "integer", boolean = "boolean", ["function"] = "function", trace = "function|string" }
 
 -- A comment's type as LuaLS spells it.
 local function type_of(kind, tables)
   local text = kind:gsub("^%?(.*)", "%1|nil")
   text = text:gsub("{([%w_]+),%.%.%.}", "%1[]")
   text = text:gsub("{%b{},%.%.%.}", "any[][]")
-  return (text:gsub("[%w_.]+", function(word)
-    if word == "file" then return nil end
+  return (text:gsub("[%w_.]+%*?", function(word) -- `file*` is one that io.open returns
     if CLASSES[word] and word ~= "smb" then return CLASSES[word] end
     return tables[word] and "smb." .. word or nil
   end))
@@ -66,20 +65,24 @@ local function add_function(out, owner, separator, documented, tables)
   out[#out + 1] = ("function %s%s%s(%s) end"):format(owner, separator, documented.name, table.concat(names, ", "))
 end
 
-local function add_table(out, each, tables)
-  out[#out + 1] = ""
-  add_lines(out, each.lines)
-  out[#out + 1] = ("---@class smb.%s"):format(each.name)
+local function add_fields(out, each, tables)
   for _, field in ipairs(each.fields) do
     out[#out + 1] = ("---@field %s%s %s %s"):format(field.name, field.optional and "?" or "",
       type_of(field.kind, tables), one_line(field.text))
   end
 end
 
+local function add_table(out, each, tables)
+  out[#out + 1] = ""
+  add_lines(out, each.lines)
+  out[#out + 1] = ("---@class smb.%s"):format(each.name)
+  add_fields(out, each, tables)
+end
+
 local function add_options(out)
   out[#out + 1] = "\n---The options of smb.open.\n---@class smb.options"
   for _, row in ipairs(options.list) do
-    local kind = OPTION_TYPES[row.type]
+    local kind = row.type == "choice" or assert(OPTION_TYPES[row.type], row.type)
     if row.type == "choice" then
       local quoted = {}
       for i, choice in ipairs(row.choices) do quoted[i] = ('"%s"'):format(choice) end
@@ -102,10 +105,13 @@ function luals.write(model)
   for _, each in ipairs(model.tables) do tables[each.name] = each end
   add_codes(out)
   add_options(out)
-  for _, each in ipairs(model.tables) do add_table(out, each, tables) end
+  for _, each in ipairs(model.tables) do
+    if not CLASSES[each.name] then add_table(out, each, tables) end
+  end
   for _, group in ipairs(model.groups) do
     local separator = group.prefix:sub(-1)
-    out[#out + 1] = ("\n---@class %s"):format(CLASSES[group.key])
+    out[#out + 1] = ("\n---@class %s"):format(assert(CLASSES[group.key], group.key))
+    if tables[group.key] then add_fields(out, tables[group.key], tables) end
     out[#out + 1] = ("local %s = {}"):format(group.key)
     for _, documented in ipairs(group.functions) do add_function(out, group.key, separator, documented, tables) end
   end

@@ -397,9 +397,9 @@ end
 -- Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good
 -- backup. `smb.command` looks at every stage.
 -- @tparam string text its name
--- @tparam string|function|file|command data the contents; or a function that gives strings until nil (an LTN12 source),
--- whose `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one
--- command, which is read to its end and closed whatever happens; or what `smb.command` gives. A command that fails
+-- @tparam string|function|file*|command data the contents; or a function that gives strings until nil (an LTN12
+-- source), whose `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with
+-- one command, which is read to its end and closed whatever happens; or what `smb.command` gives. A command that fails
 -- leaves nothing on the share
 -- @tparam[opt] transfer_options opts
 -- @treturn[1] result `bytes`, `seconds`, `retries`, `resumed`, `sha256`

@@ -5,6 +5,16 @@ local core = require "smb.core"
 local settings = require "smb.settings"
 local show = require "smb.show"
 
+--- The fields of a destination, beside its methods. None can be assigned; what is in `options` can.
+-- @table destination
+-- @tfield table options the options in force; a value that is assigned holds from the next call on. The guide says
+-- which can be assigned
+-- @tfield info info what was agreed with the server
+-- @tfield {string,...} warnings what was ignored, and why
+-- @tfield string server the server's name or address
+-- @tfield string share the share's name
+-- @tfield string path the folder on the share that names are relative to; "" is the share itself
+-- @tfield string transport "directtcp" or "netbios"
 local fields = {}
 
 function fields.options(_, state) return settings.live(state) end

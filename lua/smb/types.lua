@@ -64,7 +64,7 @@
 ---@field in_place? boolean send files straight under their names, where they may only be made; an old file is lost on failure
 ---@field time_window? number|string seconds that the times of an unchanged file of a tree may lie apart; by default they are compared exactly
 ---@field places? boolean NAME:path may stand where a URL does, for a place that lua-smb configure has made
----@field trace? nil a function that is called with a line for each request as it ends, or the path of a file for these lines
+---@field trace? function|string a function that is called with a line for each request as it ends, or the path of a file for these lines
 
 ---What `smb.diagnose` returns.
 ---@class smb.diagnosis
@@ -297,7 +297,7 @@ function smb.retention(entries, rules) end
 ---    local snap = assert(repo:snapshot "/home")
 ---@param dest smb.destination 
 ---@param path? string the folder on the share
----@return repo # 
+---@return smb.repo # 
 function smb.backup(dest, path) end
 
 ---Prints what there is, or what is known about one thing.
@@ -333,6 +333,13 @@ function smb.shares(where, more) end
 function smb.diagnose(where, more) end
 
 ---@class smb.destination
+---@field options table the options in force; a value that is assigned holds from the next call on. The guide says which can be assigned
+---@field info smb.info what was agreed with the server
+---@field warnings string[] what was ignored, and why
+---@field server string the server's name or address
+---@field share string the share's name
+---@field path string the folder on the share that names are relative to; "" is the share itself
+---@field transport string "directtcp" or "netbios"
 local destination = {}
 
 ---Closes what is open, and hangs up; jobs that have not ended are cancelled. Closing twice is no failure.
@@ -467,7 +474,7 @@ function destination:read(text, sink, opts) end
 ---Of `io.popen "pg_dump shop | gzip"` sh tells only how gzip has ended: when pg_dump fails, a few bytes replace a good
 ---backup. `smb.command` looks at every stage.
 ---@param text string its name
----@param data string|function|file|smb.command the contents; or a function that gives strings until nil (an LTN12 source), whose `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one command, which is read to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
+---@param data string|function|file*|smb.command the contents; or a function that gives strings until nil (an LTN12 source), whose `nil, err` is a failure that comes back as it is; or a file of Lua's io, or a pipe of io.popen with one command, which is read to its end and closed whatever happens; or what `smb.command` gives. A command that fails leaves nothing on the share
 ---@param opts? smb.transfer_options 
 ---@return smb.result|nil # `bytes`, `seconds`, `retries`, `resumed`, `sha256`
 ---@return string|nil # message
@@ -496,7 +503,7 @@ function destination:get_tree(text, localdir, opts) end
 ---Opens a file, to be read and written in place with the methods of Lua's own files.
 ---@param text string its name
 ---@param mode? string "r", "w", "a", "r+", "w+" or "a+"; "b" may follow and changes nothing; "x" with "w": the file must not exist
----@return file|nil # 
+---@return smb.file|nil # 
 ---@return string|nil # message
 ---@return string|nil # code
 function destination:open(text, mode) end
@@ -520,7 +527,7 @@ function destination:sweep(text, opts) end
 ---itself.
 ---@param text string the folder's name
 ---@param opts? smb.lock_options 
----@return lock|nil # 
+---@return smb.lock|nil # 
 ---@return string|nil # message
 ---@return string|nil # code: "busy" when it is held; the message says by whom
 function destination:lock(text, opts) end
@@ -642,7 +649,7 @@ local command = {}
 ---Ends the command, if it runs.
 function command:close() end
 
----@class nil
+---@class smb.lock
 local lock = {}
 
 ---Tells the server that the lock is in use still. While calls of the destination are under way that happens by itself.
@@ -655,7 +662,7 @@ function lock:refresh() end
 ---@return boolean # true
 function lock:release() end
 
----@class nil
+---@class smb.repo
 local repo = {}
 
 ---Makes a snapshot of local folders. It is written into a folder NAME.part, which is renamed when all is in it; files
