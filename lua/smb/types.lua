@@ -22,7 +22,7 @@
 ---| "mismatch" # what arrived is not what was sent
 ---| "local_io" # the local side failed
 ---| "unsupported" # this server or library cannot
----| "protocol" # the demanded dialect, signing or encryption is not to be had
+---| "protocol" # the server does not offer the dialect, signing or encryption that was required
 ---| "source_changed" # the file changed while it was read
 ---| "invalid_url" # the URL is wrong (smb.parse and smb.open only)
 ---| "failed" # anything else
