@@ -217,11 +217,13 @@ describe("trees:", function()
     assert.same({ d = "4", ["b.12345678.part"] = "2" }, read(dir .. "/source")) -- mirrors leave them alone, too
   end)
 
-  it("nine requests send a small new file, three fetch one", function()
-    local few, many = { ["0"] = "x" }, {}
-    for i = 0, 20 do many[("%d"):format(i)] = "x" end
-    local function cost(each, tree)
+  it("nine requests send a small new file, six into a new folder, three fetch one", function()
+    local few, many = {}, {}
+    for i = 0, 29 do many[("%d"):format(i)] = "x" end
+    for i = 0, 9 do few[("%d"):format(i)] = "x" end
+    local function cost(each, tree, is_there)
       each.give(tree)
+      if is_there then lfs.mkdir((each.to ""):sub(1, -2)) end
       dest:close()
       dest = assert(smb.open(srv:url "backup", { connections = 1 }))
       assert(dest:exists "")
@@ -229,10 +231,10 @@ describe("trees:", function()
       share.clean()
       return counts.total
     end
-    for i, expected in ipairs { 9, 3 } do
-      local each = directions[i]
-      local first = cost(each, few)
-      assert.equal(expected, (cost(each, many) - first) / 20, each.name)
+    for _, case in ipairs { { 9, directions[1], true }, { 6, directions[1], false }, { 3, directions[2], false } } do
+      local expected, each, is_there = table.unpack(case)
+      local first = cost(each, few, is_there)
+      assert.equal(expected, (cost(each, many, is_there) - first) / 20, each.name)
     end
   end)
 end)
@@ -806,7 +808,7 @@ describe("trees: on_error", function()
     local asked = 0
     local _, _, code = other:put_tree(dir .. "/source", "tree", { on_error = "continue", filter = function()
       asked = asked + 1
-      if asked == 300 then net:tell "stall" end -- 200 times for the names alone
+      if asked == 500 then net:tell "stall" end -- 200 times for the names alone, 200 to count the new folder's files
       return true
     end })
     net:tell "go"

@@ -39,11 +39,21 @@ end
 
 -- Which new folders are meant. ----------------------------------------------------------------------------------------
 
--- Counts what is in a local folder and all below it into `found`, as far as it may count.
-local function count(self, here, below, found)
+-- Whether a folder is one of those that lead to another one: then a link leads back.
+local function is_above(folder, identity)
+  while folder and folder.identity ~= identity do folder = folder.above end
+  return folder ~= nil
+end
+
+-- Counts what is in a local folder and all below it into `found`, as far as it may count. `above`: identity, and what
+-- is above.
+local function count(self, here, below, found, above)
   for entry in self:local_entries(here, below) do
     if entry.type == "directory" then
-      count(self, here .. "/" .. entry.name, name.join(below, entry.name), found)
+      local inner = { identity = entry.identity, above = above }
+      if not is_above(above, entry.identity) then
+        count(self, here .. "/" .. entry.name, name.join(below, entry.name), found, inner)
+      end
     else
       found.files, found.bytes = found.files + 1, found.bytes + entry.size
       found.small = found.small + (entry.size <= SMALL and 1 or 0)
@@ -52,9 +62,9 @@ local function count(self, here, below, found)
   end
 end
 
-local function pays(self, here, below)
+local function pays(self, folder)
   local found = { files = 0, bytes = 0, small = 0 }
-  count(self, here, below, found)
+  count(self, folder.here, folder.below, found, folder)
   if found.small < LEAST or found.files > MOST then return false end
   local round_trip = core.info(self.state.dest).round_trip or 0
   local seconds = found.files * REQUESTS * round_trip / self:lanes_wanted() + found.bytes / SPEED
@@ -141,7 +151,7 @@ function whole:begin_whole(folder, temporaries, is_made)
   local opts, path = self.opts, folder.path
   local is_meant = not opts.dry_run and not opts.in_place and opts.preserve_mtime ~= false and path ~= ""
     and self.state.renames_folders ~= false and not self.names:has_pairs(folder.below)
-  if not is_meant or not pays(self, folder.here, folder.below) then return false end
+  if not is_meant or not pays(self, folder) then return false end
   local own = { subject = folder.below, to = path, folder = folder, open = 0, files = 0, bytes = 0, unsure = {},
     is_made = is_made, mark = transfer.lasting_digits("folder", path):sub(1, 3) }
   own.path = name.temporary_folder(path, own.mark .. core.random():sub(1, 2))
