@@ -54,13 +54,14 @@ local function with(options, fn)
   fn(dest)
 end
 
--- Starts workers until there are so many, and has them all log on.
+-- Starts workers until there are so many, and has them all log on: one that nobody has told whom to connect to waits
+-- for that, and does not leave.
 local function log_on(dest, count)
   core.warm(dest, count)
   assert.is_true(shell.poll(function()
     core.poll(dest, 0)
-    return #processes.workers() == count
-  end))
+    return #processes.workers() == count and srv:logons() >= count
+  end, 30))
 end
 
 -- Runs fn and gives how many workers there were at most, as far as seen.
