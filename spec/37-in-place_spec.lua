@@ -29,9 +29,12 @@ end
 setup(function()
   srv, dir = share.start { shares = { backup = {}, worm = { ["vfs objects"] = "worm", ["worm:grace_period"] = "3600" },
     drop = of_others(), locked = of_others { ["create mask"] = "0600" }, unlisted = of_others(),
-    blind = of_others { ["create mask"] = "0622" } } }
+    blind = of_others { ["create mask"] = "0622" },
+    hidden = { ["case sensitive"] = "yes", ["force user"] = OTHER } } }
   net = share.network()
-  for _, name in ipairs { "drop", "locked", "unlisted", "blind" } do shell.check { "chmod", "1777", srv:path(name) } end
+  for _, name in ipairs { "drop", "locked", "unlisted", "blind", "hidden" } do
+    shell.check { "chmod", "1777", srv:path(name) }
+  end
   if OTHER then
     shell.check { "chmod", "711", srv.dir, srv.dir .. "/shares" }
     shell.check { "chmod", "-R", "a+rX", srv.dir .. "/lock" }
@@ -365,6 +368,17 @@ describe("a drop box", function()
     shell.check { "chmod", "1777", srv:path "unlisted" }
     assert.same({ "a", "file", "sub", "written" }, inside "unlisted")
     assert.equal("b", files.read(srv:path "unlisted" .. "/sub/b"))
+  end)
+
+  -- Where names have no case, Samba has to list the folder to tell that a name is missing.
+  it("that may not be listed takes a new tree as elsewhere, where names have case", function()
+    lfs.mkdir(dir .. "/local/tree")
+    for i = 1, 20 do files.make(dir .. "/local/tree/" .. i, i * KIB, i) end
+    shell.check { "chmod", "333", srv:path "hidden" }
+    open "hidden"
+    assert_fails("access_denied", dest:list "")
+    assert.equal(20, assert(dest:put_tree(dir .. "/local/tree", "new")).files)
+    assert.equal(20, assert(dest:put_tree(dir .. "/local/tree", "new", { mirror = true })).unchanged)
   end)
 end)
 

@@ -86,12 +86,14 @@ function folders:leads_away(reply)
 end
 
 -- Calls fn with each reply about a remote folder: a list of entries or, for `batch`, one as the core takes it. True at
--- its end; false, code when it could not be listed. `following`: a folder that is likely to be listed next; `wished`:
--- the connection that may have listed this one ahead.
+-- its end; false, code when it could not be listed. `subject`: nil for a folder that may fail to be listed without any
+-- harm. `following`: a folder that is likely to be listed next; `wished`: the connection that may have listed this one
+-- ahead.
 function folders:each_reply(subject, path, batch, fn, following, wished)
   local request = { name = path, to = following, batch = batch, wished = wished, ahead = wished ~= nil,
     inner = not batch }
-  local reply, code, reason = call.retry(self.state.dest, "list_open", request, self:part(subject))
+  local part = self:part(subject or "")
+  local reply, code, reason = call.retry(self.state.dest, "list_open", request, part)
   while reply do
     local listing <close> = call.handle(self.state, reply)
     local is_last = reply.handle == 0
@@ -108,11 +110,11 @@ function folders:each_reply(subject, path, batch, fn, following, wished)
       return false
     end
     reply, code, reason = call.run(self.state.dest, "list_next",
-      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, self:part(subject))
+      { handle = listing.handle, link = listing.link, batch = batch, inner = not batch }, part)
     if reply then listing:is_gone() end -- the next round has it
   end
   local is_fine = self.is_missing_fine and folders.IS_MISSING[code] or self:may_be_unlisted(code)
-  if not is_fine then self:fail(subject, code, reason) end
+  if subject and not is_fine then self:fail(subject, code, reason) end
   return false, code
 end
 

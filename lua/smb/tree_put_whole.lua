@@ -62,9 +62,19 @@ local function count(self, here, below, found, above)
   end
 end
 
-local function pays(self, folder)
+-- Of the whole tree it is known already, if a filter has been asked for each file.
+local function counts(self, folder)
+  if folder.below == "" and self.filter then
+    local files, bytes = self.files_total, self.under.total
+    return { files = files, bytes = bytes, small = files - bytes // SMALL }
+  end
   local found = { files = 0, bytes = 0, small = 0 }
   count(self, folder.here, folder.below, found, folder)
+  return found
+end
+
+local function pays(self, folder)
+  local found = counts(self, folder)
   if found.small < LEAST or found.files > MOST then return false end
   local round_trip = core.info(self.state.dest).round_trip or 0
   local seconds = found.files * REQUESTS * round_trip / self:lanes_wanted() + found.bytes / SPEED
@@ -104,7 +114,7 @@ local function temporaries_beside(self, path)
   local above = name.parent(path)
   if not above then return {} end
   local found = {}
-  self:each_reply("", above, true, function(reply)
+  self:each_reply(nil, above, true, function(reply)
     for _, text in ipairs(core.name_index_learn(core.name_index(), reply.batch)) do found[#found + 1] = text end
   end)
   return found
