@@ -10,6 +10,7 @@
 #include "worker/addresses.h"
 #include "worker/connection.h"
 #include "worker/counters.h"
+#include "worker/elsewhere.h"
 #include "worker/kdc.h"
 #include "worker/links.c" /* its state, which nothing else begins anew */
 #include "worker/logon.h"
@@ -157,18 +158,6 @@ static void send_some(int fd, struct watched *w, uint8_t *bytes, size_t size, si
 		send_some(fd, w, bytes + left, size - left, 0);
 }
 
-static void receive(int fd, struct watched *w, const struct step *s)
-{
-	for (size_t at = 0; at < s->size;) {
-		size_t n = piece_of(s, s->size - at);
-
-		errno = EINTR;
-		PROMISE(wire_received(fd, s->bytes + at, n, (ssize_t)n) == (ssize_t)n && errno == EINTR);
-		watch(fd, w, s->bytes + at, n);
-		at += n;
-	}
-}
-
 static void ask_kdc(const struct step *s, bool is_answer)
 {
 	struct iovec part = {s->bytes, s->size};
@@ -202,6 +191,27 @@ static void lose(int fd)
 	connect_to(fd, PORT);
 }
 
+/* What the server says. The library does not see an answer that it could not bear; it loses the connection instead. */
+static void receive(int fd, struct watched *w, const struct step *s)
+{
+	for (size_t at = 0; at < s->size;) {
+		size_t n = piece_of(s, s->size - at);
+		ssize_t got;
+
+		errno = EINTR;
+		got = wire_received(fd, s->bytes + at, n, (ssize_t)n);
+		PROMISE(got == (ssize_t)n ? errno == EINTR
+					  : got == -1 && errno == ECONNRESET && wire_refusal() != REFUSED_NOT);
+		watch(fd, w, s->bytes + at, n);
+		at += n;
+		if (got < 0) {
+			wire_begin(SMB_PATIENCE_SHORT);
+			lose(fd);
+			return;
+		}
+	}
+}
+
 /* Goes where the server said, as the session would. */
 static void follow(const char *path)
 {
@@ -233,8 +243,8 @@ static void open_share(const struct step *s)
 		wire_share_opened(&share);
 	else
 		wire_use(s->how & 2 ? &share : NULL);
-	wire_follow(s->how & 4);
-	wire_stay(s->how & 8, wire_place());
+	elsewhere_bind(!(s->how & 4));
+	elsewhere_stay(s->how & 8, wire_place());
 }
 
 static void say_path(const struct step *s)
@@ -307,8 +317,8 @@ static void begin(uint8_t what)
 	wire_watch(PORT);
 	wire_demand(&demand);
 	wire_begin(SMB_PATIENCE_SHORT);
-	wire_follow(what & 16);
-	wire_stay(false, 0);
+	elsewhere_bind(!(what & 16));
+	elsewhere_stay(false, 0);
 	rename_guard_set(what & 32);
 	connect_to(OWN, PORT);
 	if (what & 64)

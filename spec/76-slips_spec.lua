@@ -143,7 +143,8 @@ describe("Whoever", function()
           end)
           assert.is_false(ok)
           if name ~= "read" and name ~= "write" then
-            assert.matches(("76%%-slips.*'%s' %%(a %s expected.* %s:%s%%(%%)$"):format(name, word, word, name), problem)
+            local wanted = "76%%-slips.*'%s' %%(smb.%s expected.* %s:%s%%(%%)$"
+            assert.matches(wanted:format(name, word, word, name), problem)
           end
         end
       end

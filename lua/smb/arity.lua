@@ -37,7 +37,7 @@ function arity.receivers(functions, metatable, word)
   for name, fn in pairs(functions) do
     functions[name] = function(self, ...)
       if getmetatable(self) ~= metatable then
-        error(("bad argument #1 to '%s' (a %s expected, got %s): it is to be called with a colon, %s:%s()")
+        error(("bad argument #1 to '%s' (smb.%s expected, got %s): it is to be called with a colon, %s:%s()")
           :format(name, word, type(self), word, name), 2)
       end
       return fn(self, ...)

@@ -98,7 +98,7 @@ static bool failure_of_request(const struct smb_connect *target, const struct id
 		return false;
 	if (fault->code == SMB_HOST_NOT_FOUND)
 		failure_advise_name(target, fault);
-	if (failure_is_nonsense(fault))
+	if (!(logs_on && identity_wants_kerberos(target)) && failure_is_nonsense(fault))
 		return fault_set(fault, wire_step() == SMB_STEP_FILE ? SMB_FAILED : SMB_PROTOCOL,
 				 "the server's answer is not one that can be used");
 	wire_info(&info);
