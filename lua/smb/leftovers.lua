@@ -7,6 +7,7 @@
 local core = require "smb.core"
 local operations = require "smb.operation"
 local requests = require "smb.request"
+local task = require "smb.task"
 
 local leftovers = {}
 
@@ -15,6 +16,25 @@ local MOMENT = 1 -- seconds that a call which was cancelled takes to tidy up wha
 -- Failures after which something may be left: the connection's, and those that may have stopped the tidying up, too.
 local LEAVES = { timeout = true, disconnected = true, unreachable = true, cancelled = true, failed = true, busy = true,
   access_denied = true }
+
+local RELEASE, PAUSE = 5, 0.1 -- seconds for a server to close what a killed run had open, looking so often
+
+local REFUSED = { access_denied = true, busy = true }
+
+--- Renames a folder. That is refused as long as a file in it is open; a killed run's is until the server notices the
+-- run's end.
+-- @tparam table state the destination's state
+-- @tparam function rename tries it once; returns what counts as true, or nil and a code, and perhaps more
+-- @tparam[opt] function must_stop whether the call has to end
+-- @return what the last try returned
+function leftovers.when_released(state, rename, must_stop)
+  local till = core.clock() + RELEASE
+  while true do
+    local ok, code, reason = rename()
+    if ok or not REFUSED[code] or core.clock() >= till or must_stop and must_stop() then return ok, code, reason end
+    task.pause(state, nil, PAUSE)
+  end
+end
 
 -- What is being cleaned, and remembered again where that fails.
 local taken = {}

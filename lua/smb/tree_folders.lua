@@ -12,6 +12,15 @@ folders.IS_MISSING = { folder_missing = true, not_found = true }
 
 local TURN = 16 -- entries of a folder between two checks of the deadline and of other tasks
 
+--- Whether a folder is one of those that lead to where a walk stands: then a link leads back.
+-- @tparam ?table folder where it stands: its `identity`, and the one `above`
+-- @tparam string identity of a folder that is found there
+-- @treturn boolean
+function folders.is_above(folder, identity)
+  while folder and folder.identity ~= identity do folder = folder.above end
+  return folder ~= nil
+end
+
 -- A local path for the core: itself or, where links are not followed, its part below the caller's folder, which is held
 -- open. Whoever may write there might otherwise lead root elsewhere.
 function folders:at(here)

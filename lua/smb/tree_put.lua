@@ -10,6 +10,7 @@ local naming = require "smb.naming"
 local task = require "smb.task"
 local transfer = require "smb.transfer"
 local tree = require "smb.tree"
+local tree_folders = require "smb.tree_folders"
 local selections = require "smb.tree_selection"
 local whole = require "smb.tree_put_whole"
 
@@ -22,15 +23,6 @@ for _, methods in ipairs { whole, (require "smb.tree_temporaries"), (require "sm
 end
 
 local UNKNOWN = math.mininteger -- in place of a time
-
--- Whether a folder is one of those that lead to where the walk stands: then a link leads back.
-local function is_above(folder, identity)
-  while folder do
-    if folder.identity == identity then return true end
-    folder = folder.above
-  end
-  return false
-end
 
 function put:pass_names(count, bytes)
   self:count_names(count, "file")
@@ -57,7 +49,7 @@ function put:inspect(here, below, above)
     self:count_names(1, entry.type)
     if entry.type == "file" then
       self.under.total, self.files_total = self.under.total + entry.size, self.files_total + 1
-    elseif is_above(above, entry.identity) then
+    elseif tree_folders.is_above(above, entry.identity) then
       self:fail(name.join(below, text), "local_io", "a link leads back to a folder above it")
     else
       self:inspect(here .. "/" .. text, name.join(below, text), { identity = entry.identity, above = above })
@@ -197,9 +189,7 @@ end
 function put:send_below(text, entry, there, folder)
   there = self:still_there(there, "directory", folder)
   local subject, path = name.join(folder.below, entry.name), name.join(folder.path, there and there.name or text)
-  if there and there.directory and core.info(self.state.dest).dfs then return self:skip_remote(subject, there) end
-  if there and there.type == "link" then return self:fail(subject, "exists", "a link has this name") end
-  if there and there.type ~= "directory" then return self:fail(subject, "exists", "a file has this name") end
+  if self:is_in_the_way(there, subject) then return end
   if not there then
     local made = self:new_folder(text, entry, subject, path, folder)
     return made and self:add_folder(made)
@@ -213,7 +203,7 @@ end
 -- `remote`, `entry`, perhaps `there`.
 function put:send_item(item, aside, folder, inner)
   if item.entry.type == "file" then self:send_file(item.remote, item.entry, item.there, aside, folder)
-  elseif not is_above(folder, item.entry.identity) then inner[#inner + 1] = item end
+  elseif not tree_folders.is_above(folder, item.entry.identity) then inner[#inner + 1] = item end
 end
 
 function put:fail_double(item, folder, other)

@@ -16,16 +16,21 @@ local function path_of(item, folder)
   return name.join(folder.path, item.there and item.there.name or item.remote)
 end
 
+--- Whether something that is no folder has a folder's name: that is told.
+function folders:is_in_the_way(there, subject)
+  if not there or there.type == "directory" then return false end
+  if there.directory and core.info(self.state.dest).dfs then self:skip_remote(subject, there)
+  else self:fail(subject, "exists", there.type == "link" and "a link has this name" or "a file has this name") end
+  return true
+end
+
 -- Makes a folder that is not there, and sets `is_made`, or `is_taken` where something has its name. One that cannot be
 -- entered is told, and `is_out`.
 function folders:prepare(item, folder)
   local there, subject = self:still_there(item.there, "directory", folder), name.join(folder.below, item.entry.name)
   item.there = there
   item.is_out = true
-  if there and there.directory and core.info(self.state.dest).dfs then return self:skip_remote(subject, there) end
-  if there and there.type ~= "directory" then
-    return self:fail(subject, "exists", there.type == "link" and "a link has this name" or "a file has this name")
-  end
+  if self:is_in_the_way(there, subject) then return end
   if not there then
     local made, code = self:make_folder(subject, path_of(item, folder), true)
     item.is_made, item.is_taken = made, code == "exists"

@@ -9,10 +9,11 @@
 
 local call = require "smb.call"
 local core = require "smb.core"
+local leftovers = require "smb.leftovers"
 local name = require "smb.name"
 local operations = require "smb.operation"
-local task = require "smb.task"
 local transfer = require "smb.transfer"
+local tree_folders = require "smb.tree_folders"
 
 local whole = {}
 
@@ -22,7 +23,6 @@ local MOST = 20000 -- files of one folder and all below it
 local LONGEST = 300 -- seconds that nothing of it is seen
 local REQUESTS = 6 -- of a file
 local SPEED = 10 * 1024 * 1024 -- bytes a second that are counted on
-local RELEASE, PAUSE = 5, 0.1 -- seconds for the server to close what somebody else, or a killed run, had open in it
 local MOMENT = 1 -- seconds for tidying up when the time is over, or somebody has cancelled
 
 -- Whether a file is written straight under its name.
@@ -39,19 +39,13 @@ end
 
 -- Which new folders are meant. ----------------------------------------------------------------------------------------
 
--- Whether a folder is one of those that lead to another one: then a link leads back.
-local function is_above(folder, identity)
-  while folder and folder.identity ~= identity do folder = folder.above end
-  return folder ~= nil
-end
-
 -- Counts what is in a local folder and all below it into `found`, as far as it may count. `above`: identity, and what
 -- is above.
 local function count(self, here, below, found, above)
   for entry in self:local_entries(here, below) do
     if entry.type == "directory" then
       local inner = { identity = entry.identity, above = above }
-      if not is_above(above, entry.identity) then
+      if not tree_folders.is_above(above, entry.identity) then
         count(self, here .. "/" .. entry.name, name.join(below, entry.name), found, inner)
       end
     else
@@ -90,16 +84,24 @@ local function leftover_of(own, temporaries)
   end
 end
 
--- Renames a folder to what is free. That is refused as long as a file in it is open.
-local function rename(self, from, to, under)
-  local request, till = transfer.target(to, false), core.clock() + RELEASE
+local function rename_once(self, from, to, under)
+  local request = transfer.target(to, false)
   request.name, request.new = from, true
-  while true do
-    local ok, code, reason = call.retry(self.state.dest, "rename", request, under)
-    local may_pass = code == "access_denied" or code == "busy"
-    if ok or not may_pass or under:must_stop() or core.clock() >= till then return ok, code, reason end
-    task.pause(self.state, nil, PAUSE)
-  end
+  return call.retry(self.state.dest, "rename", request, under)
+end
+
+-- Renames a folder to what is free.
+local function rename(self, from, to, under)
+  return leftovers.when_released(self.state, function() return rename_once(self, from, to, under) end,
+    function() return under:must_stop() end)
+end
+
+-- Renames an empty folder. Whether that is allowed is known for the destination then.
+local function rename_first(self, from, own)
+  local ok, code = rename_once(self, from, own.path, self:part(own.subject))
+  if ok then self.state.renames_folders = true end
+  if code == "access_denied" then self.state.renames_folders = false end
+  return ok ~= nil
 end
 
 -- Takes over what is left: of several who try, one gets it.
@@ -127,27 +129,14 @@ local function make_first(self, own)
   local path = name.temporary_folder(name.join(above, "lua-smb"), transfer.lasting_digits("first folder"):sub(1, 5))
   local part = self:part(own.subject)
   if not call.retry(self.state.dest, "mkdir", { name = path }, part) then return false end
-  local request = transfer.target(own.path, false)
-  request.name, request.new = path, true
-  local ok, code = call.retry(self.state.dest, "rename", request, part)
-  if ok then self.state.renames_folders = true end
-  if code == "access_denied" then self.state.renames_folders = false end
+  local ok = rename_first(self, path, own)
   if not ok then call.retry(self.state.dest, "rmdir", { name = path, missing_ok = true }, part) end
-  return ok ~= nil
+  return ok
 end
 
--- One that was made already, and is empty, gets its temporary name.
-local function make_of(self, own)
-  local request = transfer.target(own.path, false)
-  request.name, request.new = own.to, true
-  local ok, code = call.retry(self.state.dest, "rename", request, self:part(own.subject))
-  if ok then self.state.renames_folders = true end
-  if code == "access_denied" then self.state.renames_folders = false end
-  return ok ~= nil
-end
-
+-- One that was made already is empty, and gets its temporary name.
 local function make(self, own)
-  if own.is_made then return make_of(self, own) end
+  if own.is_made then return rename_first(self, own.to, own) end
   if not self.state.renames_folders then return make_first(self, own) end
   return call.retry(self.state.dest, "mkdir", { name = own.path, exclusive = true }, self:part(own.subject)) ~= nil
 end
@@ -187,9 +176,9 @@ function whole:changed_in(folder)
   return folder.whole and (changed == "size" or changed == "missing") and "mtime" or changed
 end
 
-local function remove(self, path, verb, subject)
+local function remove(self, path, verb, subject, under)
   return call.retry(self.state.dest, verb, { name = path, recursive = verb == "rmdir" or nil, missing_ok = true },
-    self:part(subject))
+    under or self:part(subject))
 end
 
 --- What a folder holds under a name that is to be of a type: a killed run may have left something of another type.
@@ -301,7 +290,7 @@ function whole:end_wholes()
       rename(self, own.path, own.to, under)
     end
   end
-  for _, path in ipairs(self.rests) do remove(self, path, "rmdir", "") end
+  for _, path in ipairs(self.rests) do remove(self, path, "rmdir", "", self.stopped and under or nil) end
   self.rests = {}
 end
 

@@ -9,6 +9,7 @@ local core = require "smb.core"
 local failures = require "smb.failure"
 local host = require "smb.host"
 local lanes = require "smb.backup.lanes"
+local leftovers = require "smb.leftovers"
 local manifest = require "smb.backup.manifest"
 local name = require "smb.name"
 local names = require "smb.backup.names"
@@ -16,7 +17,6 @@ local repository = require "smb.backup.repository"
 local send = require "smb.backup.send"
 local operations = require "smb.operation"
 local show = require "smb.show"
-local task = require "smb.task"
 local texts = require "smb.text"
 local walk = require "smb.backup.walk"
 
@@ -25,7 +25,6 @@ local snapshot = {}
 local UNFINISHED = 512 -- entries that are under way, or wait for their turn
 local AHEAD = 16384 -- entries between the first that is under way and the last: a big file must not hold up others
 local TURN = 256 -- entries of a walk after which it is looked whether the end has come
-local RELEASE, PAUSE = 5, 0.1 -- seconds for the server to close what a killed run had open, looking so often
 local NAMED = 100 -- names of what was left out that a result holds
 
 -- What ends the whole: nothing further can succeed.
@@ -279,16 +278,6 @@ end
 
 local function at(self, below) return repository.at(self.repo, below) end
 
--- Renames a folder: refused as long as a file in it is open, as a killed run's are until the server notices its end.
-local function rename_when_free(self, from, to)
-  local till = core.clock() + RELEASE
-  while true do
-    local ok, message, code = self.dest:rename(from, to, { overwrite = false })
-    if ok or (code ~= "access_denied" and code ~= "busy") or core.clock() >= till then return ok, message, code end
-    task.pause(self.state, nil, PAUSE)
-  end
-end
-
 -- Takes over what a killed run has left.
 local function take_over(self, left)
   self.is_resumed = true
@@ -301,7 +290,13 @@ local function take_over(self, left)
     return true
   end
   local from = left.name .. (left.part and names.PART or "")
-  return rename_when_free(self, at(self, from), at(self, self.result.name .. names.PART))
+  local to = at(self, self.result.name .. names.PART)
+  local ok, message, code
+  leftovers.when_released(self.state, function()
+    ok, message, code = self.dest:rename(at(self, from), to, { overwrite = false })
+    return ok, code
+  end)
+  return ok, message, code
 end
 
 -- The snapshot's name and place; what the last one has is at hand.
