@@ -13,9 +13,6 @@ local shell = require "spec.support.shell"
 local terminal = require "spec.support.terminal"
 
 local assert_fails = share.assert_fails
-local SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil
--- KiB; the host's is what it grows by.
-local MOST_OF_HOST, MOST_OF_WORKER = 64 * 1024, (SANITIZED and 2048 or 512) * 1024
 local MOST_SECONDS = 60 -- of a call, on the busiest machine
 local NONSENSE = "the server's answer is not one that can be used"
 
@@ -176,11 +173,6 @@ local OPERATIONS = {
   { "sweep", function(dest) return dest:sweep() end },
 }
 
--- KiB; the worker may go at any time.
-local function most_memory(pid)
-  return tonumber((files.read("/proc/" .. pid .. "/status") or ""):match "\nVmHWM:%s*(%d+)") or 0
-end
-
 -- nil, message, code, of calls that raise what they have to say as well.
 local function run(name, call, dest)
   local results = table.pack(pcall(call, dest))
@@ -196,14 +188,6 @@ local function assert_in_words(what, result, message, code)
   assert.equal("string", type(code), what)
   assert.is_nil(message:find "%c", what)
   assert.is_nil(message:find("Success", 1, true), message)
-end
-
-local function assert_bounded(what, least)
-  local most = most_memory "self"
-  assert.is_true(most - least < MOST_OF_HOST, ("%s: the host has grown from %d to %d KiB"):format(what, least, most))
-  for _, pid in ipairs(processes.workers()) do
-    assert.is_true(most_memory(pid) < MOST_OF_WORKER, ("%s: %d KiB"):format(what, most_memory(pid)))
-  end
 end
 
 -- What was written is below the target.
@@ -226,7 +210,7 @@ local LIMITS = { short_timeout = 1, list_timeout = 1, read_write_timeout = 1, to
 
 local function assert_sound(script, options)
   local net <close> = hostile.script(script)
-  local least = most_memory "self"
+  local least = processes.most_resident()
   local dest <close>, reason, word = opened(net, options or LIMITS)
   assert_in_words("open", dest, reason, word)
   if not dest then return end
@@ -236,7 +220,7 @@ local function assert_sound(script, options)
     local seconds, result, message, code = share.timed(function() return run(name, call, dest) end)
     assert.is_true(seconds < MOST_SECONDS, name)
     assert_in_words(name, result, message, code)
-    assert_bounded(name, least)
+    hostile.assert_bounded(name, least)
     broken = code == "disconnected" and broken + 1 or 0
     if broken == 6 then break end -- so are all others
   end

@@ -40,16 +40,11 @@ local function open(kind)
     retries = 0 }))
 end
 
--- KiB that a process has had at most.
-local function most_memory(pid)
-  return tonumber(files.read("/proc/" .. pid .. "/status"):match "\nVmHWM:%s*(%d+)")
-end
-
 local function memory_is_bounded()
   -- Sanitizers keep what was freed.
   local most = os.getenv "ASAN_OPTIONS" and 4096 or 1536
   for _, pid in ipairs(processes.workers()) do
-    assert.is_true(most_memory(pid) < most * 1024, most_memory(pid))
+    assert.is_true(processes.most_resident(pid) < most * 1024, processes.most_resident(pid))
   end
 end
 

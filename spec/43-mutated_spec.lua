@@ -11,9 +11,6 @@ local server = require "spec.support.server"
 local share = require "spec.support.share"
 local shell = require "spec.support.shell"
 
-local SANITIZED = os.getenv "ASAN_OPTIONS" ~= nil
--- KiB; the host's is what it grows by.
-local MOST_OF_HOST, MOST_OF_WORKER = 64 * 1024, (SANITIZED and 2048 or 512) * 1024
 local MOST_SECONDS = 60 -- of a call: its time limit is 3 s, the rest is for busy machines
 local SECONDS = 9 -- for each way to connect; what is not reached then is left for other seeds
 local FIRST = math.tointeger(tonumber(os.getenv "SEED")) or 1
@@ -107,14 +104,9 @@ local OPERATIONS = {
     function() assert.is_false(files.exists(there "folder")) end },
 }
 
--- KiB; the worker may go at any time.
-local function most_memory(pid)
-  return tonumber((files.read("/proc/" .. pid .. "/status") or ""):match "\nVmHWM:%s*(%d+)") or 0
-end
-
--- nil, message, code, of calls that raise what they have to say as well.
 local RAISES = { walk = true }
 
+-- nil, message, code, of calls that raise what they have to say as well.
 local function run(name, call, dest)
   local results = table.pack(pcall(call, dest))
   if results[1] then return table.unpack(results, 2, results.n) end
@@ -129,14 +121,6 @@ local function assert_sound(what, seconds, result, message, code)
   assert.equal("string", type(message), what)
   assert.equal("string", type(code), what)
   assert.is_nil(message:find "%c", what)
-end
-
-local function assert_bounded(what, least)
-  local most = most_memory "self"
-  assert.is_true(most - least < MOST_OF_HOST, ("%s: the host has grown from %d to %d KiB"):format(what, least, most))
-  for _, pid in ipairs(processes.workers()) do
-    assert.is_true(most_memory(pid) < MOST_OF_WORKER, ("%s: %d KiB"):format(what, most_memory(pid)))
-  end
 end
 
 -- Nothing is written but what was asked for, where it was asked for.
@@ -163,10 +147,10 @@ local function storm(seed, options, sides, trusted)
     local name, call, everywhere, ours = table.unpack(operation, 1, 4)
     local what = ("%s, SEED=%d"):format(name, seed)
     net:tell(("mutate %d.%d %s"):format(seed, i, sides))
-    local least = most_memory "self"
+    local least = processes.most_resident()
     local seconds, result, message, code = share.timed(function() return run(name, call, dest) end)
     assert_sound(what, seconds, result, message, code)
-    assert_bounded(what, least)
+    hostile.assert_bounded(what, least)
     if result and trusted and everywhere then everywhere(result) end
     if result and (trusted or sides == "down") and ours then ours(result) end
   end

@@ -2,6 +2,8 @@
 -- temporary name, and renames that. Nobody sees a part of it, nothing is lost by a run that fails or is killed.
 
 local lfs = require "lfs"
+local name = require "smb.name"
+local transfer = require "smb.transfer"
 local child = require "spec.support.child"
 local files = require "spec.support.files"
 local processes = require "spec.support.processes"
@@ -48,16 +50,16 @@ after_each(function()
   dest:close()
 end)
 
-local function assert_whole(name)
-  assert.is_true(shell.run { "diff", "-r", tree, on_server(name or "tree") })
+local function assert_whole(top)
+  assert.is_true(shell.run { "diff", "-r", tree, on_server(top or "tree") })
   for i = 1, COUNT do
-    assert.equal(MTIME + i, lfs.attributes(("%s/sub/%02d"):format(on_server(name or "tree"), i), "modification"))
+    assert.equal(MTIME + i, lfs.attributes(("%s/sub/%02d"):format(on_server(top or "tree"), i), "modification"))
   end
 end
 
 local function part_of(folder)
-  for _, name in ipairs(files.list(folder)) do
-    if name:find "%.%x+%.part$" then return name end
+  for _, text in ipairs(files.list(folder)) do
+    if text:find "%.%x+%.part$" then return text end
   end
 end
 
@@ -116,7 +118,7 @@ end)
 
 describe("A folder that is new, and cannot become whole,", function()
   -- Nobody may read one of its files: not even root, since a link leads nowhere.
-  local function spoil(name) assert(lfs.link("/nowhere", tree .. "/" .. name, true)) end
+  local function spoil(text) assert(lfs.link("/nowhere", tree .. "/" .. text, true)) end
 
   it("has its whole files with on_error = 'continue'", function()
     spoil "sub/zz"
@@ -134,8 +136,8 @@ describe("A folder that is new, and cannot become whole,", function()
     end })
     assert.is_nil(result)
     assert.same({ "tree" }, everything())
-    for _, name in ipairs(files.list(on_server "tree/sub")) do
-      if name ~= "07" then assert.is_true(files.same(tree .. "/sub/" .. name, on_server("tree/sub/" .. name))) end
+    for _, text in ipairs(files.list(on_server "tree/sub")) do
+      if text ~= "07" then assert.is_true(files.same(tree .. "/sub/" .. text, on_server("tree/sub/" .. text))) end
     end
   end)
 
@@ -152,8 +154,8 @@ describe("A folder that is new, and cannot become whole,", function()
       assert.same({ "tree" }, everything())
       local names = files.list(on_server "tree/sub")
       assert.is_true(#names >= 3, #names)
-      for _, name in ipairs(names) do
-        assert.is_true(files.same(tree .. "/sub/" .. name, on_server("tree/sub/" .. name)))
+      for _, text in ipairs(names) do
+        assert.is_true(files.same(tree .. "/sub/" .. text, on_server("tree/sub/" .. text)))
       end
       assert(dest:put_tree(tree, "tree"))
       assert_whole()
@@ -175,6 +177,17 @@ describe("A folder whose name is taken while it is made", function()
     assert.equal("theirs", files.read(on_server "tree/theirs"))
     os.remove(on_server "tree/theirs")
     assert_whole()
+    assert.same({ "tree" }, everything())
+  end)
+
+  it("and is given up meanwhile: what stood in for it goes", function()
+    local count = 0
+    local _, _, code = dest:put_tree(tree, "tree", { each = function(action)
+      count = count + (action == "put" and 1 or 0)
+      if count == 1 then lfs.mkdir(on_server "tree") end
+      return count < COUNT + 4
+    end })
+    assert.equal("cancelled", code)
     assert.same({ "tree" }, everything())
   end)
 
@@ -253,6 +266,22 @@ describe("What a killed run has left of a new folder", function()
     assert(dest:put_tree(tree, "tree", { changed = "missing" }))
     assert_whole()
     assert.same({ "tree" }, everything())
+  end)
+
+  it("is found, and swept, whatever the length of its name", function()
+    for _, long in ipairs { ("ä"):rep(127), ("x"):rep(255), ("x"):rep(60) .. ("ö"):rep(90) } do
+      local mark = transfer.lasting_digits("folder", long):sub(1, 3)
+      local left = on_server(name.temporary_folder(long, mark .. "00"))
+      lfs.mkdir(left)
+      files.write(left .. "/not in the source", "old")
+      assert(dest:put_tree(tree, long))
+      assert_whole(long)
+      assert.same({ long }, everything())
+      lfs.mkdir(left)
+      assert.equal(1, #assert(dest:sweep("", { older_than = 0 })))
+      assert.same({ long }, everything())
+      assert(dest:rmdir(long, { recursive = true }))
+    end
   end)
 
   it("is swept when nothing in it is young", function()

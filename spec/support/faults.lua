@@ -6,6 +6,7 @@
 --     assert(net:stats().faults == 1)
 
 local files = require "spec.support.files"
+local ordered = require "spec.support.ordered"
 local shell = require "spec.support.shell"
 
 local SOURCE = "spec/support/faultproxy.c"
@@ -28,22 +29,13 @@ end
 -- @tparam string directory for the program, which is built unless it is there, and for the fifo it answers through
 -- @return the network; `port` is the one to connect to, at 127.0.0.1
 function faults.start(srv, directory)
-  local fifo = directory .. "/answers"
-  os.remove(fifo)
-  shell.check { "mkfifo", fifo }
-  local command = shell.quote { build(directory), srv.address, ("%d"):format(srv.port) }
-  -- The proxy ends with this pipe, thus not after us.
-  local orders = assert(io.popen("exec " .. command .. " >" .. shell.quote(fifo), "w"))
-  local answers = assert(io.open(fifo))
-  local port = assert(math.tointeger(tonumber(answers:read "l")), "the proxy did not start")
-  return setmetatable({ srv = srv, orders = orders, answers = answers, port = port }, Network)
+  local words = { build(directory), srv.address, ("%d"):format(srv.port) }
+  local net = ordered.start(words, directory .. "/answers", Network)
+  net.srv = srv
+  return net
 end
 
-local function ask(net, ...)
-  net.orders:write(table.concat({ ... }, " "), "\n")
-  net.orders:flush()
-  return assert(net.answers:read "l", "the proxy has ended")
-end
+local function ask(net, ...) return ordered.tell(net, table.concat({ ... }, " ")) end
 
 --- Gives the proxy a command; in force when this returns.
 -- @tparam string command
@@ -72,29 +64,18 @@ function Network:stats()
     faults = math.tointeger(done) }
 end
 
--- The server as clients behind the proxy see it.
-local function seen(net)
-  return setmetatable({ address = "127.0.0.1", port = net.port }, { __index = net.srv })
-end
-
 --- As `srv:url`, through the proxy.
 function Network:url(...)
-  return seen(self):url(...)
+  return ordered.seen(self):url(...)
 end
 
 --- As `srv:fields`, through the proxy.
 function Network:fields(extra)
-  return seen(self):fields(extra)
+  return ordered.seen(self):fields(extra)
 end
 
 --- Ends the proxy, and with it all connections. May be called again.
-function Network:stop()
-  if self.orders then
-    self.orders:close()
-    self.answers:close()
-    self.orders = nil
-  end
-end
+Network.stop = ordered.stop
 
 Network.__close = Network.stop
 

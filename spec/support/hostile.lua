@@ -6,13 +6,28 @@
 
 local luv = require "luv"
 local files = require "spec.support.files"
+local ordered = require "spec.support.ordered"
 local processes = require "spec.support.processes"
-local shell = require "spec.support.shell"
 
 local Hostile = {}
 Hostile.__index = Hostile
 
 local hostile = {}
+
+-- KiB: what the host grows by, what a worker has; sanitizers keep what was freed.
+local MOST_OF_HOST, MOST_OF_WORKER = 64 * 1024, (os.getenv "ASAN_OPTIONS" and 2048 or 512) * 1024
+
+--- Whether host and workers have kept within bounds.
+-- @tparam string what for messages
+-- @tparam integer least processes.most_resident() before
+function hostile.assert_bounded(what, least)
+  local most = processes.most_resident()
+  assert(most - least < MOST_OF_HOST, ("%s: the host has grown from %d to %d KiB"):format(what, least, most))
+  for _, pid in ipairs(processes.workers()) do
+    local worker = processes.most_resident(pid)
+    assert(worker < MOST_OF_WORKER, ("%s: a worker has %d KiB"):format(what, worker))
+  end
+end
 
 -- As a server's `fields`.
 local function anonymous(self, extra)
@@ -22,16 +37,12 @@ local function anonymous(self, extra)
   return fields
 end
 
--- Starts a program that prints its port and ends with the pipe to it, thus not after us.
 local function start(words, srv)
-  local dir = files.directory()
-  local fifo = dir .. "/answers"
-  shell.check { "mkfifo", fifo }
-  local orders = assert(io.popen("exec " .. shell.quote(words) .. " >" .. shell.quote(fifo), "w"))
-  local answers = assert(io.open(fifo))
-  local port = assert(math.tointeger(tonumber(answers:read "l")), "the server did not start")
-  files.remove(dir)
-  return setmetatable({ srv = srv, orders = orders, answers = answers, port = port }, Hostile)
+  return files.directory(function(dir)
+    local self = ordered.start(words, dir .. "/answers", Hostile)
+    self.srv = srv
+    return self
+  end)
 end
 
 --- From now on the death of a worker within libsmbclient is none that sanitizers report: some answers end the library,
@@ -67,27 +78,15 @@ end
 --- Gives the proxy an order; in force when this returns.
 -- @tparam string order
 -- @treturn string its answer
-function Hostile:tell(order)
-  self.orders:write(order, "\n")
-  self.orders:flush()
-  local answer = self.answers:read "l"
-  return answer or error "the proxy has ended"
-end
+Hostile.tell = ordered.tell
 
 --- As `srv:fields`, through the proxy.
 function Hostile:fields(extra)
-  local seen = setmetatable({ address = "127.0.0.1", port = self.port }, { __index = self.srv })
-  return seen:fields(extra)
+  return ordered.seen(self):fields(extra)
 end
 
 --- Ends the proxy, and with it all connections. May be called again.
-function Hostile:stop()
-  if self.orders then
-    self.orders:close()
-    self.answers:close()
-    self.orders = nil
-  end
-end
+Hostile.stop = ordered.stop
 
 Hostile.__close = Hostile.stop
 

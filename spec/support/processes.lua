@@ -115,6 +115,13 @@ function processes.resident(pid)
   return math.tointeger(tonumber(status:match "\nVmRSS:%s*(%d+) kB"))
 end
 
+--- How much it has occupied at most, in KiB; 0 for one that is gone.
+-- @tparam ?integer pid a process; ourselves by default
+function processes.most_resident(pid)
+  local status = files.read(("/proc/%s/status"):format(pid or "self")) or ""
+  return math.tointeger(tonumber(status:match "\nVmHWM:%s*(%d+) kB")) or 0
+end
+
 --- Whether a process sleeps, waiting for something to happen.
 function processes.sleeps(pid)
   local stat = files.read("/proc/" .. pid .. "/stat")
